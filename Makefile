@@ -1,0 +1,44 @@
+# Focus: everything a fresh machine needs besides Python 3.11, make, CMake and a C++ compiler is installed into .venv.
+#
+#   make demo     compile a model with real video frames, run it dense and concentrated, compare
+#   make test     run the test suite; the last line is "N passed, N failed"
+#   make bench    compile time, simulation speed, start-up, memory
+#   make docs     write the generated pages of docs/ anew
+#   make install  only the environment (also: make venv)
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# what the installed package is made of: a change of any of these installs it again
+SOURCES := pyproject.toml CMakeLists.txt $(shell find focus runtime dialects passes compiler -type f -not -path '*/__pycache__/*')
+
+# -P keeps the repository's own folders off the path: what is run is what was installed
+RUN := $(BIN)/python -P
+
+.PHONY: install venv demo test bench docs clean
+
+install venv: $(STAMP)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet ".[demo,test]"
+	@touch $@
+
+demo: $(STAMP)
+	$(RUN) examples/demo.py
+
+test: $(STAMP)
+	@$(RUN) test/run.py
+
+bench: $(STAMP)
+	$(RUN) benchmarks/run.py
+
+docs: $(STAMP)
+	$(RUN) -m focus.runtime.docs docs/isa.md
+	$(RUN) -m focus.dialects.docs docs
+
+clean:
+	rm -rf $(VENV) build

@@ -1,0 +1,1 @@
+"""compiler of the Focus stack; import the submodules by name."""

@@ -1,0 +1,148 @@
+"""From lowered IR to a binary.
+
+In: a module whose function holds placed DRAM buffers and a `fisa.program`, the values of its parameters, and what the front end knows of the
+model.  Out: `fxb.Binary`.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch_mlir import ir
+
+from focus.dialects import fisa
+from focus.dialects import focus as fd
+from focus.dialects.support import get_attr, path_of, walk
+from focus.runtime import fxb, isa
+from focus.runtime.concentration import Concentration
+from focus.runtime.errors import FocusError
+from focus.runtime.machine import Machine
+from focus.runtime.tokens import TokenLayout
+
+STORED = {"f16": "f16", "f32": "f32", "i32": "i32"}
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What the user's model expects: inputs (name, numpy dtype, shape), inputs fixed at compile time, and its name."""
+    inputs: tuple[tuple[str, str, tuple[int, ...]], ...]
+    fixed: Mapping[str, np.ndarray]
+    model: str
+
+
+class ParamValues(Mapping):
+    """Parameters by name in the binary, made when asked for: model parameters in their row order, and tables that follow from the tokens."""
+
+    def __init__(self, sources: Mapping[str, Callable[[], np.ndarray]], tokens: TokenLayout | None, entries: dict[str, tuple[str, str, tuple[int, ...]]]):
+        self._sources, self._tokens, self._entries = sources, tokens, entries
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        source, order, shape = self._entries[name]
+        value = self._derived(source, shape)
+        if value is None:
+            if source not in self._sources:
+                raise FocusError(f"parameter '{source}' has no value")
+            value = np.asarray(self._sources[source]()).reshape(shape)
+        return value[self._tokens.storage_order] if order == "storage" else value
+
+    def _derived(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Tables that the passes ask for."""
+        if name == "const.token_ids":
+            return np.arange(shape[-1], dtype=np.int32).reshape(shape)
+        if name == "const.positions":
+            order = self._tokens.storage_order if self._tokens is not None else np.arange(shape[-1])
+            return np.asarray(order, np.int32).reshape(shape)
+        if name.startswith("const.zeros."):
+            return np.zeros(shape, np.float32)
+        return None
+
+    def __iter__(self):
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def build_binary(module: ir.Module, machine: Machine, concentration: Concentration, params: Mapping[str, Callable[[], np.ndarray]],
+                 tokens: TokenLayout | None, interface: Interface) -> fxb.Binary:
+    """Assemble the binary of a lowered module.  Raises FocusError when the module is not lowered or a parameter has no value."""
+    func = next((op for op in module.body.operations if op.operation.name == "func.func"), None)
+    programs = walk(func, "fisa.program") if func is not None else []
+    if len(programs) != 1:
+        raise FocusError("the module has no function with one fisa.program; run lower-to-fisa")
+    text, source, modules = encode_program(programs[0])
+    buffers = [op for op in func.regions[0].blocks[0].operations if op.operation.name == "focus.buffer"]
+    entries, table = _params(buffers)
+    return fxb.Binary(text=text, source=source, machine=machine, modules=modules, params=ParamValues(params, tokens, entries), param_table=table,
+                      memory_map=_memory_map(func, buffers), inputs=_inputs(func, buffers, interface), outputs=_outputs(buffers),
+                      fixed_inputs=_fixed(interface), sites=_sites(func, buffers), tokens=tokens, concentration=concentration,
+                      model=interface.model)
+
+
+def encode_program(program: ir.OpView) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """`text` uint8 [n, 16], `source` uint32 [n] and the module paths it indexes."""
+    words, source, modules = [], [], {}
+    for op in program.regions[0].blocks[0].operations:
+        entry, values = fisa.fields_of(op)
+        words.append(isa.encode(entry.mnemonic, values))
+        source.append(modules.setdefault(path_of(op) or "program", len(modules)))
+    return np.frombuffer(b"".join(words), np.uint8).reshape(-1, 16).copy(), np.array(source, np.uint32), tuple(modules)
+
+
+def _placed(op: ir.OpView, **extra) -> dict:
+    shape = get_attr(op, "shape") or list(op.operation.result.type.shape)
+    return {"stored": STORED[fd.dtype_of(op.operation.result.type.element_type)], "shape": tuple(shape), "address": get_attr(op, "address")} | extra
+
+
+def _params(buffers: list) -> tuple[dict[str, tuple[str, str, tuple[int, ...]]], tuple[fxb.Param, ...]]:
+    """(source name, row order, shape) by name in the binary, and the table of places; a parameter that several ops use stands once."""
+    entries, table = {}, []
+    for op in buffers:
+        if op.kind != "param":
+            continue
+        order = get_attr(op, "row_order", "as_is")
+        name = op.name if order == "as_is" else f"{op.name}@{order}"
+        if name not in entries:
+            placed = _placed(op, name=name)
+            entries[name] = (op.name, order, placed["shape"])
+            table.append(fxb.Param(**placed))
+    return entries, tuple(table)
+
+
+def _inputs(func, buffers: list, interface: Interface) -> tuple[fxb.Port, ...]:
+    dtypes = {name: dtype for name, dtype, _ in interface.inputs}
+    below = get_attr(func, "focus.id_limits", {})
+    return tuple(fxb.Port(**_placed(op, name=op.name, dtype=dtypes.get(op.name, "float32"), below=below.get(op.name))) for op in buffers if op.kind == "input")
+
+
+def _outputs(buffers: list) -> tuple[fxb.Port, ...]:
+    return tuple(fxb.Port(**_placed(op, name=op.name, dtype="float32")) for op in buffers if op.kind == "output")
+
+
+def _fixed(interface: Interface) -> tuple[fxb.FixedInput, ...]:
+    return tuple(fxb.FixedInput(name=n, dtype=str(v.dtype), shape=v.shape, values=tuple(v.ravel().tolist())) for n, v in interface.fixed.items())
+
+
+def _memory_map(func, buffers: list) -> fxb.MemoryMap:
+    """Regions of DRAM by what they hold."""
+    regions, top = [], get_attr(func, "focus.dram_bytes")
+    for kind, name in (("param", "parameters"), ("input", "inputs"), ("output", "outputs"), ("temp", "intermediates")):
+        ops = [op for op in buffers if op.kind == kind]
+        if ops:
+            start = min(get_attr(op, "address") for op in ops)
+            end = max(get_attr(op, "address") + fxb.Param(**_placed(op, name="x")).nbytes for op in ops) if kind != "temp" else top
+            regions.append(fxb.Region(name=name, address=start, bytes=max(0, end - start)))
+    return fxb.MemoryMap(dram_bytes=max(1, top), regions=tuple(regions))
+
+
+def _sites(func, buffers: list) -> tuple[fxb.Site, ...]:
+    bases = {op.name: get_attr(op, "address") for op in buffers if op.kind == "tile"}
+    sites = []
+    for i, s in enumerate(func.attributes["focus.sites"]):
+        s = {a.name: a.attr for a in ir.DictAttr(s)} if not isinstance(s, dict) else s
+        value = lambda k: ir.IntegerAttr(s[k]).value
+        flat = list(ir.DenseI64ArrayAttr(s["tiles"]))
+        sites.append(fxb.Site(layer=value("layer"), site=ir.StringAttr(s["site"]).value, width=value("width"), slices=value("slices"),
+                              visual=value("visual"), tiles=tuple(zip(*[iter(flat)] * 3)), count_base=bases[f"counts.{i}"]))
+    return tuple(sites)

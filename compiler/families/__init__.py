@@ -1,0 +1,28 @@
+"""Model families the front end knows, by `config.model_type`.
+
+In: a model.  Out: its `Family`.  A new family is one file with one `Family` subclass and one line here.
+"""
+from __future__ import annotations
+
+from torch import nn
+
+from focus.runtime.errors import FocusError
+
+from .base import Family, Plan
+from .llava_onevision import LlavaOnevision
+from .qwen2_5_vl import Qwen25VL
+
+__all__ = ["FAMILIES", "Family", "Plan", "family_of"]
+
+FAMILIES: dict[str, Family] = {f.model_type: f for f in (LlavaOnevision(), Qwen25VL())}
+
+
+def family_of(model: nn.Module) -> Family:
+    """The family of `model`; FocusError, listing what is supported, when there is none."""
+    kind = getattr(getattr(model, "config", None), "model_type", None)
+    names = [c.__name__ for c in type(model).__mro__]
+    family = FAMILIES.get(kind)
+    if family is None or family.class_name not in names:
+        known = ", ".join(f"{f.class_name} (model_type '{f.model_type}')" for f in FAMILIES.values())
+        raise FocusError(f"unknown model {names[0]}" + (f" (model_type '{kind}')" if kind else "") + f"; supported: {known}")
+    return family

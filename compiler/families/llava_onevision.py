@@ -1,0 +1,248 @@
+"""LLaVA-OneVision: SigLIP tower, two-layer projector, Qwen2 (or Llama) decoder; videos and images.
+
+In: `pixel_values_videos` [videos, frames, 3, H, W]; `pixel_values` [images, patches, 3, H, W] or [all patches, 3, H, W] with `image_sizes`
+[images, 2] (height, width) and optionally `batch_num_images`.  Out: the family's plan and vision forward.
+
+A video's frames are pooled by two (bilinear) after the projector and followed by one newline token.  An image is the base patch's grid
+followed by the unpadded grid of all patches with a newline token after each row; beyond the configured number of patches that grid is
+shrunk bilinearly.  One of several images (`batch_num_images` above 1) is one patch and a newline.
+"""
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.models.llava_onevision.modeling_llava_onevision import get_anyres_image_grid_shape, image_size_to_num_patches, unpad_image
+
+from focus.runtime.errors import FocusError
+from focus.runtime.tokens import Grid
+
+from ..layout import VisualItem, halved, linear_weights
+from ..surgery import Patch, attention, check_activation, patch_embed, resample, take_rows
+from .base import Constants, Family, Plan, check_decoder, check_ids_in_vocabulary, decoder_info, need, rope_tables
+
+
+class LlavaOnevision(Family):
+    model_type = "llava_onevision"
+    class_name = "LlavaOnevisionForConditionalGeneration"
+    inputs = ("input_ids", "pixel_values_videos", "pixel_values", "image_sizes", "batch_num_images", "image_sizes_videos")
+
+    def plan(self, model: nn.Module, inputs: dict[str, Tensor]) -> Plan:
+        config = model.config
+        ids = inputs["input_ids"][0].numpy()
+        token_ids = {"image": config.image_token_id, "video": config.video_token_id}
+        check_vision(model)
+        check_decoder(model, len(ids))
+        check_ids_in_vocabulary(ids, model.get_input_embeddings().num_embeddings, token_ids)
+        plan = Plan(ids=ids, token_ids=token_ids, pixels={}, items=[], constants=rope_tables(model, torch.arange(len(ids))[None]))
+        if "pixel_values" in inputs:
+            plan_images(model, plan, inputs)
+        if "pixel_values_videos" in inputs:
+            plan_videos(model, plan, inputs["pixel_values_videos"])
+        return plan
+
+    def vision_patches(self, model: nn.Module, plan: Plan, const: Constants) -> list[Patch]:
+        tower = model.model.vision_tower
+        rows = patches_a_side(model) ** 2
+        return [(tower.embeddings, embeddings_forward(tower.embeddings))] + \
+               [(layer.self_attn, attention_forward(layer.self_attn, rows)) for layer in tower.encoder.layers]
+
+    def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
+        if kind == "video":
+            return video_rows(model, const, pixels)
+        return image_rows(model, plan, const, pixels)
+
+    def info(self, model: nn.Module) -> dict[str, Any]:
+        vision = model.config.vision_config
+        return {**decoder_info(model), "vision_depth": feature_layers(model), "vision_hidden": vision.hidden_size,
+                "vision_heads": vision.num_attention_heads}
+
+
+# ---- checks and sizes ----------------------------------------------------------------------------------------------------------
+def patches_a_side(model: nn.Module) -> int:
+    """Rows, and columns, of a patch grid."""
+    vision = model.config.vision_config
+    return vision.image_size // vision.patch_size
+
+
+def feature_layers(model: nn.Module) -> int:
+    """How many encoder layers run before the hidden state the projector reads."""
+    layer, depth = model.config.vision_feature_layer, len(model.model.vision_tower.encoder.layers)
+    if isinstance(layer, (list, tuple)):
+        if len(layer) != 1:
+            raise FocusError(f"config.vision_feature_layer: one layer expected, got {list(layer)}; several have no mapping")
+        layer = layer[0]
+    if not -depth - 1 <= layer <= depth:
+        raise FocusError(f"config.vision_feature_layer: {layer} is outside a tower of {depth} layers")
+    return layer if layer >= 0 else depth + 1 + layer
+
+
+def check_vision(model: nn.Module) -> None:
+    """Raise FocusError for a tower or a feature selection that has no mapping."""
+    kind = model.config.vision_config.model_type
+    if kind != "siglip_vision_model":
+        raise FocusError(f"model.vision_tower: vision tower '{kind}' is not supported; supported: siglip_vision_model")
+    if model.config.vision_feature_select_strategy != "full":
+        raise FocusError(f"config.vision_feature_select_strategy: 'full' expected, got '{model.config.vision_feature_select_strategy}'")
+    for i, layer in enumerate(model.model.vision_tower.encoder.layers[:feature_layers(model)]):
+        check_activation(layer.mlp.activation_fn, f"model.vision_tower.encoder.layers.{i}.mlp.activation_fn")
+    check_activation(model.model.multi_modal_projector.act, "model.multi_modal_projector.act")
+
+
+def check_pixels(model: nn.Module, name: str, pixels: Tensor) -> None:
+    vision = model.config.vision_config
+    expected = [vision.num_channels, vision.image_size, vision.image_size]
+    if list(pixels.shape[-3:]) != expected:
+        raise FocusError(f"{name}: the last three dimensions must be {expected}, got {list(pixels.shape)}")
+
+
+# ---- vision tower on rows ------------------------------------------------------------------------------------------------------
+def embeddings_forward(embeddings: nn.Module):
+    """pixels [n, 3, H, W] -> rows [n * patches, D], position embedding added."""
+    def forward(pixels: Tensor) -> Tensor:
+        position = embeddings.position_embedding.weight
+        conv = embeddings.patch_embedding
+        rows = patch_embed(pixels, conv.weight, conv.bias)
+        return (rows.view(-1, *position.shape) + position).view(rows.shape)
+    return forward
+
+
+def attention_forward(module: nn.Module, rows: int):
+    """Every patch grid of `rows` rows attends to itself."""
+    def forward(hidden_states: Tensor, **_unused):
+        heads = module.embed_dim // module.head_dim
+        q, k, v = module.q_proj(hidden_states), module.k_proj(hidden_states), module.v_proj(hidden_states)
+        out = attention(q, k, v, heads, heads, float(module.scale), False, [rows] * (hidden_states.shape[0] // rows))
+        return module.out_proj(out), None
+    return forward
+
+
+def features(model: nn.Module, grids: list[Tensor]) -> Tensor:
+    """Projected rows [all patches, D] of pixel grids, each [n, 3, H, W]."""
+    tower = model.model.vision_tower
+    rows = [tower.embeddings(g) for g in grids]
+    hidden = rows[0] if len(rows) == 1 else torch.cat(rows)
+    for layer in tower.encoder.layers[:feature_layers(model)]:
+        hidden = layer(hidden, attention_mask=None)
+    return model.model.multi_modal_projector(hidden)
+
+
+# ---- videos --------------------------------------------------------------------------------------------------------------------
+def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
+    """Items and constants of `pixel_values_videos`."""
+    if pixels.ndim != 5:
+        raise FocusError(f"pixel_values_videos: [videos, frames, channels, height, width] expected, got {list(pixels.shape)}")
+    check_pixels(model, "pixel_values_videos", pixels)
+    side = patches_a_side(model)
+    grid = Grid.dense(0, pixels.shape[1], halved(side), halved(side))
+    plan.items += [VisualItem("video", pixels.shape[1] * halved(side) ** 2 + 1, (grid,))] * pixels.shape[0]
+    plan.pixels["video"] = "pixel_values_videos"
+    plan.constants["pool"] = torch.from_numpy(linear_weights(side, halved(side)))
+
+
+def video_rows(model: nn.Module, const: Constants, pixels: Tensor) -> list[Tensor]:
+    """Per video: pooled rows, then the newline.  Bilinear pooling is one linear map along columns and one along rows."""
+    videos, side = pixels.shape[0], patches_a_side(model)
+    rows = features(model, [pixels.view(-1, *pixels.shape[2:])])
+    width = rows.shape[1]
+    pool = const("pool")
+    columns = resample(rows.view(-1, side, width), pool)
+    pooled = resample(columns.view(-1, side, halved(side) * width), pool).view(-1, width)
+    count = pooled.shape[0] // videos
+    newline = model.model.image_newline.view(1, -1)
+    return [piece for i in range(videos) for piece in (pooled.narrow(0, i * count, count), newline)]
+
+
+# ---- images --------------------------------------------------------------------------------------------------------------------
+def plan_images(model: nn.Module, plan: Plan, inputs: dict[str, Tensor]) -> None:
+    """Items and constants of `pixel_values`: for each image the number of patches and the static map of its rows."""
+    pixels = inputs["pixel_values"]
+    check_pixels(model, "pixel_values", pixels)
+    sizes = [[int(v) for v in size] for size in need(inputs, "image_sizes", "pixel_values")]
+    alone = [True] * len(sizes)
+    if "batch_num_images" in inputs:
+        alone = [n == 1 for n in inputs["batch_num_images"].tolist() for _ in range(n)]
+    if len(alone) != len(sizes):
+        raise FocusError(f"batch_num_images: says {len(alone)} images, image_sizes has {len(sizes)}")
+    counts = [image_size_to_num_patches(size, model.config.image_grid_pinpoints, model.config.vision_config.image_size) if one else 1
+              for size, one in zip(sizes, alone)]
+    check_patch_count(pixels, counts)
+    plan.detail["patches"] = counts
+    plan.pixels["image"] = "pixel_values"
+    for i, (count, size) in enumerate(zip(counts, sizes)):
+        plan.items.append(plan_image(model, plan, i, count, size))
+
+
+def check_patch_count(pixels: Tensor, counts: list[int]) -> None:
+    if pixels.ndim == 5 and (pixels.shape[0] != len(counts) or pixels.shape[1] < max(counts)):
+        raise FocusError(f"pixel_values: image_sizes make {len(counts)} images of up to {max(counts)} patches, got {list(pixels.shape)}")
+    if pixels.ndim == 4 and pixels.shape[0] != sum(counts):
+        raise FocusError(f"pixel_values: {sum(counts)} patches expected from image_sizes, got {list(pixels.shape)}")
+    if pixels.ndim not in (4, 5):
+        raise FocusError(f"pixel_values: 4 or 5 dimensions expected, got {list(pixels.shape)}")
+
+
+def plan_image(model: nn.Module, plan: Plan, index: int, patches: int, size: list[int]) -> VisualItem:
+    """One image; its constants are named `image{index}_*`.
+
+    The row map is the one Hugging Face's own functions make of row numbers, so that nothing about unpadding is stated twice.
+    """
+    side = patches_a_side(model)
+    if patches == 1:
+        return VisualItem("image", side ** 2 + 1, (Grid.dense(0, 1, side, side),))
+    down, across = get_anyres_image_grid_shape(size, model.config.image_grid_pinpoints, model.config.vision_config.image_size)
+    numbers = torch.arange(patches * side * side)[side * side:].view(down, across, side, side)
+    if down * across + 1 != patches:
+        raise FocusError(f"config.image_grid_pinpoints: multiples of the tower's image_size expected; the one of image {index} is none")
+    rows = unpad_image(numbers.permute(0, 2, 1, 3).reshape(1, down * side, across * side), size)[0]
+    height, width = rows.shape
+    limit = int(model.config.vision_aspect_ratio.strip("anyres_max_"))
+    ratio = math.sqrt(height * width / (limit * side ** 2))
+    if ratio > 1.1:
+        plan.constants[f"image{index}_unpad"] = rows.reshape(-1).contiguous()
+        target = int(height // ratio), int(width // ratio)
+        plan.constants[f"image{index}_down"] = torch.from_numpy(linear_weights(height, target[0]))
+        plan.constants[f"image{index}_across"] = torch.from_numpy(linear_weights(width, target[1]))
+        height, width = target
+        rows = torch.arange(height * width).view(height, width)
+        newline = height * width
+    else:
+        newline = patches * side * side
+    ended = torch.cat((rows, torch.full((height, 1), newline)), 1)
+    plan.constants[f"image{index}_rows"] = ended.reshape(-1)
+    grids = Grid.dense(0, 1, side, side), Grid.dense(side ** 2, 1, height, width, row_gap=1)
+    return VisualItem("image", side ** 2 + ended.numel(), grids)
+
+
+def image_rows(model: nn.Module, plan: Plan, const: Constants, pixels: Tensor) -> list[Tensor]:
+    """Per image: base rows, then the rows of its patch grid with newlines."""
+    counts, side = plan.detail["patches"], patches_a_side(model)
+    if pixels.ndim == 5:
+        grids = [pixels.view(-1, *pixels.shape[2:])] if all(n == pixels.shape[1] for n in counts) else \
+            [pixels.view(-1, *pixels.shape[2:]).narrow(0, i * pixels.shape[1], n) for i, n in enumerate(counts)]
+    else:
+        grids = [pixels]
+    rows = features(model, grids)
+    newline = model.model.image_newline.view(1, -1)
+    pieces: list[Tensor] = []
+    first = 0
+    for i, count in enumerate(counts):
+        mine = rows.narrow(0, first, count * side * side)
+        first += count * side * side
+        if count == 1:
+            pieces += [mine, newline]
+            continue
+        pieces.append(mine.narrow(0, 0, side * side))
+        if f"image{i}_unpad" in plan.constants:
+            mine = shrunk(take_rows(mine, const(f"image{i}_unpad")), const(f"image{i}_down"), const(f"image{i}_across"))
+        pieces.append(take_rows(torch.cat((mine, newline)), const(f"image{i}_rows")))
+    return pieces
+
+
+def shrunk(rows: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    """Bilinear resampling of a grid of rows [height * width, D] by the two one-dimensional maps."""
+    width = rows.shape[1]
+    columns = resample(rows.view(-1, across.shape[1], width), across)
+    return resample(columns.view(1, down.shape[1], across.shape[0] * width), down).view(-1, width)

@@ -1,0 +1,89 @@
+"""The MODEL argument of the tools: a zoo name, a Hugging Face model folder, or a function of a Python file.
+
+In: the argument, and optionally a safetensors file of inputs.  Out: `load_model` -> (model, HF forward inputs).
+"""
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from focus.runtime.errors import FocusError
+
+from . import zoo
+
+
+def load_model(spec: str, inputs_file: str | os.PathLike | None = None) -> tuple[nn.Module, dict[str, Any]]:
+    """Model and inputs meant by `spec`; inputs from `inputs_file` replace the ones that come with the model.
+
+    A model folder has no inputs of its own: without a file it gets a request of eight frames.  Raises FocusError when there is no such
+    model or its files or function are not what is expected.
+    """
+    file, _, function = spec.rpartition(":")
+    if spec in zoo.ZOO:
+        model, inputs = zoo.build(spec)
+    elif file.endswith(".py"):
+        model, inputs = from_function(Path(file), function)
+    elif Path(spec).is_dir():
+        model = from_folder(Path(spec))
+        inputs = {} if inputs_file else zoo.video_request(model, zoo.moving_pattern(8, 240, 320, speed=2.0))
+    else:
+        raise FocusError(f"unknown model '{spec}'; expected a zoo name ({', '.join(zoo.names())}), a model folder, or FILE.py:FUNCTION")
+    return model, dict(inputs) if inputs_file is None else read_inputs(inputs_file)
+
+
+def read_inputs(path: str | os.PathLike) -> dict[str, Any]:
+    """Inputs, by the names of the HF forward, from a safetensors file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as e:
+        raise FocusError(f"{path}: no safetensors file: {e}") from None
+
+
+def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, Any]]:
+    """What `function()` of the Python file `path` returns; its folder is importable while it runs."""
+    if not path.is_file():
+        raise FocusError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(f"focus_user_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+        if not callable(getattr(module, function, None)):
+            raise FocusError(f"{path}: no function '{function}'")
+        result = getattr(module, function)()
+    except FocusError:
+        raise
+    except Exception as e:      # whatever the user's code raises is the user's to read, as one line
+        raise FocusError(f"{path}:{function}: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}") from e
+    finally:
+        sys.path.pop(0)
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], nn.Module) and isinstance(result[1], Mapping)):
+        raise FocusError(f"{path}:{function}: must return (model, inputs): a torch module and a dict of HF forward inputs")
+    return result
+
+
+def from_folder(path: Path) -> nn.Module:
+    """The model of a Hugging Face folder (config.json and weights), float32."""
+    import torch
+    import transformers
+
+    from .families import FAMILIES
+    try:
+        kind = json.loads((path / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError) as e:
+        raise FocusError(f"{path}: no readable config.json: {e}") from None
+    if kind not in FAMILIES:
+        raise FocusError(f"{path}: model_type '{kind}' is not supported; supported: {', '.join(FAMILIES)}")
+    try:
+        return getattr(transformers, FAMILIES[kind].class_name).from_pretrained(path, dtype=torch.float32, local_files_only=True).eval()
+    except (OSError, ValueError, RuntimeError) as e:
+        raise FocusError(f"{path}: cannot load the model: {str(e).splitlines()[0]}") from None

@@ -1,0 +1,250 @@
+"""The plain statement of the concentration algorithm (docs/algorithm.md) in PyTorch, float32: what a compiled model must compute.
+
+In: an unmodified Hugging Face model, the inputs of its forward, and a concentration.  Out: the last token's logits and the trace.
+
+The vision tower and the embeddings are the model's own.  The decoder is written out here, layer by layer, reading the model's weights;
+nothing is shared with the passes or the simulator, only the token layout, which says where visual tokens stand.
+"""
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from focus.runtime.concentration import Concentration
+from focus.runtime.errors import FocusError
+from focus.runtime.tokens import TokenLayout
+
+from .families.base import decoder_of
+from .wrapper import prefill_of
+
+
+def reference(model: nn.Module, inputs: Mapping[str, Any],
+              concentration: Concentration | str = "full") -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Logits float32 [1, vocabulary] of the last token, and the trace.
+
+    The trace has `retained/{layer}/{site}` (int32 [n], original visual indices) for every layer and site, and with similarity concentration
+    `group/{layer}/{site}` (int32 [n, slices], row number of each vector's representative) and `zero/{layer}/{site}` (uint8 [n, slices]).
+    Raises FocusError for what `import_model` would refuse, and when tokens shall be pruned but no text follows the visual tokens.
+    """
+    logits, trace, _ = reference_details(model, inputs, concentration)
+    return logits, trace
+
+
+def reference_details(model: nn.Module, inputs: Mapping[str, Any],
+                      concentration: Concentration | str = "full") -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """As `reference`, and how clear each decision was, for tests that compare another implementation.
+
+    The third result holds, for each pruning layer, `importance/{layer}` (float32 [n]) and `importance_gap/{layer}` (the relative distance
+    between the least important kept and the most important dropped token, infinity when none is dropped); for each site
+    `threshold_margin/{layer}/{site}` (float32 [n, slices]: how far the best similarity is from the threshold, infinity without a candidate)
+    and `choice_margin/{layer}/{site}` (how far the best candidate is ahead of the second).
+    """
+    return _Run(model, inputs, concentration).result()
+
+
+# ---- the model's own front: up to the first decoder layer ------------------------------------------------------------------------
+class _Captured(Exception):
+    """Ends the model's forward once the first decoder layer's inputs are known."""
+
+
+@torch.no_grad()
+def decoder_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
+    """What the model hands to its first decoder layer: embeddings [S, D] with visual features in place, cos and sin [S, head_dim]."""
+    caught: dict[str, Tensor] = {}
+
+    def hook(_layer, args, kwargs):
+        caught["hidden"] = args[0] if args else kwargs["hidden_states"]
+        caught["cos"], caught["sin"] = kwargs["position_embeddings"]
+        raise _Captured
+
+    handle = decoder_of(model).layers[0].register_forward_pre_hook(hook, with_kwargs=True)
+    before = getattr(model.model, "rope_deltas", None)
+    try:
+        model(**{k: torch.as_tensor(v) if isinstance(v, (np.ndarray, list)) else v for k, v in inputs.items()})
+    except _Captured:
+        pass
+    finally:
+        handle.remove()
+        if hasattr(model.model, "rope_deltas"):
+            model.model.rope_deltas = before
+    return caught["hidden"][0], caught["cos"][0], caught["sin"][0]
+
+
+def in_float32(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[nn.Module, Mapping[str, Any]]:
+    """The model itself if it is float32, else a float32 copy; floating inputs likewise."""
+    inputs = {k: v.float() if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in inputs.items()}
+    if all(p.dtype == torch.float32 for p in model.parameters()):
+        return model, inputs
+    return copy.deepcopy(model).float(), inputs
+
+
+# ---- similarity concentration -----------------------------------------------------------------------------------------------------
+@dataclass
+class Concentrated:
+    """Rows with each vector replaced by its group's mean, and how they came about (shapes [n, slices])."""
+    rows: Tensor
+    group: np.ndarray
+    zero: np.ndarray
+    threshold_margin: np.ndarray
+    choice_margin: np.ndarray
+
+
+def candidate_rows(ids: np.ndarray, tokens: TokenLayout, settings: Concentration) -> list[np.ndarray]:
+    """For each offset of the block, in order df, dh, dw: the row of every token's candidate, -1 where there is none.  `ids`: int [n]."""
+    row_of = np.full(tokens.V, -1)
+    row_of[ids] = np.arange(len(ids))
+    number = tokens.grid_numbers()[ids]
+    first = np.array([g.first for g in tokens.grids])[number]
+    strides = np.array([g.strides for g in tokens.grids])[number]
+    tile = np.arange(len(ids)) // settings.m_tile
+    candidates = []
+    for steps in product(*(range(side) for side in settings.block)):
+        if not any(steps):
+            continue
+        at = ids - strides @ np.array(steps)
+        rows = np.where(at >= first, row_of[np.maximum(at, 0)], -1)
+        candidates.append(np.where((rows >= 0) & (tile[rows] == tile), rows, -1))
+    return candidates
+
+
+def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Concentration) -> Concentrated:
+    """Levels 2 and 3 on the rows x [n, width] of the retained tokens `ids`."""
+    n, width = x.shape
+    vectors = F.pad(x, (0, -width % settings.vector)).view(n, -1, settings.vector)
+    slices = vectors.shape[1]
+    norms = vectors.square().sum(-1).sqrt()
+    best, second = torch.full((n, slices), -torch.inf), torch.full((n, slices), -torch.inf)
+    pointer = torch.arange(n)[:, None].repeat(1, slices)
+    for rows in candidate_rows(ids, tokens, settings):
+        t = torch.from_numpy(np.flatnonzero(rows >= 0))
+        c = torch.from_numpy(rows[rows >= 0])
+        scale = norms[t] * norms[c]
+        similarity = torch.where(scale > 0, (vectors[t] * vectors[c]).sum(-1) / scale, 0)
+        wins = similarity > best[t]             # strictly: among equals the earlier offset stays
+        second[t] = torch.where(wins, best[t], torch.maximum(second[t], similarity))
+        pointer[t] = torch.where(wins, c[:, None], pointer[t])
+        best[t] = torch.where(wins, similarity, best[t])
+    group = torch.where(best > settings.threshold, pointer, torch.arange(n)[:, None])
+    while not torch.equal(further := group.gather(0, group), group):
+        group = further
+    return Concentrated(group_means(vectors, group).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
+                        (best - settings.threshold).abs().numpy(), (best - second).nan_to_num(posinf=torch.inf, nan=torch.inf).numpy())
+
+
+def group_means(vectors: Tensor, group: Tensor) -> Tensor:
+    """Each vector [n, slices, v] replaced by the mean over the vectors with the same representative in its slice."""
+    n, slices, size = vectors.shape
+    flat = (group * slices + torch.arange(slices)).view(-1)
+    sums = torch.zeros(n * slices, size).index_add_(0, flat, vectors.reshape(-1, size))
+    counts = torch.zeros(n * slices).index_add_(0, flat, torch.ones(n * slices))
+    return (sums[flat] / counts[flat, None]).view(n, slices, size)
+
+
+# ---- semantic concentration --------------------------------------------------------------------------------------------------------
+def most_important(importance: np.ndarray, k: int) -> tuple[np.ndarray, float]:
+    """Rows of the k largest values in ascending order, ties to the lower row, and the relative gap at the cut."""
+    order = np.argsort(-importance, kind="stable")
+    if k == len(order):
+        return np.sort(order), np.inf
+    last, next_ = importance[order[k - 1]], importance[order[k]]
+    return np.sort(order[:k]), float((last - next_) / max(last, np.finfo(np.float32).tiny))
+
+
+# ---- the decoder -------------------------------------------------------------------------------------------------------------------
+def rms_norm(x: Tensor, norm: nn.Module) -> Tensor:
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + norm.variance_epsilon) * norm.weight
+
+
+def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding of every head: x [n, heads * d], cos and sin [n, d]."""
+    x = x.view(len(x), -1, cos.shape[1])
+    low, high = x.chunk(2, -1)
+    return (x * cos[:, None] + torch.cat((-high, low), -1) * sin[:, None]).flatten(1)
+
+
+@dataclass
+class _Run:
+    """State of one prefill: which tokens are left, and what was recorded."""
+    model: nn.Module
+    inputs: Mapping[str, Any]
+    concentration: Concentration | str
+    trace: dict[str, np.ndarray] = field(default_factory=dict)
+    details: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @torch.no_grad()
+    def result(self) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+        _, self.tokens, _ = prefill_of(self.model, self.inputs)
+        model, inputs = in_float32(self.model, self.inputs)
+        decoder = decoder_of(model)
+        self.settings = Concentration.resolve(self.concentration, len(decoder.layers))
+        if self.settings.sec and not self.tokens.prompt_rows:
+            raise FocusError("input_ids: no text after the visual tokens; importance is what the prompt attends to")
+        hidden, self.cos, self.sin = decoder_inputs(model, inputs)
+        self.positions = np.arange(self.tokens.S)           # of the rows that are left, in sequence order
+        self.original = np.full(self.tokens.S, -1)          # visual index of each row, -1 for text
+        self.original[self.tokens.visual_positions()] = np.arange(self.tokens.V)
+        for number, layer in enumerate(decoder.layers):
+            hidden = self.layer(number, layer, hidden)
+        return F.linear(rms_norm(hidden[-1:], decoder.norm), model.lm_head.weight).numpy(), self.trace, self.details
+
+    def layer(self, number: int, layer: nn.Module, hidden: Tensor) -> Tensor:
+        """One decoder layer on the rows that are left; returns the rows that are left after it."""
+        attended, importance = self.attention(number, layer.self_attn, rms_norm(hidden, layer.input_layernorm))
+        hidden = hidden + attended
+        if importance is not None:
+            hidden = self.prune(number, hidden, importance)
+        mlp = layer.mlp
+        x = self.site(number, "gate_proj", rms_norm(hidden, layer.post_attention_layernorm))
+        product_ = mlp.act_fn(mlp.gate_proj(x)) * mlp.up_proj(x)
+        return hidden + mlp.down_proj(self.site(number, "down_proj", product_))
+
+    def attention(self, number: int, module: nn.Module, x: Tensor) -> tuple[Tensor, np.ndarray | None]:
+        """The attention block's output before the residual, and, in a pruning layer, the importance of the visual rows."""
+        x = self.site(number, "q_proj", x)
+        cos, sin = self.cos[self.positions], self.sin[self.positions]
+        query = self.site(number, "query", rotated(module.q_proj(x), cos, sin))
+        q, k, v = (y.view(len(x), -1, cos.shape[1]).transpose(0, 1) for y in (query, rotated(module.k_proj(x), cos, sin), module.v_proj(x)))
+        visual = torch.from_numpy(self.original >= 0)
+        hidden_from = torch.ones(len(x), len(x), dtype=torch.bool).triu(1)
+        importance = None if self.settings.alpha(number) is None else torch.zeros(int(visual.sum()))
+        outputs = []
+        for head in range(len(q)):
+            shared = head * len(k) // len(q)
+            scores = (q[head] @ k[shared].T * module.scaling).masked_fill_(hidden_from, -torch.inf)
+            probabilities = scores.softmax(-1)
+            outputs.append(probabilities @ v[shared])
+            if importance is not None:
+                importance = torch.maximum(importance, probabilities[-self.tokens.prompt_rows:, visual].amax(0))
+        out = self.site(number, "o_proj", torch.cat(outputs, 1))
+        return module.o_proj(out), None if importance is None else importance.numpy()
+
+    def prune(self, number: int, hidden: Tensor, importance: np.ndarray) -> Tensor:
+        """Keep the rows of the most important visual tokens and of all text."""
+        visual = np.flatnonzero(self.original >= 0)
+        kept, gap = most_important(importance, self.settings.keep(number, self.tokens.V, len(visual)))
+        self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.float32(gap)
+        rows = np.sort(np.concatenate((visual[kept], np.flatnonzero(self.original < 0))))
+        self.positions, self.original = self.positions[rows], self.original[rows]
+        return hidden[rows]
+
+    def site(self, number: int, site: str, x: Tensor) -> Tensor:
+        """Record a concentration site and, if similarity is concentrated, replace the visual rows of x."""
+        rows = np.flatnonzero(self.original >= 0)
+        ids, key = self.original[rows], f"{number}/{site}"
+        self.trace[f"retained/{key}"] = ids.astype(np.int32)
+        if not self.settings.sic:
+            return x
+        done = concentrate(x[rows], ids, self.tokens, self.settings)
+        self.trace[f"group/{key}"], self.trace[f"zero/{key}"] = done.group, done.zero
+        self.details[f"threshold_margin/{key}"], self.details[f"choice_margin/{key}"] = done.threshold_margin, done.choice_margin
+        x = x.clone()
+        x[rows] = done.rows
+        return x

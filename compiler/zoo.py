@@ -1,0 +1,216 @@
+"""Named models to compile without anything to download: small configurations with random, seeded weights, and matching inputs.
+
+In: a name.  Out: `build(name)` -> (model, inputs), as `focus.compile` takes them.  Weights, norms and biases included, are drawn from a
+seed, so a name always means the same numbers.  The `demo` entries read a real clip; all others make their frames.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from focus.runtime.errors import FocusError
+
+from .video import llava_onevision_video, load_frames, moving_pattern, normalised, qwen2_5_vl_video, sample_clip
+
+Inputs = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One named model: what it is, and how to make it."""
+    description: str
+    make: Callable[[], tuple[nn.Module, Inputs]]
+
+
+def names() -> list[str]:
+    return list(ZOO)
+
+
+def build(name: str) -> tuple[nn.Module, Inputs]:
+    """Model (float32, evaluation mode) and HF forward inputs of a zoo entry.  FocusError for a name that is not there."""
+    if name not in ZOO:
+        raise FocusError(f"unknown model '{name}'; the zoo has: {', '.join(ZOO)}")
+    return ZOO[name].make()
+
+
+# ---- weights -------------------------------------------------------------------------------------------------------------------
+@torch.no_grad()
+def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Draw every parameter from `seed` in the order of their names: scales of norms around 1, biases and offsets around 0, matrices so that
+    they keep the size of what they multiply.  Queries are drawn wider, so that attention has preferences.  Returns the model."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in sorted(model.named_parameters()):
+        noise = torch.randn(parameter.shape, generator=generator)
+        if parameter.ndim == 1:
+            scale = name.endswith("weight")         # norms are the only vectors called weight
+            parameter.copy_(1 + 0.2 * noise if scale else 0.1 * noise)
+        elif "embed_tokens" in name or "position_embedding" in name:
+            parameter.copy_(0.5 * noise)
+        else:
+            gain = 2.0 if "q_proj" in name else 1.0
+            parameter.copy_(gain * noise / parameter[0].numel() ** 0.5)
+    return model.eval().requires_grad_(False)
+
+
+# ---- requests ------------------------------------------------------------------------------------------------------------------
+def prompt_ids(length: int, vocabulary: int, seed: int) -> list[int]:
+    """Text token ids; there is no tokenizer behind a random model."""
+    return np.random.default_rng(seed).integers(3, vocabulary - 16, length).tolist()
+
+
+def request(model: nn.Module, before: int, after: int, visual: list[tuple[int, int]], pixels: dict[str, np.ndarray]) -> Inputs:
+    """Inputs of a prompt around visual runs: `before` text tokens, then each (placeholder id, tokens), 3 text tokens between two of them,
+    and `after` text tokens.  Qwen2.5-VL also gets its `mm_token_type_ids`."""
+    config = model.config
+    vocabulary = config.text_config.vocab_size
+    ids = prompt_ids(before, vocabulary, 1)
+    for i, (token, count) in enumerate(visual):
+        ids += prompt_ids(3, vocabulary, 3 + i) * (i > 0) + [token] * count
+    ids += prompt_ids(after, vocabulary, 2)
+    inputs = {"input_ids": torch.tensor([ids]), **{k: torch.from_numpy(v) for k, v in pixels.items()}}
+    if config.model_type == "qwen2_5_vl":
+        kinds = (inputs["input_ids"] == config.image_token_id).int() + 2 * (inputs["input_ids"] == config.video_token_id).int()
+        inputs["mm_token_type_ids"] = kinds
+    return inputs
+
+
+def video_request(model: nn.Module, frames: np.ndarray, before: int = 4, after: int = 12, max_pixels: int = 196 * 196) -> Inputs:
+    """Inputs of one video, frames uint8 [n, H, W, 3], for a model of a supported family."""
+    config = model.config
+    if config.model_type == "llava_onevision":
+        pixels = llava_onevision_video(frames, config.vision_config.image_size)
+        side = -(-(config.vision_config.image_size // config.vision_config.patch_size) // 2)
+        tokens = len(frames) * side * side + 1
+    else:
+        vision = config.vision_config
+        merge = vision.spatial_merge_size
+        pixels = qwen2_5_vl_video(frames, max_pixels, patch=vision.patch_size, merge=merge, temporal=vision.temporal_patch_size)
+        tokens = int(pixels["video_grid_thw"].prod()) // merge ** 2
+    return request(model, before, after, [(config.video_token_id, tokens)], pixels)
+
+
+# ---- configurations ------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Decoder:
+    """Sizes of a decoder.  The last ids of the vocabulary are the image and the video placeholder."""
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    vocabulary: int
+
+    def config(self, **further) -> dict:
+        """Fields of a Hugging Face text configuration."""
+        return dict(vocab_size=self.vocabulary, hidden_size=self.hidden, intermediate_size=self.intermediate, num_hidden_layers=self.layers,
+                    num_attention_heads=self.heads, num_key_value_heads=self.kv_heads, max_position_embeddings=32768,
+                    pad_token_id=0, bos_token_id=1, eos_token_id=2, **further)
+
+
+def llava_onevision(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "qwen2", **config) -> nn.Module:
+    """A LLaVA-OneVision with a SigLIP tower and a Qwen2 (or Llama) decoder; `vision`, `config`: fields of those configurations."""
+    from transformers import LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration
+    tower = dict(model_type="siglip_vision_model", patch_size=14, vision_use_head=False) | vision
+    return randomise(LlavaOnevisionForConditionalGeneration(LlavaOnevisionConfig(
+        text_config=decoder.config(model_type=decoder_type), vision_config=tower, image_token_index=decoder.vocabulary - 2,
+        video_token_index=decoder.vocabulary - 1, **config)), seed)
+
+
+def qwen2_5_vl(decoder: Decoder, vision: dict, seed: int = 0) -> nn.Module:
+    """A Qwen2.5-VL; the M-RoPE sections keep the proportions of the original (1 : 1.5 : 1.5)."""
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+    pairs = decoder.hidden // decoder.heads // 2
+    spatial = pairs * 3 // 8
+    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [pairs - 2 * spatial, spatial, spatial]}
+    tower = dict(out_hidden_size=decoder.hidden, patch_size=14, spatial_merge_size=2, temporal_patch_size=2) | vision
+    return randomise(Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(
+        text_config=decoder.config(rope_parameters=rope), vision_config=tower, image_token_id=decoder.vocabulary - 2,
+        video_token_id=decoder.vocabulary - 1, vision_start_token_id=decoder.vocabulary - 4,
+        vision_end_token_id=decoder.vocabulary - 3)), seed)
+
+
+_TINY = Decoder(hidden=64, intermediate=96, layers=3, heads=2, kv_heads=1, vocabulary=160)
+_SMALL = Decoder(hidden=160, intermediate=400, layers=4, heads=5, kv_heads=1, vocabulary=500)
+_DEMO = Decoder(hidden=256, intermediate=704, layers=8, heads=8, kv_heads=2, vocabulary=2048)
+
+
+def _siglip(hidden: int, intermediate: int, layers: int, image_size: int) -> dict:
+    return dict(hidden_size=hidden, intermediate_size=intermediate, num_hidden_layers=layers, num_attention_heads=2, image_size=image_size)
+
+
+def _windowed(hidden: int, intermediate: int, layers: int, window: int, full: list[int]) -> dict:
+    return dict(hidden_size=hidden, intermediate_size=intermediate, depth=layers, num_heads=2, window_size=window,
+                fullatt_block_indexes=full)
+
+
+# Seeds are chosen so that the tokens SEC keeps and drops are as far apart as so many tokens allow.
+def _llava_tiny() -> nn.Module:
+    return llava_onevision(_TINY, _siglip(48, 80, 2, 70), image_grid_pinpoints=[[70 * a, 70 * b] for a in (1, 2) for b in (1, 2, 3)])
+
+
+def _llava_small() -> nn.Module:
+    return llava_onevision(_SMALL, _siglip(144, 200, 3, 98), seed=8)
+
+
+def _llava_demo() -> nn.Module:
+    return llava_onevision(_DEMO, _siglip(144, 400, 3, 196), seed=12)
+
+
+def _qwen_tiny() -> nn.Module:
+    return qwen2_5_vl(_TINY, _windowed(48, 80, 2, 56, [1]))
+
+
+def _qwen_small() -> nn.Module:
+    return qwen2_5_vl(_SMALL, _windowed(160, 200, 3, 112, [2]), seed=9)
+
+
+def _qwen_demo() -> nn.Module:
+    return qwen2_5_vl(_DEMO, _windowed(160, 400, 4, 112, [1, 3]), seed=9)
+
+
+def _with_video(model: nn.Module, frames: int, height: int, width: int, **options) -> tuple[nn.Module, Inputs]:
+    return model, video_request(model, moving_pattern(frames, height, width, speed=1.5), **options)
+
+
+def _with_clip(model: nn.Module, frames: int, fps: float, **options) -> tuple[nn.Module, Inputs]:
+    return model, video_request(model, load_frames(sample_clip(), frames, fps), **options)
+
+
+def _llava_image() -> tuple[nn.Module, Inputs]:
+    """An image of 120 x 170 pixels: the base patch, then 2 x 3 patches, together 10 x 15 cells with a newline after each row."""
+    model = _llava_tiny()
+    side = model.config.vision_config.image_size
+    pixels = normalised(moving_pattern(7, side, side, speed=9.0))[None]
+    tokens = 25 + 10 * (15 + 1)
+    images = {"pixel_values": pixels, "image_sizes": np.array([[120, 170]])}
+    return model, request(model, 3, 6, [(model.config.image_token_id, tokens)], images)
+
+
+def _qwen_image() -> tuple[nn.Module, Inputs]:
+    """One still image: a grid of one frame, whose patches hold it twice."""
+    model = _qwen_tiny()
+    video = qwen2_5_vl_video(moving_pattern(1, 140, 196), 140 * 196)
+    pixels = {"pixel_values": video["pixel_values_videos"], "image_grid_thw": video["video_grid_thw"]}
+    return model, request(model, 3, 6, [(model.config.image_token_id, int(pixels["image_grid_thw"].prod()) // 4)], pixels)
+
+
+ZOO: dict[str, Entry] = {
+    "llava-onevision-demo": Entry("SigLIP 3 layers, Qwen2 8 layers of 256; 16 frames of bikes.mp4 (785 visual tokens)",
+                                  lambda: _with_clip(_llava_demo(), 16, 8.0)),
+    "llava-onevision-small": Entry("SigLIP 3 layers, Qwen2 4 layers of 160; 8 synthetic frames",
+                                   lambda: _with_video(_llava_small(), 8, 98, 98)),
+    "llava-onevision-tiny": Entry("SigLIP 2 layers, Qwen2 3 layers of 64; 4 synthetic frames",
+                                  lambda: _with_video(_llava_tiny(), 4, 70, 70)),
+    "llava-onevision-image-tiny": Entry("the tiny LLaVA-OneVision with one image of any resolution", _llava_image),
+    "qwen2.5-vl-demo": Entry("windowed tower of 4 layers, M-RoPE decoder of 8 layers of 256; 16 frames of bikes.mp4",
+                             lambda: _with_clip(_qwen_demo(), 16, 8.0, max_pixels=224 * 448)),
+    "qwen2.5-vl-small": Entry("windowed tower of 3 layers, M-RoPE decoder of 4 layers of 160; 8 synthetic frames",
+                              lambda: _with_video(_qwen_small(), 8, 112, 168)),
+    "qwen2.5-vl-tiny": Entry("windowed tower of 2 layers, M-RoPE decoder of 3 layers of 64; 4 synthetic frames",
+                             lambda: _with_video(_qwen_tiny(), 4, 84, 112)),
+    "qwen2.5-vl-image-tiny": Entry("the tiny Qwen2.5-VL with one image", _qwen_image),
+}

@@ -1,0 +1,139 @@
+"""Generator of docs/focus-dialect.md and docs/fisa-dialect.md.
+
+In: the op classes, attributes and types of both dialects.  Out: two Markdown pages; nothing in them is written by hand.
+
+    python -m focus.dialects.docs docs              # write both pages into the folder docs
+    python -m focus.dialects.docs --check docs      # exit with 1 if a page is not what the dialects say
+"""
+import argparse
+import inspect
+import sys
+from pathlib import Path
+
+from focus.runtime import isa
+from focus.runtime.files import atomic_write
+
+from . import fisa, focus, support, tile_ops
+
+_COMMAND = "Generated from `dialects/` by `python -m focus.dialects.docs docs`. Do not edit."
+_LEVELS = (
+    ("Level 2: a model on tensors", "ParamOp", "LastRowOp"),
+    ("Level 3: concentration", "TokenIdsOp", "GatherOp"),
+    ("Level 4: structure of tiled code", "KernelOp", "WindowOp"),
+)
+_KINDS = {"mem": "address generator", "ext": "extent generator", "uint": "unsigned", "sint": "signed", "f32": "float32 bits", "init": "init condition",
+          "scalar": "scalar register", "loop": "loop level", "sem": "semaphore"}
+
+
+def focus_page() -> str:
+    """The page of the focus dialect."""
+    parts = ["# The `focus` dialect", "", _COMMAND, "", _prose(focus.Focus), "", *_module_text(focus), "",
+             "Every op is written in MLIR's generic form. Groups marked *optional* or *variadic* may be empty; an op with more than one such group says how many "
+             "values each has in `operandSegmentSizes`.", "", "## Attributes and types", ""]
+    for cls, sigil in ((focus.TokensAttr, "#"), (focus.LayoutAttr, "#"), (focus.SpaceAttr, "#"), (focus.ConcentratedType, "!")):
+        parts += _parametric(cls, sigil)
+    classes = [c for c in focus.Focus.operations if not issubclass(c, tile_ops.TileOp)]
+    names = [c.__name__ for c in classes]
+    for title, first, last in _LEVELS:
+        parts += [f"## {title}", ""]
+        for cls in classes[names.index(first):names.index(last) + 1]:
+            parts += _op(cls)
+    parts += ["## Level 4: tile-level ops", "", *_module_text(tile_ops), ""]
+    for cls in tile_ops.TILE_OPS.values():
+        parts += _tile_op(cls)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def fisa_page() -> str:
+    """The page of the fisa dialect."""
+    parts = ["# The `fisa` dialect", "", _COMMAND, "", _prose(fisa.Fisa), "", *_module_text(fisa), "",
+             "What the machine does with each instruction is in [isa.md](isa.md).", "", "## Structure", "", *_op(fisa.ProgramOp), "## Instructions", "",
+             "Every instruction but the control ones may also have the semaphore fields `wait0` to `wait2`, `signal0` to `signal2` and their `_depth`.", ""]
+    for cls in fisa.INSTRUCTION_OPS.values():
+        entry = cls.INSTRUCTION
+        parts += [f"### `{cls.OPERATION_NAME}`", "", f"`{entry.mnemonic}`, unit {entry.unit.name.lower()}. {entry.doc}", ""]
+        if entry.fields:
+            parts += ["| field | range | kind | meaning |", "|---|---|---|---|", *map(_field, entry.fields), ""]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _field(f: isa.Field) -> str:
+    low, high = (-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.kind == "sint" else (0, (1 << f.bits) - 1)
+    kind = f"{f.enum}: " + ", ".join(f"{int(e)} {e.name.lower()}" for e in isa.ENUMS[f.enum]) if f.kind == "enum" else _KINDS[f.kind]
+    return f"| `{f.name}` | {low} to {high} | {kind}{', optional' if f.optional else ''} | {_cell(f.doc)} |"
+
+
+def _op(cls: type) -> list[str]:
+    """Section of an op class: its text and its fields."""
+    rows = [f"| `{g.name}` | operand | {_group(g)} |" for g in cls._operands.groups]
+    rows += [f"| `{name}` | attribute | {_attribute(cls, name, kind)} |" for name, kind in cls._kinds.items()]
+    rows += [f"| `{g.name}` | result | {_group(g)} |" for g in cls._results.groups]
+    rows += ["| `body` | region | one block without arguments or terminator |"] * cls._region_count
+    return [f"### `{cls.OPERATION_NAME}`", "", _prose(cls), "", *(["| name | what | |", "|---|---|---|", *rows, ""] if rows else [])]
+
+
+def _tile_op(cls: type) -> list[str]:
+    """Section of a tile-level op: what the ISA table says of its operands."""
+    entry = cls.INSTRUCTION
+    fields = {f.name: f for f in entry.fields}
+    rows = []
+    for g in cls._operands.groups:
+        f = fields[g.name]
+        access = {"r": "read", "w": "written", "rw": "read and written"}[f.access]
+        rows.append(f"| `{g.name}` | operand | {_cell(f.doc)}; {f.rows or 'any'} x {f.cols}, {access}{'; optional' if f.optional else ''} |")
+    for name, kind in cls._kinds.items():
+        rows.append(f"| `{name}` | attribute | {_cell(fields[name].doc)}; {_attribute(cls, name, kind)} |")
+    return [f"### `{cls.OPERATION_NAME}`", "", f"Instruction `{entry.mnemonic}`, unit {entry.unit.name.lower()}. {entry.doc}", "", f"Does: `{entry.semantics}`", "",
+            "| name | what | |", "|---|---|---|", *rows, ""]
+
+
+def _group(g: support.Group) -> str:
+    return "" if g.single else "variadic" if g.variadic else "optional"
+
+
+def _attribute(cls: type, name: str, kind: type) -> str:
+    return _cell(kind.noun) + (f", `build` sets {cls._defaults[name]!r} by default" if name in cls._defaults else "")
+
+
+def _parametric(cls: type, sigil: str) -> list[str]:
+    """Section of an attribute or a type and its parameters."""
+    parameters = [f"{f.name}: {getattr(f.constraint, 'noun', 'any attribute')}" for f in cls._fields]
+    return [f"### `{sigil}{cls._dialect_name}.{cls._name}<{', '.join(f.name for f in cls._fields)}>`", "", _prose(cls), "", "Parameters: " + "; ".join(parameters) + ".", ""]
+
+
+def _prose(thing: object) -> str:
+    return inspect.getdoc(thing)
+
+
+def _module_text(module: object) -> list[str]:
+    """A module's own description without its first two paragraphs (title, and what comes in and goes out)."""
+    return "\n\n".join(inspect.getdoc(module).split("\n\n")[2:]).splitlines()
+
+
+def _cell(text: str) -> str:
+    """Text that may stand in a Markdown table."""
+    return text.replace("|", "\\|").rstrip(".")
+
+
+PAGES = {"focus-dialect.md": focus_page, "fisa-dialect.md": fisa_page}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write or check both pages; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="focus.dialects.docs", description="Write the pages of the focus and fisa dialects.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--check", action="store_true", help="only compare")
+    args = parser.parse_args(argv)
+    for name, page in PAGES.items():
+        path = args.folder / name
+        if not args.check:
+            with atomic_write(path) as temporary:
+                temporary.write_text(page(), encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != page():
+            print(f"error: {path} is not what dialects/ says; write it anew with python -m focus.dialects.docs {args.folder}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

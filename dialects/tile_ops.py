@@ -1,0 +1,182 @@
+"""Tile-level ops of the `focus` dialect: one op for each instruction of the ISA table that a unit executes.
+
+In: `isa.TABLE`.  Out: `TILE_OPS` (instruction mnemonic -> op class) and the classes as module attributes (`LoadOp`, `MmKnOp`, `VMapOp`, ...).
+
+An op `focus.<ident>` has, in the table's order: its memory fields as memref operands (required ones, then optional ones), and as attributes its enumeration
+fields (lower-case name), number fields (i64), scalar registers (f64 value, under the field's name) and `init` ("first": initialise at the first touch
+within the lifetime of the buffer written; "never"; "always").  Extents follow from the operands' shapes; those that no shape gives (`identity`) are i64
+attributes.  The DMA gather is `focus.load_rows`, as `focus.gather` is the concentration of a tensor.
+
+    LoadOp.build(src, dst, stream="activation")          MmOp.build(src, wgt, dst, init="first", count=n)
+    SicGatherOp.build(src, table, count, identity=4, site=0, ids=ids, map=map)      # required operands first, optional ones by name
+"""
+from typing import Any, Optional
+
+from focus.runtime import isa
+
+from .focus import DYNAMIC, ELEMENT_TYPES, FocusOp, dtype_of, space_of
+from .support import F64, I64, Operand, default, ir, one_of
+
+INITS = ("first", "never", "always")
+#: tensor-level focus.gather is the similarity concentrator's, so the DMA gather has a name of its own
+RENAMED = {"gather": "load_rows"}
+
+_F16, _F32, _I32, _U16 = (ELEMENT_TYPES[t] for t in (isa.DType.F16, isa.DType.F32, isa.DType.I32, isa.DType.U16))
+_FLOATS = (_F16, _F32)
+_ANY = (_F16, _F32, _I32, _U16)
+#: element types of operands that are not simply tiles of f16 or f32, by (mnemonic, field) or by field
+_ELEMENTS = {
+    "ids": (_I32,), "qpos": (_I32,), "kpos": (_I32,), "sel": (_I32,), "map": (_U16,), "count": (_U16,), "state": (_F32,), "stats": (_F32,),
+    ("load", "src"): _ANY, ("load", "dst"): _ANY, ("store", "src"): _ANY, ("store", "dst"): _ANY, ("gather", "src"): _ANY, ("gather", "dst"): _ANY,
+    ("mm", "src"): (_F16,), ("mm", "wgt"): (_F16,), ("mm", "dst"): (_F32,), ("mm.kn", "src"): (_F16,), ("mm.kn", "wgt"): (_F16,), ("mm.kn", "dst"): (_F32,),
+    ("scatter", "src"): (_F32,), ("scatter", "dst"): (_F32,), ("sic.gather", "src"): (_F16,), ("sic.gather", "table"): (_F16,),
+    ("sec.importance", "src"): (_F32,), ("sec.importance", "dst"): (_F32,), ("sec.topk", "src"): (_F32,), ("sec.topk", "dst"): (_I32,),
+    ("sec.select", "src"): (_I32,), ("sec.select", "dst"): (_I32,), ("v.reduce", "dst"): (_F32,), ("v.stats", "src"): (_F32,), ("v.stats", "dst"): (_F32,),
+    ("v.softmax", "src"): (_F32,), ("v.prob", "src"): (_F32,), ("v.rescale", "dst"): (_F32,), ("v.finish", "src"): (_F32,),
+}
+#: DMA operands that lie in DRAM; the others of these instructions lie on chip
+_IN_DRAM = {"load": "src", "gather": "src", "store": "dst"}
+_LIMITS = {("mm", "k"): 32, ("mm", "n"): 32, ("mm.kn", "k"): 32, ("mm.kn", "n"): 32, ("sic.gather", "cols"): 32}
+
+
+class TileOp(FocusOp):
+    """Base of the tile-level ops; `INSTRUCTION` is the table's entry (an `isa.Instruction`)."""
+    INSTRUCTION = None      # without annotation: annotated names become fields of the op
+
+    @property
+    def buffers(self) -> list[tuple[isa.Field, ir.Value]]:
+        """The memory fields that are present, with their memrefs, in the table's order."""
+        values = ((f, getattr(self, f.name)) for f in self.INSTRUCTION.mems)
+        return [(f, v) for f, v in values if v is not None]
+
+    def extents(self) -> dict[str, int]:
+        """The value of each extent field, from shapes and attributes.  An extent of an absent operand is 0."""
+        out = {}
+        for f in self.INSTRUCTION.fields:
+            if f.kind == "ext":
+                name, axis = f.of
+                if name == f.name:
+                    out[f.name] = I64.unwrap(self.attributes[name])
+                else:
+                    value = getattr(self, name)
+                    out[f.name] = 0 if value is None else value.type.shape[axis]
+        return out
+
+    def check(self) -> None:
+        buffers = self.buffers
+        for f, value in buffers:
+            self._check_memref(f, value.type)
+        extents = self.extents()
+        names = extents | self._derived(extents)
+        for f, value in buffers:
+            rows, cols = value.type.shape
+            for have, wanted, noun in ((rows, f.rows, "row"), (cols, f.cols, "column")):
+                expected = names.get(wanted, wanted)
+                if wanted != "" and have != expected:       # "" where data decides, as in a table of any number of rows
+                    self.fail(f"operand '{f.name}' has {have} {noun}{'' if have == 1 else 's'}, expected {expected}{self._source(wanted)}")
+        for (mnemonic, name), most in _LIMITS.items():
+            if mnemonic == self.INSTRUCTION.mnemonic and extents[name] > most:
+                self.fail(f"extent '{name}' is {extents[name]}, expected at most {most}")
+        self._check_spaces(buffers)
+
+    def _check_memref(self, f: isa.Field, type_: ir.Type) -> None:
+        if not isinstance(type_, ir.MemRefType) or type_.rank != 2 or not type_.has_static_shape or not space_of(type_):
+            self.fail(f"operand '{f.name}' must be a static rank-2 memref in a #focus.space, but is {type_}")
+        allowed = _ELEMENTS.get((self.INSTRUCTION.mnemonic, f.name)) or _ELEMENTS.get(f.name, _FLOATS)
+        if dtype_of(type_.element_type) not in allowed:
+            self.fail(f"operand '{f.name}' has elements of {dtype_of(type_.element_type)}, expected {' or '.join(allowed)}")
+        if type_.get_strides_and_offset()[0][1] != 1:
+            self.fail(f"operand '{f.name}' has column stride {type_.get_strides_and_offset()[0][1]}, expected 1")
+
+    def _derived(self, extents: dict[str, int]) -> dict[str, int]:
+        """Extents the table names without a field of their own."""
+        identity, rows = extents.get("identity", 0), extents.get("rows", 0)
+        out = {"src_rows": identity + rows, "dst_rows": identity + rows}
+        if "bcast" in self._kinds:
+            kind = self.bcast
+            out |= {"b_rows": 1 if kind == "row" else rows, "b_cols": 1 if kind == "col" else extents["cols"]}
+        if self.INSTRUCTION.mnemonic == "v.reduce":
+            out["values"] = 2 if self.op == "moments" else 1
+        return out
+
+    def _source(self, extent: str | int) -> str:
+        """Where an expected extent comes from, for messages."""
+        field = next((f for f in self.INSTRUCTION.fields if f.kind == "ext" and f.name == extent), None)
+        if field is not None:
+            name, axis = field.of
+            return f" (attribute '{name}')" if name == field.name else f" ({('rows', 'columns')[axis]} of '{name}')"
+        return {"src_rows": " (identity rows and mapped rows)", "dst_rows": " (identity rows and mapped rows)", "b_rows": " (by bcast)",
+                "b_cols": " (by bcast)", "values": " (values of a row)"}.get(extent, "")
+
+    def _check_spaces(self, buffers: list[tuple[isa.Field, ir.Value]]) -> None:
+        in_dram = _IN_DRAM.get(self.INSTRUCTION.mnemonic)
+        for f, value in buffers:
+            space = space_of(value)
+            if (f.name == in_dram) != (space == "dram"):
+                self.fail(f"operand '{f.name}' is in {space}, expected {'dram' if f.name == in_dram else 'an on-chip memory'}")
+        if in_dram:
+            a, b = self.src.type.element_type, self.dst.type.element_type
+            if a != b:
+                self.fail(f"operand 'dst' has elements of {dtype_of(b)}, expected {dtype_of(a)} as src; a DMA does not convert")
+        if "identity" in self._kinds and self.identity < 0:
+            self.fail(f"attribute 'identity' must not be negative, but is {self.identity}")
+
+
+def _effects(instruction: isa.Instruction) -> type:
+    """The trait that tells MLIR which operands an op reads and writes."""
+    access = {f.name: f.access for f in instruction.mems}
+
+    class Effects(ir.MemoryEffectsOpInterface):
+        @staticmethod
+        def get_effects(op: Any, effects: Any) -> None:
+            view, at = op.opview, 0
+            operands = op.op_operands
+            for group, size in zip(view._operands.groups, view._operands.sizes(op, len(op.operands))):
+                for i in range(at, at + size):
+                    if "r" in access[group.name]:
+                        effects.append(ir.MemoryEffect.Read, operands[i])
+                    if "w" in access[group.name]:
+                        effects.append(ir.MemoryEffect.Write, operands[i])
+                at += size
+
+    class Trait:
+        @staticmethod
+        def attach(op_name: str) -> None:
+            Effects.attach(op_name)
+    return Trait
+
+
+def _kind(f: isa.Field) -> type | None:
+    """Attribute kind of a field; None when it is an operand or an extent that a shape gives."""
+    if f.kind == "enum":
+        return one_of(*(e.name.lower() for e in isa.ENUMS[f.enum]))
+    if f.kind == "init":
+        return one_of(*INITS)
+    if f.kind == "ext":
+        return I64 if f.of[0] == f.name else None
+    return {"uint": I64, "sint": I64, "scalar": F64}.get(f.kind)
+
+
+def _make(instruction: isa.Instruction) -> type[TileOp]:
+    """The op class of one instruction."""
+    annotations: dict[str, Any] = {f.name: Operand[Any] for f in instruction.mems if not f.optional}
+    body: dict[str, Any] = {}
+    for f in instruction.fields:
+        kind = _kind(f)
+        if kind is not None:
+            annotations[f.name] = kind
+        if instruction.mnemonic == "v.map" and kind is F64:
+            body[f.name] = default(1.0)         # only "scale" reads it
+    for f in instruction.mems:
+        if f.optional:
+            annotations[f.name], body[f.name] = Optional[Operand[Any]], None
+    name = RENAMED.get(instruction.mnemonic, instruction.ident)
+    class_name = "".join(part.capitalize() for part in name.split("_")) + "Op"
+    body |= {"__annotations__": annotations, "__doc__": f"{instruction.doc}\n\n{instruction.semantics}", "__module__": __name__}
+    cls = type(FocusOp)(class_name, (TileOp,), body, name=name, traits=[_effects(instruction)])
+    cls.INSTRUCTION = instruction
+    return cls
+
+
+TILE_OPS: dict[str, type[TileOp]] = {m: _make(i) for m, i in isa.TABLE.items() if i.unit != isa.Unit.CTRL}
+globals().update({cls.__name__: cls for cls in TILE_OPS.values()})

@@ -1,0 +1,99 @@
+"""allocate: addresses for every buffer, on-chip and in DRAM.
+
+In: scheduled kernels.  Out: `address` on every `focus.buffer`; `focus.dram_bytes` on the function.
+
+On-chip buffers of one kernel lie side by side (kernels do not overlap in time).  DRAM holds, from address 0: parameters, inputs, outputs, then
+intermediates and count-memory entries by first fit over the kernels in which they live.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch_mlir import ir
+
+from focus.dialects import focus as fd
+from focus.dialects.support import OpError, get_attr, set_attr
+from focus.passes.kernel_ir import buffer_bytes, kernels_of, read_kernel
+from focus.passes.manager import register_pass
+from focus.passes.schedule import aligned
+from focus.passes.target import resolve_machine
+
+
+@register_pass("allocate", anchor="func.func", help={"machine": "name or file of the machine description"})
+def allocate(func, *, machine: str = "focus"):
+    """Assign addresses in DRAM and in every on-chip memory."""
+    target = resolve_machine(machine)
+    lives = _kernel_buffers(func, target)
+    outside = [op for op in func.regions[0].blocks[0].operations if op.operation.name == "focus.buffer"]
+    top = _place_fixed(outside)
+    temps = [op for op in outside if op.kind == "temp" and op.operation.result in lives]
+    end = _first_fit(temps, lives, top)
+    counts = [op for op in outside if op.kind == "tile" and op.operation.result in lives]
+    for space in {fd.space_of(op.operation.result) for op in counts}:
+        group = [op for op in counts if fd.space_of(op.operation.result) == space]
+        used = _first_fit(group, lives, 0)
+        if used > target.buffer_bytes(space):
+            raise OpError(group[0], f"needs {used} bytes of '{space}', but machine '{target.name}' has {target.buffer_bytes(space)}")
+    for op in outside:      # declared but used by no kernel
+        if op.kind in ("temp", "tile") and op.operation.result not in lives:
+            set_attr(op, "address", 0)
+    if end > target.dram.capacity_bytes:
+        raise OpError(func, f"needs {end} bytes of DRAM, but machine '{target.name}' has {target.dram.capacity_bytes}")
+    func.attributes["focus.dram_bytes"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), end)
+
+
+def _kernel_buffers(func, target) -> dict[ir.Value, tuple[int, int]]:
+    """Place each kernel's own buffers; for buffers outside kernels, the first and last kernel that use them."""
+    lives: dict[ir.Value, tuple[int, int]] = {}
+    for number, op in enumerate(kernels_of(func)):
+        kernel = read_kernel(op)
+        top: dict[str, int] = {}
+        for record in kernel.buffers.values():
+            at = top.get(record.space, 0)
+            set_attr(record.op, "address", at)
+            slots = record.op.operation.attributes["slots"].value if "slots" in record.op.operation.attributes else 1
+            top[record.space] = at + aligned(record.bytes) * slots
+            if top[record.space] > target.buffer_bytes(record.space):
+                raise OpError(op, f"needs more than the {target.buffer_bytes(record.space)} bytes of '{record.space}' that machine '{target.name}' has")
+        for value in kernel.outside:
+            lives[value] = (lives.get(value, (number, number))[0], number)
+    return lives
+
+
+def _place_fixed(buffers: list) -> int:
+    """Parameters (one place for each name), inputs and outputs, in that order; where they end."""
+    top, places = 0, {}
+    for kind in ("param", "input", "output"):
+        for op in buffers:
+            if op.kind != kind:
+                continue
+            key = (kind, op.name, get_attr(op, "row_order", ""), buffer_bytes(op.operation.result.type))
+            if key not in places:
+                places[key], top = top, top + aligned(key[-1])
+            set_attr(op, "address", places[key])
+    return top
+
+
+@dataclass
+class _Placed:
+    start: int
+    end: int
+    last: int       #: the last kernel that uses it
+
+
+def _first_fit(ops: list, lives: dict, base: int) -> int:
+    """Lowest free place for each buffer, in order of first use; where the highest ends."""
+    live: list[_Placed] = []
+    top = base
+    for op in sorted(ops, key=lambda o: lives[o.operation.result][0]):
+        first, last = lives[op.operation.result]
+        live = [p for p in live if p.last >= first]
+        size, at = aligned(buffer_bytes(op.operation.result.type)), base
+        for p in sorted(live, key=lambda p: p.start):
+            if at + size <= p.start:
+                break
+            at = max(at, p.end)
+        live.append(_Placed(at, at + size, last))
+        set_attr(op, "address", at)
+        top = max(top, at + size)
+    return top

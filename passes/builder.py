@@ -1,0 +1,212 @@
+"""Builds tile-level IR: kernels of scf loops over windows of memrefs, one op an instruction of the ISA.
+
+In: Python values (`Mat` handles on memrefs, `Idx` sums of loop counters).  Out: `focus.kernel`, `scf.for`, `focus.window`,
+`focus.buffer`, `focus.recast` and the ops generated from the ISA table, at the current insertion point.
+
+Conventions that the later passes rely on: a `focus.buffer` of kind "tile" lives for one iteration of the loop body it stands in;
+windows are clipped to the bounds of their base; a buffer is as large as what was last written to it.
+"""
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+
+from torch_mlir import ir
+
+from focus.dialects.support import set_attr
+from focus.dialects.tile_ops import TILE_OPS
+
+ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "u16": "i16"}
+BYTES = {"f16": 2, "f32": 4, "i32": 4, "u16": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """An open scf.for: its induction variable, step (elements) and largest value + step."""
+    value: ir.Value
+    step: int
+
+
+@dataclass(frozen=True)
+class Idx:
+    """const + sum of coefficient x induction variable."""
+    const: int = 0
+    terms: tuple[tuple[Loop, int], ...] = ()
+
+    def __add__(self, other: "Idx | int") -> "Idx":
+        if isinstance(other, int):
+            return Idx(self.const + other, self.terms)
+        merged = {id(l): (l, c) for l, c in self.terms}
+        for l, c in other.terms:
+            merged[id(l)] = (l, merged[id(l)][1] + c if id(l) in merged else c)
+        return Idx(self.const + other.const, tuple(merged.values()))
+
+    __radd__ = __add__
+
+    def __mul__(self, k: int) -> "Idx":
+        return Idx(self.const * k, tuple((l, c * k) for l, c in self.terms))
+
+    __rmul__ = __mul__
+
+
+def _attribute(v: str | int | float) -> ir.Attribute:
+    if isinstance(v, str):
+        return ir.StringAttr.get(v)
+    return ir.FloatAttr.get_f64(v) if isinstance(v, float) else ir.IntegerAttr.get(ir.IntegerType.get_signless(64), v)
+
+
+def as_idx(v: "Idx | int") -> Idx:
+    return v if isinstance(v, Idx) else Idx(v)
+
+
+@dataclass(frozen=True)
+class Mat:
+    """A two-dimensional memref: `rows` x `cols` elements of `dtype` in `space`, rows `pitch` elements apart."""
+    value: ir.Value
+    rows: int
+    cols: int
+    dtype: str
+    space: str
+    pitch: int
+    contiguous: bool = True
+
+
+@dataclass
+class TileBuilder:
+    """Emits tile-level IR in the current MLIR context and insertion point."""
+    kernel_attrs: dict = field(default_factory=dict)        #: Python values that kernels made from now on carry as attributes
+    _types: dict = field(default_factory=dict)
+    _constants: dict = field(default_factory=dict)
+    _kernel_block: ir.Block | None = None
+
+    # ---- types and constants -------------------------------------------------------------------------------------
+    def _type(self, text: str) -> ir.Type:
+        t = self._types.get(text)
+        if t is None:
+            t = self._types[text] = ir.Type.parse(text)
+        return t
+
+    def memref(self, m: tuple[int, int, str, str], pitch: int | None = None) -> ir.Type:
+        rows, cols, dtype, space = m
+        layout = "" if pitch is None else f", strided<[{pitch}, 1], offset: ?>"
+        return self._type(f'memref<{rows}x{cols}x{ELEMENT[dtype]}{layout}, #focus.space<"{space}">>')
+
+    def constant(self, v: int) -> ir.Value:
+        c = self._constants.get(v)
+        if c is None:
+            index = self._type("index")
+            with ir.InsertionPoint.at_block_begin(self._kernel_block):
+                c = ir.Operation.create("arith.constant", results=[index], attributes={"value": ir.IntegerAttr.get(index, v)}).result
+            self._constants[v] = c
+        return c
+
+    def index(self, i: Idx | int) -> ir.Value:
+        """The SSA value of an index expression."""
+        i = as_idx(i)
+        total = None
+        for l, c in i.terms:
+            v = l.value if c == 1 else self._arith("arith.muli", l.value, self.constant(c))
+            total = v if total is None else self._arith("arith.addi", total, v)
+        if total is None:
+            return self.constant(i.const)
+        return total if i.const == 0 else self._arith("arith.addi", total, self.constant(i.const))
+
+    def _arith(self, name: str, a: ir.Value, b: ir.Value) -> ir.Value:
+        return ir.Operation.create(name, results=[self._type("index")], operands=[a, b]).result
+
+    # ---- structure -----------------------------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def kernel(self, name: str, loc: ir.Location):
+        """A `focus.kernel` region; everything emitted inside carries `loc`."""
+        with loc:
+            op = ir.Operation.create("focus.kernel", attributes={"name": ir.StringAttr.get(name)}, regions=1)
+            for k, v in self.kernel_attrs.items():
+                set_attr(op, k, v)
+            self._kernel_block = op.regions[0].blocks.append()
+            self._constants = {}
+            with ir.InsertionPoint(self._kernel_block):
+                yield op
+        self._kernel_block = None
+
+    @contextlib.contextmanager
+    def loop(self, total: int, step: int, hi: Idx | None = None):
+        """for i in 0 .. min(total, hi) step `step`; yields the counter as an Idx.  A single trip makes no loop."""
+        if hi is not None and not hi.terms:
+            total, hi = min(total, hi.const), None
+        if total <= step:
+            yield Idx(0)
+            return
+        upper = self.constant(total)
+        if hi is not None:
+            upper = self._arith("arith.minsi", upper, self.index(hi))
+        op = ir.Operation.create("scf.for", operands=[self.constant(0), upper, self.constant(step)], regions=1)
+        block = op.regions[0].blocks.append(self._type("index"), arg_locs=[ir.Location.current])
+        with ir.InsertionPoint(block):
+            yield Idx(0, ((Loop(block.arguments[0], step), 1),))
+            ir.Operation.create("scf.yield")
+
+    # ---- memory --------------------------------------------------------------------------------------------------
+    def buffer(self, space: str, rows: int, cols: int, dtype: str, name: str, kind: str = "tile", **attrs: str) -> Mat:
+        """A `focus.buffer`: on-chip tile, or a DRAM tensor of kind param | input | output | temp."""
+        op = ir.Operation.create("focus.buffer", results=[self.memref((rows, cols, dtype, space))],
+                                 attributes={k: _attribute(v) for k, v in {"name": name, "kind": kind, **attrs}.items()})
+        return Mat(op.result, rows, cols, dtype, space, cols)
+
+    def window(self, base: Mat, row: Idx | int, col: Idx | int, rows: int, cols: int) -> Mat:
+        """The box of `rows` x `cols` at (row, col) of `base`, clipped to its bounds."""
+        row, col = as_idx(row), as_idx(col)
+        if not row.terms and not col.terms:         # static: clip here
+            rows, cols = min(rows, base.rows - row.const), min(cols, base.cols - col.const)
+            if (row.const, col.const, rows, cols) == (0, 0, base.rows, base.cols):
+                return base
+        rows, cols = min(rows, base.rows), min(cols, base.cols)
+        op = ir.Operation.create("focus.window", results=[self.memref((rows, cols, base.dtype, base.space), base.pitch)],
+                                 operands=[base.value, self.index(row), self.index(col)],
+                                 attributes={"sizes": ir.DenseI64ArrayAttr.get([rows, cols])})
+        return Mat(op.result, rows, cols, base.dtype, base.space, base.pitch, contiguous=False)
+
+    def recast(self, base: Mat, dtype: str) -> Mat:
+        """The same rows (same addresses and byte pitch) as elements of another, narrower type: results in place."""
+        pitch = base.pitch * BYTES[base.dtype] // BYTES[dtype]
+        op = ir.Operation.create("focus.recast", results=[self.memref((base.rows, base.cols, dtype, base.space), pitch)], operands=[base.value])
+        return Mat(op.result, base.rows, base.cols, dtype, base.space, pitch, contiguous=False)
+
+    def view(self, base: Mat, rows: int, cols: int) -> Mat:
+        """Row-major reinterpretation of contiguous elements: a whole tensor, or one row (or a stretch of it)."""
+        if (rows, cols) == (base.rows, base.cols):
+            return base
+        if base.contiguous:
+            op = ir.Operation.create("focus.view", results=[self.memref((rows, cols, base.dtype, base.space))], operands=[base.value])
+        else:
+            op = ir.Operation.create("focus.view", results=[self.memref((rows, cols, base.dtype, base.space), cols)], operands=[base.value])
+        return Mat(op.result, rows, cols, base.dtype, base.space, cols, base.contiguous)
+
+    # ---- instructions --------------------------------------------------------------------------------------------
+    def op(self, mnemonic: str, *mems: Mat, attrs: dict | None = None, **optional: Mat | None) -> None:
+        """One tile-level instruction: required memory operands in table order, optional ones by name, attributes as Python values."""
+        cls = TILE_OPS[mnemonic]
+        operands, attributes = [m.value for m in mems], {k: _attribute(v) for k, v in (attrs or {}).items()}
+        names = [f.name for f in cls.INSTRUCTION.mems if f.optional]
+        if names:
+            present = [optional.get(n) for n in names]
+            operands += [m.value for m in present if m is not None]
+            attributes["operandSegmentSizes"] = ir.DenseI32ArrayAttr.get([1] * len(mems) + [int(m is not None) for m in present])
+        ir.Operation.create(cls.OPERATION_NAME, operands=operands, attributes=attributes)
+
+    def load(self, src: Mat, dst: Mat, stream: str, count: Mat | None = None) -> None:
+        self.op("load", src, dst, attrs={"stream": stream}, count=count)
+
+    def store(self, src: Mat, dst: Mat, stream: str, count: Mat | None = None) -> None:
+        self.op("store", src, dst, attrs={"stream": stream}, count=count)
+
+    def load_rows(self, src: Mat, dst: Mat, ids: Mat, stream: str) -> None:
+        self.op("gather", src, dst, ids, attrs={"stream": stream})
+
+    def mm(self, x: Mat, w: Mat, acc: Mat, init: str, count: Mat | None = None, kn: bool = False) -> None:
+        self.op("mm.kn" if kn else "mm", x, w, acc, attrs={"init": init}, count=count)
+
+    def map(self, src: Mat, dst: Mat, op: str = "copy", scalar: float = 1.0) -> None:
+        self.op("v.map", src, dst, attrs={"op": op, "scalar": scalar})
+
+    def zip(self, op: str, a: Mat, b: Mat, dst: Mat, bcast: str = "full") -> None:
+        self.op("v.zip", a, b, dst, attrs={"op": op, "bcast": bcast})

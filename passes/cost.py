@@ -1,0 +1,140 @@
+"""The cost function that chooses tile sizes, residency and loop order for the tile pass.
+
+In: shapes and the machine.  Out: the cheapest `LinearTiling` or `AttentionTiling` that fits the buffers.  Cost = array or DRAM
+cycles, whichever bounds the kernel, plus what cannot overlap, plus a third of the DRAM cycles (traffic is energy even where
+bandwidth hides it).  Figures of the machine: docs/machine.md.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from focus.runtime.errors import FocusError
+from focus.runtime.machine import Machine
+
+TRAFFIC_WEIGHT = 1 / 3
+
+
+def ceil(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+@dataclass(frozen=True)
+class LinearTiling:
+    """m-tile rows, 32-wide column sub-tiles of an n-tile, and whether an m-tile's whole rows stay in the input buffer."""
+    m: int
+    n_sub: int
+    resident: bool
+    cost: float
+
+
+def bytes_per_cycle(machine: Machine) -> float:
+    return machine.dram.bytes_per_second / machine.frequency_hz
+
+
+def row_tiles(rows: int, m: int) -> list[tuple[int, int]]:
+    """(rows, how many) of the tiles that m cuts `rows` into."""
+    full, rest = divmod(rows, m)
+    return [(m, full)] * (full > 0) + [(rest, 1)] * (rest > 0)
+
+
+def m_candidates(rows: int, limit: int = 1024) -> list[int]:
+    """Even splits of the rows, and powers of two: sizes worth trying, largest first."""
+    even = {min(limit, ceil(ceil(rows, p), 32) * 32) for p in range(1, 9)}
+    even |= {min(limit, ceil(ceil(rows, ceil(rows, limit)), 32) * 32)}
+    return sorted({m for m in even | {32, 64, 128, 256, 384, 512, 768, 1024} if m <= max(32, ceil(rows, 32) * 32)}, reverse=True)
+
+
+def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1, residual: bool = False,
+                  fixed_m: int | None = None, streams: bool = True, where: str = "") -> LinearTiling:
+    """Tiling of out[rows, n] = x[rows, k] W^T for `weights` weight matrices at once (2 for SwiGLU).
+
+    `fixed_m`: rows of an m-tile that concentration has fixed.  Raises FocusError when nothing fits the buffers.
+    """
+    size, bpc = machine.buffer_bytes, bytes_per_cycle(machine)
+    best = None
+    for m in [fixed_m] if fixed_m else m_candidates(rows):
+        for n_sub in (3, 2, 1):
+            subs = n_sub * weights
+            if n_sub > 1 and 32 * (n_sub - 1) >= n or subs * m * 128 > size("output") or subs * 32 * 64 > size("wgt"):
+                continue
+            if residual and m * 64 + 96 * 2 > size("vector"):
+                continue
+            for resident in (False, True) if not fixed_m else (False,):
+                if (m * k * 2 if resident else m * 64) > size("input"):
+                    continue
+                n_tiles = ceil(n, 32 * n_sub)
+                array = sum(machine.cycles_per_pass(r) * c for r, c in row_tiles(rows, m)) * ceil(n, 32) * ceil(k, 32) * weights
+                traffic = 2 * (rows * k * (1 if resident else n_tiles) + n * k * weights * ceil(rows, m) + rows * n * (2 if residual else 1))
+                rings = size("output") // (subs * m * 128)
+                drain = 0 if rings > 1 else rows * n_tiles * (weights * 64 / 192 + 64 / bpc)
+                load = rows * k * 2 / bpc if resident and 2 * m * k * 2 > size("input") else 0
+                cost = max(array, traffic / bpc) + drain + load + TRAFFIC_WEIGHT * traffic / bpc
+                if best is None or cost < best.cost:
+                    best = LinearTiling(m, n_sub, resident, cost)
+    if best is None:
+        raise FocusError(f"{where}: no tiling of {rows} x {n} x {k} fits the buffers of machine '{machine.name}' "
+                         f"(input {size('input')} B, wgt {size('wgt')} B, output {size('output')} B, vector {size('vector')} B)")
+    return best
+
+
+@dataclass(frozen=True)
+class AttentionTiling:
+    """Query rows of a strand, strands whose work interleaves, key columns of a step, head columns of a K or V tile, output
+    columns accumulated at once, and whether the queries of a strand stay in the input buffer."""
+    m: int
+    strands: int
+    step: int
+    kv_cols: int
+    out_cols: int
+    resident_q: bool
+    cost: float
+
+
+def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, fixed_m: int | None = None,
+                     causal: bool = False, where: str = "") -> AttentionTiling:
+    """Tiling of one head's attention of `rows` queries over `keys` keys.
+
+    causal: the trip count of the loop over steps grows with the m-tile, so a step must divide the rows of all strands.
+
+    Two strands let the vector unit work on one while the array works on the other; that pays where passes stream back to back (rule
+    `shadow`) and not where each pass pays its own fill and drain.  Raises FocusError when nothing fits the buffers.
+    """
+    best = None
+    for m in [fixed_m] if fixed_m else m_candidates(rows, 512):
+        for strands in (1,) if fixed_m or rows <= m else (2, 1):
+            for step in (96, 64, 32):
+                if step > 32 and step - 32 >= keys or causal and (m * strands) % step:
+                    continue
+                for blocks in {1, 2, ceil(head_dim, 32)}:
+                    for resident in (True, False):
+                        t = _attention_cost(machine, rows, keys, head_dim, m, strands, step, blocks, resident)
+                        if t and (best is None or t.cost < best.cost):
+                            best = t
+    if best is None:
+        size = machine.buffer_bytes
+        raise FocusError(f"{where}: attention of {fixed_m or rows} query rows with head width {head_dim} does not fit the buffers of machine "
+                         f"'{machine.name}' (input {size('input')} B, output {size('output')} B, wgt {size('wgt')} B)")
+    return best
+
+
+def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, m: int, strands: int, step: int, blocks: int,
+                    resident: bool) -> AttentionTiling | None:
+    """The tiling with its cost, or None where it does not fit."""
+    size, bpc = machine.buffer_bytes, bytes_per_cycle(machine)
+    slices = ceil(head_dim, 32)
+    out_cols = min(head_dim, ceil(slices, blocks) * 32)
+    kv_cols = max((c for c in {head_dim, 128, 96, 64, 32} if c <= max(32, head_dim) and 4 * step * c <= size("wgt")), default=0)
+    q = m * head_dim * 2 if resident else m * 64
+    if (not kv_cols or strands * (q + m * step * 2) > size("input") or strands * m * (step + out_cols) * 4 > size("output")
+            or strands * m * 16 > size("stats")):
+        return None
+    n_steps, n_blocks, tiles = ceil(keys, step), ceil(head_dim, out_cols), row_tiles(rows, m)
+    one = sum(machine.cycles_per_pass(r) * c for r, c in tiles)
+    array = one * ceil(keys, 32) * slices * (n_blocks + 1)
+    sfu = rows * n_blocks * n_steps * (3 * step + out_cols) / 192
+    exposed = 0.15 if strands == 2 else 1
+    fetches = sum(c for _, c in tiles) / strands
+    traffic = rows * head_dim * 2 * (1 if resident else n_steps * n_blocks) + fetches * keys * head_dim * 2 * (n_blocks + 1)
+    stall = n_steps * fetches * n_blocks * (60 if 8 * step * kv_cols > size("wgt") else 20)
+    cost = max(array, traffic / bpc) + sfu * exposed + stall + TRAFFIC_WEIGHT * traffic / bpc
+    return AttentionTiling(m, strands, step, kv_cols, out_cols, resident, cost)

@@ -1,0 +1,342 @@
+"""Fused attention: scores, running softmax and weighted values of one head's m-tile without leaving the chip; and the prompt's
+importance of every visual token (SEC).
+
+In: queries (`Mat` or `Concentrated`), keys and values, positions.  Out: one `focus.kernel` a section: query rows that see the same
+regions of key columns.  Keys and values are the stationary operands.  Each region is walked in steps of key columns; masking is
+by sequence position, and columns that no row of an m-tile can see are not visited.
+"""
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import Iterator
+
+from torch_mlir import ir
+
+from focus.passes import cost
+from focus.passes.builder import Idx, Mat, TileBuilder
+from focus.passes.kernels.linear import Alternating
+from focus.passes.kernels.rows import Concentrated, RowTile, group_tiles
+from focus.runtime.machine import Machine
+
+
+@dataclass(frozen=True)
+class Region:
+    """Key columns [start, start + count); `causal`: an m-tile of rows [r0, r1) of the query section sees only those before r1."""
+    start: int
+    count: int
+    causal: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """Query rows [start, start + count) and the key regions they see.  `repeat` sections of this form follow each other (segments)."""
+    start: int
+    count: int
+    regions: tuple[Region, ...]
+    repeat: int = 1
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Shape of the attention: query heads, key/value heads, width of a head, score scale."""
+    q: int
+    kv: int
+    dim: int
+    scale: float
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One attention: q [R, heads * dim] (dense or concentrated), k, v [R, kv * dim], out like q; positions [1, R] i32 when causal."""
+    name: str
+    q: Mat | Concentrated
+    k: Mat
+    v: Mat
+    out: Mat
+    heads: Heads
+    positions: Mat | None
+
+
+@dataclass
+class Strand:
+    """One of the interleaved query tiles: its rows and on-chip state."""
+    tile: RowTile
+    q: Mat | None = None
+    qpos: Mat | None = None
+    state: Mat | None = None
+    acc: Mat | None = None
+
+
+def causal_sections(visual: int, text: int, text_before: int, text_seen: int) -> list[Section]:
+    """Sections of a causal prefill in storage order (visual rows, then text rows).
+
+    text_before: text rows ahead of every visual token; text_seen: text rows that some visual token comes after.
+    """
+    sections = []
+    text_at = visual
+    if visual:
+        regions = (Region(0, visual, causal=True),) + ((Region(text_at, text_seen),) if text_seen else ())
+        sections.append(Section(0, visual, regions))
+    if text_before:
+        sections.append(Section(text_at, text_before, (Region(text_at, text_before, causal=True),)))
+    if text > text_before:
+        regions = ((Region(0, visual),) if visual else ()) + (Region(text_at, text),)
+        sections.append(Section(text_at + text_before, text - text_before, regions))
+    return sections
+
+
+def segment_sections(rows: int, segments: list[int]) -> list[Section]:
+    """Sections of unmasked attention inside segments; equal neighbours become one section that repeats."""
+    sections, at = [], 0
+    for n in segments or [rows]:
+        last = sections[-1] if sections else None
+        if last and last.count == n:
+            sections[-1] = replace(last, repeat=last.repeat + 1)
+        else:
+            sections.append(Section(at, n, (Region(at, n),)))
+        at += n
+    return sections
+
+
+def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: list[Section], loc: ir.Location) -> None:
+    """Emit dense attention, one kernel a section.  Raises FocusError when no tiling fits the buffers."""
+    for s in sections:
+        causal = any(r.causal for r in s.regions)
+        t = cost.attention_tiling(machine, s.count, sum(r.count for r in s.regions), att.heads.dim, causal=causal, where=att.name)
+        with b.kernel(att.name, loc), b.loop(s.repeat, 1) as i:
+            rows = lambda m, at, n: b.window(m, i * s.count + at, 0, n, m.cols)
+            q, out = rows(att.q, s.start, s.count), rows(att.out, s.start, s.count)
+            kv = [_keys(b, att, rows, r) for r in s.regions]
+            qpos = b.window(att.positions, 0, s.start, 1, s.count) if att.positions is not None else None
+            with _heads(b, att.heads) as (head, group), b.loop(s.count, t.m * t.strands) as m:
+                n = min(t.m, s.count)
+                strands = [Strand(RowTile(n, ((0, n, m + k * t.m),))) for k in range(t.strands)]
+                for strand in strands:
+                    if t.resident_q:
+                        strand.q = b.buffer("input", n, att.heads.dim, "f16", "q")
+                        strand.tile.load(b, q, head * att.heads.dim, att.heads.dim, strand.q, "activation")
+                    if qpos is not None:
+                        strand.qpos = _positions(b, qpos, strand.tile.parts[0][2], n)
+                _columns(b, att, t, strands, _DenseScores(b, att.heads.dim, q, head), kv, head, group, m + t.m * t.strands, out)
+
+
+def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention, text_seen: int, loc: ir.Location) -> None:
+    """Emit attention of concentrated queries: an m-tile of the concentration is the query tile, text rows ride as identity rows.
+
+    text_seen: text rows that some visual token comes after; the other text rows are visited only by tiles that hold text.
+    Raises FocusError when no tiling fits the buffers.
+    """
+    conc, heads = att.q, att.heads
+    for group in conc.groups:
+        text = conc.text if group.identity else text_seen
+        regions = (Region(0, conc.visual, causal=not group.identity),) + ((Region(conc.visual, text),) if text else ())
+        t = cost.attention_tiling(machine, group.rows, conc.visual + text, heads.dim, fixed_m=group.rows,
+                                  causal=group.count > 1, where=att.name)
+        # a slice of 32 columns may span heads only where 32 does not divide the head: then heads are written out one by one
+        for fixed in [None] if heads.dim % 32 == 0 else range(heads.q):
+            with b.kernel(att.name, loc):
+                whole = lambda m, at, n: b.window(m, at, 0, n, m.cols)
+                kv = [_keys(b, att, whole, r) for r in regions]
+                with _heads(b, heads, fixed) as (head, kv_head), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
+                    strand = Strand(tile, qpos=b.buffer("ids", 1, tile.rows, "i32", "positions"))
+                    for at, n, row in tile.parts:
+                        b.load(b.window(att.positions, 0, row, 1, n), b.window(strand.qpos, 0, at, 1, n), "ids")
+                    scores = _ConcentratedScores(b, conc, tile, heads.dim, head, t.resident_q and heads.dim % 32 == 0)
+                    row_end = (tile.index + 1) * conc.m_tile
+                    _columns(b, att, t, [strand], scores, kv, head, kv_head, row_end, att.out)
+
+
+def _keys(b: TileBuilder, att: Attention, rows, r: Region) -> tuple[Mat, Mat, Mat | None, Region]:
+    """Keys, values and positions of a region."""
+    pos = b.window(att.positions, 0, r.start, 1, r.count) if att.positions is not None else None
+    return rows(att.k, r.start, r.count), rows(att.v, r.start, r.count), pos, r
+
+
+@contextlib.contextmanager
+def _heads(b: TileBuilder, heads: Heads, fixed: int | None = None) -> Iterator[tuple[Idx, Idx]]:
+    """Loops over heads, or one fixed head; yields (query head, key/value head)."""
+    shared = heads.q // heads.kv
+    if fixed is not None:
+        yield Idx(fixed), Idx(fixed // shared)
+        return
+    with b.loop(heads.kv, 1) as g, b.loop(shared, 1) as h:
+        yield g * shared + h, g
+
+
+def _positions(b: TileBuilder, positions: Mat, start: Idx, count: int) -> Mat:
+    buf = b.buffer("ids", 1, count, "i32", "positions")
+    b.load(b.window(positions, 0, start, 1, count), buf, "ids")
+    return buf
+
+
+class _DenseScores:
+    """Scores of dense queries: slices of the resident tile, or streamed again for each step of key columns."""
+
+    def __init__(self, b: TileBuilder, dim: int, q: Mat, head: Idx):
+        self.b, self.dim, self.q, self.head = b, dim, q, head
+
+    def run(self, strand: Strand, keys: Mat, col: Idx, scores: Mat, fresh: bool) -> None:
+        """scores (+)= q[:, 32 col : 32 col + width] keys^T; `fresh`: starts afresh where the loop over columns does."""
+        b = self.b
+        for d in range(0, keys.cols, 32):
+            width, at = min(32, keys.cols - d), 32 * col + d
+            if strand.q is not None:
+                x = b.window(strand.q, 0, at, strand.tile.rows, width)
+            else:
+                x = b.buffer("input", strand.tile.rows, width, "f16", "q")
+                strand.tile.load(b, self.q, self.head * self.dim + at, width, x, "activation")
+            for c in range(0, scores.cols, 32):
+                b.mm(x, b.window(keys, c, d, 32, width), b.window(scores, 0, c, strand.tile.rows, 32), "first" if fresh and d == 0 else "never")
+
+
+class _ConcentratedScores:
+    """Scores of concentrated queries: unique vectors through the array, partial sums scattered to the tile's rows."""
+
+    def __init__(self, b: TileBuilder, conc: Concentrated, tile: RowTile, dim: int, head: Idx, resident: bool):
+        self.b, self.conc, self.tile, self.dim, self.head = b, conc, tile, dim, head
+        self.partial = Alternating(b, tile.rows) if tile.visual else None
+        self.rows = None
+        if resident:
+            self.rows = b.buffer("input", dim // 32 * tile.rows, 32, "f16", "q")
+            for d in range(dim // 32):
+                slice_ = head * (dim // 32) + d
+                b.load(conc.data_of(b, tile, slice_, 32), b.window(self.rows, d * tile.rows, 0, tile.rows, 32), "compact",
+                       count=conc.count_of(b, tile, slice_))
+
+    def run(self, strand: Strand, keys: Mat, col: Idx, scores: Mat, fresh: bool) -> None:
+        b = self.b
+        for at, slice_, offset, width in self._pieces(col, keys.cols):
+            count = self.conc.count_of(b, self.tile, slice_)
+            if self.rows is not None:
+                x = b.window(self.rows, (col + at // 32) * self.tile.rows, 0, self.tile.rows, 32)
+            else:
+                x = b.buffer("input", self.tile.rows, width, "f16", "q")
+                b.load(self.conc.data_of(b, self.tile, slice_, width, offset), x, "compact", count=count)
+            map_ = None
+            if self.tile.visual:
+                map_ = b.buffer("map", 1, self.tile.visual, "u16", "map")
+                b.load(self.conc.map_of(b, self.tile, slice_), map_, "map")
+            init = "first" if fresh and at == 0 else "never"
+            for c in range(0, scores.cols, 32):
+                w, acc = b.window(keys, c, at, 32, width), b.window(scores, 0, c, self.tile.rows, 32)
+                if map_ is not None:
+                    self.partial.pass_(x, w, acc, map_, self.tile, init, count)
+                else:
+                    b.mm(x, w, acc, init, count=count)
+
+    def _pieces(self, col: Idx, width: int) -> list[tuple[int, Idx, int, int]]:
+        """(first column of the key tile, slice, first column in the slice, columns) that cover a head's columns."""
+        if self.dim % 32 == 0:
+            return [(d, self.head * (self.dim // 32) + col + d // 32, 0, 32) for d in range(0, width, 32)]
+        pieces, at, begin = [], 0, self.head.const * self.dim + 32 * col.const      # heads are written out: both are constants
+        while at < width:
+            slice_, offset = divmod(begin + at, 32)
+            n = min(32 - offset, width - at)
+            pieces.append((at, Idx(slice_), offset, n))
+            at += n
+        return pieces
+
+
+def _columns(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], scores, kv, head: Idx, group: Idx,
+             row_end: Idx, out: Mat) -> None:
+    """Output column blocks of one query tile: softmax over all regions, weighted sum, division, store."""
+    dim = att.heads.dim
+    for block, cols in _blocks(dim, t.out_cols):
+        for s in strands:
+            s.state = b.buffer("stats", s.tile.rows, 4, "f32", "softmax")
+            s.acc = b.buffer("output", s.tile.rows, cols, "f32", "weighted")
+        for i, (k, v, kpos, region) in enumerate(kv):
+            with b.loop(region.count, t.step, hi=row_end if region.causal else None) as j:
+                _step(b, att, t, strands, scores, (k, v, kpos), j, group * dim, block, cols, "never" if i else "first")
+        for s in strands:
+            result = b.recast(s.acc, "f16")
+            b.op("v.finish", s.acc, s.state, result)
+            s.tile.store(b, result, out, head * dim + block, cols, "result")
+
+
+def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], scores, kv, j: Idx, first: Idx, block: int,
+          cols: int, init: str) -> None:
+    """One step of key columns: scores of each strand, softmax of each, then the weighted values of each.
+
+    first: the first key column of the head; block, cols: the output columns of this head that are accumulated now.
+    """
+    k, v, kpos = kv
+    step = min(t.step, k.rows)
+    columns = _positions(b, kpos, j, step) if kpos is not None else None
+    tiles = [b.buffer("output", s.tile.rows, step, "f32", "scores") for s in strands]
+    probs = [b.buffer("input", s.tile.rows, step, "f16", "probabilities") for s in strands]
+    score_pass(b, t.kv_cols, strands, scores, k, j, step, first, att.heads.dim, tiles)
+    for s, tile, p in zip(strands, tiles, probs):
+        b.op("v.softmax", tile, s.state, attrs={"scalar": att.heads.scale, "init": init}, dst=p, qpos=s.qpos, kpos=columns)
+        b.op("v.rescale", s.acc, s.state, attrs={"init": init})
+    for at, width in _blocks(cols, t.kv_cols):
+        values = b.buffer("wgt", step, width, "f16", "values")
+        b.load(b.window(v, j, first + (block + at), step, width), values, "kv")
+        for s, p in zip(strands, probs):
+            for d in range(0, width, 32):
+                for c in range(0, step, 32):
+                    b.mm(b.window(p, 0, c, s.tile.rows, 32), b.window(values, c, d, 32, 32), b.window(s.acc, 0, at + d, s.tile.rows, 32),
+                         "never" if c else init, kn=True)
+
+
+def score_pass(b: TileBuilder, kv_cols: int, strands: list[Strand], scores, k: Mat, j: Idx, step: int, first: Idx, dim: int,
+               tiles: list[Mat]) -> None:
+    """scores of all strands against key rows [j, j + step), key columns [first, first + dim) in tiles of kv_cols."""
+    def part(col: Idx, width: int, fresh: bool) -> None:
+        keys = b.buffer("wgt", step, width, "f16", "keys")
+        b.load(b.window(k, j, first + 32 * col, step, width), keys, "kv")
+        for s, tile in zip(strands, tiles):
+            scores.run(s, keys, col, tile, fresh)
+
+    whole, rest = divmod(dim, kv_cols)
+    if whole:
+        with b.loop(whole * -(-kv_cols // 32), -(-kv_cols // 32)) as col:      # columns in units of 32
+            part(col, kv_cols, True)
+    if rest:
+        part(Idx((dim - rest) // 32), rest, not whole)
+
+
+def _blocks(total: int, width: int) -> list[tuple[int, int]]:
+    return [(at, min(width, total - at)) for at in range(0, total, width)]
+
+
+def emit_importance(b: TileBuilder, machine: Machine, name: str, q: Mat, k: Mat, positions: Mat, zeros: Mat, out: Mat, heads: Heads,
+                    visual: int, prompt: int, loc: ir.Location) -> None:
+    """out[0, t] = max over heads and prompt rows of the softmax probability of visual token t (algorithm.md, level 1).
+
+    q [R, heads * dim], k [R, kv * dim]: rows in storage order, `visual` retained tokens first, the last `prompt` rows are the prompt.
+    zeros: [1, visual] f32 constant; out: [1, visual] f32.  The row statistics are finished in a first pass over all keys; the second
+    pass over the visual keys makes probabilities and takes maxima.
+    """
+    t = cost.attention_tiling(machine, prompt, k.rows, heads.dim, where=name)
+    step, text = t.step, k.rows - visual
+    with b.kernel(name, loc):
+        best = b.buffer("importance", 1, visual, "f32", "importance")
+        b.load(zeros, best, "ids")
+        rows = b.window(q, k.rows - prompt, 0, prompt, q.cols)
+        regions = [(b.window(k, at, 0, n, k.cols), b.window(positions, 0, at, 1, n)) for at, n in ((0, visual), (visual, text))]
+        qpos = b.window(positions, 0, k.rows - prompt, 1, prompt)
+        with _heads(b, heads) as (head, group), b.loop(prompt, t.m) as m:
+            n = min(t.m, prompt)
+            strand = Strand(RowTile(n, ((0, n, m),)), qpos=_positions(b, qpos, m, n), state=b.buffer("stats", n, 4, "f32", "softmax"))
+            strand.q = b.buffer("input", n, heads.dim, "f16", "q")
+            strand.tile.load(b, rows, head * heads.dim, heads.dim, strand.q, "activation")
+            scores = _DenseScores(b, heads.dim, q, head)
+
+            def tile_of(keys: Mat, kpos: Mat, j: Idx) -> tuple[Mat, Mat]:
+                columns = _positions(b, kpos, j, min(step, keys.rows))
+                tile = b.buffer("output", n, min(step, keys.rows), "f32", "scores")
+                score_pass(b, t.kv_cols, [strand], scores, keys, j, min(step, keys.rows), group * heads.dim, heads.dim, [tile])
+                return tile, columns
+
+            for i, (keys, kpos) in enumerate(regions):
+                with b.loop(keys.rows, step) as j:
+                    tile, columns = tile_of(keys, kpos, j)
+                    b.op("v.softmax", tile, strand.state, attrs={"scalar": heads.scale, "init": "never" if i else "first"},
+                         qpos=strand.qpos, kpos=columns)
+            with b.loop(visual, step) as j:
+                tile, columns = tile_of(*regions[0], j)
+                b.op("v.prob", tile, strand.state, tile, attrs={"scalar": heads.scale}, qpos=strand.qpos, kpos=columns)
+                b.op("sec.importance", tile, b.window(best, 0, j, 1, tile.cols), attrs={"init": "never"})
+        b.store(best, out, "ids")

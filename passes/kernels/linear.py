@@ -1,0 +1,244 @@
+"""GEMM kernels: linear layers (dense or concentrated input, one weight matrix or SwiGLU's two) and batched resampling.
+
+In: operands as `Mat` or `Concentrated`.  Out: one `focus.kernel`: loops m-tile, n-tile, k-slice; the epilogue (bias, activation,
+residual, row moments, concentration of the result) works on the accumulators of a 32-wide sub-tile while the array goes on.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch_mlir import ir
+
+from focus.passes import cost
+from focus.passes.builder import Idx, Mat, TileBuilder
+from focus.passes.kernels.concentrate import gather_slice
+from focus.passes.kernels.rows import Concentrated, RowTile, dense_tiles, group_tiles
+from focus.runtime.machine import Machine
+
+
+@dataclass
+class Linear:
+    """One linear kernel: y = act(x W^T + bias) [* (x Wup^T + up_bias)] [+ residual].
+
+    x: [M, K] or concentrated; weights: one or two [N, K]; biases: [1, N] or None each; residual: [R, N] with R dividing M; out: [M, N]
+    f16 or f32, or a `Concentrated` (then `ids` is the [1, n] list of retained tokens); moments: [M, 2] f32 or None.
+    """
+    name: str
+    x: Mat | Concentrated
+    weights: list[Mat]
+    biases: list[Mat | None]
+    out: Mat | Concentrated
+    activation: str = "none"
+    residual: Mat | None = None
+    moments: Mat | None = None
+    ids: Mat | None = None
+    site: int = 0
+    k: int = field(init=False)
+    n: int = field(init=False)
+
+    def __post_init__(self):
+        self.n, self.k = self.weights[0].rows, self.weights[0].cols
+
+
+def emit_linear(b: TileBuilder, machine: Machine, lin: Linear, loc: ir.Location) -> None:
+    """Emit the kernel (one for each shape of m-tile when an operand is concentrated).  Raises FocusError when nothing fits."""
+    conc = lin.x if isinstance(lin.x, Concentrated) else lin.out if isinstance(lin.out, Concentrated) else None
+    if conc is not None:
+        for group in conc.groups:
+            tiling = cost.linear_tiling(machine, conc.visual + conc.text, lin.n, lin.k, len(lin.weights), lin.residual is not None,
+                                        fixed_m=group.rows, where=lin.name)
+            with b.kernel(lin.name, loc), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
+                _tile_body(b, lin, tile, tiling)
+        return
+    periods = lin.x.rows // lin.residual.rows if lin.residual is not None else 1
+    rows = lin.x.rows // periods
+    tiling = cost.linear_tiling(machine, rows, lin.n, lin.k, len(lin.weights), lin.residual is not None, where=lin.name)
+    with b.kernel(lin.name, loc):
+        if periods == 1:
+            with dense_tiles(b, rows, tiling.m) as tile:
+                _tile_body(b, lin, tile, tiling)
+            return
+        with b.loop(periods, 1) as p:           # row-periodic residual (position embeddings): one period after the other
+            period = lambda m: None if m is None else b.window(m, p * rows, 0, rows, m.cols)
+            inner = Linear(lin.name, period(lin.x), lin.weights, lin.biases, period(lin.out), lin.activation, lin.residual, period(lin.moments))
+            with dense_tiles(b, rows, tiling.m) as tile:
+                _tile_body(b, inner, tile, tiling)
+
+
+def _tile_body(b: TileBuilder, lin: Linear, tile: RowTile, tiling: cost.LinearTiling) -> None:
+    """Everything of one m-tile: resident operand, moments, the loop over n-tiles."""
+    stats = b.buffer("stats", tile.rows, 2, "f32", "moments") if lin.moments is not None else None
+    ids = None
+    if isinstance(lin.out, Concentrated) and tile.visual:
+        ids = b.buffer("ids", 1, tile.visual, "i32", "retained")
+        b.load(b.window(lin.ids, 0, tile.parts[-1][2], 1, tile.visual), ids, "ids")
+    resident = None
+    if tiling.resident:
+        resident = b.buffer("input", tile.rows, lin.k, "f16", "x")
+        tile.load(b, lin.x, 0, lin.k, resident, "activation")
+    columns = -(-lin.n // 32)       # in sub-tiles of 32
+    with b.loop(columns, subs := _sub_tiles(lin, tiling, columns)) as sub:
+        n = 32 * sub
+        width = min(32 * subs, lin.n)
+        widths = [min(32, width - 32 * s) for s in range(subs)]
+        accs = [[b.buffer("output", tile.rows, w, "f32", f"acc{s}") for _ in lin.weights] for s, w in enumerate(widths)]
+        biases = [_row_vector(b, bias, n, width) for bias in lin.biases]
+        if isinstance(lin.x, Concentrated):
+            _concentrated_slices(b, lin, lin.x, tile, n, accs)
+        else:
+            _dense_slices(b, lin, tile, n, accs, resident)
+        for s in range(subs):
+            windows = [None if v is None else b.window(v, 0, 32 * s, 1, 32) for v in biases]
+            _epilogue(b, lin, tile, sub + s, accs[s], windows, stats, ids, first=s == 0)
+    if stats is not None:
+        tile.store(b, stats, lin.moments, 0, 2, "stats")
+
+
+def _sub_tiles(lin: Linear, tiling: cost.LinearTiling, columns: int) -> int:
+    """Sub-tiles of an n-tile.  Where the result is concentrated they must divide the columns: every slice has its own count."""
+    subs = min(tiling.n_sub, columns)
+    while isinstance(lin.out, Concentrated) and columns % subs:
+        subs -= 1
+    return subs
+
+
+def _row_vector(b: TileBuilder, vector: Mat | None, col: Idx, cols: int) -> Mat | None:
+    """A stretch of a parameter vector in the vector unit's memory."""
+    if vector is None:
+        return None
+    buf = b.buffer("vector", 1, cols, "f16", "bias")
+    b.load(b.window(vector, 0, col, 1, cols), buf, "param")
+    return buf
+
+
+def _weights(b: TileBuilder, lin: Linear, n: Idx, k: Idx, width: int, rows: int) -> list[Mat]:
+    """The stationary tiles of one k-slice: [rows, width] of each weight matrix."""
+    tiles = []
+    for i, w in enumerate(lin.weights):
+        buf = b.buffer("wgt", rows, width, "f16", f"w{i}")
+        b.load(b.window(w, n, k, rows, width), buf, "weight")
+        tiles.append(buf)
+    return tiles
+
+
+def _dense_slices(b: TileBuilder, lin: Linear, tile: RowTile, n: Idx, accs, resident: Mat | None) -> None:
+    width = min(32, lin.k)
+    with b.loop(lin.k, 32) as k:
+        if resident is not None:
+            x = b.window(resident, 0, k, tile.rows, width)
+        else:
+            x = b.buffer("input", tile.rows, width, "f16", "x")
+            tile.load(b, lin.x, k, width, x, "activation")
+        weights = _weights(b, lin, n, k, width, min(32 * len(accs), lin.n))
+        for s, acc in enumerate(accs):
+            for w, a in zip(weights, acc):
+                b.mm(x, b.window(w, 32 * s, 0, 32, width), a, "first")
+
+
+def _concentrated_slices(b: TileBuilder, lin: Linear, x: Concentrated, tile: RowTile, n: Idx, accs) -> None:
+    """k-slices of a concentrated operand: unique vectors through the array, partial sums scattered to the tile's tokens.
+
+    Two concentrate_out buffers alternate, so that one is scattered while the next pass fills the other; with an odd number of passes
+    a slice, slices go in pairs to keep the alternation.
+    """
+    passes = len(accs) * len(lin.weights)
+    buffers = Alternating(b, tile.rows) if tile.visual else None
+    unroll = 2 if tile.visual and passes % 2 else 1
+    full = lin.k // 32
+    whole = full // unroll * unroll
+
+    def slice_(j: Idx, init: str, width: int = 32) -> None:
+        count = x.count_of(b, tile, j)
+        rows = b.buffer("input", tile.rows, width, "f16", "unique")
+        b.load(x.data_of(b, tile, j, width), rows, "compact", count=count)
+        map_ = None
+        if tile.visual:
+            map_ = b.buffer("map", 1, tile.visual, "u16", "map")
+            b.load(x.map_of(b, tile, j), map_, "map")
+        weights = _weights(b, lin, n, 32 * j, width, min(32 * len(accs), lin.n))
+        for s, acc in enumerate(accs):
+            for w, a in zip(weights, acc):
+                w32 = b.window(w, 32 * s, 0, 32, width)
+                if tile.visual:
+                    buffers.pass_(rows, w32, a, map_, tile, init, count)
+                else:
+                    b.mm(rows, w32, a, init, count=count)
+
+    if whole:
+        with b.loop(whole, unroll) as j:
+            for i in range(unroll):
+                slice_(j + i, "never" if i else "first")
+    for j in range(whole, x.slices):
+        slice_(Idx(j), "never" if j else "first", min(32, lin.k - 32 * j))
+
+
+class Alternating:
+    """Two concentrate_out buffers used in turn, allocated where this object is made."""
+
+    def __init__(self, b: TileBuilder, rows: int):
+        self.b, self.turn = b, 0
+        self.buffers = [b.buffer("conc", rows, 32, "f32", f"partial{i}") for i in range(2)]
+
+    def pass_(self, x: Mat, w: Mat, acc: Mat, map_: Mat, tile: RowTile, init: str, count: Mat) -> None:
+        """One array pass over the unique vectors, and the scatter of its partial sums into `acc`."""
+        partial = self.b.window(self.buffers[self.turn], 0, 0, tile.rows, acc.cols)
+        self.turn ^= 1
+        self.b.mm(x, w, partial, "always", count=count)
+        self.b.op("scatter", partial, acc, attrs={"init": init, "identity": tile.identity}, map=map_)
+
+
+def _epilogue(b: TileBuilder, lin: Linear, tile: RowTile, sub: Idx, acc: list[Mat], biases: list[Mat | None], stats: Mat | None,
+              ids: Mat | None, first: bool) -> None:
+    """Bias, activation, residual, moments and the way out of sub-tile `sub`, 32 columns wide."""
+    n = 32 * sub
+    out_type = lin.out.dtype if isinstance(lin.out, Mat) else "f16"
+    result = acc[0] if out_type == "f32" else b.recast(acc[0], "f16")
+    steps = []              # each: (destination -> emit); all but the last stay in fp32
+    for a, bias in zip(acc, biases):
+        if bias is not None:
+            steps.append(lambda d, a=a, bias=bias: b.zip("add", a, bias, d or a, "row"))
+    if lin.activation == "swiglu":
+        steps.insert(1 if biases[0] is not None else 0, lambda d: b.map(acc[0], d or acc[0], "silu"))
+        steps.append(lambda d: b.zip("mul", acc[0], acc[1], d or acc[0]))
+    elif lin.activation != "none":
+        steps.append(lambda d: b.map(acc[0], d or acc[0], lin.activation))
+    if lin.residual is not None:
+        res = b.buffer("vector", tile.rows, result.cols, "f16", "residual")
+        tile.load(b, lin.residual, n, result.cols, res, "residual")
+        steps.append(lambda d: b.zip("add", acc[0], res, d or acc[0]))
+    if not steps and out_type == "f16":
+        steps.append(lambda d: b.map(acc[0], d))
+    for i, emit in enumerate(steps):
+        emit(result if i == len(steps) - 1 else None)
+    if stats is not None:
+        b.op("v.reduce", result, stats, attrs={"op": "moments", "init": "first" if first else "never"})
+    if isinstance(lin.out, Concentrated):
+        gather_slice(b, lin.out, tile, sub, result, ids, lin.site)
+    else:
+        tile.store(b, result, lin.out, n, result.cols, "result")
+
+
+def emit_resample(b: TileBuilder, machine: Machine, name: str, lhs: Mat, rhs: Mat, out: Mat, batch: int, loc: ir.Location) -> None:
+    """out[i * M + m, n] = sum_k lhs[m, k] rhs[i * K + k, n] for each i in the batch: a fixed map over tokens, rhs stationary.
+
+    lhs: [M, K] constant; rhs: [batch * K, N]; out: [batch * M, N].  Raises FocusError when no tiling fits.
+    """
+    m_rows, k_cols = lhs.rows, lhs.cols
+    tiling = cost.linear_tiling(machine, m_rows, rhs.cols, k_cols, where=name)
+    with b.kernel(name, loc), b.loop(batch, 1) as i:
+        source, target = b.window(rhs, i * k_cols, 0, k_cols, rhs.cols), b.window(out, i * m_rows, 0, m_rows, rhs.cols)
+        with dense_tiles(b, m_rows, tiling.m) as tile, b.loop(rhs.cols, 32 * tiling.n_sub) as n:
+            subs = min(tiling.n_sub, -(-rhs.cols // 32))
+            width = min(32 * subs, rhs.cols)
+            accs = [b.buffer("output", tile.rows, min(32, width - 32 * s), "f32", f"acc{s}") for s in range(subs)]
+            with b.loop(k_cols, 32) as k:
+                x = b.buffer("input", tile.rows, min(32, k_cols), "f16", "x")
+                tile.load(b, lhs, k, min(32, k_cols), x, "param")
+                w = b.buffer("wgt", min(32, k_cols), width, "f16", "w")
+                b.load(b.window(source, k, n, min(32, k_cols), width), w, "activation")
+                for s, acc in enumerate(accs):
+                    b.mm(x, b.window(w, 0, 32 * s, 32, 32), acc, "first", kn=True)
+            for s, acc in enumerate(accs):
+                result = b.recast(acc, "f16")
+                b.map(acc, result)
+                tile.store(b, result, target, n + 32 * s, result.cols, "result")

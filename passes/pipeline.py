@@ -1,0 +1,26 @@
+"""The compilation, in order.
+
+In: the machine and the concentration to compile for.  Out: the list of passes from the torch dialect to instructions; each can be run
+alone with `focus-opt`.
+"""
+from __future__ import annotations
+
+from focus.passes.manager import Step
+from focus.runtime.concentration import Concentration
+from focus.runtime.machine import Machine
+
+
+def pipeline(machine: Machine | str = "focus", concentration: Concentration | str = "off") -> list[Step]:
+    """The passes of a whole compilation."""
+    target = {"machine": machine}
+    return [
+        Step("convert-torch-to-focus"),                                     # torch ops -> ops on [tokens, features] matrices
+        Step("annotate-tokens"),                                            # where the visual tokens are; layers; the last row
+        Step("fuse"),                                                       # bias, activation, residual, moments into GEMMs
+        Step("insert-concentration", {"concentration": concentration}),     # SEC: importance and pruning; SIC: gather at five sites
+        Step("assign-layout", target),                                      # visual rows first; convolution-style layouter banks
+        Step("tile", target),                                               # kernels: loops over tiles that fit the buffers
+        Step("schedule", target),                                           # double buffering, semaphores between units
+        Step("allocate", target),                                           # addresses on chip and in DRAM
+        Step("lower-to-fisa"),                                              # instructions, address generators, hardware loops
+    ]

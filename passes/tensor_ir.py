@@ -1,0 +1,69 @@
+"""What the tensor-level passes share: reading and changing focus functions.
+
+In and out: ops and values of a func.func whose body is one block of focus ops without nested regions.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch_mlir import ir
+
+from focus.dialects import focus as d
+
+NORMS = (d.RMSNormOp, d.LayerNormOp)
+
+
+def body(function: ir.OpView) -> list[ir.OpView]:
+    """The ops of a function in program order, the terminator last; none for a declaration."""
+    blocks = function.operation.regions[0].blocks
+    return list(blocks[0].operations) if len(blocks) else []
+
+
+def definition(value: ir.Value) -> ir.OpView | None:
+    """The op that defines a value; None for an argument."""
+    return None if isinstance(value.owner, ir.Block) else value.owner.operation.opview
+
+
+def users(value: ir.Value) -> list[ir.OpView]:
+    """The ops that use a value, once a use."""
+    return [use.owner.operation.opview for use in value.uses]
+
+
+def rows(value: ir.Value) -> int:
+    """Rows of a matrix or concentrated value; -1 for any other type."""
+    if isinstance(value.type, d.ConcentratedType):
+        return value.type.rows
+    return value.type.shape[0] if isinstance(value.type, ir.RankedTensorType) and value.type.rank == 2 else -1
+
+
+def matrix_type(rows: int, like: ir.Value) -> ir.Type:
+    """The type of a matrix with `rows` rows, else as `like`."""
+    return ir.RankedTensorType.get([rows, like.type.shape[1]], like.type.element_type)
+
+
+def downstream(value: ir.Value) -> Iterator[ir.OpView]:
+    """Every op that depends on a value, in program order."""
+    seen = {value}
+    start = definition(value)
+    begun = start is None
+    for op in value.owner.owner.regions[0].blocks[0].operations if begun else start.operation.block.operations:
+        if not begun:
+            begun = op.operation == start.operation
+        elif not seen.isdisjoint(op.operation.operands):
+            seen.update(op.operation.results)
+            yield op
+
+
+def erase_dead(function: ir.OpView) -> None:
+    """Erase every focus op none of whose results is used."""
+    for op in reversed(body(function)):
+        if op.operation.name.startswith("focus.") and len(op.operation.results) and not any(list(r.uses) for r in op.operation.results):
+            op.operation.erase()
+
+
+def replace(old: ir.Value, new: ir.Value) -> None:
+    """Replace every use of `old`; its op goes when nothing it defines is used any more."""
+    old.replace_all_uses_with(new)
+    op = definition(old)
+    if op is not None and not any(list(r.uses) for r in op.operation.results):
+        op.operation.erase()

@@ -1,0 +1,367 @@
+"""tile: from ops on tensors to kernels of loops over tiles, as instructions on memrefs.
+
+In: a function in storage order (after assign-layout).  Out: the same function without arguments and results: DRAM buffers for
+inputs, parameters, intermediates and the output, then one or more `focus.kernel` for each op, in program order.  Tile sizes come from
+`cost`.  Tensors that are only views (slice, reshape) cost nothing; inputs of a concat are written in place where they can be.
+
+The function keeps `focus.tokens` and gains `focus.sites`: for each concentrated operand its layer, site, width and m-tiles, in the order of
+the `site` numbers that its sic.gather instructions carry.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch_mlir import ir
+
+from focus.dialects import focus as fd
+from focus.dialects.support import OpError, get_attr, path_of, set_attr
+from focus.passes.builder import Mat, TileBuilder
+from focus.passes.kernels import attention, concentrate, linear, movement
+from focus.passes.kernels.rows import Concentrated, split
+from focus.passes.kernel_ir import producer
+from focus.passes.manager import register_pass
+from focus.passes.target import resolve_machine
+from focus.runtime.errors import FocusError
+from focus.runtime.machine import Machine
+
+ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "i16": "u16"}
+
+
+@register_pass("tile", anchor="func.func", help={"machine": "name or file of the machine description"})
+def tile(func, *, machine: str = "focus"):
+    """Cut every op into m-tiles, n-tiles and k-slices that fit the machine's buffers."""
+    Tiler(func, resolve_machine(machine)).run()
+
+
+@dataclass
+class Tiler:
+    """State of the pass over one function: where each tensor lies, and what has been emitted."""
+    func: ir.OpView
+    machine: Machine
+    b: TileBuilder = field(default_factory=TileBuilder)
+    where: dict = field(default_factory=dict)           #: tensor value -> Mat or Concentrated
+    placed: dict = field(default_factory=dict)          #: concat op result -> its Mat, made when its first input is
+    positions: dict = field(default_factory=dict)       #: ids value -> Mat of sequence positions [1, R]
+    deferred: dict = field(default_factory=dict)        #: norm result -> norm op, emitted with the gather that uses it
+    sites: list = field(default_factory=list)
+
+    def run(self) -> None:
+        block = self.func.regions[0].blocks[0]
+        old = list(block.operations)
+        self.tokens = get_attr(self.func, "focus.tokens")
+        self.visual = self.tokens.V if self.tokens is not None else 0
+        with ir.InsertionPoint.at_block_begin(block) if not old else ir.InsertionPoint(old[-1].operation):
+            with ir.Location.name("main"):
+                self._inputs(block)
+            for op in old[:-1]:
+                self.emit(op)
+            self._outputs(old[-1])
+            ir.Operation.create("func.return", loc=old[-1].location)
+        for op in reversed(old):
+            op.operation.erase()
+        while len(block.arguments):
+            block.erase_argument(len(block.arguments) - 1)
+        self.func.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get([], []))
+        for name in ("arg_attrs", "res_attrs"):
+            if name in self.func.attributes:
+                del self.func.attributes[name]
+        self.func.attributes["focus.sites"] = ir.ArrayAttr.get([self._site_attr(s) for s in self.sites])
+
+    # ---- inputs, outputs, places ---------------------------------------------------------------------------------
+    def _inputs(self, block: ir.Block) -> None:
+        names = self.func.arg_attrs if "arg_attrs" in self.func.attributes else []
+        for i, arg in enumerate(block.arguments):
+            attrs = names[i] if i < len(names) else {}
+            name = ir.StringAttr(attrs["focus.name"]).value if "focus.name" in attrs else f"arg{i}"
+            shape = arg.type.shape
+            rows = 1
+            for n in shape[:-1]:
+                rows *= n
+            mat = self.b.buffer("dram", rows, shape[-1], self._dtype(arg), name, "input")
+            set_attr(mat.value.owner, "shape", list(shape))
+            self.where[arg] = mat
+
+    def _outputs(self, ret: ir.OpView) -> None:
+        """Results that no kernel has written in place (views, or values with other users) are copied out."""
+        for i, v in enumerate(ret.operands):
+            src = self.where[v]
+            if producer(src.value).name == "focus.buffer" and producer(src.value).opview.kind == "output":
+                continue
+            with ret.location:
+                out = self.b.buffer("dram", src.rows, src.cols, src.dtype, self._output_name(i), "output")
+            movement.emit_copy(self.b, self.machine, "output", src, out, ret.location)
+
+    def _output_name(self, number: int) -> str:
+        return "logits" if number == 0 else f"result{number}"
+
+    @staticmethod
+    def _dtype(value: ir.Value) -> str:
+        return ELEMENT[fd.dtype_of(value.type.element_type)]
+
+    @staticmethod
+    def _matrix(value: ir.Value) -> tuple[int, int]:
+        shape = value.type.shape
+        return (1, shape[0]) if len(shape) == 1 else (shape[0], shape[1])
+
+    def temp(self, value: ir.Value, name: str) -> Mat:
+        """Where a result is to be written: its part of a concat where it has no other user, else a buffer of its own."""
+        uses = list(value.uses)
+        if len(uses) == 1 and isinstance(uses[0].owner, fd.ConcatOp):
+            concat, index = uses[0].owner, uses[0].operand_number
+            before = sum(v.type.shape[0] for v in list(concat.operation.operands)[:index])
+            target = self._concat_place(concat)
+            return self.b.window(target, before, 0, *self._matrix(value)) if target.rows != value.type.shape[0] else target
+        if len(uses) == 1 and uses[0].owner.operation.name == "func.return":
+            return self.b.buffer("dram", *self._matrix(value), self._dtype(value), self._output_name(uses[0].operand_number), "output")
+        return self.b.buffer("dram", *self._matrix(value), self._dtype(value), name, "temp")
+
+    def _concat_place(self, concat: ir.OpView) -> Mat:
+        result = concat.operation.results[0]
+        if result not in self.placed:
+            self.placed[result] = self.temp(result, "concat")
+        return self.placed[result]
+
+    def mat(self, value: ir.Value | None) -> Mat | None:
+        return None if value is None else self.where[value]
+
+    # ---- ops -----------------------------------------------------------------------------------------------------
+    def emit(self, op: ir.OpView) -> None:
+        handler = HANDLERS.get(op.operation.name)
+        if handler is None:
+            raise OpError(op, "cannot be tiled: no kernel for this op")
+        self.b._kernel_block, self.b._constants = op.operation.block, {}
+        self.name = path_of(op) or op.operation.name
+        with op.location:
+            handler(self, op)
+
+    def param(self, op) -> None:
+        name = op.name
+        self.where[op.result] = self.b.buffer("dram", *_flat(op.result.type.shape), self._dtype(op.result), name, "param", row_order=op.row_order)
+        set_attr(self.where[op.result].value.owner, "shape", list(op.result.type.shape))
+
+    def constant(self, name: str, rows: int, cols: int, dtype: str) -> Mat:
+        mat = self.b.buffer("dram", rows, cols, dtype, name, "param", row_order="as_is")
+        set_attr(mat.value.owner, "shape", [rows, cols])
+        return mat
+
+    def linear(self, op) -> None:
+        gather = self._only_gather(op.y)
+        x = self.where[op.x]
+        out = None
+        if gather is not None and op.residual is None and op.moments is None:
+            target = self._concentrated(gather)
+            if not isinstance(x, Concentrated) or x.groups == target.groups:
+                out, self.where[gather.result] = target, target
+                site, ids = len(self.sites) - 1, self.where[gather.ids]
+        if out is None:
+            gather, site, ids = None, 0, None
+            out = self.where[op.y] = self.temp(op.y, "y")
+        moments = None
+        if op.moments is not None:
+            moments = self.where[op.moments] = self.b.buffer("dram", out.rows, 2, "f32", "moments", "temp")
+        both = [(op.weight, op.bias)] + ([(op.up_weight, op.up_bias)] if op.up_weight is not None else [])
+        kernel = linear.Linear(self.name, x, [self.mat(w) for w, _ in both], [self.mat(v) for _, v in both], out, op.activation,
+                               self.mat(op.residual), moments, ids, site)
+        self._guard(op, lambda: linear.emit_linear(self.b, self.machine, kernel, op.location), gather)
+
+    def matmul(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "resampled")
+        self._guard(op, lambda: linear.emit_resample(self.b, self.machine, self.name, self.mat(op.lhs), self.mat(op.rhs), out, op.batch, op.location))
+
+    def norm(self, op) -> None:
+        if self._only_gather(op.result) is not None:
+            self.deferred[op.result] = op
+            return
+        out = self.where[op.result] = self.temp(op.result, "normed")
+        self._guard(op, lambda: concentrate.emit_norm(self.b, self.machine, self.name, self.mat(op.x), self._norm(op), out, op.location))
+
+    def _norm(self, op) -> concentrate.Norm:
+        layer = isinstance(op, fd.LayerNormOp)
+        return concentrate.Norm("layer" if layer else "rms", op.eps, self.mat(op.weight), self.mat(op.bias) if layer else None, self.mat(op.moments))
+
+    def gather(self, op) -> None:
+        if op.result in self.where:             # the linear that makes x concentrates it on its way out
+            return
+        conc = self.where[op.result] = self._concentrated(op)
+        norm = self.deferred.get(op.x)
+        x = self.mat(norm.x if norm is not None else op.x)
+        self._guard(op, lambda: concentrate.emit_gather(self.b, self.name, x, conc, self.where[op.ids], len(self.sites) - 1, op.location,
+                                                        None if norm is None else self._norm(norm)), op)
+
+    def _only_gather(self, value: ir.Value):
+        """The focus.gather that is the only user of a value, or None."""
+        users = [u.owner for u in value.uses]
+        return users[0] if len(users) == 1 and isinstance(users[0], fd.GatherOp) else None
+
+    def _concentrated(self, op) -> Concentrated:
+        """Memory for a concentrated operand, and its entry in the site table."""
+        t = op.result.type
+        groups = split(t.visual, t.rows - t.visual, t.m_tile)
+        tiles, capacity, visual = sum(g.count for g in groups), max(g.rows for g in groups), max(g.visual for g in groups)
+        entries, number = tiles * t.slices, len(self.sites)
+        conc = Concentrated(self.b.buffer("dram", entries * capacity, t.vector, "f16", f"unique.{number}", "temp"),
+                            self.b.buffer("dram", entries, max(visual, 1), "u16", f"map.{number}", "temp"),
+                            self.b.buffer("counts", 1, entries, "u16", f"counts.{number}"), groups, t.width, t.visual, t.rows - t.visual, t.m_tile, t.vector)
+        self.sites.append((op.layer, op.site, conc))
+        return conc
+
+    @staticmethod
+    def _site_attr(site) -> ir.Attribute:
+        layer, name, conc = site
+        i64, array = lambda v: ir.IntegerAttr.get(ir.IntegerType.get_signless(64), v), ir.DenseI64ArrayAttr.get
+        return ir.DictAttr.get({"layer": i64(layer), "site": ir.StringAttr.get(name), "width": i64(conc.width), "slices": i64(conc.slices),
+                                "visual": i64(conc.visual), "tiles": array([v for t in conc.tiles() for v in t])})
+
+    def rope(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "rotated")
+        ids = self.mat(op.ids)
+        self._guard(op, lambda: concentrate.emit_rope(self.b, self.machine, self.name, self.mat(op.x), self.mat(op.cos), self.mat(op.sin), out,
+                                                      op.head_dim, op.location, ids, ids.cols if ids else 0, self.visual))
+
+    def attention(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "attended")
+        q, k, v = (self.where[x] for x in (op.q, op.k, op.v))
+        heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
+        positions = self._positions(op.ids, out.rows) if op.causal else None
+        att = attention.Attention(self.name, q, k, v, out, heads, positions)
+        visual = self.where[op.ids].cols if op.ids is not None else self.visual
+        before, seen = self._text_before_and_seen()
+        if isinstance(q, Concentrated):
+            self._guard(op, lambda: attention.emit_concentrated_attention(self.b, self.machine, att, seen, op.location))
+            return
+        sections = attention.causal_sections(visual, out.rows - visual, before, seen) if op.causal else attention.segment_sections(out.rows, op.segments)
+        self._guard(op, lambda: attention.emit_attention(self.b, self.machine, att, sections, op.location))
+
+    def _text_before_and_seen(self) -> tuple[int, int]:
+        """Text rows ahead of every visual token, and those that some visual token comes after."""
+        if not self.visual:
+            return 0, 0
+        runs = self.tokens.run_list
+        return runs[0][0], sum(runs[-1]) - self.visual
+
+    def _positions(self, ids: ir.Value | None, rows: int) -> Mat:
+        """Sequence positions of the rows: a constant before pruning, else picked by the ids that are left."""
+        if ids not in self.positions:
+            if ids is not None and producer(ids).name != "focus.token_ids":
+                table, kept = self._positions(None, 0), self.where[ids]
+                text = self.tokens.S - self.visual
+                out = self.b.buffer("dram", 1, kept.cols + text, "i32", "positions", "temp")
+                column = lambda m: self.b.view(m, m.cols, 1)
+                movement.emit_take_rows(self.b, self.machine, self.name, column(table), kept, column(out), ir.Location.current, "ids",
+                                        tail=(self.b.window(table, 0, self.visual, 1, text), self.b.window(out, 0, kept.cols, 1, text)) if text else None)
+                self.positions[ids] = out
+            else:
+                count = self.tokens.S if self.tokens is not None else rows
+                self.positions[ids] = self.positions.get(None) or self.constant("const.positions", 1, count, "i32")
+        return self.positions[ids]
+
+    def elementwise(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "combined")
+        kind, a, other = (op.kind, op.x, None) if isinstance(op, fd.ActivationOp) else (op.operation.name.split(".")[1], op.a, op.b)
+        concentrate.emit_elementwise(self.b, self.name, kind, self.mat(a), self.mat(other), out, op.location)
+
+    def embedding(self, op) -> None:
+        ids, table = self.mat(op.ids), self.mat(op.table)
+        out = self.where[op.result] = self.temp(op.result, "embedded")
+        movement.emit_take_rows(self.b, self.machine, self.name, table, ids, out, op.location, "weight")
+
+    def take_rows(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "taken")
+        movement.emit_take_rows(self.b, self.machine, self.name, self.mat(op.x), self.mat(op.indices), out, op.location)
+
+    def prune(self, op) -> None:
+        x, sel = self.mat(op.x), self.mat(op.sel)
+        out = self.where[op.result] = self.temp(op.result, "pruned")
+        text = out.rows - sel.cols
+        tail = (self.b.window(x, x.rows - text, 0, text, x.cols), self.b.window(out, sel.cols, 0, text, x.cols)) if text else None
+        movement.emit_take_rows(self.b, self.machine, self.name, x, sel, out, op.location, "residual", tail=tail)
+
+    def concat(self, op) -> None:
+        out = self.where[op.result] = self._concat_place(op)
+        at = 0
+        for i, v in enumerate(op.operation.operands):
+            src, rows = self.where[v], v.type.shape[0]
+            uses = list(v.uses)
+            in_place = len(uses) == 1 and producer(v) is not None and producer(v).name not in VIEWS
+            if not in_place:
+                movement.emit_copy(self.b, self.machine, self.name, src, self.b.window(out, at, 0, rows, out.cols), op.location)
+            at += rows
+
+    def slice(self, op) -> None:
+        (row, col), (rows, cols) = op.offsets, op.sizes
+        self.where[op.result] = self.b.window(self.mat(op.x), row, col, rows, cols)
+
+    def reshape(self, op) -> None:
+        shape = op.result.type.shape
+        src = self.mat(op.x)
+        self._guard(op, lambda: self.where.__setitem__(op.result, self.b.view(src, *_flat(shape))))
+
+    def patch_embed(self, op) -> None:
+        frames, channels, height, width = op.pixels.type.shape
+        columns = channels * op.patch ** 2
+        rows = frames * (height // op.patch) * (width // op.patch)
+        patches = self.b.buffer("dram", rows, columns, "f16", "patches", "temp")
+        movement.emit_im2col(self.b, self.name, self.mat(op.pixels), (frames, channels, height, width), op.patch, patches, op.location)
+        out = self.where[op.result] = self.temp(op.result, "embedded")
+        residual = getattr(op, "residual", None)
+        kernel = linear.Linear(self.name, patches, [self.mat(op.weight)], [self.mat(op.bias)], out, residual=self.mat(residual))
+        self._guard(op, lambda: linear.emit_linear(self.b, self.machine, kernel, op.location))
+
+    def last_row(self, op) -> None:
+        x = self.mat(op.x)
+        row = x.rows - 1
+        if self.visual and sum(self.tokens.run_list[-1]) == self.tokens.S:      # the sequence ends with a visual token
+            row = x.rows - (self.tokens.S - self.visual) - 1
+        self.where[op.result] = self.b.window(x, row, 0, 1, x.cols)
+
+    def token_ids(self, op) -> None:
+        self.where[op.result] = self.constant("const.token_ids", 1, self.visual, "i32")
+
+    def importance(self, op) -> None:
+        ids = self.mat(op.ids)
+        out = self.where[op.result] = self.temp(op.result, "importance")
+        q, k = self.mat(op.q), self.mat(op.k)
+        zeros = self.constant(f"const.zeros.{ids.cols}", 1, ids.cols, "f32")
+        prompt = self.tokens.S - sum(self.tokens.run_list[-1])
+        heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
+        self._guard(op, lambda: attention.emit_importance(self.b, self.machine, self.name, q, k, self._positions(op.ids, q.rows), zeros, out, heads,
+                                                          ids.cols, prompt, op.location))
+
+    def topk(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "kept")
+        movement.emit_topk(self.b, self.name, self.mat(op.importance), out, op.location)
+
+    def select_ids(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "retained")
+        movement.emit_select(self.b, self.name, self.mat(op.ids), self.mat(op.sel), out, op.location)
+
+    def _guard(self, op, emit, gather=None) -> None:
+        """Run an emitter.  A tiling that does not fit becomes an error at the op; kernels of a gather carry its threshold and block."""
+        self.b.kernel_attrs = {} if gather is None else {"threshold": gather.threshold, "block": list(gather.block)}
+        try:
+            emit()
+        except FocusError as e:
+            raise OpError(op, str(e)) from None
+        finally:
+            self.b.kernel_attrs = {}
+
+
+#: what each op becomes, in the order of a model
+HANDLERS = {
+    "focus.param": Tiler.param, "focus.patch_embed": Tiler.patch_embed, "focus.embedding": Tiler.embedding, "focus.take_rows": Tiler.take_rows,
+    "focus.concat": Tiler.concat, "focus.slice": Tiler.slice, "focus.reshape": Tiler.reshape, "focus.last_row": Tiler.last_row,
+    "focus.linear": Tiler.linear, "focus.matmul": Tiler.matmul, "focus.rms_norm": Tiler.norm, "focus.layer_norm": Tiler.norm,
+    "focus.rope": Tiler.rope, "focus.attention": Tiler.attention, "focus.activation": Tiler.elementwise, "focus.add": Tiler.elementwise,
+    "focus.mul": Tiler.elementwise, "focus.token_ids": Tiler.token_ids, "focus.importance": Tiler.importance, "focus.topk": Tiler.topk,
+    "focus.select_ids": Tiler.select_ids, "focus.prune": Tiler.prune, "focus.gather": Tiler.gather,
+}
+#: ops that are only another view of their operand; a concat must copy them
+VIEWS = {"focus.param", "focus.slice", "focus.reshape", "focus.last_row", "focus.token_ids"}
+
+
+def _flat(shape: list[int]) -> tuple[int, int]:
+    """Rows and columns of a tensor seen as a matrix: all but the last dimension are rows."""
+    rows = 1
+    for n in shape[:-1]:
+        rows *= n
+    return rows, shape[-1]

@@ -1,0 +1,436 @@
+"""The instruction set of the Focus accelerator, stated once.
+
+In: nothing.  Out: `TABLE` (every instruction), the enumerations it refers to, and `encode` / `decode` of one 128-bit word.
+
+Every reader of the ISA is generated from or driven by this table: the `fisa` dialect and the tile-level ops of the `focus`
+dialect, the assembler and disassembler, the C++ enum and field accessors (`isa_header.py`), the simulator's sanitizer (which
+operands are read and written) and `docs/isa.md`.  To add an instruction, add one entry here and its execution in
+`runtime/sim/`.
+
+The machine the table describes (design after VTA's decoupled access and execute):
+
+* Instructions are fetched in order by the control unit, one a cycle.  Control instructions act at fetch; every other one is
+  put in the in-order queue of its unit with its addresses and extents already resolved.
+* A memory operand is the number of an *address generator* (AGU): space, element type, base, row pitch, one byte stride per
+  loop level, and optionally a ring of `slots` (double buffering) which steps to the next slot each time the body of the loop
+  at `ring_level` ends.  address = base + sum(stride[l] * counter[l]) + slot * slot_bytes; row r starts at r * pitch.
+* An extent operand is the number of an *extent generator*: clamp(total - step * counter[level], 0, full).  So the last tile
+  is shorter without any special code; an instruction whose extent is zero moves and computes nothing, but still waits and
+  signals.
+* Loops nest up to seven deep; level 0 is the outermost.
+* An instruction waits on up to three counting semaphores before it starts (each wait takes one credit) and signals up to three
+  when it has finished.  Semaphore 0 means "none".  A wait with depth d happens only when the counters of all loops at levels
+  >= d are in their first iteration, a signal with depth d only when they are all in their last; with d >= the current nesting
+  depth (so always with d = 7) it happens every time.  `init` fields use the same "first from depth d" rule.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Iterable
+
+ISA_VERSION = 1
+WORD_BITS = 128
+MAX_LOOPS = 7           #: deepest loop nest; levels 0..6
+NUM_AGUS = 127          #: AGU numbers 0..126
+NO_AGU = 127            #: an absent optional memory operand
+NUM_EXTENTS = 64
+NUM_SEMAPHORES = 63     #: semaphore numbers 1..63
+NO_SEM = 0
+NUM_SCALARS = 16        #: float32 registers of the vector unit
+ALWAYS = 7              #: semaphore depth (and `init`) that is always true
+NEVER = 15              #: `init` value that is never true: always accumulate
+UNMAPPED = 0xFFFF       #: similarity-map entry of an all-zero vector
+
+
+class Unit(IntEnum):
+    """Units with their own in-order queue; `CTRL` executes at fetch."""
+    CTRL = 0
+    LOAD = 1
+    STORE = 2
+    ARRAY = 3
+    SCATTER = 4
+    SIC = 5
+    SEC = 6
+    SFU = 7
+
+
+class Space(IntEnum):
+    """Memories.  All but DRAM have the size the machine file states."""
+    DRAM = 0
+    INPUT = 1           #: streamed operand of the array
+    WGT = 2             #: stationary operand of the array
+    CONC = 3            #: concentrate_out: partial sums of unique vectors, before scatter
+    OUTPUT = 4          #: fp32 accumulators; results in place
+    TABLE = 5           #: similarity_table: unique vectors of one slice
+    MAP = 6             #: similarity_map: token -> unique vector
+    VECTOR = 7          #: second operands of the vector unit: bias, norm weights, residual and RoPE tiles
+    STATS = 8           #: row statistics
+    IDS = 9             #: token ids, positions, row selections
+    IMPORTANCE = 10
+    COUNTS = 11         #: unique-vector counts of (m-tile, slice)
+
+
+class DType(IntEnum):
+    F16 = 0
+    F32 = 1
+    I32 = 2
+    U16 = 3
+
+
+DTYPE_BYTES = {DType.F16: 2, DType.F32: 4, DType.I32: 4, DType.U16: 2}
+
+
+class Stream(IntEnum):
+    """What a DRAM transfer carries; the report splits traffic by it."""
+    ACTIVATION = 0
+    WEIGHT = 1
+    RESULT = 2
+    KV = 3
+    COMPACT = 4         #: unique vectors written or read by concentration
+    MAP = 5             #: similarity maps
+    PARAM = 6           #: bias, norm weights, RoPE tables, constants
+    IDS = 7
+    STATS = 8
+    RESIDUAL = 9
+
+
+class MapOp(IntEnum):
+    COPY = 0
+    SILU = 1
+    GELU_TANH = 2
+    GELU_ERF = 3
+    GELU_QUICK = 4
+    RELU = 5
+    EXP = 6
+    SCALE = 7           #: multiply by a scalar register
+
+
+class ZipOp(IntEnum):
+    ADD = 0
+    SUB = 1
+    MUL = 2
+    MAX = 3
+
+
+class Broadcast(IntEnum):
+    """How `b` of v.zip is extended: a full tile, one row for all rows, or one value a row."""
+    FULL = 0
+    ROW = 1
+    COL = 2
+
+
+class ReduceOp(IntEnum):
+    SUM = 0
+    MAX = 1
+    MOMENTS = 2         #: two values a row: sum and sum of squares
+
+
+class NormKind(IntEnum):
+    RMS = 0
+    LAYER = 1
+
+
+ENUMS: dict[str, type[IntEnum]] = {e.__name__: e for e in (Unit, Space, DType, Stream, MapOp, ZipOp, Broadcast, ReduceOp, NormKind)}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One bit field.  `kind`: mem (AGU number) | ext (extent number) | uint | sint | f32 | enum (see `enum`) | init | scalar | loop.
+
+    For `mem`: `access` is "r", "w" or "rw"; `rows` and `cols` name the extent fields (or give the number) of the elements
+    touched ("" where the instruction's data decides); `optional` operands may be NO_AGU.  For `ext`: `of` names the memory operand and dimension that fixes it, which is how
+    the tile-level op of the same name gets its extents.
+    """
+    name: str
+    bits: int
+    kind: str
+    doc: str
+    access: str = ""
+    rows: str | int = ""
+    cols: str | int = ""
+    optional: bool = False
+    enum: str = ""
+    of: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction: where it runs, its fields in encoding order after the header, and what it does."""
+    mnemonic: str
+    opcode: int
+    unit: Unit
+    fields: tuple[Field, ...]
+    doc: str
+    semantics: str
+
+    @property
+    def synced(self) -> bool:
+        """Whether the word carries the six semaphore fields (all but control instructions do)."""
+        return self.unit != Unit.CTRL or self.mnemonic == "sync"
+
+    @property
+    def all_fields(self) -> tuple[Field, ...]:
+        return (SYNC_FIELDS if self.synced else ()) + self.fields
+
+    @property
+    def mems(self) -> tuple[Field, ...]:
+        return tuple(f for f in self.fields if f.kind == "mem")
+
+    @property
+    def ident(self) -> str:
+        """Mnemonic as an identifier: `v.map` -> `v_map`."""
+        return self.mnemonic.replace(".", "_")
+
+
+def _sync() -> tuple[Field, ...]:
+    out = []
+    for kind in ("wait", "signal"):
+        for i in range(3):
+            out.append(Field(f"{kind}{i}", 6, "sem", f"semaphore of {kind} {i}; 0 for none"))
+            out.append(Field(f"{kind}{i}_depth", 3, "uint", f"loop depth from which {kind} {i} is conditional; 7 always"))
+    return tuple(out)
+
+
+SYNC_FIELDS = _sync()
+
+
+def mem(name: str, access: str, rows: str | int, cols: str | int, doc: str, optional: bool = False) -> Field:
+    return Field(name, 7, "mem", doc, access=access, rows=rows, cols=cols, optional=optional)
+
+
+def ext(name: str, of: tuple[str, int], doc: str) -> Field:
+    return Field(name, 6, "ext", doc, of=of)
+
+
+def enum(name: str, cls: type[IntEnum], doc: str) -> Field:
+    return Field(name, 4, "enum", doc, enum=cls.__name__)
+
+
+_INIT = Field("init", 4, "init", "overwrite instead of accumulate: 0..7 when first from that loop depth (7 always), 15 never")
+_SCALE = Field("scalar", 4, "scalar", "scalar register")
+_ROWS_DST = ext("rows", ("dst", 0), "rows")
+_COLS_DST = ext("cols", ("dst", 1), "columns")
+
+
+def _table() -> Iterable[Instruction]:
+    I, U = Instruction, Unit
+    # ---- control -------------------------------------------------------------------------------------------------
+    yield I("halt", 0x00, U.CTRL, (), "End of program.", "stop fetching")
+    yield I("loop", 0x01, U.CTRL, (ext("trips", None, "extent that gives the trip count"),),
+            "Open a loop; zero trips skip to after the matching endloop.", "push counter 0")
+    yield I("endloop", 0x02, U.CTRL, (), "Close the innermost loop.",
+            "step rings bound to this level; counter += 1; back to the body or pop")
+    yield I("agu", 0x03, U.CTRL, (
+        Field("id", 7, "uint", "AGU number"), enum("space", Space, "memory"), enum("dtype", DType, "element type"),
+        Field("base", 40, "uint", "byte address"), Field("pitch", 28, "uint", "bytes from row to row"),
+        Field("slots", 4, "uint", "ring slots; 1 for none"), Field("slot_bytes", 20, "uint", "bytes from slot to slot"),
+        Field("ring_level", 3, "loop", "loop level whose end of body steps the ring; 7 never")),
+        "Set up an address generator; its strides become zero and its ring starts at slot 0.", "agu[id] = {...}")
+    yield I("agu.stride", 0x04, U.CTRL, (
+        Field("id", 7, "uint", "AGU number"), Field("level", 3, "loop", "loop level"),
+        Field("stride", 41, "sint", "bytes added for each iteration of that loop")),
+        "Give an address generator a stride for one loop level.", "agu[id].stride[level] = stride")
+    yield I("ext", 0x05, U.CTRL, (
+        Field("id", 6, "uint", "extent number"), Field("full", 24, "uint", "largest value"),
+        Field("total", 32, "sint", "what is there at counter 0"), Field("step", 32, "sint", "how much less for each iteration"),
+        Field("level", 3, "loop", "loop level; ignored when step is 0")),
+        "Set up an extent generator.", "ext[id] = clamp(total - step * counter[level], 0, full)")
+    yield I("scalar", 0x06, U.CTRL, (Field("id", 4, "scalar", "register"), Field("value", 32, "f32", "float32 bits")),
+            "Set a scalar register of the vector unit; read by later instructions when they are fetched.", "scalar[id] = value")
+    yield I("sem", 0x07, U.CTRL, (Field("id", 6, "sem", "semaphore"), Field("credits", 16, "uint", "new count")),
+            "Set a semaphore's count.  Only legal while no unit waits on it.", "sem[id] = credits")
+    yield I("drain", 0x08, U.CTRL, (Field("id", 6, "sem", "semaphore"), Field("credits", 16, "uint", "credits to take")),
+            "Fetch stops until that many credits have been signalled, and takes them.", "wait until sem[id] >= credits; sem[id] -= credits")
+    yield I("sic.config", 0x09, U.CTRL, (
+        Field("threshold", 32, "f32", "similarity above which a vector joins its candidate"),
+        Field("block_f", 2, "uint", "block side over frames, 1 or 2"), Field("block_h", 2, "uint", "block side over rows"),
+        Field("block_w", 2, "uint", "block side over columns")),
+        "Set the similarity concentrator's threshold and block; latched by later sic.gather when they are fetched.", "sic = {...}")
+    yield I("sic.grid", 0x0A, U.CTRL, (
+        Field("index", 4, "uint", "grid number; a token belongs to the last grid whose `first` it reaches"),
+        Field("first", 24, "uint", "first visual index of the grid"), Field("frame_stride", 24, "uint", "tokens from frame to frame"),
+        Field("height_stride", 24, "uint", "tokens from row to row"), Field("width_stride", 24, "uint", "tokens from column to column")),
+        "Set the strides of one token grid; index 0 forgets all grids set before.", "grid[index] = {...}")
+    yield I("sync", 0x0F, U.CTRL, (enum("unit", Unit, "the unit in whose queue this stands"),),
+            "No operation of a unit, for its waits and signals.", "nothing")
+    # ---- DMA -----------------------------------------------------------------------------------------------------
+    count = mem("count", "r", 1, 1, "count memory entry that gives the row count instead of `rows`", optional=True)
+    stream = enum("stream", Stream, "what the transfer carries")
+    yield I("load", 0x10, U.LOAD, (mem("src", "r", "rows", "cols", "DRAM"), mem("dst", "w", "rows", "cols", "on-chip"), count,
+                                   _ROWS_DST, _COLS_DST, stream),
+            "DMA from DRAM to a buffer.", "dst[r, c] = src[r, c]")
+    yield I("gather", 0x11, U.LOAD, (mem("src", "r", "", "cols", "DRAM table of any number of rows"), mem("dst", "w", "rows", "cols", "on-chip"),
+                                     mem("ids", "r", 1, "rows", "row numbers (int32)"), _ROWS_DST, _COLS_DST, stream),
+            "DMA of rows by an id list.", "dst[r, c] = src[ids[r], c]")
+    yield I("store", 0x12, U.STORE, (mem("src", "r", "rows", "cols", "on-chip"), mem("dst", "w", "rows", "cols", "DRAM"), count,
+                                     ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), stream),
+            "DMA from a buffer to DRAM.", "dst[r, c] = src[r, c]")
+    # ---- array ---------------------------------------------------------------------------------------------------
+    for name, code, wr, wc, expr in (("mm", 0x18, "n", "k", "w[j, i]"), ("mm.kn", 0x19, "k", "n", "w[i, j]")):
+        yield I(name, code, U.ARRAY, (
+            mem("src", "r", "rows", "k", "streamed fp16 rows, at most 32 wide"), mem("wgt", "r", wr, wc, "stationary fp16 tile"),
+            mem("dst", "rw", "rows", "n", "fp32 partial sums"), count,
+            ext("rows", ("src", 0), "rows streamed"), ext("k", ("src", 1), "reduction width, at most 32"),
+            ext("n", ("dst", 1), "output columns, at most 32"), _INIT),
+            f"One pass of the systolic array: rows through one weight tile ({'n rows of k' if wr == 'n' else 'k rows of n'}).",
+            f"dst[r, j] = (init ? 0 : dst[r, j]) + sum_i src[r, i] * {expr}, fp16 products exact, fp32 sums in order of i")
+    yield I("scatter", 0x20, U.SCATTER, (
+        mem("src", "r", "src_rows", "cols", "partial sums of [identity rows, unique vectors]"),
+        mem("map", "r", 1, "rows", "uint16 unique-vector number of each mapped row; 0xFFFF none", optional=True),
+        mem("dst", "rw", "dst_rows", "cols", "fp32 accumulators of [identity rows, mapped rows]"),
+        ext("rows", ("map", 1), "mapped rows"), Field("identity", 6, "ext", "identity rows", of=("identity", 0)),
+        ext("cols", ("dst", 1), "columns"), _INIT),
+        "Scatter-accumulate partial sums of unique vectors to every token.",
+        "dst[r] += src[r] for r < identity; dst[identity + t] += src[identity + map[t]]; init overwrites (unmapped rows with 0)")
+    # ---- similarity concentrator ---------------------------------------------------------------------------------
+    yield I("sic.gather", 0x28, U.SIC, (
+        mem("src", "r", "src_rows", "cols", "fp16 slice of an m-tile: [identity rows, visual rows]"),
+        mem("ids", "r", 1, "rows", "int32 original visual index of each visual row, ascending", optional=True),
+        mem("table", "w", "src_rows", "cols", "compact rows: identity rows, then unique vectors"),
+        mem("map", "w", 1, "rows", "uint16 unique-vector number of each visual row", optional=True),
+        mem("count", "w", 1, 1, "uint16: identity rows + unique vectors"),
+        ext("rows", ("map", 1), "visual rows"), Field("identity", 6, "ext", "identity rows", of=("identity", 0)),
+        ext("cols", ("src", 1), "elements of the vector, at most 32"), Field("site", 10, "uint", "index in the binary's site table")),
+        "Concentrate one slice of one m-tile (algorithm: docs/algorithm.md, levels 2 and 3).",
+        "match each vector with its block, group, write group means, map and count")
+    # ---- semantic concentrator -----------------------------------------------------------------------------------
+    yield I("sec.importance", 0x30, U.SEC, (
+        mem("src", "r", "rows", "cols", "probabilities, fp32"), mem("dst", "rw", 1, "cols", "importance, fp32"),
+        ext("rows", ("src", 0), "prompt rows"), ext("cols", ("src", 1), "visual tokens"), _INIT),
+        "Maximum over rows, into the importance of each column.", "dst[0, c] = max(init ? 0 : dst[0, c], max_r src[r, c])")
+    yield I("sec.topk", 0x31, U.SEC, (
+        mem("src", "r", 1, "n", "importance, fp32"), mem("dst", "w", 1, "k", "int32 kept row numbers, ascending"),
+        ext("n", ("src", 1), "candidates"), ext("k", ("dst", 1), "how many to keep")),
+        "The k most important columns, ties to the lower number, in original order; a NaN counts as most important.",
+        "dst = sorted(top k of src)")
+    yield I("sec.select", 0x32, U.SEC, (
+        mem("src", "r", 1, "n", "int32 list"), mem("sel", "r", 1, "k", "int32 kept row numbers"), mem("dst", "w", 1, "k", "int32 list"),
+        ext("n", ("src", 1), "length of the list"), ext("k", ("sel", 1), "kept")),
+        "Compact an id list to the kept rows.", "dst[i] = src[sel[i]]")
+    # ---- vector unit ---------------------------------------------------------------------------------------------
+    state = lambda access: mem("state", access, "rows", 4, "softmax row state, fp32: maximum, sum, last rescale factor, unused")
+    yield I("v.map", 0x38, U.SFU, (enum("op", MapOp, "function"), mem("src", "r", "rows", "cols", "tile"), mem("dst", "w", "rows", "cols", "tile"),
+                                   _ROWS_DST, _COLS_DST, _SCALE),
+            "Elementwise function, computed in fp32; also converts element types.", "dst[r, c] = op(src[r, c])")
+    yield I("v.zip", 0x39, U.SFU, (enum("op", ZipOp, "function"), enum("bcast", Broadcast, "how b is extended"),
+                                   mem("a", "r", "rows", "cols", "tile"), mem("b", "r", "b_rows", "b_cols", "tile, one row, or one column"),
+                                   mem("dst", "w", "rows", "cols", "tile"), _ROWS_DST, _COLS_DST),
+            "Elementwise function of two operands.", "dst[r, c] = op(a[r, c], b[r, c] | b[0, c] | b[r, 0])")
+    yield I("v.reduce", 0x3A, U.SFU, (enum("op", ReduceOp, "function"), mem("src", "r", "rows", "cols", "tile"),
+                                      mem("dst", "rw", "rows", "values", "fp32; one value a row, two for moments"),
+                                      ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _INIT),
+            "Row reduction, accumulated over calls.", "dst[r] = op(init ? identity : dst[r], src[r, :])")
+    yield I("v.stats", 0x3B, U.SFU, (enum("kind", NormKind, "rms or layer"), mem("src", "r", "rows", 2, "moments, fp32"),
+                                     mem("dst", "w", "rows", 2, "mean and reciprocal deviation, fp32"), ext("rows", ("src", 0), "rows"),
+                                     Field("inv", 4, "scalar", "register with 1 / width"), Field("eps", 4, "scalar", "register with epsilon")),
+            "Row moments to mean and reciprocal standard deviation.",
+            "m = layer ? s0 * inv : 0; dst = (m, 1 / sqrt(max(s1 * inv - m * m, 0) + eps))")
+    yield I("v.normalize", 0x3C, U.SFU, (mem("src", "r", "rows", "cols", "tile"), mem("stats", "r", "rows", 2, "mean, reciprocal deviation"),
+                                         mem("weight", "r", 1, "cols", "one row"), mem("bias", "r", 1, "cols", "one row", optional=True),
+                                         mem("dst", "w", "rows", "cols", "tile"), _ROWS_DST, _COLS_DST),
+            "Apply a norm.", "dst[r, c] = (src[r, c] - mean[r]) * rdev[r] * weight[c] + bias[c]")
+    yield I("v.rope", 0x3D, U.SFU, (mem("src", "r", "rows", "cols", "one head"), mem("cos", "r", "rows", "cols", "table rows"),
+                                    mem("sin", "r", "rows", "cols", "table rows"), mem("dst", "w", "rows", "cols", "one head"), _ROWS_DST, _COLS_DST),
+            "Rotary embedding of one head, rotate-half form.",
+            "h = cols / 2; dst[c] = src[c] * cos[c] + (c < h ? -src[c + h] : src[c - h]) * sin[c]")
+    softmax = lambda last: (mem("src", "r", "rows", "cols", "scores, fp32"), state("rw" if last != "prob" else "r"),
+                            mem("dst", "w", "rows", "cols", "fp16 or fp32", optional=last != "prob"),
+                            mem("qpos", "r", 1, "rows", "int32 position of each row", optional=True),
+                            mem("kpos", "r", 1, "cols", "int32 position of each column", optional=True),
+                            ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _SCALE)
+    yield I("v.softmax", 0x3E, U.SFU, softmax("step") + (_INIT,),
+            "One step of the running softmax over column tiles.  Columns whose position is behind the row's are masked.",
+            "s = src * scale, -inf where kpos > qpos; m' = max(m, max s); f = exp(m - m'); p = exp(s - m'); "
+            "l = l * f + sum p; state = (m', l, f, 0); dst = p; a row with nothing visible yet has m' = -inf, f = 1 and p = 0")
+    yield I("v.prob", 0x3F, U.SFU, softmax("prob"),
+            "Normalised probabilities from scores and finished row state.", "dst = exp(src * scale - m) / l, 0 where masked")
+    yield I("v.rescale", 0x40, U.SFU, (mem("dst", "rw", "rows", "cols", "accumulators, fp32"), state("r"), _ROWS_DST, _COLS_DST, _INIT),
+            "Rescale accumulators after the row maximum grew; does nothing where `init` holds.", "dst[r, c] *= f[r]")
+    yield I("v.finish", 0x41, U.SFU, (mem("src", "r", "rows", "cols", "accumulators, fp32"), state("r"), mem("dst", "w", "rows", "cols", "tile"),
+                                      _ROWS_DST, _COLS_DST),
+            "Divide by the row sum.", "dst[r, c] = src[r, c] / l[r]")
+
+
+TABLE: dict[str, Instruction] = {i.mnemonic: i for i in _table()}
+BY_OPCODE: dict[int, Instruction] = {i.opcode: i for i in TABLE.values()}
+
+
+class EncodingError(ValueError):
+    """A field value or a word that no instruction has."""
+
+
+def encode(mnemonic: str, values: dict[str, int]) -> bytes:
+    """One instruction as 16 little-endian bytes.
+
+    `values` maps field names to raw integers (float32 fields as their bits; signed fields may be negative).  Missing semaphore
+    fields mean none/always, missing optional memory operands mean absent; any other missing field is an error.
+    Raises EncodingError for an unknown mnemonic or field and for a value out of range.
+    """
+    instr = TABLE.get(mnemonic)
+    if instr is None:
+        raise EncodingError(f"unknown instruction '{mnemonic}'")
+    extra = set(values) - {f.name for f in instr.all_fields}
+    if extra:
+        raise EncodingError(f"'{mnemonic}' has no field '{sorted(extra)[0]}'")
+    word, at = instr.opcode, 8
+    for f in instr.all_fields:
+        v = values.get(f.name, default_value(f))
+        if v is None:
+            raise EncodingError(f"'{mnemonic}' needs field '{f.name}'")
+        lo, hi = (-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.kind == "sint" else (0, (1 << f.bits) - 1)
+        if not lo <= v <= hi:
+            raise EncodingError(f"'{mnemonic}' field '{f.name}' is {v}, outside {lo}..{hi}")
+        word |= (v & (1 << f.bits) - 1) << at
+        at += f.bits
+    return word.to_bytes(16, "little")
+
+
+def decode(raw: bytes) -> tuple[Instruction, dict[str, int]]:
+    """The instruction and raw field values of 16 bytes.
+
+    Raises EncodingError for an unknown opcode, a reserved bit that is set, or an enumeration value that does not exist.
+    """
+    if len(raw) != 16:
+        raise EncodingError(f"an instruction has 16 bytes, not {len(raw)}")
+    word = int.from_bytes(raw, "little")
+    instr = BY_OPCODE.get(word & 0xFF)
+    if instr is None:
+        raise EncodingError(f"unknown opcode 0x{word & 0xFF:02x}")
+    at, values = 8, {}
+    for f in instr.all_fields:
+        v = word >> at & (1 << f.bits) - 1
+        if f.kind == "sint" and v >> f.bits - 1:
+            v -= 1 << f.bits
+        if f.kind == "enum" and v not in {int(e) for e in ENUMS[f.enum]}:
+            raise EncodingError(f"'{instr.mnemonic}' field '{f.name}' is {v}, which is no {f.enum}")
+        if f.kind == "init" and ALWAYS < v != NEVER:
+            raise EncodingError(f"'{instr.mnemonic}' field '{f.name}' is {v}: 0..7 or 15 expected")
+        if f.kind == "mem" and v == NO_AGU and not f.optional:
+            raise EncodingError(f"'{instr.mnemonic}' needs operand '{f.name}'")
+        values[f.name] = v
+        at += f.bits
+    if word >> at:
+        raise EncodingError(f"'{instr.mnemonic}' has reserved bits set")
+    return instr, values
+
+
+def default_value(f: Field) -> int | None:
+    """The value a field has when it is not written: none for semaphores, absent for optional operands; else None."""
+    if f.kind == "sem" and f in SYNC_FIELDS:
+        return NO_SEM
+    if f in SYNC_FIELDS:
+        return ALWAYS
+    if f.kind == "mem" and f.optional:
+        return NO_AGU
+    return None
+
+
+def _check() -> None:
+    for i in TABLE.values():
+        bits = 8 + sum(f.bits for f in i.all_fields)
+        assert bits <= WORD_BITS, f"{i.mnemonic} takes {bits} bits"
+    assert len(BY_OPCODE) == len(TABLE), "two instructions share an opcode"
+
+
+_check()

@@ -1,0 +1,223 @@
+"""The report of a run.
+
+In: the simulator's raw counters and the binary.  Out: `build`, a dictionary of plain numbers and strings (JSON); `show`, tables for people;
+`chrome_trace`, the instructions on a time line for Perfetto.
+
+Keys: `model`, `machine`, `array_rule`, `mode` ("functional" or "timing"), `cycles`, `seconds`, `instructions`, `opcodes`, `macs`, `utilization`
+(multiply-accumulates of the array / those possible in the time), `dram_bytes`, `dram` (`read`, `write`, `streams`), `sram_bytes` by memory, `energy_j`,
+`energy` (`rule`, `components`), `area_mm2` (`total`, `components`), `units` (`busy`, `stall`, `stalls` by reason, `idle`, all in cycles, `instructions`),
+`modules` (by path: `cycles` of the critical path, `instructions`, `macs`, `dram_bytes`, `overflows`, `nonfinite`), `tokens` (`visual`, `text`, `kept` by
+selected layer), `sites` (`layer/site`: `vectors`, `unique`, `ratio`), `overflows` and `nonfinite` values, `inputs` with such values by name,
+and after a sanitized run `sanitizer` (`total`, `findings`).
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .energy import Usage, area_mm2, energy
+from .isa import Unit
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .fxb import Binary
+
+_LANES = ("exp", "multiply", "add", "sqrt", "reciprocal")
+
+
+# ---- numbers ---------------------------------------------------------------------------------------------------------
+def build(binary: Binary, raw: Mapping[str, Any], mode: str, counts: Sequence[np.ndarray], inputs: Mapping[str, Mapping[str, int]] | None = None
+          ) -> dict[str, Any]:
+    """The report of one run from the simulator's counters; `counts` are the unique vectors of each site's (tile, slice)."""
+    machine, cycles, macs = binary.machine, int(raw["cycles"]), int(raw["macs"])
+    modules = _modules(binary, raw["modules"])
+    total = lambda key: sum(m[key] for m in modules.values())
+    streams = {name: {k: int(v) for k, v in t.items()} for name, t in raw["dram"].items()}
+    read, write = (sum(t[k] for t in streams.values()) for k in ("read", "write"))
+    sram = {name: {k: int(v) for k, v in t.items()} for name, t in raw["sram"].items()}
+    usage = Usage(cycles, read + write, {name: u["busy"] for name, u in raw["units"].items()}, {k: raw["activity"][k] for k in _LANES},
+                  {name: (t["read"], t["write"]) for name, t in sram.items()})
+    joules, area = energy(machine, usage), area_mm2(machine)
+    out = {
+        "model": binary.model, "machine": machine.name, "array_rule": machine.array.rule, "mode": mode,
+        "cycles": cycles, "seconds": cycles / machine.frequency_hz, "instructions": int(raw["instructions"]),
+        "opcodes": {name: int(n) for name, n in raw["opcodes"].items()},
+        "macs": macs, "utilization": macs / (cycles * machine.array.rows * machine.array.cols) if cycles else 0.0,
+        "dram_bytes": read + write, "dram": {"read": read, "write": write, "streams": streams}, "sram_bytes": sram,
+        "energy_j": sum(joules.values()), "energy": {"rule": machine.energy.rule, "components": joules},
+        "area_mm2": {"total": sum(area.values()), "components": area},
+        "units": {name: _unit(u) for name, u in raw["units"].items()}, "modules": modules,
+        "tokens": _tokens(binary), "sites": _sites(binary, counts),
+        "overflows": total("overflows"), "nonfinite": total("nonfinite"), "inputs": {name: dict(n) for name, n in (inputs or {}).items()},
+    }
+    if "findings" in raw:
+        out["sanitizer"] = {"total": int(raw["findings_total"]), "findings": [describe(f, binary) for f in raw["findings"]]}
+    return out
+
+
+def _unit(raw: Mapping[str, Any]) -> dict[str, Any]:
+    stalls = {reason: float(n) for reason, n in raw["stall"].items()}
+    return {"busy": float(raw["busy"]), "stall": sum(stalls.values()), "stalls": stalls, "idle": float(raw["idle"]),
+            "instructions": int(raw["instructions"])}
+
+
+def _modules(binary: Binary, raw: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:
+    """Counters by module path, of the modules that have instructions."""
+    out: dict[str, dict[str, int]] = {}
+    for i, path in enumerate(binary.modules[:len(raw["instructions"])]):
+        if raw["instructions"][i]:
+            entry = out.setdefault(path, dict.fromkeys(raw, 0))
+            for key, column in raw.items():
+                entry[key] += int(column[i])
+    return out
+
+
+def _tokens(binary: Binary) -> dict[str, Any]:
+    """Visual and text tokens of the request, and visual tokens left after each selected layer."""
+    if binary.tokens is None:
+        return {"visual": 0, "text": 0, "kept": {}}
+    kept, left = {}, binary.tokens.V
+    for layer in binary.concentration.layers:
+        kept[str(layer)] = left = binary.concentration.keep(layer, binary.tokens.V, left)
+    return {"visual": binary.tokens.V, "text": binary.tokens.T, "kept": kept}
+
+
+def _sites(binary: Binary, counts: Sequence[np.ndarray]) -> dict[str, dict[str, float]]:
+    out = {}
+    for site, count in zip(binary.sites, counts, strict=True):
+        vectors, unique = site.visual * site.slices, int(np.sum(count))
+        out[site.name] = {"vectors": vectors, "unique": unique, "ratio": unique / vectors if vectors else 1.0}
+    return out
+
+
+def describe(finding: Mapping[str, Any], binary: Binary) -> str:
+    """One finding of the sanitizer as one line."""
+    where = f"{finding['space']} bytes 0x{finding['begin']:x}..0x{finding['end']:x}"
+    text = (f"instruction {finding['instruction']} ({finding['opcode']}, module '{binary.modules[finding['module']]}'), operand '{finding['operand']}': ")
+    if finding["kind"] == "uninitialised":
+        return text + f"reads {where}, which nothing has written"
+    return text + (f"{finding['access']} of {where} is not ordered after the {finding['other_access']} by instruction {finding['other_instruction']} "
+                   f"({finding['other_opcode']}, module '{binary.modules[finding['other_module']]}'): no semaphore leads from one to the other")
+
+
+# ---- time line -------------------------------------------------------------------------------------------------------
+def chrome_trace(binary: Binary, timeline: np.ndarray) -> dict[str, Any]:
+    """Trace-event JSON that ui.perfetto.dev and chrome://tracing open.  `timeline`: int64 [n, 4] of unit, instruction, first and last cycle.
+
+    One row a unit; one microsecond on screen is one cycle.
+    """
+    names = [{"ph": "M", "name": "thread_name", "pid": 0, "tid": int(u), "args": {"name": u.name.lower()}} for u in Unit if u != Unit.CTRL]
+    events = []
+    for unit, instruction, start, finish in timeline.tolist():
+        module = binary.modules[int(binary.source[instruction])]
+        events.append({"ph": "X", "name": binary.program[instruction].instr.mnemonic, "cat": module, "pid": 0, "tid": unit, "ts": start,
+                       "dur": finish - start, "args": {"instruction": instruction, "module": module}})
+    return {"traceEvents": names + events, "displayTimeUnit": "ns", "otherData": {"model": binary.model, "machine": binary.machine.name}}
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+def show(report: Mapping[str, Any], console: Console | None = None, modules: int = 12) -> None:
+    """Print a report as tables, with the `modules` that take the most cycles."""
+    from rich.console import Console
+
+    console = console or Console()
+    for table in (_summary_table(report), _unit_table(report), _traffic_table(report), _energy_table(report), _site_table(report),
+                  _module_table(report, modules)):
+        if table.row_count:
+            console.print(table)
+    for line in _remarks(report):
+        console.print(line, highlight=False, markup=False)
+
+
+def _table(title: str, *columns: str):
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
+    return table
+
+
+def _summary_table(r: Mapping[str, Any]):
+    table = _table(f"{r['model'] or 'program'} on {r['machine']} ({r['array_rule']} array rule, {r['mode']} run)", "", "")
+    for name, value in (("cycles", f"{r['cycles']:,}"), ("time", f"{r['seconds'] * 1e3:,.3f} ms"), ("instructions", f"{r['instructions']:,}"),
+                        ("multiply-accumulates", f"{r['macs']:,}"), ("array utilization", f"{r['utilization']:.1%}"),
+                        ("DRAM traffic", _bytes(r["dram_bytes"])), (f"energy ({r['energy']['rule']} rule)", f"{r['energy_j'] * 1e3:,.3f} mJ"),
+                        ("area", f"{r['area_mm2']['total']:.3f} mm2")):
+        table.add_row(name, value)
+    if r["tokens"]["kept"]:
+        table.add_row("visual tokens", f"{r['tokens']['visual']}" + "".join(f", {k} after layer {layer}" for layer, k in r["tokens"]["kept"].items()))
+    return table
+
+
+def _unit_table(r: Mapping[str, Any]):
+    reasons = [k for k in next(iter(r["units"].values()))["stalls"] if any(u["stalls"][k] for u in r["units"].values())]
+    table = _table("Units, share of all cycles", "unit", "instructions", "busy", *(f"waits: {k}" for k in reasons), "idle")
+    share = lambda n: f"{n / max(r['cycles'], 1):.1%}"
+    for name, u in r["units"].items():
+        if u["instructions"]:
+            table.add_row(name, f"{u['instructions']:,}", share(u["busy"]), *(share(u["stalls"][k]) for k in reasons), share(u["idle"]))
+    return table
+
+
+def _traffic_table(r: Mapping[str, Any]):
+    table = _table("DRAM traffic", "stream", "read", "written", "share")
+    for name, t in r["dram"]["streams"].items():
+        if t["read"] + t["write"]:
+            table.add_row(name, _bytes(t["read"]), _bytes(t["write"]), f"{(t['read'] + t['write']) / r['dram_bytes']:.1%}")
+    return table
+
+
+def _energy_table(r: Mapping[str, Any]):
+    table = _table(f"Energy, {r['energy']['rule']} rule", "component", "mJ", "share")
+    for name, joules in sorted(r["energy"]["components"].items(), key=lambda item: -item[1]):
+        if joules >= 0.001 * r["energy_j"] > 0:
+            table.add_row(name, f"{joules * 1e3:,.4f}", f"{joules / r['energy_j']:.1%}")
+    return table
+
+
+def _site_table(r: Mapping[str, Any]):
+    """Unique vectors by site, one row a layer."""
+    kinds = list(dict.fromkeys(name.split("/")[1] for name in r["sites"]))
+    table = _table("Unique vectors, share of all", "layer", *kinds)
+    for layer in dict.fromkeys(name.split("/")[0] for name in r["sites"]):
+        cells = (r["sites"].get(f"{layer}/{kind}") for kind in kinds)
+        table.add_row(layer, *(f"{c['ratio']:.1%}" if c else "" for c in cells))
+    return table
+
+
+def _module_table(r: Mapping[str, Any], limit: int):
+    chosen = sorted(r["modules"].items(), key=lambda item: -item[1]["cycles"])[:limit]
+    table = _table(f"Modules by cycles ({len(chosen)} of {len(r['modules'])})", "module", "cycles", "share", "MACs", "DRAM")
+    for path, m in chosen:
+        table.add_row(path, f"{m['cycles']:,}", f"{m['cycles'] / max(r['cycles'], 1):.1%}", f"{m['macs']:,}", _bytes(m["dram_bytes"]))
+    return table
+
+
+def _remarks(r: Mapping[str, Any]) -> list[str]:
+    """Numbers that were not finite, and what the sanitizer found."""
+    out = []
+    for name, n in r["inputs"].items():
+        parts = [f"{n[k]:,} values {text}" for k, text in (("nonfinite", "that are NaN or infinite"), ("overflows", "beyond fp16, now infinite")) if n[k]]
+        if parts:
+            out.append(f"input {name}: " + " and ".join(parts))
+    for key, text in (("overflows", "results became infinite: beyond the range of fp16"), ("nonfinite", "values read from DRAM were NaN or infinite")):
+        if r[key]:
+            where = max(r["modules"], key=lambda path: r["modules"][path][key])
+            out.append(f"{r[key]:,} {text}; most in {where or 'the unnamed module'} ({r['modules'][where][key]:,})")
+    if "sanitizer" in r:
+        out.append(f"sanitizer: {r['sanitizer']['total']} findings")
+    return out
+
+
+def _bytes(n: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if n < 1024:
+            break
+        n /= 1024
+    else:
+        unit = "GiB"
+    return f"{n:,.0f} B" if unit == "B" else f"{n:,.2f} {unit}"

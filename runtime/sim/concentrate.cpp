@@ -1,0 +1,149 @@
+// The similarity concentrator (docs/algorithm.md, levels 2 and 3): one slice of one m-tile at a time.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "engine.h"
+
+namespace focus {
+
+using isa::Space;
+
+Engine::Cost Engine::sic_gather(const Decoded& d) {
+    using namespace isa::sic_gather;
+    if (!machine_.sic) fail(d, "this machine has no similarity concentrator");
+    int64_t visual = extent(d, rows), own = extent(d, identity), ncols = extent(d, cols);
+    if (visual + own == 0 || ncols == 0) return {};
+    if (ncols > LANES) fail(d, text("a vector of %lld elements; at most %d are possible", (long long)ncols, LANES));
+    if (visual && !has(d, map)) fail(d, "operand 'map' is missing for the visual rows");
+    Tile where = operand(d, count, 1, 1, isa::WRITE, U16);
+    if (where.space != Space::COUNTS) fail(d, "operand 'count' must be in counts");
+    Site& s = sites_[size_t(d.values[site])];
+    int64_t tile, slice;
+    const SiteTile& t = site_tile(d, s, where.address, tile, slice);
+    if (t.visual != visual || t.identity != own)
+        fail(d, text("%lld identity and %lld visual rows, but tile %lld of site '%s' has %lld and %lld", (long long)own, (long long)visual,
+                     (long long)tile, s.name.c_str(), (long long)t.identity, (long long)t.visual));
+    Tile from = operand(d, src, own + visual, ncols, isa::READ, F16);
+    Tile whole_table = resolve(d, table, own + visual, ncols, F16);     // unique vectors may be as many
+    int64_t unique;
+    if (options_.functional) {
+        ids_.resize(size_t(visual));
+        if (visual && has(d, ids)) std::memcpy(ids_.data(), data(operand(d, ids, 1, visual, isa::READ, I32)), size_t(visual) * 4);
+        else for (int64_t r = 0; r < visual; ++r) ids_[size_t(r)] = int32_t(t.row0 + r);
+        unique = concentrate(d, from, whole_table, visual, own, s, t.row0, slice);
+    } else {
+        if (visual && has(d, ids)) operand(d, ids, 1, visual, isa::READ, I32);
+        const auto& counts = options_.counts[size_t(d.values[site])];
+        unique = counts[size_t(tile * s.slices + slice)];
+    }
+    operand(d, table, own + unique, ncols, isa::WRITE, F16);
+    if (visual) {
+        Tile numbers = operand(d, map, 1, visual, isa::WRITE, U16);
+        if (options_.functional) {
+            uint16_t* out = reinterpret_cast<uint16_t*>(data(numbers));
+            for (int64_t r = 0; r < visual; ++r) out[r] = uint16_t(number_[size_t(group_[size_t(r)])]);
+        }
+    }
+    uint16_t total = uint16_t(own + unique);
+    std::memcpy(data(where), &total, 2);
+    int64_t block = block_f_ * block_h_ * block_w_;
+    counters_.layouter.write += visual * from.row_bytes;
+    counters_.layouter.read += visual * block * from.row_bytes;
+    counters_.activity.sic_vectors += visual;
+    counters_.activity.sic_pairs += visual * (block - 1);
+    int64_t cycles = visual * block * machine_.cycles_per_candidate + own * machine_.cycles_per_identity_row;
+    return {cycles * CYCLE, cycles * CYCLE};
+}
+
+/// The (tile, slice) a count entry belongs to.
+const SiteTile& Engine::site_tile(const Decoded& d, Site& site, int64_t count_address, int64_t& tile, int64_t& slice) {
+    int64_t entry = (count_address - site.count_base) / 2;
+    if (count_address < site.count_base || entry >= int64_t(site.tiles.size()) * site.slices)
+        fail(d, text("operand 'count': address %lld is no entry of site '%s'", (long long)count_address, site.name.c_str()));
+    tile = entry / site.slices;
+    slice = entry % site.slices;
+    return site.tiles[size_t(tile)];
+}
+
+/// Groups the visual vectors, writes identity rows and group means to the table, records the trace; returns the unique vectors.
+/// Leaves each representative's number in `number_`.
+int64_t Engine::concentrate(const Decoded& d, const Tile& src, const Tile& table, int64_t visual, int64_t identity, Site& site, int64_t row0,
+                            int64_t slice) {
+    if (visual && grids_.empty()) fail(d, "no token grid is set");
+    for (int64_t r = 1; r < visual; ++r)
+        if (ids_[size_t(r)] <= ids_[size_t(r - 1)]) fail(d, "operand 'ids': not ascending");
+    if (visual && (ids_[0] < 0 || ids_[size_t(visual - 1)] >= 1 << 24)) fail(d, "operand 'ids': not a visual index");
+    vectors_.assign(size_t(visual) * LANES, 0.0f);
+    for (int64_t r = 0; r < visual; ++r)
+        kernels().widen(reinterpret_cast<const uint16_t*>(data(src, identity + r)), vectors_.data() + r * LANES, src.cols);
+    find_groups(vectors_.data(), visual);
+
+    number_.assign(size_t(visual), isa::UNMAPPED);
+    members_.assign(size_t(visual), 0);
+    sums_.assign(size_t(visual) * LANES, 0.0f);
+    int64_t unique = 0;
+    for (int64_t r = 0; r < visual; ++r) {
+        int32_t group = group_[size_t(r)];
+        bool zero = norms_[size_t(r)] == 0;
+        if (group == r && !zero) number_[size_t(r)] = int32_t(unique++);
+        kernels().accumulate(vectors_.data() + r * LANES, sums_.data() + group * LANES, LANES, false);
+        ++members_[size_t(group)];
+        size_t entry = size_t((row0 + r) * site.slices + slice);
+        site.retained[size_t(row0 + r)] = ids_[size_t(r)];
+        site.group[entry] = int32_t(row0 + group);
+        site.zero[entry] = zero;
+    }
+    for (int64_t r = 0; r < identity; ++r) std::memmove(data(table, r), data(src, r), size_t(src.row_bytes));
+    for (int64_t r = 0; r < visual; ++r) {
+        if (number_[size_t(r)] == isa::UNMAPPED) continue;
+        float* mean = sums_.data() + r * LANES;
+        kernels().divide(mean, float(members_[size_t(r)]), mean, LANES);
+        store_row(d, table, identity + number_[size_t(r)], mean);
+    }
+    return unique;
+}
+
+/// group_[r] = the representative of row r.  A candidate always precedes its token, so its representative is already known.
+void Engine::find_groups(const float* vectors, int64_t n) {
+    row_of_id_.resize(std::max(row_of_id_.size(), n ? size_t(ids_[size_t(n - 1)]) + 1 : 0), -1);
+    group_.resize(size_t(n));
+    norms_.resize(size_t(n));
+    for (int64_t r = 0; r < n; ++r) {
+        const float* mine = vectors + r * LANES;
+        norms_[size_t(r)] = std::sqrt(kernels().dot(mine, mine));
+        row_of_id_[size_t(ids_[size_t(r)])] = int32_t(r);
+        int32_t candidates[7], best = -1;
+        float highest = 0;
+        int count = norms_[size_t(r)] == 0 ? 0 : candidates_of(r, candidates);
+        for (int i = 0; i < count; ++i) {
+            float norm = norms_[size_t(candidates[i])];
+            float similarity = norm == 0 ? 0.0f : kernels().dot(mine, vectors + candidates[i] * LANES) / (norms_[size_t(r)] * norm);
+            if (best < 0 || similarity > highest) {
+                best = candidates[i];
+                highest = similarity;
+            }
+        }
+        group_[size_t(r)] = best >= 0 && highest > threshold_ ? group_[size_t(best)] : int32_t(r);
+    }
+    for (int64_t r = 0; r < n; ++r) row_of_id_[size_t(ids_[size_t(r)])] = -1;
+}
+
+/// Rows of the retained members of row's block in this tile and grid, in the order df, dh, dw; returns how many.
+int Engine::candidates_of(int64_t row, int32_t* out) const {
+    int64_t id = ids_[size_t(row)];
+    auto grid = std::find_if(grids_.rbegin(), grids_.rend(), [&](const Grid& g) { return g.first <= id; });
+    if (grid == grids_.rend()) return 0;
+    int count = 0;
+    for (int df = 0; df < block_f_; ++df)
+        for (int dh = 0; dh < block_h_; ++dh)
+            for (int dw = 0; dw < block_w_; ++dw) {
+                int64_t offset = df * grid->frame_stride + dh * grid->height_stride + dw * grid->width_stride;
+                if (offset <= 0 || id - offset < grid->first) continue;
+                int32_t candidate = row_of_id_[size_t(id - offset)];
+                if (candidate >= 0) out[count++] = candidate;
+            }
+    return count;
+}
+
+}  // namespace focus

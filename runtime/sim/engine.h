@@ -1,0 +1,233 @@
+// The simulator: one pass over the program in program order, which is a valid order of execution (a wait is always satisfied by an
+// earlier signal).  Every instruction is executed at once, and its times follow from its unit, its queue, its semaphores and the bus.
+#pragma once
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bus.h"
+#include "control.h"
+#include "error.h"
+#include "kernels.h"
+#include "machine.h"
+#include "memory.h"
+#include "program.h"
+#include "sanitizer.h"
+
+namespace focus {
+
+/// One tile of a concentration site: where its visual rows begin among the site's, and how many rows it has.
+struct SiteTile { int64_t row0, identity, visual; };
+
+/// A place where the similarity concentrator works, with the trace recorded there.
+struct Site {
+    int64_t layer, width, slices, visual, count_base;
+    std::string name;
+    std::vector<SiteTile> tiles;
+    std::vector<int32_t> retained, group;   // [visual], [visual][slices]
+    std::vector<uint8_t> zero;              // [visual][slices]
+};
+
+enum Stall { DRAM_STALL, SEMAPHORE_STALL, SCATTER_STALL, SIC_STALL, SFU_STALL, QUEUE_STALL, NUM_STALLS };
+constexpr const char* STALL_NAMES[NUM_STALLS] = {"dram", "semaphore", "scatter", "sic", "sfu", "queue"};
+
+/// A unit's clock and what it did.  Times in ticks.
+struct UnitState {
+    int64_t free = 0;                       // when the next instruction may start
+    std::vector<int64_t> started;           // of the last queue_depth instructions, a ring
+    uint32_t head = 0;
+    uint64_t instructions = 0;
+    int64_t busy = 0;
+    int64_t stall[NUM_STALLS] = {};
+};
+
+struct Credit {
+    int64_t time;
+    isa::Unit unit;
+    uint32_t snapshot;                      // of the sanitizer
+};
+
+/// Credits of one semaphore, first signalled first taken.
+class Semaphore {
+  public:
+    uint32_t count() const { return count_; }
+    void put(const Credit& c) {
+        if (count_ == ring_.size()) grow();
+        ring_[(first_ + count_++) & (ring_.size() - 1)] = c;
+    }
+    Credit take() {
+        Credit c = ring_[first_];
+        first_ = (first_ + 1) & uint32_t(ring_.size() - 1);
+        --count_;
+        return c;
+    }
+
+  private:
+    void grow();
+    std::vector<Credit> ring_ = std::vector<Credit>(16);
+    uint32_t first_ = 0, count_ = 0;
+};
+
+struct ModuleCounters {
+    int64_t ticks = 0;                      // growth of the completion frontier
+    int64_t macs = 0, dram_bytes = 0, instructions = 0;
+    int64_t overflows = 0, nonfinite = 0;
+};
+
+struct Traffic { int64_t read = 0, write = 0; };
+
+/// Uses of the vector unit's lanes and of the other units' data paths, for the energy report.
+struct Activity {
+    int64_t exp = 0, multiply = 0, add = 0, sqrt = 0, reciprocal = 0;
+    int64_t sic_pairs = 0, sic_vectors = 0, scatter_rows = 0, sec_maxima = 0;
+};
+
+struct Event { int64_t unit, instruction, start, finish; };
+
+struct Counters {
+    int64_t ticks = 0, instructions = 0, macs = 0, passes = 0;
+    std::array<int64_t, isa::NUM_OPS> by_op{};
+    std::array<UnitState, isa::NUM_UNIT> units;
+    std::array<Traffic, isa::NUM_STREAM> dram{};
+    std::array<Traffic, isa::NUM_SPACE> sram{};
+    Traffic layouter;
+    Activity activity;
+    std::vector<ModuleCounters> modules;
+    std::vector<Event> timeline;
+};
+
+struct Options {
+    bool functional = true, sanitize = false;
+    std::vector<std::vector<int32_t>> counts;       // per site, tile-major, when not functional
+    size_t timeline = 0;                            // how many events to keep
+    bool count_total = false;                       // whether tick needs the total
+    std::function<void(int64_t done, int64_t total)> tick;  // called a few times a second; may throw
+};
+
+class Engine {
+  public:
+    Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names);
+
+    void write(int64_t address, const uint8_t* data, int64_t n);
+    void read(int64_t address, uint8_t* data, int64_t n);
+    void run(Options options);
+
+    const Counters& counters() const { return counters_; }
+    const std::vector<Site>& sites() const { return sites_; }
+    const Sanitizer* sanitizer() const { return sanitizer_.get(); }
+    const Program& program() const { return program_; }
+
+  private:
+    /// An operand with its address and extents resolved.
+    struct Tile {
+        isa::Space space;
+        isa::DType dtype;
+        int64_t address, pitch, rows, cols, row_bytes;
+    };
+    /// What an instruction takes: ticks of its unit until the next may start and until its result is there, or bytes of bus time.
+    struct Cost {
+        int64_t occupied = 0, finish = 0;
+        int64_t bus_bytes = -1;
+    };
+    /// Uses of the vector unit's lanes.
+    struct Lanes { int64_t exp = 0, multiply = 0, add = 0, sqrt = 0, reciprocal = 0; };
+    static constexpr unsigned F16 = 1, F32 = 2, I32 = 4, U16 = 8, ANY = 15;
+    enum Where { ON_CHIP, OFF_CHIP };
+
+    // control (engine.cpp)
+    void reset();
+    int64_t count_instructions() const;
+    void poll();
+    bool control(const Decoded& d);
+    void set_agu(const Decoded& d);
+    void set_grid(const Decoded& d);
+    void drain(const Decoded& d);
+    void issue(const Decoded& d);
+    int64_t wait(const Decoded& d, UnitState& unit);
+    void signal(const Decoded& d, int64_t time);
+    void record(const Decoded& d, int64_t start, int64_t finish);
+    [[noreturn]] void fail(const Decoded& d, const std::string& what) const;
+
+    // operands (engine.cpp)
+    bool has(const Decoded& d, int mem) const { return d.mems[mem] != isa::NO_AGU; }
+    int64_t extent(const Decoded& d, int index) const;
+    bool initialises(const Decoded& d) const { return d.init <= isa::ALWAYS && control_.first_from(d.init); }
+    Tile resolve(const Decoded& d, int mem, int64_t rows, int64_t cols, unsigned types, Where where = ON_CHIP);
+    Tile operand(const Decoded& d, int mem, int64_t rows, int64_t cols, isa::Access access, unsigned types, Where where = ON_CHIP);
+    void touch(int mem, const Tile& t, isa::Access access);
+    int64_t row_count(const Decoded& d, int mem, int64_t rows);
+    uint8_t* data(const Tile& t, int64_t row = 0) { return memory_.at(t.space, t.address + row * t.pitch); }
+    const float* fetch_row(const Tile& t, int64_t row, std::vector<float>& buffer);
+    void store_row(const Decoded& d, const Tile& t, int64_t row, const float* values);
+
+    // instructions (execute.cpp, vector.cpp, concentrate.cpp)
+    Cost execute(const Decoded& d);
+    Cost dma(const Decoded& d, bool load);
+    Cost gather(const Decoded& d);
+    Cost transfer(const Decoded& d, isa::Stream stream, int64_t bytes, bool load);
+    int64_t bursts(const Tile& t) const;
+    void copy_rows(const Decoded& d, const Tile& src, const Tile& dst);
+    void count_nonfinite(const Decoded& d, const Tile& t);
+    Cost array_pass(const Decoded& d);
+    Cost scatter(const Decoded& d);
+    void scatter_rows(const Decoded& d, const Tile& src, const Tile& dst, const uint16_t* map, int64_t rows, int64_t identity);
+    Cost sec_importance(const Decoded& d);
+    Cost sec_topk(const Decoded& d);
+    Cost sec_select(const Decoded& d);
+    Cost sic_gather(const Decoded& d);
+    const SiteTile& site_tile(const Decoded& d, Site& site, int64_t count_address, int64_t& tile, int64_t& slice);
+    int64_t concentrate(const Decoded& d, const Tile& src, const Tile& table, int64_t visual, int64_t identity, Site& site, int64_t row0,
+                        int64_t slice);
+    void find_groups(const float* vectors, int64_t n);
+    int candidates_of(int64_t row, int32_t* out) const;
+    Cost vector_cost(int64_t elements, const Lanes& per_element, int64_t rows, const Lanes& per_row);
+    Cost v_map(const Decoded& d);
+    Cost v_zip(const Decoded& d);
+    Cost v_reduce(const Decoded& d);
+    Cost v_stats(const Decoded& d);
+    Cost v_normalize(const Decoded& d);
+    Cost v_rope(const Decoded& d);
+    Cost v_softmax(const Decoded& d);
+    Cost v_prob(const Decoded& d);
+    Cost v_rescale(const Decoded& d);
+    Cost v_finish(const Decoded& d);
+
+    Program program_;
+    Machine machine_;
+    std::vector<Site> sites_;
+    std::vector<std::string> module_names_;         // for messages; may be empty
+    std::vector<std::array<int64_t, 2>> written_;     // DRAM ranges the host wrote, for the sanitizer
+    Memory memory_{machine_};
+    Options options_;
+    std::unique_ptr<Sanitizer> sanitizer_;
+
+    // state of a run
+    Control control_;
+    Bus bus_;
+    Counters counters_;
+    std::array<Semaphore, isa::NUM_SEMAPHORES + 1> semaphores_;
+    std::array<float, isa::NUM_SCALARS> scalars_{};
+    ModuleCounters* module_ = nullptr;
+    uint32_t pc_ = 0;
+    int64_t fetch_ = 0, frontier_ = 0, total_ = 0;
+    double ticks_per_byte_ = 0;
+    std::chrono::steady_clock::time_point polled_;
+
+    // similarity concentrator
+    struct Grid { int64_t first, frame_stride, height_stride, width_stride; };
+    float threshold_ = 0;
+    int block_f_ = 1, block_h_ = 1, block_w_ = 1;
+    std::vector<Grid> grids_;
+    std::vector<int32_t> ids_, row_of_id_, group_, number_, members_;
+    std::vector<float> norms_, vectors_, sums_;
+
+    // one row of each operand
+    std::vector<float> row_a_, row_b_, row_c_, row_d_, row_e_;
+    alignas(64) float weights_[LANES * LANES];
+};
+
+}  // namespace focus

@@ -1,0 +1,37 @@
+#include "memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "error.h"
+
+namespace focus {
+
+Memory::~Memory() {
+    if (dram_) munmap(dram_, size_t(mapped_));
+}
+
+void Memory::reset(bool data) {
+    for (int s = 1; s < isa::NUM_SPACE; ++s) {
+        bool needed = data || isa::Space(s) == isa::Space::COUNTS;
+        if (!needed) chip_[s].reset();
+        else if (!chip_[s]) chip_[s] = std::make_unique<uint8_t[]>(size_t(machine_.bytes[s]));
+        else std::memset(chip_[s].get(), 0, size_t(machine_.bytes[s]));
+    }
+}
+
+void Memory::grow(int64_t end) {
+    if (end <= mapped_) return;
+    constexpr int64_t step = int64_t(64) << 20;
+    int64_t wanted = ceil_div(std::max(end, mapped_ + mapped_ / 2), step) * step;
+    void* p = dram_ ? mremap(dram_, size_t(mapped_), size_t(wanted), MREMAP_MAYMOVE)
+                    : mmap(nullptr, size_t(wanted), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) throw Error(text("cannot reserve %lld bytes for DRAM: %s", (long long)wanted, std::strerror(errno)));
+    dram_ = static_cast<uint8_t*>(p);
+    mapped_ = wanted;
+}
+
+}  // namespace focus

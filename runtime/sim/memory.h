@@ -1,0 +1,36 @@
+// On-chip memories and DRAM.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "isa.gen.h"
+#include "machine.h"
+
+namespace focus {
+
+/// Bytes of every memory.  DRAM is an anonymous mapping that grows to the highest address used; pages never touched cost nothing and
+/// read as zero.
+class Memory {
+  public:
+    explicit Memory(const Machine& machine) : machine_(machine) {}
+    ~Memory();
+    Memory(const Memory&) = delete;
+    Memory& operator=(const Memory&) = delete;
+
+    /// Zeroes the on-chip memories; without `data` only the count memory exists.
+    void reset(bool data);
+
+    /// Makes DRAM bytes [0, end) addressable.  Pointers into DRAM from before are invalid afterwards.
+    void grow(int64_t end);
+
+    uint8_t* at(isa::Space space, int64_t address) { return (space == isa::Space::DRAM ? dram_ : chip_[int(space)].get()) + address; }
+    int64_t size(isa::Space space) const { return machine_.bytes[int(space)]; }
+
+  private:
+    const Machine& machine_;
+    std::unique_ptr<uint8_t[]> chip_[isa::NUM_SPACE];
+    uint8_t* dram_ = nullptr;
+    int64_t mapped_ = 0;
+};
+
+}  // namespace focus

@@ -1,0 +1,315 @@
+// Python's view of the simulator: focus.runtime._sim.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "engine.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace focus {
+namespace {
+
+using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Words = nb::ndarray<const uint8_t, nb::shape<-1, 16>, nb::c_contig, nb::device::cpu>;
+using Sources = nb::ndarray<const uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Counts = nb::ndarray<const int32_t, nb::c_contig, nb::device::cpu>;
+
+nb::object from_json(const std::string& json) { return nb::module_::import_("json").attr("loads")(json); }
+
+template <class T>
+T number(const nb::handle& table, const char* key) { return nb::cast<T>(table[key]); }
+
+Machine read_machine(const std::string& json) {
+    nb::object all = from_json(json), array = all["array"], dram = all["dram"], sfu = all["sfu"], sic = all["sic"], sec = all["sec"];
+    Machine m{};
+    auto rule = nb::cast<std::string>(array["rule"]);
+    m.rule = rule == "shadow" ? ArrayRule::SHADOW : rule == "scalesim" ? ArrayRule::SCALESIM : ArrayRule::RTL;
+    m.rows = number<int>(array, "rows");
+    m.cols = number<int>(array, "cols");
+    m.weight_load = number<int64_t>(array, "weight_load_cycles");
+    m.fill = number<int64_t>(array, "fill_cycles");
+    m.scalesim_overhead = number<int64_t>(array, "scalesim_overhead");
+    m.rtl_overhead = number<int64_t>(array, "rtl_overhead");
+    m.bytes_per_cycle = number<double>(dram, "bytes_per_second") / number<double>(all, "frequency_hz");
+    m.dram_latency = number<int64_t>(dram, "latency_cycles");
+    m.burst_bytes = number<int64_t>(dram, "burst_bytes");
+    m.bytes[0] = number<int64_t>(dram, "capacity_bytes");
+    for (int s = 1; s < isa::NUM_SPACE; ++s) m.bytes[s] = number<int64_t>(all["buffers"][isa::SPACE_NAMES[s]], "bytes");
+    m.queue_depth = number<int>(all["queues"], "depth");
+    m.lanes_exp = number<int64_t>(sfu, "exp");
+    m.lanes_multiply = number<int64_t>(sfu, "multiply");
+    m.lanes_add = number<int64_t>(sfu, "add");
+    m.lanes_sqrt = number<int64_t>(sfu, "sqrt");
+    m.lanes_reciprocal = number<int64_t>(sfu, "reciprocal");
+    m.sfu_latency = number<int64_t>(sfu, "latency");
+    m.sic = number<bool>(sic, "present");
+    m.cycles_per_candidate = number<int64_t>(sic, "cycles_per_candidate");
+    m.cycles_per_identity_row = number<int64_t>(sic, "cycles_per_identity_row");
+    m.scatter_per_cycle = number<int64_t>(sic, "scatter_per_cycle");
+    m.sec = number<bool>(sec, "present");
+    m.maxima_per_cycle = number<int64_t>(sec, "maxima_per_cycle");
+    m.topk_passes = number<int64_t>(sec, "topk_passes");
+    m.select_per_cycle = number<int64_t>(sec, "select_per_cycle");
+    return m;
+}
+
+Site read_site(const nb::handle& entry) {
+    Site s{};
+    s.layer = number<int64_t>(entry, "layer");
+    s.name = nb::cast<std::string>(entry["site"]);
+    s.width = number<int64_t>(entry, "width");
+    s.slices = number<int64_t>(entry, "slices");
+    s.visual = number<int64_t>(entry, "visual");
+    s.count_base = number<int64_t>(entry, "count_base");
+    for (nb::handle tile : entry["tiles"]) {
+        SiteTile t = {nb::cast<int64_t>(tile[0]), nb::cast<int64_t>(tile[1]), nb::cast<int64_t>(tile[2])};
+        if (t.row0 < 0 || t.identity < 0 || t.visual < 0 || t.row0 + t.visual > s.visual)
+            throw Error(text("site '%s' of layer %lld: a tile's rows lie outside its %lld visual rows", s.name.c_str(), (long long)s.layer,
+                             (long long)s.visual));
+        s.tiles.push_back(t);
+    }
+    if (s.slices <= 0 || s.visual < 0) throw Error(text("site '%s' of layer %lld: impossible sizes", s.name.c_str(), (long long)s.layer));
+    return s;
+}
+
+double cycles(int64_t ticks) { return double(ticks) / double(CYCLE); }
+
+template <class T, class F>
+nb::object column(const std::vector<T>& rows, F f) {
+    auto* values = new std::vector<int64_t>;
+    values->reserve(rows.size());
+    for (const T& row : rows) values->push_back(f(row));
+    nb::capsule owner(values, [](void* p) noexcept { delete static_cast<std::vector<int64_t>*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, int64_t, nb::ndim<1>>(values->data(), {values->size()}, owner));
+}
+
+template <class T>
+nb::object table(const std::vector<T>& values, size_t rows, size_t cols) {
+    auto* copy = new std::vector<T>(values);
+    nb::capsule owner(copy, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+    if (cols == 0) return nb::cast(nb::ndarray<nb::numpy, T>(copy->data(), {rows}, owner));
+    return nb::cast(nb::ndarray<nb::numpy, T>(copy->data(), {rows, cols}, owner));
+}
+
+nb::dict traffic(const Traffic& t) {
+    nb::dict out;
+    out["read"] = t.read;
+    out["write"] = t.write;
+    return out;
+}
+
+nb::dict units_dict(const Counters& c) {
+    nb::dict out;
+    for (int u = 1; u < isa::NUM_UNIT; ++u) {
+        const UnitState& s = c.units[size_t(u)];
+        nb::dict unit, stall;
+        int64_t waited = 0;
+        for (int k = 0; k < NUM_STALLS; ++k) {
+            stall[STALL_NAMES[k]] = cycles(s.stall[k]);
+            waited += s.stall[k];
+        }
+        unit["instructions"] = s.instructions;
+        unit["busy"] = cycles(s.busy);
+        unit["stall"] = stall;
+        unit["idle"] = cycles(c.ticks - s.busy - waited);
+        out[isa::UNIT_NAMES[u]] = unit;
+    }
+    return out;
+}
+
+nb::dict modules_dict(const Counters& c) {
+    nb::dict out;
+    out["cycles"] = column(c.modules, [](const ModuleCounters& m) { return m.ticks / CYCLE; });
+    out["instructions"] = column(c.modules, [](const ModuleCounters& m) { return m.instructions; });
+    out["macs"] = column(c.modules, [](const ModuleCounters& m) { return m.macs; });
+    out["dram_bytes"] = column(c.modules, [](const ModuleCounters& m) { return m.dram_bytes; });
+    out["overflows"] = column(c.modules, [](const ModuleCounters& m) { return m.overflows; });
+    out["nonfinite"] = column(c.modules, [](const ModuleCounters& m) { return m.nonfinite; });
+    return out;
+}
+
+nb::dict activity_dict(const Activity& a) {
+    nb::dict out;
+    out["exp"] = a.exp;
+    out["multiply"] = a.multiply;
+    out["add"] = a.add;
+    out["sqrt"] = a.sqrt;
+    out["reciprocal"] = a.reciprocal;
+    out["sic_vectors"] = a.sic_vectors;
+    out["sic_pairs"] = a.sic_pairs;
+    out["scatter_rows"] = a.scatter_rows;
+    out["sec_maxima"] = a.sec_maxima;
+    return out;
+}
+
+nb::dict finding_dict(const Finding& f, const Program& program) {
+    const Decoded& d = program.text[f.instruction];
+    nb::dict out;
+    out["kind"] = f.kind == Finding::UNINITIALISED ? "uninitialised" : "unordered";
+    out["instruction"] = f.instruction;
+    out["opcode"] = info(d).mnemonic;
+    out["operand"] = operand_name(d.op, f.operand);
+    out["access"] = f.write ? "write" : "read";
+    out["space"] = isa::SPACE_NAMES[int(f.space)];
+    out["begin"] = f.begin;
+    out["end"] = f.end;
+    out["module"] = d.source;
+    if (f.kind == Finding::UNORDERED) {
+        const Decoded& earlier = program.text[f.other];
+        out["other_instruction"] = f.other;
+        out["other_opcode"] = info(earlier).mnemonic;
+        out["other_access"] = f.other_write ? "write" : "read";
+        out["other_module"] = earlier.source;
+    }
+    return out;
+}
+
+nb::dict result_dict(const Engine& engine) {
+    const Counters& c = engine.counters();
+    nb::dict out, opcodes, dram, sram;
+    out["cycles"] = c.ticks / CYCLE;
+    out["instructions"] = c.instructions;
+    out["macs"] = c.macs;
+    out["passes"] = c.passes;
+    out["array_busy"] = cycles(c.units[size_t(isa::Unit::ARRAY)].busy);
+    for (int i = 0; i < isa::NUM_OPS; ++i)
+        if (c.by_op[size_t(i)]) opcodes[isa::TABLE[i].mnemonic] = c.by_op[size_t(i)];
+    out["opcodes"] = opcodes;
+    out["units"] = units_dict(c);
+    for (int i = 0; i < isa::NUM_STREAM; ++i) dram[isa::STREAM_NAMES[i]] = traffic(c.dram[size_t(i)]);
+    out["dram"] = dram;
+    for (int i = 1; i < isa::NUM_SPACE; ++i) sram[isa::SPACE_NAMES[i]] = traffic(c.sram[size_t(i)]);
+    sram["layouter"] = traffic(c.layouter);
+    out["sram"] = sram;
+    out["activity"] = activity_dict(c.activity);
+    out["modules"] = modules_dict(c);
+    if (!c.timeline.empty()) {
+        std::vector<int64_t> rows;
+        for (const Event& e : c.timeline) rows.insert(rows.end(), {e.unit, e.instruction, e.start / CYCLE, whole_cycles(e.finish) / CYCLE});
+        out["timeline"] = table(rows, c.timeline.size(), 4);
+    }
+    if (engine.sanitizer()) {
+        nb::list findings;
+        for (const Finding& f : engine.sanitizer()->findings()) findings.append(finding_dict(f, engine.program()));
+        out["findings"] = findings;
+        out["findings_total"] = engine.sanitizer()->total();
+    }
+    return out;
+}
+
+class Simulator {
+  public:
+    Simulator(Words words, Sources source, const std::string& machine_json, const std::string& sites_json, std::vector<std::string> modules)
+        : engine_(make(words, source, machine_json, sites_json, std::move(modules))) {}
+
+    void write(int64_t address, Bytes data) { engine_.write(address, data.data(), int64_t(data.size())); }
+
+    nb::object read(int64_t address, int64_t nbytes) {
+        if (nbytes < 0) throw Error("host reads a negative number of bytes");
+        std::vector<uint8_t> out(static_cast<size_t>(nbytes));
+        engine_.read(address, out.data(), nbytes);
+        return table(out, out.size(), 0);
+    }
+
+    nb::dict run(bool functional, bool sanitize, nb::object counts, nb::object progress, size_t timeline) {
+        Options o;
+        o.functional = functional;
+        o.sanitize = sanitize;
+        o.timeline = timeline;
+        o.count_total = !progress.is_none();
+        if (sanitize && !functional) throw Error("the sanitizer needs a functional run");
+        if (!functional) o.counts = read_counts(counts);
+        o.tick = [&](int64_t done, int64_t total) {
+            nb::gil_scoped_acquire held;
+            if (PyErr_CheckSignals()) throw nb::python_error();
+            if (!progress.is_none()) progress(done, total);
+        };
+        {
+            nb::gil_scoped_release released;
+            engine_.run(std::move(o));
+        }
+        return result_dict(engine_);
+    }
+
+    nb::list trace() const {
+        nb::list out;
+        for (const Site& s : engine_.sites()) {
+            nb::dict entry;
+            entry["layer"] = s.layer;
+            entry["site"] = s.name;
+            entry["retained"] = table(s.retained, s.retained.size(), 0);
+            entry["group"] = table(s.group, s.retained.size(), size_t(s.slices));
+            entry["zero"] = table(s.zero, s.retained.size(), size_t(s.slices));
+            out.append(entry);
+        }
+        return out;
+    }
+
+  private:
+    static Engine make(Words words, Sources source, const std::string& machine_json, const std::string& sites_json, std::vector<std::string> modules) {
+        if (words.shape(0) != source.shape(0)) throw Error("text and source have different lengths");
+        std::vector<Site> sites;
+        for (nb::handle entry : from_json(sites_json)) sites.push_back(read_site(entry));
+        return Engine(Program::decode(words.data(), source.data(), words.shape(0)), read_machine(machine_json), std::move(sites), std::move(modules));
+    }
+
+    /// Unique vectors of each site's (tile, slice).
+    std::vector<std::vector<int32_t>> read_counts(const nb::object& counts) const {
+        std::vector<std::vector<int32_t>> out;
+        if (!counts.is_none())
+            for (nb::handle site : counts) {
+                auto values = nb::cast<Counts>(site);
+                out.emplace_back(values.data(), values.data() + values.size());
+            }
+        const auto& sites = engine_.sites();
+        if (out.size() != sites.size()) throw Error(text("counts of %zu sites expected, got %zu", sites.size(), out.size()));
+        for (size_t i = 0; i < sites.size(); ++i) check_counts(sites[i], out[i]);
+        return out;
+    }
+
+    static void check_counts(const Site& s, const std::vector<int32_t>& counts) {
+        auto problem = [&](const std::string& what) { throw Error(text("counts of layer %lld, site '%s': %s", (long long)s.layer, s.name.c_str(), what.c_str())); };
+        if (counts.size() != s.tiles.size() * size_t(s.slices))
+            problem(text("%zu values expected, got %zu", s.tiles.size() * size_t(s.slices), counts.size()));
+        for (size_t i = 0; i < counts.size(); ++i)
+            if (int64_t limit = s.tiles[i / size_t(s.slices)].visual; counts[i] < 0 || counts[i] > limit)
+                problem(text("value %zu is %d, outside 0..%lld", i, counts[i], (long long)limit));
+    }
+
+    Engine engine_;
+};
+
+/// Error becomes FocusError.
+void translate(const std::exception_ptr& p, void* type) {
+    try {
+        std::rethrow_exception(p);
+    } catch (const Error& e) {
+        PyErr_SetString(static_cast<PyObject*>(type), e.what());
+    }
+}
+
+}  // namespace
+}  // namespace focus
+
+NB_MODULE(_sim, m) {
+    using focus::Simulator;
+    m.doc() = "The simulator's core: executes a program and counts time, traffic and events.";
+    nb::object error = nb::module_::import_("focus.runtime.errors").attr("FocusError");
+    nb::register_exception_translator(focus::translate, error.release().ptr());
+    nb::class_<Simulator>(m, "Simulator", "One program on one machine, with its DRAM.  Runs may be repeated; DRAM keeps its contents between them.")
+        .def(nb::init<focus::Words, focus::Sources, const std::string&, const std::string&, std::vector<std::string>>(), "text"_a, "source"_a,
+             "machine_json"_a, "sites_json"_a = "[]", "modules"_a = std::vector<std::string>(),
+             "text: uint8 [n, 16]; source: uint32 [n], module of each instruction; modules: their names, for error messages.")
+        .def("write", &Simulator::write, "address"_a, "data"_a, "Copy bytes (uint8) to DRAM.")
+        .def("read", &Simulator::read, "address"_a, "nbytes"_a, "Bytes of DRAM as uint8.")
+        .def("run", &Simulator::run, "functional"_a, "sanitize"_a = false, "counts"_a = nb::none(), "progress"_a = nb::none(), "timeline"_a = 0,
+             "Execute the program; returns raw counters.  counts: per site an int32 array of unique vectors of (tile, slice), needed when not "
+             "functional.  progress: called with (instructions done, in all) a few times a second.  timeline: how many (unit, instruction, "
+             "start, finish) events to return.")
+        .def("trace", &Simulator::trace, "What the last functional run concentrated: a dict of layer, site, retained, group, zero for each site.");
+    m.def("select_kernels", &focus::select_kernels, "name"_a, "Use the inner loops of that variant; False when this processor cannot run it.");
+    m.def("kernels", [] { return focus::kernels().name; }, "Name of the inner loops in use.");
+}

@@ -1,0 +1,135 @@
+#include "sanitizer.h"
+
+#include <algorithm>
+
+#include "error.h"
+
+namespace focus {
+
+Sanitizer::Sanitizer() {
+    unit_of_ = {0, 0};
+    instruction_of_ = {0, 0};
+    for (auto& clock : clocks_) clock.fill(HOST);
+}
+
+void Sanitizer::begin(isa::Unit unit, uint32_t instruction) {
+    if (now_ == UINT32_MAX) throw Error("the sanitizer can follow at most 2^32 instructions");
+    ++now_;
+    unit_ = unit;
+    unit_of_.push_back(uint8_t(unit));
+    instruction_of_.push_back(instruction);
+    Clock& mine = clocks_[size_t(unit)];
+    const Clock& control = clocks_[size_t(isa::Unit::CTRL)];
+    for (size_t u = 0; u < mine.size(); ++u) mine[u] = std::max(mine[u], control[u]);
+    mine[size_t(unit)] = now_;
+}
+
+uint32_t Sanitizer::snapshot(isa::Unit unit) {
+    if (free_.empty()) {
+        free_.push_back(uint32_t(snapshots_.size()));
+        snapshots_.emplace_back();
+    }
+    uint32_t number = free_.back();
+    free_.pop_back();
+    snapshots_[number] = clocks_[size_t(unit)];
+    return number;
+}
+
+void Sanitizer::join(isa::Unit unit, uint32_t snapshot) {
+    Clock& mine = clocks_[size_t(unit)];
+    for (size_t u = 0; u < mine.size(); ++u) mine[u] = std::max(mine[u], snapshots_[snapshot][u]);
+    drop(snapshot);
+}
+
+Sanitizer::Page& Sanitizer::page(isa::Space space, int64_t index) {
+    auto& pages = pages_[int(space)];
+    if (int64_t(pages.size()) <= index) pages.resize(size_t(index) + 1);
+    auto& slot = pages[size_t(index)];
+    if (!slot) slot = std::make_unique<Page>();
+    return *slot;
+}
+
+/// Calls f(page, base, from, to) for each page of a byte range; from and to in grains.
+template <class F>
+void Sanitizer::page_range(isa::Space space, int64_t address, int64_t bytes, F f) {
+    int64_t end = address + bytes;
+    while (address < end) {
+        int64_t index = address / PAGE_BYTES, base = index * PAGE_BYTES;
+        int64_t stop = std::min(end, base + PAGE_BYTES);
+        f(page(space, index), base, int(address - base) / GRAIN, int(stop - base + GRAIN - 1) / GRAIN);
+        address = stop;
+    }
+}
+
+void Sanitizer::host_write(int64_t begin, int64_t end) {
+    page_range(isa::Space::DRAM, begin, end - begin, [](Page& p, int64_t, int from, int to) { std::fill(p.writer + from, p.writer + to, HOST); });
+}
+
+void Sanitizer::access(int operand, const Region& r, isa::Access kind) {
+    int64_t rows = r.rows, bytes = r.row_bytes;
+    if (r.pitch == bytes) bytes *= rows, rows = 1;
+    for (int64_t row = 0; row < rows; ++row)
+        page_range(r.space, r.address + row * r.pitch, bytes, [&](Page& p, int64_t base, int from, int to) {
+            if (kind & isa::READ) read(operand, r.space, p, base, from, to);
+            if (kind & isa::WRITE) write(operand, r.space, p, base, from, to);
+        });
+}
+
+/// The last writer of each grain must be ordered before this access, and for a read there must be one.
+void Sanitizer::check_writer(int operand, isa::Space space, const Page& p, int64_t base, int from, int to, bool writing) {
+    uint32_t good = now_;
+    for (int g = from; g < to; ++g) {
+        uint32_t stamp = p.writer[g];
+        if (stamp == good) continue;
+        int64_t at = base + int64_t(g) * GRAIN;
+        if (stamp == 0) {
+            if (!writing) report({Finding::UNINITIALISED, instruction_of_[now_], operand, false, space, at, at + GRAIN});
+        } else if (!ordered(stamp)) {
+            report({Finding::UNORDERED, instruction_of_[now_], operand, writing, space, at, at + GRAIN, instruction_of_[stamp], true});
+        } else {
+            good = stamp;
+        }
+    }
+}
+
+void Sanitizer::read(int operand, isa::Space space, Page& p, int64_t base, int from, int to) {
+    check_writer(operand, space, p, base, from, to, false);
+    auto& mine = p.reader[int(unit_)];
+    if (!mine) mine = std::make_unique<uint32_t[]>(GRAINS);
+    std::fill(mine.get() + from, mine.get() + to, now_);
+}
+
+void Sanitizer::write(int operand, isa::Space space, Page& p, int64_t base, int from, int to) {
+    check_writer(operand, space, p, base, from, to, true);
+    for (int u = 0; u < isa::NUM_UNIT; ++u) {
+        const uint32_t* reader = p.reader[u].get();
+        if (!reader || u == int(unit_)) continue;
+        uint32_t known = clocks_[size_t(unit_)][size_t(u)], latest = 0;
+        for (int g = from; g < to; ++g) latest = std::max(latest, reader[g]);
+        if (latest <= known) continue;
+        for (int g = from; g < to; ++g)
+            if (reader[g] > known) {
+                int64_t at = base + int64_t(g) * GRAIN;
+                report({Finding::UNORDERED, instruction_of_[now_], operand, true, space, at, at + GRAIN, instruction_of_[reader[g]], false});
+            }
+    }
+    std::fill(p.writer + from, p.writer + to, now_);
+}
+
+/// Findings that differ only in the bytes or the iteration are one.
+void Sanitizer::report(Finding f) {
+    std::array<uint32_t, 4> key = {uint32_t(f.kind) * 4 + uint32_t(f.write) * 2 + uint32_t(f.other_write), f.instruction, uint32_t(f.operand), f.other};
+    auto [found, is_new] = keys_.try_emplace(key, findings_.size());
+    if (!is_new) {
+        if (found->second >= findings_.size()) return;
+        Finding& known = findings_[found->second];
+        known.begin = std::min(known.begin, f.begin);
+        known.end = std::max(known.end, f.end);
+    } else if (findings_.size() < KEPT) {
+        findings_.push_back(f);
+    } else {
+        found->second = SIZE_MAX;
+    }
+}
+
+}  // namespace focus

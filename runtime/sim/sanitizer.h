@@ -1,0 +1,86 @@
+// Finds what hardware would not: reads of bytes never written, and conflicting accesses from two units that no semaphore orders.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "isa.gen.h"
+
+namespace focus {
+
+/// Which bytes an operand touches: `rows` rows of `row_bytes`, `pitch` apart.
+struct Region {
+    isa::Space space;
+    int64_t address, pitch, rows, row_bytes;
+};
+
+struct Finding {
+    enum Kind { UNINITIALISED, UNORDERED } kind;
+    uint32_t instruction;           // index in the program
+    int operand;                    // memory operand, by number
+    bool write;                     // what this instruction does to the bytes
+    isa::Space space;
+    int64_t begin, end;             // smallest range that holds all bytes concerned
+    uint32_t other = 0;             // UNORDERED: the earlier instruction
+    bool other_write = false;
+};
+
+/// Vector clocks per unit, carried by semaphore credits, and for each two bytes of every memory the last writer and the last reader
+/// of each unit.  A clock counts queued instructions in program order, the same numbers for all units.
+class Sanitizer {
+  public:
+    Sanitizer();
+
+    /// Bytes the host wrote before the run count as written.
+    void host_write(int64_t begin, int64_t end);
+
+    /// The next instruction starts on `unit`; everything the control unit has waited for is behind it.
+    void begin(isa::Unit unit, uint32_t instruction);
+    /// The clock of `unit` after its present instruction; the caller gives the number back to `join` or `drop`.
+    uint32_t snapshot(isa::Unit unit);
+    /// `unit` has taken the credit with that snapshot.
+    void join(isa::Unit unit, uint32_t snapshot);
+    void drop(uint32_t snapshot) { free_.push_back(snapshot); }
+
+    /// The present instruction reads and/or writes a region.
+    void access(int operand, const Region& region, isa::Access kind);
+
+    const std::vector<Finding>& findings() const { return findings_; }
+    uint64_t total() const { return keys_.size(); }
+
+  private:
+    using Clock = std::array<uint32_t, isa::NUM_UNIT>;
+    static constexpr int GRAIN = 2, PAGE_BYTES = 4096, GRAINS = PAGE_BYTES / GRAIN;
+    static constexpr uint32_t HOST = 1;     // stamp of host writes; before every instruction
+    static constexpr size_t KEPT = 100;
+
+    struct Page {
+        uint32_t writer[GRAINS] = {};
+        std::unique_ptr<uint32_t[]> reader[isa::NUM_UNIT];
+    };
+
+    Page& page(isa::Space space, int64_t index);
+    template <class F>
+    void page_range(isa::Space space, int64_t address, int64_t bytes, F f);
+    void read(int operand, isa::Space space, Page& p, int64_t base, int from, int to);
+    void write(int operand, isa::Space space, Page& p, int64_t base, int from, int to);
+    void check_writer(int operand, isa::Space space, const Page& p, int64_t base, int from, int to, bool writing);
+    void report(Finding f);
+
+    bool ordered(uint32_t stamp) const { return stamp <= clocks_[int(unit_)][unit_of_[stamp]]; }
+
+    std::vector<std::unique_ptr<Page>> pages_[isa::NUM_SPACE];
+    std::array<Clock, isa::NUM_UNIT> clocks_{};
+    std::vector<Clock> snapshots_;
+    std::vector<uint32_t> free_;
+    std::vector<uint8_t> unit_of_;          // of each stamp
+    std::vector<uint32_t> instruction_of_;  // of each stamp
+    isa::Unit unit_ = isa::Unit::CTRL;
+    uint32_t now_ = HOST;
+    std::vector<Finding> findings_;
+    std::map<std::array<uint32_t, 4>, size_t> keys_;    // kind, instruction, operand, other instruction -> finding
+};
+
+}  // namespace focus

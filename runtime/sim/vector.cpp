@@ -1,0 +1,259 @@
+// The vector unit.  Arithmetic is fp32; results are rounded once when they are stored.
+//
+// Cost: each function uses its lanes so many times an element and a row (below, beside each instruction); the lane class that is
+// busiest decides, and the pipeline's length is added.  Comparisons use adders, conversions one adder slot.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "engine.h"
+
+namespace focus {
+
+using isa::Access;
+using isa::MapOp;
+using isa::ReduceOp;
+
+Engine::Cost Engine::vector_cost(int64_t elements, const Lanes& e, int64_t rows, const Lanes& r) {
+    Lanes uses = {elements * e.exp + rows * r.exp, elements * e.multiply + rows * r.multiply, elements * e.add + rows * r.add,
+                  elements * e.sqrt + rows * r.sqrt, elements * e.reciprocal + rows * r.reciprocal};
+    Activity& a = counters_.activity;
+    a.exp += uses.exp, a.multiply += uses.multiply, a.add += uses.add, a.sqrt += uses.sqrt, a.reciprocal += uses.reciprocal;
+    int64_t cycles = std::max({ceil_div(uses.exp, machine_.lanes_exp), ceil_div(uses.multiply, machine_.lanes_multiply),
+                               ceil_div(uses.add, machine_.lanes_add), ceil_div(uses.sqrt, machine_.lanes_sqrt),
+                               ceil_div(uses.reciprocal, machine_.lanes_reciprocal)});
+    int64_t ticks = (cycles + machine_.sfu_latency) * CYCLE;
+    return {ticks, ticks};
+}
+
+namespace {
+
+/// Room for n values.
+float* room(std::vector<float>& buffer, int64_t n) {
+    if (buffer.size() < size_t(n)) buffer.resize(size_t(n));
+    return buffer.data();
+}
+
+const int32_t* positions(const uint8_t* p) { return reinterpret_cast<const int32_t*>(p); }
+
+constexpr float INF = __builtin_inff();
+
+}  // namespace
+
+Engine::Cost Engine::v_map(const Decoded& d) {
+    using namespace isa::v_map;
+    // exp, multiply, add, sqrt, reciprocal of an element, by MapOp
+    static constexpr Lanes USES[isa::NUM_MAPOP] = {
+        {0, 0, 1, 0, 0},        // copy: one slot converts
+        {1, 1, 1, 0, 1},        // silu: x * 1 / (1 + e^-x)
+        {1, 5, 2, 0, 1},        // gelu_tanh: x^3 and two constants, then as silu
+        {1, 14, 12, 0, 1},      // gelu_erf: erfc as exp of a polynomial of degree 9 in 1 / (1 + x / 2)
+        {1, 2, 1, 0, 1},        // gelu_quick: x * logistic(1.702 x)
+        {0, 0, 1, 0, 0},        // relu
+        {1, 0, 0, 0, 0},        // exp
+        {0, 1, 0, 0, 0},        // scale
+    };
+    int64_t nrows = extent(d, rows), ncols = extent(d, cols);
+    if (nrows == 0 || ncols == 0) return {};
+    Tile from = operand(d, src, nrows, ncols, isa::READ, ANY), to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
+    int function = d.enums[op];
+    if (options_.functional) {
+        float* out = room(row_e_, ncols);
+        for (int64_t r = 0; r < nrows; ++r) {
+            kernels().map(function, fetch_row(from, r, row_a_), out, ncols, scalars_[d.scalars[scalar]]);
+            store_row(d, to, r, out);
+        }
+    }
+    return vector_cost(nrows * ncols, USES[function], 0, {});
+}
+
+Engine::Cost Engine::v_zip(const Decoded& d) {
+    using namespace isa::v_zip;
+    int64_t nrows = extent(d, rows), ncols = extent(d, cols);
+    if (nrows == 0 || ncols == 0) return {};
+    auto shape = isa::Broadcast(d.enums[bcast]);
+    bool row = shape == isa::Broadcast::ROW, col = shape == isa::Broadcast::COL;
+    Tile left = operand(d, a, nrows, ncols, isa::READ, F16 | F32);
+    Tile right = operand(d, b, row ? 1 : nrows, col ? 1 : ncols, isa::READ, F16 | F32);
+    Tile to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
+    if (options_.functional) {
+        float* out = room(row_e_, ncols);
+        for (int64_t r = 0; r < nrows; ++r) {
+            const float* y = fetch_row(right, row ? 0 : r, row_b_);
+            kernels().zip(d.enums[op], fetch_row(left, r, row_a_), y, col ? 0 : 1, out, ncols);
+            store_row(d, to, r, out);
+        }
+    }
+    bool multiplies = isa::ZipOp(d.enums[op]) == isa::ZipOp::MUL;
+    return vector_cost(nrows * ncols, multiplies ? Lanes{0, 1, 0, 0, 0} : Lanes{0, 0, 1, 0, 0}, 0, {});
+}
+
+Engine::Cost Engine::v_reduce(const Decoded& d) {
+    using namespace isa::v_reduce;
+    int64_t nrows = extent(d, rows), ncols = extent(d, cols);
+    if (nrows == 0 || ncols == 0) return {};
+    auto function = ReduceOp(d.enums[op]);
+    bool moments = function == ReduceOp::MOMENTS, init = initialises(d);
+    Tile from = operand(d, src, nrows, ncols, isa::READ, F16 | F32);
+    Tile to = operand(d, dst, nrows, moments ? 2 : 1, init ? isa::WRITE : isa::READ_WRITE, F32);
+    for (int64_t r = 0; options_.functional && r < nrows; ++r) {
+        const float* x = fetch_row(from, r, row_a_);
+        float* y = reinterpret_cast<float*>(data(to, r));
+        if (function == ReduceOp::MAX) {
+            float m = kernels().max(x, ncols);
+            y[0] = init ? m : m > y[0] ? m : y[0] >= m ? y[0] : m + y[0];
+        } else {
+            y[0] = (init ? 0 : y[0]) + kernels().sum(x, ncols);
+            if (moments) y[1] = (init ? 0 : y[1]) + kernels().sum_squares(x, ncols);
+        }
+    }
+    return vector_cost(nrows * ncols, moments ? Lanes{0, 1, 2, 0, 0} : Lanes{0, 0, 1, 0, 0}, 0, {});
+}
+
+Engine::Cost Engine::v_stats(const Decoded& d) {
+    using namespace isa::v_stats;
+    int64_t nrows = extent(d, rows);
+    if (nrows == 0) return {};
+    bool layer = isa::NormKind(d.enums[kind]) == isa::NormKind::LAYER;
+    Tile from = operand(d, src, nrows, 2, isa::READ, F32), to = operand(d, dst, nrows, 2, isa::WRITE, F32);
+    float inverse = scalars_[d.scalars[inv]], epsilon = scalars_[d.scalars[eps]];
+    for (int64_t r = 0; options_.functional && r < nrows; ++r) {
+        const float* s = reinterpret_cast<const float*>(data(from, r));
+        float mean = layer ? s[0] * inverse : 0.0f;
+        float variance = s[1] * inverse - mean * mean;
+        float out[2] = {mean, 1.0f / std::sqrt((variance < 0 ? 0.0f : variance) + epsilon)};
+        store_row(d, to, r, out);
+    }
+    return vector_cost(0, {}, nrows, {0, 3, 3, 1, 1});      // two scalings and a square; difference, clamp, epsilon; root; reciprocal
+}
+
+Engine::Cost Engine::v_normalize(const Decoded& d) {
+    using namespace isa::v_normalize;
+    int64_t nrows = extent(d, rows), ncols = extent(d, cols);
+    if (nrows == 0 || ncols == 0) return {};
+    bool biased = has(d, bias);
+    Tile from = operand(d, src, nrows, ncols, isa::READ, F16 | F32), row_stats = operand(d, stats, nrows, 2, isa::READ, F32);
+    Tile w = operand(d, weight, 1, ncols, isa::READ, F16 | F32);
+    Tile shift = biased ? operand(d, bias, 1, ncols, isa::READ, F16 | F32) : Tile{};
+    Tile to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
+    if (options_.functional) {
+        float* out = room(row_e_, ncols);
+        const float* gain = fetch_row(w, 0, row_b_);
+        const float* plus = biased ? fetch_row(shift, 0, row_c_) : nullptr;
+        for (int64_t r = 0; r < nrows; ++r) {
+            const float* s = reinterpret_cast<const float*>(data(row_stats, r));
+            kernels().normalize(fetch_row(from, r, row_a_), s[0], s[1], gain, plus, out, ncols);
+            store_row(d, to, r, out);
+        }
+    }
+    return vector_cost(nrows * ncols, {0, 2, biased ? 2 : 1, 0, 0}, 0, {});
+}
+
+Engine::Cost Engine::v_rope(const Decoded& d) {
+    using namespace isa::v_rope;
+    int64_t nrows = extent(d, rows), ncols = extent(d, cols);
+    if (nrows == 0 || ncols == 0) return {};
+    if (ncols & 1) fail(d, text("a head of %lld elements has no halves", (long long)ncols));
+    Tile from = operand(d, src, nrows, ncols, isa::READ, F16 | F32), c = operand(d, cos, nrows, ncols, isa::READ, F16 | F32);
+    Tile s = operand(d, sin, nrows, ncols, isa::READ, F16 | F32), to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
+    if (options_.functional) {
+        float* out = room(row_e_, ncols);
+        for (int64_t r = 0; r < nrows; ++r) {
+            kernels().rope(fetch_row(from, r, row_a_), fetch_row(c, r, row_b_), fetch_row(s, r, row_c_), out, ncols);
+            store_row(d, to, r, out);
+        }
+    }
+    return vector_cost(nrows * ncols, {0, 2, 1, 0, 0}, 0, {});
+}
+
+Engine::Cost Engine::v_softmax(const Decoded& d) {
+    using namespace isa::v_softmax;
+    int64_t nrows = extent(d, rows), ncols = extent(d, cols);
+    if (nrows == 0 || ncols == 0) return {};
+    bool init = initialises(d), masked = has(d, qpos), stored = has(d, dst);
+    Tile from = operand(d, src, nrows, ncols, isa::READ, F32);
+    Tile running = operand(d, state, nrows, 4, init ? isa::WRITE : isa::READ_WRITE, F32);
+    Tile q = masked ? operand(d, qpos, 1, nrows, isa::READ, I32) : Tile{}, k = masked ? operand(d, kpos, 1, ncols, isa::READ, I32) : Tile{};
+    Tile to = stored ? operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32) : Tile{};
+    if (options_.functional) {
+        float* scores = room(row_d_, ncols);
+        float* p = room(row_e_, ncols);
+        float scale = scalars_[d.scalars[scalar]];
+        const int32_t* columns = masked ? positions(data(k)) : nullptr;
+        for (int64_t r = 0; r < nrows; ++r) {
+            float* s = reinterpret_cast<float*>(data(running, r));      // maximum, sum, last factor
+            int32_t row = masked ? positions(data(q))[r] : 0;
+            float m = init ? -INF : s[0], l = init ? 0.0f : s[1];
+            kernels().scores(fetch_row(from, r, row_a_), scale, columns, row, scores, ncols);
+            float top = kernels().max(scores, ncols);
+            float grown = top > m ? top : m >= top ? m : top + m;
+            float factor = 1.0f;
+            if (grown == -INF) {
+                std::fill_n(p, ncols, 0.0f);
+            } else {
+                float difference = m - grown;
+                kernels().map(int(MapOp::EXP), &difference, &factor, 1, 0);
+                kernels().exp_minus(scores, grown, columns, row, p, ncols);
+            }
+            float sums[4] = {grown, l * factor + kernels().sum(p, ncols), factor, 0.0f};
+            std::memcpy(s, sums, sizeof sums);
+            if (stored) store_row(d, to, r, p);
+        }
+    }
+    // scale; maximum, difference, sum and (masked) comparison; and for a row: factor, its product, three sums and maxima
+    return vector_cost(nrows * ncols, {1, 1, masked ? 4 : 3, 0, 0}, nrows, {1, 1, 3, 0, 0});
+}
+
+Engine::Cost Engine::v_prob(const Decoded& d) {
+    using namespace isa::v_prob;
+    int64_t nrows = extent(d, rows), ncols = extent(d, cols);
+    if (nrows == 0 || ncols == 0) return {};
+    bool masked = has(d, qpos);
+    Tile from = operand(d, src, nrows, ncols, isa::READ, F32), final_state = operand(d, state, nrows, 4, isa::READ, F32);
+    Tile q = masked ? operand(d, qpos, 1, nrows, isa::READ, I32) : Tile{}, k = masked ? operand(d, kpos, 1, ncols, isa::READ, I32) : Tile{};
+    Tile to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
+    if (options_.functional) {
+        float* p = room(row_e_, ncols);
+        const int32_t* columns = masked ? positions(data(k)) : nullptr;
+        for (int64_t r = 0; r < nrows; ++r) {
+            const float* s = reinterpret_cast<const float*>(data(final_state, r));
+            int32_t row = masked ? positions(data(q))[r] : 0;
+            kernels().multiply(fetch_row(from, r, row_a_), scalars_[d.scalars[scalar]], p, ncols);
+            kernels().exp_minus(p, s[0], columns, row, p, ncols);
+            kernels().divide(p, s[1], p, ncols);
+            for (int64_t c = 0; masked && c < ncols; ++c) p[c] = columns[c] > row ? 0.0f : p[c];    // also where the sum is zero
+            store_row(d, to, r, p);
+        }
+    }
+    return vector_cost(nrows * ncols, {1, 2, masked ? 2 : 1, 0, 0}, nrows, {0, 0, 0, 0, 1});
+}
+
+Engine::Cost Engine::v_rescale(const Decoded& d) {
+    using namespace isa::v_rescale;
+    int64_t nrows = extent(d, rows), ncols = extent(d, cols);
+    if (nrows == 0 || ncols == 0 || initialises(d)) return {};
+    Tile to = operand(d, dst, nrows, ncols, isa::READ_WRITE, F32), factors = operand(d, state, nrows, 4, isa::READ, F32);
+    for (int64_t r = 0; options_.functional && r < nrows; ++r) {
+        float* x = reinterpret_cast<float*>(data(to, r));
+        kernels().multiply(x, reinterpret_cast<const float*>(data(factors, r))[2], x, ncols);
+    }
+    return vector_cost(nrows * ncols, {0, 1, 0, 0, 0}, 0, {});
+}
+
+Engine::Cost Engine::v_finish(const Decoded& d) {
+    using namespace isa::v_finish;
+    int64_t nrows = extent(d, rows), ncols = extent(d, cols);
+    if (nrows == 0 || ncols == 0) return {};
+    Tile from = operand(d, src, nrows, ncols, isa::READ, F32), sums = operand(d, state, nrows, 4, isa::READ, F32);
+    Tile to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
+    if (options_.functional) {
+        float* out = room(row_e_, ncols);
+        for (int64_t r = 0; r < nrows; ++r) {
+            kernels().divide(fetch_row(from, r, row_a_), reinterpret_cast<const float*>(data(sums, r))[1], out, ncols);
+            store_row(d, to, r, out);
+        }
+    }
+    return vector_cost(nrows * ncols, {0, 1, 0, 0, 0}, nrows, {0, 0, 0, 0, 1});
+}
+
+}  // namespace focus

@@ -1,0 +1,58 @@
+# A model or configuration without a mapping is one clear error that says where and what would do.
+# RUN: %python %s | filecheck %s
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
+import torch
+import transformers
+from common import error, random_video
+from focus.compiler.importer import import_model
+from focus.compiler.zoo import Decoder, llava_onevision
+
+tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70)
+decoder = Decoder(64, 96, 1, 2, 1, 100)
+
+
+def refuse(model, **change):
+    print(error(import_model, model, random_video(model, 1) | change))
+
+
+# CHECK: unknown model Linear; supported: LlavaOnevisionForConditionalGeneration (model_type 'llava_onevision'), Qwen2_5_VLForConditionalGeneration
+print(error(import_model, torch.nn.Linear(2, 2), {}))
+# CHECK-NEXT: unknown model Qwen2ForCausalLM (model_type 'qwen2'); supported:
+sizes = dict(vocab_size=32, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1)
+print(error(import_model, transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**sizes)), {"input_ids": torch.zeros(1, 3).long()}))
+# The base model has no head and gives no logits.
+# CHECK-NEXT: unknown model LlavaOnevisionModel (model_type 'llava_onevision'); supported:
+print(error(import_model, llava_onevision(decoder, tower).model, {}))
+# CHECK-NEXT: model.vision_tower: vision tower 'clip_vision_model' is not supported; supported: siglip_vision_model
+refuse(llava_onevision(decoder, {k: v for k, v in tower.items()} | dict(model_type="clip_vision_model", projection_dim=32)))
+# CHECK-NEXT: model.language_model: decoder 'mixtral' is not supported; supported: qwen2, llama
+refuse(llava_onevision(decoder, tower, decoder_type="mixtral"))
+# CHECK-NEXT: config.vision_feature_layer: one layer expected, got [-1, -2]
+refuse(llava_onevision(decoder, tower, vision_feature_layer=[-1, -2]))
+# CHECK-NEXT: config.vision_feature_layer: 5 is outside a tower of 1 layers
+refuse(llava_onevision(decoder, tower, vision_feature_layer=5))
+# CHECK-NEXT: config.vision_feature_select_strategy: 'full' expected, got 'default'
+refuse(llava_onevision(decoder, tower, vision_feature_select_strategy="default"))
+model = llava_onevision(decoder, tower)
+model.model.language_model.layers[0].self_attn.sliding_window = 8
+# CHECK-NEXT: model.language_model.layers.0.self_attn: sliding window of 8 in a sequence of 18
+refuse(model)
+model.model.language_model.layers[0].self_attn.sliding_window = 18
+# CHECK-NEXT: ACCEPTED
+refuse(model)
+model.model.language_model.layers[0].mlp.act_fn = torch.nn.Mish()
+# CHECK-NEXT: model.language_model.layers.0.mlp.act_fn: activation Mish has no mapping; supported: silu, relu, gelu
+refuse(model)
+
+
+class Centred(torch.nn.Module):
+    def forward(self, x):
+        return x - x.mean(-1, keepdim=True)
+
+
+model = llava_onevision(decoder, tower)
+model.model.language_model.layers[0].post_attention_layernorm = Centred()
+# CHECK-NEXT: model.language_model.layers.0.post_attention_layernorm: operator 'aten.mean.dim' has no mapping to the accelerator
+refuse(model)

@@ -1,0 +1,94 @@
+"""Compile tensor-level IR to instructions, run them, and compare with the numpy interpreter.
+
+In: the text of a function and its values.  Out: `Outcome`: what the simulator stored, what the interpreter says, and the raw counters.
+"""
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch_mlir import ir
+
+from focus.compiler.binary import Interface, build_binary
+from focus.dialects.support import make_context, parse_text
+from focus.passes import manager
+from focus.passes.pipeline import pipeline
+from focus.runtime import _sim
+from focus.runtime.concentration import Concentration
+from focus.runtime.fxb import STORED
+from focus.runtime.machine import Machine
+from focus.runtime.tokens import TokenLayout
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "passes"))
+from interp import Interpreter  # noqa: E402
+
+
+@dataclass
+class Outcome:
+    """What the simulator computed, what was expected, the counters of the run, of a timing-only run, and the traces of both."""
+    got: np.ndarray
+    want: np.ndarray
+    functional: dict
+    timing: dict
+    trace: list
+    want_trace: dict
+    binary: object
+
+    @property
+    def error(self) -> float:
+        """Relative L2 difference."""
+        return float(np.linalg.norm(self.got - self.want) / max(np.linalg.norm(self.want), 1e-30))
+
+
+def lower(text: str, machine: Machine | str = "focus"):
+    """The module before and after tile .. lower-to-fisa."""
+    before, after = parse_text(text, context=make_context()), parse_text(text, context=make_context())
+    names = ("tile", "schedule", "allocate", "lower-to-fisa")
+    manager.run(after, [s for s in pipeline(machine) if s.name in names])
+    return before, after
+
+
+def execute(text: str, inputs: dict[str, np.ndarray], params: dict[str, np.ndarray], machine: str = "focus", sanitize: bool = True) -> Outcome:
+    """Run a function both ways; inputs and parameters are rounded to fp16 first, so that both see the same numbers."""
+    target = Machine.load(machine)
+    before, after = lower(text, target)
+    func = before.body.operations[0]
+    rounded = lambda v: v.astype(np.float16).astype(np.float32) if v.dtype.kind == "f" else v.astype(np.int32)
+    inputs, params = {k: rounded(v) for k, v in inputs.items()}, {k: rounded(v) for k, v in params.items()}
+    interpreter = Interpreter(params, half=True)
+    with np.errstate(all="ignore"):
+        want = interpreter.run(func, inputs)[0]
+    interface = Interface(tuple((k, "float32", v.shape) for k, v in inputs.items()), {}, "test")
+    binary = build_binary(after, target, Concentration(), {k: (lambda v=v: v) for k, v in params.items()}, interpreter.tokens, interface).validate()
+    sim = _sim.Simulator(binary.text, binary.source, binary.machine.to_json(), binary.sites_json())
+    for p in binary.param_table:
+        sim.write(p.address, binary.param(p).ravel().view(np.uint8))
+    for p in binary.inputs:
+        sim.write(p.address, inputs[p.name].astype(STORED[p.stored]).ravel().view(np.uint8))
+    functional = sim.run(True, sanitize)
+    out = binary.outputs[0]
+    got = sim.read(out.address, out.nbytes).view(STORED[out.stored]).reshape(out.shape).astype(np.float32)
+    trace = sim.trace()
+    timing = _sim.Simulator(binary.text, binary.source, binary.machine.to_json(), binary.sites_json()).run(False, False, counts(binary, trace))
+    return Outcome(got, want, functional, timing, trace, interpreter.trace, binary)
+
+
+def counts(binary, trace: list) -> list[np.ndarray]:
+    """Unique vectors of each (tile, slice) of each site, counted from a trace."""
+    out = []
+    for site, t in zip(binary.sites, trace):
+        group, zero, table = np.asarray(t["group"]), np.asarray(t["zero"]), []
+        own = (group == np.arange(len(group))[:, None]) & (zero == 0)
+        for row0, _, visual in site.tiles:
+            table.append(own[row0:row0 + visual].sum(0) if visual else np.zeros(site.slices, int))
+        out.append(np.concatenate(table).astype(np.int32))
+    return out
+
+
+def check(outcome: Outcome, tolerance: float) -> None:
+    """The differences that no program may show."""
+    assert np.isfinite(outcome.got).all(), "not finite"
+    assert outcome.error < tolerance, f"relative error {outcome.error:.2e}"
+    found = outcome.functional["findings"]
+    assert not found, found[:2]
+    assert outcome.functional["cycles"] == outcome.timing["cycles"], (outcome.functional["cycles"], outcome.timing["cycles"])

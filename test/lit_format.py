@@ -1,0 +1,228 @@
+"""How our lit tests run: as forks of a lit worker that has the tools imported, so that a test costs milliseconds instead of start-ups.
+
+In: tests with RUN lines.  Out: lit results.
+
+A RUN line that is a pipeline (`|`, `&&`, redirections, quotes) is run here: commands we know are called in a forked child, `%python file.py` runs in one too,
+any other program is executed.  Lines with more shell than that go to lit's own shell.  Workers import numpy and MLIR once; torch and transformers only in a worker
+that meets a test which uses them.
+"""
+import importlib
+import os
+import re
+import runpy
+import signal
+import sys
+import tempfile
+import traceback
+from dataclasses import dataclass, field
+
+import lit.formats
+import lit.Test
+import lit.TestRunner
+
+#: command -> module whose `main` it calls
+TOOLS = {
+    "focus-opt": "focus.compiler.opt",
+    "focusc": "focus.compiler.focusc",
+    "focus-translate": "focus.runtime.translate",
+    "focus-sim": "focus.runtime.simulate",
+    "filecheck": "filecheck.main",
+}
+#: a Python test with one of these needs PyTorch; importing it once a worker saves seconds a test
+_USES_TORCH = re.compile(r"^\s*(?:import|from)\s+(?:torch|transformers)\b|focus\.(?:compile|reference)\(|focus\.compiler(?!\.opt)|from focus import", re.M)
+_TORCH_MODULES = ("torch", "torch.export", "torch._dynamo", "torch_mlir.fx", "transformers", "transformers.models.llava_onevision.modeling_llava_onevision",
+                  "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl")
+_TOKEN = re.compile(r"""\s*(?:(2>&1|2>|>>|>|<|&&|\|\||\|)|((?:[^\s'"|&<>;()$`*?\[\]\\#]|'[^']*'|"[^"$`\\]*")+))""")
+
+
+# ---- RUN lines ---------------------------------------------------------------------------------------------------------------
+@dataclass
+class Command:
+    """One command of a pipeline, with the files its streams go to."""
+    argv: list[str] = field(default_factory=list)
+    stdin: str = ""
+    stdout: str = ""
+    append: bool = False
+    stderr: str = ""
+    join: bool = False          #: standard error goes where standard output goes
+
+
+def parse_line(line: str) -> list[list[Command]] | None:
+    """Pipelines of a RUN line, to be run one after the other while they succeed; None when it needs a real shell."""
+    pipelines, at, target = [[Command()]], 0, ""
+    while line[at:].strip():
+        match = _TOKEN.match(line, at)
+        if not match:
+            return None
+        at, (operator, word) = match.end(), match.groups()
+        command = pipelines[-1][-1]
+        if word is not None:
+            word = re.sub(r"'([^']*)'|\"([^\"]*)\"", lambda m: m[1] if m[1] is not None else m[2], word)
+            if target:
+                setattr(command, target, word)
+                target = ""
+            elif not command.argv and re.match(r"\w+=", word):
+                return None
+            else:
+                command.argv.append(word)
+        elif target or operator == "||":
+            return None
+        elif operator == "|":
+            pipelines[-1].append(Command())
+        elif operator == "&&":
+            pipelines.append([Command()])
+        elif operator == "2>&1":
+            command.join = True
+        else:
+            target = {"<": "stdin", ">": "stdout", ">>": "stdout", "2>": "stderr"}[operator]
+            command.append |= operator == ">>"
+    commands = [c for p in pipelines for c in p]
+    return None if target or any(not c.argv or c.argv[0] in ("cd", "export", "env") for c in commands) else pipelines
+
+
+# ---- running -----------------------------------------------------------------------------------------------------------------
+def _call(argv: list[str]) -> int:
+    """Run one command in this (forked) process; its exit code."""
+    if argv[0] == "not":
+        return 0 if _call(argv[1:]) else 1
+    sys.argv = argv
+    try:
+        if argv[0] in TOOLS:
+            code = importlib.import_module(TOOLS[argv[0]]).main()
+        elif argv[0] == sys.executable and len(argv) > 1 and argv[1].endswith(".py"):
+            sys.argv, sys.path[0] = argv[1:], os.path.dirname(os.path.abspath(argv[1]))
+            runpy.run_path(argv[1], run_name="__main__")
+            code = 0
+        else:
+            sys.stdout.flush()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    os.execvp(argv[0], argv)
+                except OSError as e:
+                    print(f"{argv[0]}: {e.strerror}", file=sys.stderr, flush=True)
+                    os._exit(127)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except SystemExit as e:
+        if isinstance(e.code, str):
+            print(e.code, file=sys.stderr)
+        code = 1 if isinstance(e.code, str) else e.code
+    return int(code or 0)
+
+
+def _spawn(command: Command, stdin: int, stdout: int, stderr: int, folder: str, environment: dict[str, str]) -> int:
+    """Fork a child that runs a command on these file descriptors; its process id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if command.stdin:
+            stdin = os.open(command.stdin, os.O_RDONLY)
+        if command.stdout:
+            stdout = os.open(command.stdout, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if command.append else os.O_TRUNC), 0o666)
+        if command.stderr:
+            stderr = os.open(command.stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        for fd, target in ((stdin, 0), (stdout, 1), (stdout if command.join else stderr, 2)):
+            os.dup2(fd, target)
+        os.closerange(3, 256)
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)
+        code = _call(command.argv)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    finally:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except OSError:
+            pass                    # the reader of our output has gone
+        os._exit(code & 255)
+
+
+class _Timeout(Exception):
+    pass
+
+
+def _run_pipeline(pipeline: list[Command], folder: str, environment: dict[str, str], seconds: int) -> tuple[list[int], str]:
+    """Exit codes of a pipeline's commands, and what the last one and all standard errors printed."""
+    def expire(*_: object) -> None:
+        raise _Timeout
+
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        source, pids = os.open(os.devnull, os.O_RDONLY), []
+        for i, command in enumerate(pipeline):
+            read, write = os.pipe() if i + 1 < len(pipeline) else (-1, os.dup(out.fileno()))
+            pids.append(_spawn(command, source, write, err.fileno(), folder, environment))
+            os.close(source)
+            os.close(write)
+            source = read
+        before = signal.signal(signal.SIGALRM, expire)
+        signal.alarm(seconds)
+        try:
+            codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        except _Timeout:
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                except (ProcessLookupError, ChildProcessError):
+                    pass
+            codes = [-signal.SIGKILL]
+            err.write(f"no result after {seconds} seconds\n".encode())
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+        text = ""
+        for stream in (out, err):
+            stream.seek(0)
+            text += stream.read().decode(errors="replace")
+        return codes, text
+
+
+def _warm_up(source: str, lines: list[str]) -> None:
+    """Import in this worker what the test will need, so that later tests find it there."""
+    for module in ("focus.compiler.opt", "filecheck.main"):
+        importlib.import_module(module)
+    with open(source, errors="replace") as f:
+        text = f.read()
+    if source.endswith(".py") and _USES_TORCH.search(text) or any("focusc " in line for line in lines):
+        for module in _TORCH_MODULES:
+            importlib.import_module(module)
+
+
+class FocusTest(lit.formats.ShTest):
+    """The format of all our tests.  A Python file without a RUN line is not a test but a module that tests beside it import."""
+
+    def getTestsForPath(self, suite, path_in_suite, lit_config, local_config):
+        for test in super().getTestsForPath(suite, path_in_suite, lit_config, local_config):
+            source = test.getSourcePath()
+            if not source.endswith(".py") or b"RUN:" in open(source, "rb").read():
+                yield test
+
+    def execute(self, test, lit_config):
+        script = lit.TestRunner.parseIntegratedTestScript(test)
+        if isinstance(script, lit.Test.Result):
+            return script
+        if test.config.unsupported:
+            return lit.Test.Result(lit.Test.UNSUPPORTED, "Test is unsupported")
+        folder, base = lit.TestRunner.getTempPaths(test)
+        substitutions = lit.TestRunner.getDefaultSubstitutions(test, folder, base)
+        conditions = {feature: True for feature in test.config.available_features}
+        lines = lit.TestRunner.applySubstitutions(script, substitutions, conditions, recursion_limit=test.config.recursiveExpansionLimit)
+        lines = [re.sub(r"^\s*%dbg\(.*?\)\s*", "", getattr(line, "command", line)) for line in lines]
+        plan = [parse_line(line) for line in lines]
+        if None in plan:
+            return super().execute(test, lit_config)
+        _warm_up(test.getSourcePath(), lines)
+        os.makedirs(folder, exist_ok=True)
+        for line, pipelines in zip(lines, plan):
+            for pipeline in pipelines:
+                codes, text = _run_pipeline(pipeline, os.path.dirname(base), test.config.environment, lit_config.maxIndividualTestTime or 600)
+                if any(codes):
+                    return lit.Test.Result(lit.Test.FAIL, f"RUN: {line}\nexit codes: {codes}\n{text}")
+        return lit.Test.Result(lit.Test.PASS, "")

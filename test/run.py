@@ -1,0 +1,44 @@
+"""Run the test suite.
+
+In: optional lit arguments (paths below test/, `-v`, `--filter REGEX`, ...).  Out: lit's report, and a last line `N passed, N failed`; exit code 1 when a test failed.
+
+    python test/run.py                      everything
+    python test/run.py test/dialects -v     one folder
+"""
+import json
+import sys
+from pathlib import Path
+
+import lit.main
+
+ROOT = Path(__file__).resolve().parent.parent
+PASSED = ("PASS", "FLAKYPASS", "XFAIL")
+SKIPPED = ("UNSUPPORTED", "EXCLUDED", "SKIPPED")
+
+
+def main(argv: list[str]) -> int:
+    """Run lit on the given paths (default: all tests) and count its results."""
+    results = ROOT / "build" / "test" / "results.json"
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.unlink(missing_ok=True)
+    paths = [] if any(not a.startswith("-") and Path(a).exists() for a in argv) else [str(ROOT / "test")]
+    sys.argv = ["lit", "-sv", "--output", str(results), *argv, *paths]
+    try:
+        lit.main.main()
+        code = 0
+    except SystemExit as e:
+        code = e.code
+    if not results.exists():
+        print("0 passed, 1 failed")
+        return 1
+    codes = [t["code"] for t in json.loads(results.read_text())["tests"]]
+    passed = sum(c in PASSED for c in codes)
+    failed = sum(c not in PASSED + SKIPPED for c in codes)
+    if code and not failed:
+        failed = 1                  # lit itself found something wrong
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

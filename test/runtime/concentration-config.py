@@ -1,0 +1,79 @@
+# Concentration: presets follow the model's depth, files and values are checked, token counts follow the algorithm.
+# RUN: rm -rf %t && mkdir %t && %python %s %t | filecheck %s
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
+from small import error
+from focus.runtime.concentration import PRESETS, Concentration, default_schedule
+
+folder = Path(sys.argv[1])
+# CHECK: ((2, 5, 8, 16, 25), (0.4, 0.3, 0.2, 0.15, 0.1))
+print(default_schedule(28))
+# CHECK-NEXT: ((2, 6, 9, 18, 29), (0.4, 0.3, 0.2, 0.15, 0.1))
+print(default_schedule(32))
+# Where scaled layers coincide, the later and smaller ratio wins.
+# CHECK-NEXT: ((0, 1), (0.3, 0.1))
+print(default_schedule(2))
+for depth in range(1, 81):
+    layers, alphas = default_schedule(depth)
+    assert layers[-1] < depth and Concentration(layers=layers, alphas=alphas).check_depth(depth)
+
+# CHECK-NEXT: off False False
+# CHECK-NEXT: sec True False
+# CHECK-NEXT: sic False True
+# CHECK-NEXT: full True True
+for name in PRESETS:
+    c = Concentration.resolve(name, 28)
+    print(name, c.sec, c.sic)
+
+# k counts the original tokens, never more than are left, never none; pruning shows from the next layer on.
+c = Concentration(layers=(0, 2, 3), alphas=(0.4, 0.8, 0.001))
+# CHECK-NEXT: [99, 39, 39, 39, 1, 1]
+print(c.retained(5, 99))
+
+path = folder / "c.toml"
+path.write_text("layers = [1, 3]\nalphas = [0.5, 0.25]\nthreshold = 0.95\nblock = [1, 2, 2]\nm_tile = 64\n")
+# CHECK-NEXT: (1, 3) (0.5, 0.25) 0.95 (1, 2, 2) 64 True
+c = Concentration.resolve(path, 4)
+print(c.layers, c.alphas, c.threshold, c.block, c.m_tile, c.sic)
+assert Concentration.from_json(c.to_json()) == c
+# CHECK-NEXT: Concentration: layer 3 is selected, but the decoder has layers 0..2
+print(error(Concentration.resolve, path, 3))
+path.write_text("layer = [1]\n")
+# CHECK-NEXT: c.toml: Concentration: layer: Extra inputs are not permitted
+print(error(Concentration.resolve, path, 3))
+path.write_text("layers = [1\n")
+# CHECK-NEXT: c.toml: no TOML:
+print(error(Concentration.resolve, path, 3))
+# CHECK-NEXT: none.toml: cannot read: No such file or directory
+print(error(Concentration.resolve, folder / "none.toml", 3))
+# CHECK-NEXT: concentration 'ful' is neither one of off, sec, sic, full nor a file
+print(error(Concentration.resolve, "ful", 3))
+# CHECK-NEXT: concentration is a float; a preset name, a file or a focus.Concentration expected
+print(error(Concentration.resolve, 0.9, 3))
+
+
+def wrong(**values):
+    print(error(Concentration, **values))
+
+
+# CHECK-NEXT: Concentration: 2 layers but 1 alphas; one alpha for each layer expected
+wrong(layers=(3, 6), alphas=(0.4,))
+# CHECK-NEXT: Concentration: layers [6, 3] must be ascending, each layer once
+wrong(layers=(6, 3), alphas=(0.4, 0.3))
+# CHECK-NEXT: Concentration: alphas.0: Input should be greater than 0
+wrong(layers=(3,), alphas=(0.0,))
+# CHECK-NEXT: Concentration: alphas.0: Input should be less than or equal to 1
+wrong(layers=(3,), alphas=(1.1,))
+# CHECK-NEXT: Concentration: layers.0: Input should be greater than or equal to 0
+wrong(layers=(-1,), alphas=(0.5,))
+# CHECK-NEXT: Concentration: threshold: Input should be less than or equal to 1
+wrong(threshold=1.5)
+# CHECK-NEXT: Concentration: threshold: Input should be a finite number
+wrong(threshold=float("nan"))
+# CHECK-NEXT: Concentration: block.1: Input should be less than or equal to 2
+wrong(block=(2, 3, 2))
+# CHECK-NEXT: Concentration: vector is 16; the array streams k-slices of 32 elements, so it must be 32
+wrong(vector=16)
+# CHECK-NEXT: Concentration: m_tile: Input should be less than or equal to 1024
+wrong(m_tile=1025)

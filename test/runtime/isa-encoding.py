@@ -1,0 +1,36 @@
+# Each field of each instruction lies where the table says: right behind the one before it, opcode in the low byte, zeros above.
+# RUN: %python %s | filecheck %s
+from focus.runtime import isa
+
+
+for instr in isa.TABLE.values():
+    base = {f.name: 0 for f in instr.all_fields}
+    zero = int.from_bytes(isa.encode(instr.mnemonic, base), "little")
+    assert zero == instr.opcode, instr
+    at = 8
+    for f in instr.all_fields:
+        top = (1 << f.bits) - 1
+        value = {"enum": max(isa.ENUMS[f.enum]) if f.enum else 0, "init": isa.NEVER, "sint": -1, "mem": top - (not f.optional)}.get(f.kind, top)
+        word = isa.encode(instr.mnemonic, base | {f.name: value})
+        assert int.from_bytes(word, "little") ^ zero == (value & top) << at, (instr.mnemonic, f.name)
+        assert isa.decode(word)[1] == base | {f.name: value}, (instr.mnemonic, f.name)
+        for wrong in (top + 1, -1 if f.kind != "sint" else -top):
+            try:
+                isa.encode(instr.mnemonic, base | {f.name: wrong})
+                raise SystemExit(f"{instr.mnemonic}.{f.name} took {wrong}")
+            except isa.EncodingError:
+                pass
+        at += f.bits
+print(len(isa.TABLE), "instructions")
+# CHECK: 32 instructions
+
+# Missing fields: semaphores none and always, optional operands absent, anything else an error.
+# CHECK-NEXT: {'wait0': 0, 'wait0_depth': 7, 'src': 1, 'dst': 2, 'count': 127, 'rows': 3, 'cols': 4, 'stream': 5}
+load = dict(src=1, dst=2, rows=3, cols=4, stream=5)
+shown = ("wait0", "wait0_depth", *load, "count")
+print({k: v for k, v in isa.decode(isa.encode("load", load))[1].items() if k in shown})
+# CHECK-NEXT: 'load' needs field 'rows'
+try:
+    isa.encode("load", dict(src=1, dst=2, cols=4, stream=5))
+except isa.EncodingError as e:
+    print(e)
