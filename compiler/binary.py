@@ -44,18 +44,21 @@ class ParamValues(Mapping):
             if source not in self._sources:
                 raise FocusError(f"parameter '{source}' has no value")
             value = np.asarray(self._sources[source]()).reshape(shape)
-        return value[self._tokens.storage_order] if order == "storage" else value
+        return value[self._tokens.storage_order()] if order == "storage" else value
 
     def _derived(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
         """Tables that the passes ask for."""
         if name == "const.token_ids":
             return np.arange(shape[-1], dtype=np.int32).reshape(shape)
         if name == "const.positions":
-            order = self._tokens.storage_order if self._tokens is not None else np.arange(shape[-1])
+            order = self._tokens.storage_order() if self._tokens is not None else np.arange(shape[-1])
             return np.asarray(order, np.int32).reshape(shape)
         if name.startswith("const.zeros."):
             return np.zeros(shape, np.float32)
         return None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
 
     def __iter__(self):
         return iter(self._entries)

@@ -114,6 +114,8 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "GELUActivation": F.gelu,
     "QuickGELUActivation": gelu_quick,
 }
+#: Norms that are x / rms(x) * weight.
+_RMS_NORMS = ("Qwen2RMSNorm", "LlamaRMSNorm", "Qwen2_5_VLRMSNorm")
 #: Activation classes that are one operator already.
 _PLAIN_ACTIVATIONS = ("SiLUActivation", "SiLU", "GELU", "ReLU")
 
@@ -125,7 +127,7 @@ def norm_and_activation_patches(root: nn.Module) -> list[Patch]:
     patches: list[Patch] = []
     for module in root.modules():
         name = type(module).__name__
-        if name.endswith("RMSNorm"):
+        if name in _RMS_NORMS:
             patches.append((module, _rms_norm(module)))
         elif name in _ACTIVATIONS:
             patches.append((module, _ACTIVATIONS[name]))
@@ -159,19 +161,21 @@ def decoder_attention(module: nn.Module, heads: int, kv_heads: int) -> Callable:
 # ---- applying -------------------------------------------------------------------------------------------------------------------
 @contextmanager
 def patched(patches: Iterable[Patch]) -> Iterator[None]:
-    """Run the block with each (module, forward) in effect; afterwards every module is as it was, whatever happened."""
-    undo: list[tuple[nn.Module, object]] = []
+    """Run the block with each (module, forward) in effect; afterwards every module is as it was, whatever happened.
+
+    Raises FocusError for a module whose forward somebody else has replaced: what it computes now is not what its class says.
+    """
+    undo: list[nn.Module] = []
     try:
         for module, forward in patches:
-            undo.append((module, module.__dict__.get("forward")))
+            if "forward" in module.__dict__:
+                raise FocusError(f"a {type(module).__name__} of the model has a forward of its own; only the class's own is mapped")
             module.__dict__["forward"] = forward
+            undo.append(module)
         yield
     finally:
-        for module, before in reversed(undo):
-            if before is None:
-                module.__dict__.pop("forward", None)
-            else:
-                module.__dict__["forward"] = before
+        for module in undo:
+            del module.__dict__["forward"]
 
 
 @contextmanager

@@ -38,6 +38,8 @@ def focus_page() -> str:
         parts += [f"## {title}", ""]
         for cls in classes[names.index(first):names.index(last) + 1]:
             parts += _op(cls)
+        if last == "LastRowOp":
+            parts += ["### `tensor.concat`", "", _prose(focus.ConcatOp), ""]
     parts += ["## Level 4: tile-level ops", "", *_module_text(tile_ops), ""]
     for cls in tile_ops.TILE_OPS.values():
         parts += _tile_op(cls)

@@ -15,11 +15,12 @@ from math import prod
 from typing import NamedTuple, Optional
 
 import numpy as np
+from torch_mlir.dialects import tensor
 
 from focus.runtime import isa
 
 from .support import (Any, Bool, F64, I64, I64Array, OpBase, Operand, Pure, Region, Result, Sequence, Str, default, ext, get_attr, ir, one_of,
-                      to_python)
+                      register_view, to_attr, to_python)
 
 ACTIVATIONS = ("none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu")
 SITES = ("q_proj", "query", "o_proj", "gate_proj", "down_proj")     #: where a decoder layer's GEMM inputs are concentrated
@@ -605,23 +606,28 @@ class TakeRowsOp(FocusOp, name="take_rows", traits=[Pure]):
         self.expect_shape("result", (self.vector_length("indices", "i32"), self.matrix("x")[1]), "f16", "number of indices by columns of x")
 
 
-class ConcatOp(FocusOp, name="concat", traits=[Pure]):
-    """Inputs below each other, in order."""
-    result: Result[Any]
-    inputs: Sequence[Operand[Any]]
+class ConcatOp(tensor.ConcatOp):
+    """Inputs below each other, in order: upstream's `tensor.concat dim(0)`, with our way to build it.
 
-    def check(self) -> None:
-        if not self.inputs:
-            self.fail("needs at least one input")
-        rows, cols = self.matrix("result")
-        total = 0
-        for i, value in enumerate(self.inputs):
-            type_ = value.type
-            if not isinstance(type_, ir.RankedTensorType) or type_.rank != 2 or dtype_of(type_.element_type) != "f16" or type_.shape[1] != cols:
-                self.fail(f"input {i} must be a rank-2 tensor of f16 with {cols} columns, but is {type_}")
-            total += type_.shape[0]
-        if total != rows:
-            self.fail(f"result has {rows} rows, but the inputs have {total}")
+    An op of ours cannot say this: operands of one variadic group of a Python-defined op must all have the same type.
+    """
+
+    @property
+    def inputs(self) -> list[ir.Value]:
+        return list(self.operands)
+
+    @classmethod
+    def build(cls, *inputs: Any, results: ir.Type | Sequence[ir.Type], loc: ir.Location | str | None = None, ip: ir.InsertionPoint | None = None,
+              attrs: dict[str, Any] | None = None) -> "ConcatOp":
+        """Create the op, as `OpBase.build` does."""
+        attributes = {"dim": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 0)} | {k: to_attr(v) for k, v in (attrs or {}).items()}
+        where = ir.Location.name(loc) if isinstance(loc, str) else loc
+        return ir.Operation.create(cls.OPERATION_NAME, results=[results] if isinstance(results, ir.Type) else list(results),
+                                   operands=[v if isinstance(v, ir.Value) else v.operation.result for v in inputs],
+                                   attributes=attributes, loc=where, ip=ip).opview
+
+
+register_view(ConcatOp, tensor._Dialect)
 
 
 class SliceOp(FocusOp, name="slice", traits=[Pure]):
@@ -726,7 +732,7 @@ class TopKOp(FocusOp, name="topk", traits=[Pure]):
     def check(self) -> None:
         count = self.vector_length("importance", "f32")
         if not 1 <= self.k <= count:
-            self.fail(f"keeps {self.k} of {count} tokens")
+            self.fail(f"keeps {self.k} of {count} tokens, expected 1 to {count}")
         self.expect_shape("result", (self.k,), "i32", "k row numbers")
 
 

@@ -43,7 +43,7 @@ from focus.runtime.errors import FocusError
 
 __all__ = [
     "Any", "Bool", "DiagnosedError", "Diagnostic", "F64", "FocusError", "I64", "I64Array", "InvalidOp", "OpBase", "OpError", "Operand", "Pure", "Region", "Result", "Sequence",
-    "Str", "collect", "default", "ext", "get_attr", "ir", "make_context", "one_of", "parse_file", "parse_text", "path_of", "set_attr", "to_attr",
+    "Str", "collect", "default", "ext", "get_attr", "ir", "make_context", "one_of", "parse_file", "parse_text", "path_of", "register_view", "set_attr", "to_attr",
     "to_python", "to_text", "verify", "walk",
 ]
 
@@ -363,6 +363,11 @@ def walk(root: Any, kind: str | type | tuple[type, ...] | None = None) -> list[i
 
     root.operation.walk(visit, ir.WalkOrder.PRE_ORDER)
     return found
+
+
+def register_view(view: type[ir.OpView], dialect: type) -> None:
+    """Make `view`, a subclass of an upstream op class, the class by which Python sees that op."""
+    _mlir.register_operation(dialect, replace=True)(view)
 
 
 # ---- ops -------------------------------------------------------------------------------------------------------------------

@@ -77,7 +77,11 @@ class TileBuilder:
     kernel_attrs: dict = field(default_factory=dict)        #: Python values that kernels made from now on carry as attributes
     _types: dict = field(default_factory=dict)
     _constants: dict = field(default_factory=dict)
-    _kernel_block: ir.Block | None = None
+    block: ir.Block | None = None                           #: where constants go: the kernel's block, or the function's
+
+    def enter(self, block: ir.Block) -> None:
+        """Begin a block of its own constants."""
+        self.block, self._constants = block, {}
 
     # ---- types and constants -------------------------------------------------------------------------------------
     def _type(self, text: str) -> ir.Type:
@@ -95,7 +99,7 @@ class TileBuilder:
         c = self._constants.get(v)
         if c is None:
             index = self._type("index")
-            with ir.InsertionPoint.at_block_begin(self._kernel_block):
+            with ir.InsertionPoint.at_block_begin(self.block):
                 c = ir.Operation.create("arith.constant", results=[index], attributes={"value": ir.IntegerAttr.get(index, v)}).result
             self._constants[v] = c
         return c
@@ -122,11 +126,11 @@ class TileBuilder:
             op = ir.Operation.create("focus.kernel", attributes={"name": ir.StringAttr.get(name)}, regions=1)
             for k, v in self.kernel_attrs.items():
                 set_attr(op, k, v)
-            self._kernel_block = op.regions[0].blocks.append()
-            self._constants = {}
-            with ir.InsertionPoint(self._kernel_block):
+            around = self.block, self._constants
+            self.enter(op.regions[0].blocks.append())
+            with ir.InsertionPoint(self.block):
                 yield op
-        self._kernel_block = None
+            self.block, self._constants = around
 
     @contextlib.contextmanager
     def loop(self, total: int, step: int, hi: Idx | None = None):

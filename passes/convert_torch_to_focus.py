@@ -164,7 +164,7 @@ class Converter:
     def array(self, op: ir.Operation, view: View) -> ir.Value:
         """The focus value of a view of any rank that is dense: the whole memory, or consecutive blocks of it."""
         memory: Memory = view.root
-        if prod(view.shape) == prod(memory.shape) and view.reshape(memory.shape) == View.dense(memory, memory.shape):
+        if view.reshape([prod(memory.shape)]) == View.dense(memory, [prod(memory.shape)]):
             return memory.under(view.shape)
         blocks = self.as_matrix(op, view, [0], range(1, view.rank))
         return d.ReshapeOp.build(blocks, results=tensor(view.shape, blocks.type.element_type)).result

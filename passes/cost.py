@@ -123,7 +123,9 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, m: in
     size, bpc = machine.buffer_bytes, bytes_per_cycle(machine)
     slices = ceil(head_dim, 32)
     out_cols = min(head_dim, ceil(slices, blocks) * 32)
-    kv_cols = max((c for c in {head_dim, 128, 96, 64, 32} if c <= max(32, head_dim) and 4 * step * c <= size("wgt")), default=0)
+    # all of a step's values (one tile for each block of kv_cols) and one tile of keys, besides the keys' last narrower one
+    widths = {head_dim} | {c for c in (128, 96, 64, 32) if c < head_dim}
+    kv_cols = max((c for c in widths if 2 * step * (out_cols + c + head_dim % c) <= size("wgt")), default=0)
     q = m * head_dim * 2 if resident else m * 64
     if (not kv_cols or strands * (q + m * step * 2) > size("input") or strands * m * (step + out_cols) * 4 > size("output")
             or strands * m * 16 > size("stats")):
@@ -135,6 +137,6 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, m: in
     exposed = 0.15 if strands == 2 else 1
     fetches = sum(c for _, c in tiles) / strands
     traffic = rows * head_dim * 2 * (1 if resident else n_steps * n_blocks) + fetches * keys * head_dim * 2 * (n_blocks + 1)
-    stall = n_steps * fetches * n_blocks * (60 if 8 * step * kv_cols > size("wgt") else 20)
+    stall = n_steps * fetches * n_blocks * (60 if 4 * step * (out_cols + kv_cols) > size("wgt") else 20)
     cost = max(array, traffic / bpc) + sfu * exposed + stall + TRAFFIC_WEIGHT * traffic / bpc
     return AttentionTiling(m, strands, step, kv_cols, out_cols, resident, cost)

@@ -168,8 +168,7 @@ class _Inserter:
     def _token_ids(self, layer: Layer) -> None:
         """The ids before any pruning, in front of the first layer."""
         first = definition(layer.normed)
-        with first.location, ir.InsertionPoint(first):
-            self.ids = d.TokenIdsOp.build(results=d.tensor_type(self.tokens.V, dtype="i32")).result
+        self.ids = d.TokenIdsOp.build(results=d.tensor_type(self.tokens.V, dtype="i32"), loc="token_ids", ip=ir.InsertionPoint(first)).result
 
     def _with_ids(self, attention: ir.OpView) -> ir.OpView:
         """Rebuild the RoPE ops and the attention of a layer behind a pruning, so that they go by original positions."""

@@ -55,9 +55,9 @@ def downstream(value: ir.Value) -> Iterator[ir.OpView]:
 
 
 def erase_dead(function: ir.OpView) -> None:
-    """Erase every focus op none of whose results is used."""
+    """Erase every tensor-level op none of whose results is used (all of them are pure)."""
     for op in reversed(body(function)):
-        if op.operation.name.startswith("focus.") and len(op.operation.results) and not any(list(r.uses) for r in op.operation.results):
+        if isinstance(op, (d.FocusOp, d.ConcatOp)) and len(op.operation.results) and not any(list(r.uses) for r in op.operation.results):
             op.operation.erase()
 
 

@@ -48,6 +48,7 @@ class Tiler:
     def run(self) -> None:
         block = self.func.regions[0].blocks[0]
         old = list(block.operations)
+        self.b.enter(block)
         self.tokens = get_attr(self.func, "focus.tokens")
         self.visual = self.tokens.V if self.tokens is not None else 0
         with ir.InsertionPoint.at_block_begin(block) if not old else ir.InsertionPoint(old[-1].operation):
@@ -106,7 +107,7 @@ class Tiler:
     def temp(self, value: ir.Value, name: str) -> Mat:
         """Where a result is to be written: its part of a concat where it has no other user, else a buffer of its own."""
         uses = list(value.uses)
-        if len(uses) == 1 and isinstance(uses[0].owner, fd.ConcatOp):
+        if len(uses) == 1 and uses[0].owner.operation.name == "tensor.concat":
             concat, index = uses[0].owner, uses[0].operand_number
             before = sum(v.type.shape[0] for v in list(concat.operation.operands)[:index])
             target = self._concat_place(concat)
@@ -129,7 +130,6 @@ class Tiler:
         handler = HANDLERS.get(op.operation.name)
         if handler is None:
             raise OpError(op, "cannot be tiled: no kernel for this op")
-        self.b._kernel_block, self.b._constants = op.operation.block, {}
         self.name = path_of(op) or op.operation.name
         with op.location:
             handler(self, op)
@@ -349,7 +349,7 @@ class Tiler:
 #: what each op becomes, in the order of a model
 HANDLERS = {
     "focus.param": Tiler.param, "focus.patch_embed": Tiler.patch_embed, "focus.embedding": Tiler.embedding, "focus.take_rows": Tiler.take_rows,
-    "focus.concat": Tiler.concat, "focus.slice": Tiler.slice, "focus.reshape": Tiler.reshape, "focus.last_row": Tiler.last_row,
+    "tensor.concat": Tiler.concat, "focus.slice": Tiler.slice, "focus.reshape": Tiler.reshape, "focus.last_row": Tiler.last_row,
     "focus.linear": Tiler.linear, "focus.matmul": Tiler.matmul, "focus.rms_norm": Tiler.norm, "focus.layer_norm": Tiler.norm,
     "focus.rope": Tiler.rope, "focus.attention": Tiler.attention, "focus.activation": Tiler.elementwise, "focus.add": Tiler.elementwise,
     "focus.mul": Tiler.elementwise, "focus.token_ids": Tiler.token_ids, "focus.importance": Tiler.importance, "focus.topk": Tiler.topk,

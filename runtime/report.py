@@ -124,28 +124,33 @@ def show(report: Mapping[str, Any], console: Console | None = None, modules: int
     from rich.console import Console
 
     console = console or Console()
+    console.print(f"{report['model'] or 'program'} on {report['machine']} ({report['array_rule']} array rule, {report['mode']} run)", style="bold",
+                  highlight=False, markup=False)
     for table in (_summary_table(report), _unit_table(report), _traffic_table(report), _energy_table(report), _site_table(report),
                   _module_table(report, modules)):
         if table.row_count:
             console.print(table)
+            console.print()
     for line in _remarks(report):
         console.print(line, highlight=False, markup=False)
 
 
-def _table(title: str, *columns: str):
+def _table(first: str, *columns: str):
+    """An empty table; the header of its first column is its title."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold")
-    for i, column in enumerate(columns):
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for i, column in enumerate((first, *columns)):
         table.add_column(column, justify="right" if i else "left", overflow="fold")
     return table
 
 
 def _summary_table(r: Mapping[str, Any]):
-    table = _table(f"{r['model'] or 'program'} on {r['machine']} ({r['array_rule']} array rule, {r['mode']} run)", "", "")
-    for name, value in (("cycles", f"{r['cycles']:,}"), ("time", f"{r['seconds'] * 1e3:,.3f} ms"), ("instructions", f"{r['instructions']:,}"),
+    table = _table("Total", "")
+    for name, value in (("cycles", f"{r['cycles']:,}"), ("time", _scaled(r["seconds"], "s")), ("instructions", f"{r['instructions']:,}"),
                         ("multiply-accumulates", f"{r['macs']:,}"), ("array utilization", f"{r['utilization']:.1%}"),
-                        ("DRAM traffic", _bytes(r["dram_bytes"])), (f"energy ({r['energy']['rule']} rule)", f"{r['energy_j'] * 1e3:,.3f} mJ"),
+                        ("DRAM traffic", _bytes(r["dram_bytes"])), (f"energy ({r['energy']['rule']} rule)", _scaled(r["energy_j"], "J")),
                         ("area", f"{r['area_mm2']['total']:.3f} mm2")):
         table.add_row(name, value)
     if r["tokens"]["kept"]:
@@ -155,7 +160,7 @@ def _summary_table(r: Mapping[str, Any]):
 
 def _unit_table(r: Mapping[str, Any]):
     reasons = [k for k in next(iter(r["units"].values()))["stalls"] if any(u["stalls"][k] for u in r["units"].values())]
-    table = _table("Units, share of all cycles", "unit", "instructions", "busy", *(f"waits: {k}" for k in reasons), "idle")
+    table = _table("Units", "count", "busy", *(f"wait: {k}" for k in reasons), "idle")
     share = lambda n: f"{n / max(r['cycles'], 1):.1%}"
     for name, u in r["units"].items():
         if u["instructions"]:
@@ -164,7 +169,7 @@ def _unit_table(r: Mapping[str, Any]):
 
 
 def _traffic_table(r: Mapping[str, Any]):
-    table = _table("DRAM traffic", "stream", "read", "written", "share")
+    table = _table("DRAM traffic", "read", "written", "share")
     for name, t in r["dram"]["streams"].items():
         if t["read"] + t["write"]:
             table.add_row(name, _bytes(t["read"]), _bytes(t["write"]), f"{(t['read'] + t['write']) / r['dram_bytes']:.1%}")
@@ -172,17 +177,17 @@ def _traffic_table(r: Mapping[str, Any]):
 
 
 def _energy_table(r: Mapping[str, Any]):
-    table = _table(f"Energy, {r['energy']['rule']} rule", "component", "mJ", "share")
+    table = _table(f"Energy ({r['energy']['rule']} rule)", "joules", "share")
     for name, joules in sorted(r["energy"]["components"].items(), key=lambda item: -item[1]):
-        if joules >= 0.001 * r["energy_j"] > 0:
-            table.add_row(name, f"{joules * 1e3:,.4f}", f"{joules / r['energy_j']:.1%}")
+        if joules >= 0.005 * r["energy_j"] > 0:
+            table.add_row(name, _scaled(joules, "J"), f"{joules / r['energy_j']:.1%}")
     return table
 
 
 def _site_table(r: Mapping[str, Any]):
     """Unique vectors by site, one row a layer."""
     kinds = list(dict.fromkeys(name.split("/")[1] for name in r["sites"]))
-    table = _table("Unique vectors, share of all", "layer", *kinds)
+    table = _table("Unique vectors of layer", *kinds)
     for layer in dict.fromkeys(name.split("/")[0] for name in r["sites"]):
         cells = (r["sites"].get(f"{layer}/{kind}") for kind in kinds)
         table.add_row(layer, *(f"{c['ratio']:.1%}" if c else "" for c in cells))
@@ -191,7 +196,7 @@ def _site_table(r: Mapping[str, Any]):
 
 def _module_table(r: Mapping[str, Any], limit: int):
     chosen = sorted(r["modules"].items(), key=lambda item: -item[1]["cycles"])[:limit]
-    table = _table(f"Modules by cycles ({len(chosen)} of {len(r['modules'])})", "module", "cycles", "share", "MACs", "DRAM")
+    table = _table(f"Modules ({len(chosen)} of {len(r['modules'])})", "cycles", "share", "MACs", "DRAM")
     for path, m in chosen:
         table.add_row(path, f"{m['cycles']:,}", f"{m['cycles'] / max(r['cycles'], 1):.1%}", f"{m['macs']:,}", _bytes(m["dram_bytes"]))
     return table
@@ -201,23 +206,28 @@ def _remarks(r: Mapping[str, Any]) -> list[str]:
     """Numbers that were not finite, and what the sanitizer found."""
     out = []
     for name, n in r["inputs"].items():
-        parts = [f"{n[k]:,} values {text}" for k, text in (("nonfinite", "that are NaN or infinite"), ("overflows", "beyond fp16, now infinite")) if n[k]]
-        if parts:
-            out.append(f"input {name}: " + " and ".join(parts))
-    for key, text in (("overflows", "results became infinite: beyond the range of fp16"), ("nonfinite", "values read from DRAM were NaN or infinite")):
+        for key, text in (("nonfinite", "NaN or infinite"), ("overflows", "beyond fp16, now infinite")):
+            if n[key]:
+                out.append(f"input {name}: values {text}: {n[key]:,}")
+    for key, text in (("overflows", "results beyond the range of fp16, now infinite"), ("nonfinite", "NaN or infinite values read from DRAM")):
         if r[key]:
             where = max(r["modules"], key=lambda path: r["modules"][path][key])
-            out.append(f"{r[key]:,} {text}; most in {where or 'the unnamed module'} ({r['modules'][where][key]:,})")
+            out.append(f"{text}: {r[key]:,}; most in {where or 'the unnamed module'} ({r['modules'][where][key]:,})")
     if "sanitizer" in r:
         out.append(f"sanitizer: {r['sanitizer']['total']} findings")
     return out
 
 
-def _bytes(n: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if n < 1024:
+def _scaled(value: float, unit: str) -> str:
+    """A quantity with the prefix that leaves it between 1 and 1000."""
+    for factor, prefix in ((1, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
+        if abs(value) >= factor:
             break
-        n /= 1024
-    else:
-        unit = "GiB"
-    return f"{n:,.0f} B" if unit == "B" else f"{n:,.2f} {unit}"
+    return f"{value / factor:,.3f} {prefix}{unit}"
+
+
+def _bytes(n: float) -> str:
+    for factor, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if n >= factor:
+            return f"{n / factor:,.2f} {unit}"
+    return f"{n:,.0f} B"

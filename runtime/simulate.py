@@ -39,6 +39,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.timing_only and (args.inputs or args.outputs or args.sanitize):
         parser.error("--timing-only uses no data: it takes neither --inputs, --outputs nor --sanitize")
+    for path in (args.outputs, args.report, args.timeline, None if args.timing_only else args.trace):
+        if path is not None and not path.parent.is_dir():          # better now than after the run
+            raise FocusError(f"{path}: cannot write: no folder {path.parent}")
     exe = Executable.load(args.binary, args.weights)
     progress = None if args.json or not sys.stderr.isatty() else _show_progress
     if args.timing_only:
@@ -87,7 +90,7 @@ def _load_inputs(path: Path) -> dict[str, np.ndarray]:
         except OSError as e:
             raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
         except Exception as e:                          # numpy raises half a dozen types for damaged archives
-            raise FocusError(f"{path}: no readable .npz file: {e}") from None
+            raise FocusError(f"{path}: no readable .npz file: {str(e).split(". ")[0]}") from None
     return open_tensors(path)
 
 

@@ -377,7 +377,7 @@ def _dimension(instr: Instruction, values: dict[str, int], extents: dict, f: Fie
         return Dimension(spec)
     if spec == "values":
         return Dimension(2 if values["op"] == ReduceOp.MOMENTS else 1)
-    if spec == "rows" and (values.get("count", isa.NO_AGU) != isa.NO_AGU or (instr.mnemonic == "gather" and f.name == "src")):
+    if spec == "" or spec == "rows" and values.get("count", isa.NO_AGU) != isa.NO_AGU:
         return _ONE
     if spec == "src_rows" and instr.mnemonic == "scatter":
         return _ONE

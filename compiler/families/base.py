@@ -95,7 +95,8 @@ def check_decoder(model: nn.Module, length: int) -> None:
     decoder = decoder_of(model)
     kind = decoder.config.model_type
     if kind not in DECODERS:
-        raise FocusError(f"model.language_model: decoder '{kind}' is not supported; supported: {', '.join(DECODERS)}")
+        known = ", ".join(DECODERS)
+        raise FocusError(f"model.language_model: decoder '{kind}' is not supported; supported: {known}")
     for i, layer in enumerate(decoder.layers):
         path = f"model.language_model.layers.{i}"
         check_activation(layer.mlp.act_fn, f"{path}.mlp.act_fn")

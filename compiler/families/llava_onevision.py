@@ -193,9 +193,9 @@ def plan_image(model: nn.Module, plan: Plan, index: int, patches: int, size: lis
     if patches == 1:
         return VisualItem("image", side ** 2 + 1, (Grid.dense(0, 1, side, side),))
     down, across = get_anyres_image_grid_shape(size, model.config.image_grid_pinpoints, model.config.vision_config.image_size)
-    numbers = torch.arange(patches * side * side)[side * side:].view(down, across, side, side)
     if down * across + 1 != patches:
         raise FocusError(f"config.image_grid_pinpoints: multiples of the tower's image_size expected; the one of image {index} is none")
+    numbers = torch.arange(patches * side * side)[side * side:].view(down, across, side, side)
     rows = unpad_image(numbers.permute(0, 2, 1, 3).reshape(1, down * side, across * side), size)[0]
     height, width = rows.shape
     limit = int(model.config.vision_aspect_ratio.strip("anyres_max_"))

@@ -110,14 +110,15 @@ def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: l
             kv = [_keys(b, att, rows, r) for r in s.regions]
             qpos = b.window(att.positions, 0, s.start, 1, s.count) if att.positions is not None else None
             with _heads(b, att.heads) as (head, group), b.loop(s.count, t.m * t.strands) as m:
-                n = min(t.m, s.count)
-                strands = [Strand(RowTile(n, ((0, n, m + k * t.m),))) for k in range(t.strands)]
+                # a single trip has constant sizes; in a loop the last tiles are clipped
+                sizes = [min(t.m, s.count - (0 if m.terms else k * t.m)) for k in range(t.strands)]
+                strands = [Strand(RowTile(n, ((0, n, m + k * t.m),))) for k, n in enumerate(sizes) if n > 0]
                 for strand in strands:
                     if t.resident_q:
-                        strand.q = b.buffer("input", n, att.heads.dim, "f16", "q")
+                        strand.q = b.buffer("input", strand.tile.rows, att.heads.dim, "f16", "q")
                         strand.tile.load(b, q, head * att.heads.dim, att.heads.dim, strand.q, "activation")
                     if qpos is not None:
-                        strand.qpos = _positions(b, qpos, strand.tile.parts[0][2], n)
+                        strand.qpos = _positions(b, qpos, strand.tile.parts[0][2], strand.tile.rows)
                 _columns(b, att, t, strands, _DenseScores(b, att.heads.dim, q, head), kv, head, group, m + t.m * t.strands, out)
 
 

@@ -47,12 +47,18 @@ model.model.language_model.layers[0].mlp.act_fn = torch.nn.Mish()
 refuse(model)
 
 
-class Centred(torch.nn.Module):
+model = llava_onevision(decoder, tower)
+model.model.language_model.layers[0].input_layernorm.forward = lambda x: x
+# CHECK-NEXT: a Qwen2RMSNorm of the model has a forward of its own; only the class's own is mapped
+refuse(model)
+
+
+class Summed(torch.nn.Module):
     def forward(self, x):
-        return x - x.mean(-1, keepdim=True)
+        return torch.cumsum(x, -1)
 
 
 model = llava_onevision(decoder, tower)
-model.model.language_model.layers[0].post_attention_layernorm = Centred()
-# CHECK-NEXT: model.language_model.layers.0.post_attention_layernorm: operator 'aten.mean.dim' has no mapping to the accelerator
+model.model.language_model.layers[0].post_attention_layernorm = Summed()
+# CHECK-NEXT: model.language_model.layers.0.post_attention_layernorm: operator 'aten.cumsum' has no mapping to the accelerator
 refuse(model)

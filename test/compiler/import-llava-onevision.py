@@ -10,7 +10,7 @@ from focus.compiler.zoo import Decoder, llava_onevision
 model = llava_onevision(Decoder(64, 96, 1, 2, 1, 100),
                         dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70))
 imported = import_model(model, random_video(model, 2))
-print(imported.module.operation.get_asm(enable_debug_info=True, use_name_loc_as_prefix=True))
+print(imported.module.operation.get_asm(enable_debug_info=True))
 print("inputs", imported.inputs)
 print("info", imported.model_info)
 print("tokens", imported.tokens)

@@ -20,7 +20,7 @@ def state():
             [(n, sorted(m.__dict__), len(m._forward_pre_hooks)) for n, m in model.named_modules()], str(model.config), model.model.rope_deltas)
 
 
-before, logits = state(), None
+before = state()
 import_model(model, inputs)
 print("import", state() == before)
 # CHECK: import True
@@ -29,11 +29,12 @@ print("reference", state() == before)
 # CHECK-NEXT: reference True
 
 norm = model.model.language_model.layers[1].input_layernorm
-norm.forward = lambda x: torch.cumsum(x, -1)
-mine = norm.forward
-print(error(import_model, model, inputs) == "ACCEPTED", norm.forward is mine)
+norm.forward = mine = lambda x: x
+print(error(import_model, model, inputs) != "ACCEPTED", norm.forward is mine)
 # CHECK-NEXT: True True
 del norm.forward
+print("refused import", state() == before)
+# CHECK-NEXT: refused import True
 
 
 class Failing(torch.nn.Module):

@@ -7,7 +7,7 @@ module attributes {focus.token_layout = {V = 8 : i64, S = 12 : i64, runs = array
     %text0 = "focus.embedding"(%ids0, %table) : (tensor<1x2xi32>, tensor<40x64xf16>) -> tensor<2x64xf16> loc("embed")
     %ids1 = "focus.slice"(%input_ids) {offsets = array<i64: 0, 10>, sizes = array<i64: 1, 2>} : (tensor<1x12xi32>) -> tensor<1x2xi32> loc("embed")
     %text1 = "focus.embedding"(%ids1, %table) : (tensor<1x2xi32>, tensor<40x64xf16>) -> tensor<2x64xf16> loc("embed")
-    %sequence = "focus.concat"(%text0, %visual, %text1) : (tensor<2x64xf16>, tensor<8x64xf16>, tensor<2x64xf16>) -> tensor<12x64xf16> loc("sequence")
+    %sequence = tensor.concat dim(0) %text0, %visual, %text1 : (tensor<2x64xf16>, tensor<8x64xf16>, tensor<2x64xf16>) -> tensor<12x64xf16> loc("sequence")
     %cos = "focus.param"() {name = "const.rope_cos", row_order = "as_is"} : () -> tensor<12x32xf16> loc("const.rope_cos")
     %sin = "focus.param"() {name = "const.rope_sin", row_order = "as_is"} : () -> tensor<12x32xf16> loc("const.rope_sin")
     %wn0 = "focus.param"() {name = "layers.0.norm1.weight", row_order = "as_is"} : () -> tensor<64xf16> loc("layers.0.norm1.weight")

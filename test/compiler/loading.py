@@ -1,0 +1,65 @@
+# The MODEL argument: a zoo name, a model folder, a function of a file; inputs from a file; and each way it can be wrong.
+# RUN: mkdir -p %t && %python %s %t | filecheck %s
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
+import torch
+from safetensors.torch import save_file
+from common import error, last_logits
+from focus.compiler.loading import load_model
+
+folder = Path(sys.argv[1])
+model, inputs = load_model("qwen2.5-vl-tiny")
+print(type(model).__name__, sorted(inputs))
+# CHECK: Qwen2_5_VLForConditionalGeneration ['input_ids', 'mm_token_type_ids', 'pixel_values_videos', 'video_grid_thw']
+
+model.save_pretrained(folder / "model")
+saved, request = load_model(str(folder / "model"))
+print(type(saved).__name__, torch.equal(last_logits(saved, inputs), last_logits(model, inputs)), sorted(request))
+# CHECK-NEXT: Qwen2_5_VLForConditionalGeneration True ['input_ids', 'mm_token_type_ids', 'pixel_values_videos', 'video_grid_thw']
+save_file(inputs, folder / "inputs.safetensors")
+_, given = load_model(str(folder / "model"), folder / "inputs.safetensors")
+print("inputs from a file", all(torch.equal(given[name], inputs[name]) for name in inputs))
+# CHECK-NEXT: inputs from a file True
+
+(folder / "mine.py").write_text("""
+from focus.compiler import zoo
+from beside import NAME
+def tiny():
+    return zoo.build(NAME)
+def wrong():
+    return 3
+def failing():
+    return 1 / 0
+""")
+(folder / "beside.py").write_text("NAME = 'llava-onevision-tiny'\n")
+print(type(load_model(f"{folder}/mine.py:tiny")[0]).__name__)
+# CHECK-NEXT: LlavaOnevisionForConditionalGeneration
+
+
+def refuse(spec, *arguments):
+    print(error(load_model, spec, *arguments).replace(str(folder), "FOLDER"))
+
+
+# CHECK-NEXT: unknown model 'gpt'; expected a zoo name (llava-onevision-demo, {{.*}}), a model folder, or FILE.py:FUNCTION
+refuse("gpt")
+# CHECK-NEXT: FOLDER/mine.py: no function 'big'
+refuse(f"{folder}/mine.py:big")
+# CHECK-NEXT: FOLDER/mine.py:wrong: must return (model, inputs): a torch module and a dict of HF forward inputs
+refuse(f"{folder}/mine.py:wrong")
+# CHECK-NEXT: FOLDER/mine.py:failing: ZeroDivisionError: division by zero
+refuse(f"{folder}/mine.py:failing")
+# CHECK-NEXT: FOLDER/none.py: no such file
+refuse(f"{folder}/none.py:tiny")
+# CHECK-NEXT: FOLDER: no readable config.json
+refuse(str(folder))
+# CHECK-NEXT: FOLDER/none.safetensors: no safetensors file
+refuse("llava-onevision-tiny", folder / "none.safetensors")
+config = folder / "model" / "config.json"
+config.write_text(config.read_text().replace('"model_type": "qwen2_5_vl"', '"model_type": "gemma3"'))
+# CHECK-NEXT: FOLDER/model: model_type 'gemma3' is not supported; supported: llava_onevision, qwen2_5_vl
+refuse(f"{folder}/model")
+(folder / "model" / "model.safetensors").unlink()
+config.write_text(config.read_text().replace('"model_type": "gemma3"', '"model_type": "qwen2_5_vl"'))
+# CHECK-NEXT: FOLDER/model: cannot load the model:
+refuse(f"{folder}/model")

@@ -1,0 +1,46 @@
+# Preprocessing agrees with PyTorch's antialiased bicubic resampling and with the order in which Qwen2.5-VL's tower reads its patches.
+# RUN: %python %s | filecheck %s
+import numpy as np
+import torch
+import torch.nn.functional as F
+from focus.compiler.video import (DEVIATION, MEAN, llava_onevision_video, moving_pattern, normalised, qwen2_5_vl_video, resized, smart_size,
+                                  spatio_temporal_patches)
+
+frames = moving_pattern(3, 61, 90, speed=3.0)
+as_tensor = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+for size in ((28, 40), (61, 90), (100, 130), (17, 200)):
+    theirs = F.interpolate(as_tensor, size=size, mode="bicubic", antialias=True).clamp(0, 255).permute(0, 2, 3, 1).numpy()
+    print(size, "resampled", np.abs(resized(frames, *size) - theirs).max() < 2e-3)
+# CHECK: (28, 40) resampled True
+# CHECK-NEXT: (61, 90) resampled True
+# CHECK-NEXT: (100, 130) resampled True
+# CHECK-NEXT: (17, 200) resampled True
+pixels = normalised(frames)
+print("normalised", np.allclose(pixels[1, 2], (frames[1, :, :, 2] / 255 - MEAN[2]) / DEVIATION[2], atol=1e-6), pixels.dtype)
+# CHECK-NEXT: normalised True float32
+video = llava_onevision_video(frames, 70)["pixel_values_videos"]
+print(video.shape, video.dtype, video.flags["C_CONTIGUOUS"])
+# CHECK-NEXT: (1, 3, 3, 70, 70) float32 True
+
+# Three frames are filled up to two pairs; row r of the patches is (pair, block row, block column, row in block, column in block).
+numbers = np.arange(3 * 3 * 56 * 84, dtype=np.float32).reshape(3, 3, 56, 84)
+rows, grid = spatio_temporal_patches(numbers, 14, 2, 2)
+print(rows.shape, grid)
+# CHECK-NEXT: (48, 1176) (2, 4, 6)
+pair, block_row, block_column, row, column = 0, 1, 2, 1, 0
+h, w = 2 * block_row + row, 2 * block_column + column
+patch = numbers[0:2, :, 14 * h:14 * h + 14, 14 * w:14 * w + 14]         # frames, channels, rows, columns
+index = ((block_row * 3 + block_column) * 2 + row) * 2 + column
+print("patch", np.array_equal(rows[index].reshape(3, 2, 14, 14), patch.transpose(1, 0, 2, 3)))
+# CHECK-NEXT: patch True
+print("last frame repeated", np.array_equal(rows[24:].reshape(24, 3, 2, 196)[:, :, 0], rows[24:].reshape(24, 3, 2, 196)[:, :, 1]))
+# CHECK-NEXT: last frame repeated True
+
+# The same rule as the processors: multiples of 28, within the limits, near the aspect ratio.
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+cases = [(272, 640, 28, 3136, 100352), (100, 100, 28, 3136, 1003520), (30, 40, 28, 3136, 1003520), (1080, 1920, 28, 3136, 401408)]
+print("sizes", [smart_size(*c) == smart_resize(c[0], c[1], factor=c[2], min_pixels=c[3], max_pixels=c[4]) for c in cases])
+# CHECK-NEXT: sizes [True, True, True, True]
+inputs = qwen2_5_vl_video(frames, 56 * 84)
+print({name: (value.shape, value.dtype.name) for name, value in inputs.items()}, inputs["video_grid_thw"].tolist())
+# CHECK-NEXT: {'pixel_values_videos': ((48, 1176), 'float32'), 'video_grid_thw': ((1, 3), 'int64')} {{\[\[}}2, 4, 6]]
