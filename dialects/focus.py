@@ -335,7 +335,7 @@ class FocusOp(OpBase, dialect=Focus):
             if problem:
                 self.fail(f"layout of {name}: {problem}")
         elif not isinstance(layout, ir.UnitAttr):
-            self.fail(f"{name} has layout {layout}, expected #focus.layout or unit")
+            self.fail(f"{name} has layout {type_.params[5]}, expected #focus.layout or unit")
 
     def expect(self, what: str, have: Any, wanted: Any, why: str) -> None:
         """Fail with "<what> has <have>, expected <wanted> (<why>)" unless both are equal."""

@@ -12,8 +12,8 @@ The machine the table describes (design after VTA's decoupled access and execute
 * Instructions are fetched in order by the control unit, one a cycle.  Control instructions act at fetch; every other one is
   put in the in-order queue of its unit with its addresses and extents already resolved.
 * A memory operand is the number of an *address generator* (AGU): space, element type, base, row pitch, one byte stride per
-  loop level, and optionally a ring of `slots` (double buffering) which steps to the next slot each time the body of the loop
-  at `ring_level` ends.  address = base + sum(stride[l] * counter[l]) + slot * slot_bytes; row r starts at r * pitch.
+  loop level, and optionally a ring of `slots` (double buffering) which steps to the next slot each time a body of a loop at
+  `ring_level` ends that has used it.  address = base + sum(stride[l] * counter[l]) + slot * slot_bytes; row r starts at r * pitch.
 * An extent operand is the number of an *extent generator*: clamp(total - step * counter[level], 0, full).  So the last tile
   is shorter without any special code; an instruction whose extent is zero moves and computes nothing, but still waits and
   signals.
@@ -225,7 +225,7 @@ def _table() -> Iterable[Instruction]:
         Field("id", 7, "uint", "AGU number"), enum("space", Space, "memory"), enum("dtype", DType, "element type"),
         Field("base", 40, "uint", "byte address"), Field("pitch", 28, "uint", "bytes from row to row"),
         Field("slots", 4, "uint", "ring slots; 1 for none"), Field("slot_bytes", 20, "uint", "bytes from slot to slot"),
-        Field("ring_level", 3, "loop", "loop level whose end of body steps the ring; 7 never")),
+        Field("ring_level", 3, "loop", "loop level whose end of body steps the ring if the body used it; 7 never")),
         "Set up an address generator; its strides become zero and its ring starts at slot 0.", "agu[id] = {...}")
     yield I("agu.stride", 0x04, U.CTRL, (
         Field("id", 7, "uint", "AGU number"), Field("level", 3, "loop", "loop level"),

@@ -159,8 +159,9 @@ def _summary_table(r: Mapping[str, Any]):
 
 
 def _unit_table(r: Mapping[str, Any]):
+    """Shares of all cycles: busy, waiting by reason, idle."""
     reasons = [k for k in next(iter(r["units"].values()))["stalls"] if any(u["stalls"][k] for u in r["units"].values())]
-    table = _table("Units", "count", "busy", *(f"wait: {k}" for k in reasons), "idle")
+    table = _table("Units", "count", "busy", *reasons, "idle")
     share = lambda n: f"{n / max(r['cycles'], 1):.1%}"
     for name, u in r["units"].items():
         if u["instructions"]:
@@ -214,7 +215,7 @@ def _remarks(r: Mapping[str, Any]) -> list[str]:
             where = max(r["modules"], key=lambda path: r["modules"][path][key])
             out.append(f"{text}: {r[key]:,}; most in {where or 'the unnamed module'} ({r['modules'][where][key]:,})")
     if "sanitizer" in r:
-        out.append(f"sanitizer: {r['sanitizer']['total']} findings")
+        out.append(f"sanitizer findings: {r['sanitizer']['total']}")
     return out
 
 

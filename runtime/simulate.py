@@ -90,7 +90,7 @@ def _load_inputs(path: Path) -> dict[str, np.ndarray]:
         except OSError as e:
             raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
         except Exception as e:                          # numpy raises half a dozen types for damaged archives
-            raise FocusError(f"{path}: no readable .npz file: {str(e).split(". ")[0]}") from None
+            raise FocusError(f"{path}: no readable .npz file: {str(e).partition('. ')[0]}") from None
     return open_tensors(path)
 
 
@@ -119,7 +119,7 @@ def _print(report: Mapping[str, Any], as_json: bool) -> None:
     if "sanitizer" in report and report["sanitizer"]["total"]:
         for line in report["sanitizer"]["findings"]:
             print(f"sanitizer: {line}", file=sys.stderr)
-        raise FocusError(f"the sanitizer has {report['sanitizer']['total']} findings")
+        raise FocusError(f"sanitizer findings: {report['sanitizer']['total']}")
 
 
 if __name__ == "__main__":

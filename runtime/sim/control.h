@@ -2,7 +2,6 @@
 #pragma once
 #include <cstdint>
 
-#include "error.h"
 #include "isa.gen.h"
 
 namespace focus {
@@ -14,6 +13,7 @@ struct Agu {
     isa::Space space = isa::Space::DRAM;
     isa::DType dtype = isa::DType::F16;
     bool set = false;
+    bool used = false;      // since its ring last stepped
     uint8_t slot = 0, slots = 1, ring_level = isa::ALWAYS;
     int64_t slot_bytes = 0;
     int64_t stride[isa::MAX_LOOPS] = {};
@@ -50,6 +50,8 @@ class Control {
     bool last_from(int depth) const { return depth >= last_[nesting_]; }
 
     const Agu& agu(int id) const { return agus_[id]; }
+    /// The generator of an operand of the instruction being fetched.
+    const Agu& use_agu(int id) { return agus_[id].used = true, agus_[id]; }
     const Extent& extent(int id) const { return extents_[id]; }
 
     void set_agu(int id, const Agu& value) {
@@ -64,7 +66,6 @@ class Control {
 
     void set_stride(int id, int level, int64_t stride) {
         Agu& a = agus_[id];
-        if (!a.set) throw Error(text("AGU %d gets a stride before it is set up", id));
         a.address += (stride - a.stride[level]) * counter_[level];
         a.stride[level] = stride;
         strided_[level].put(id, stride != 0);
@@ -100,7 +101,10 @@ class Control {
     }
 
   private:
+    /// Rings step only behind bodies that used them, so loops beside each other at one level do not step each other's.
     static void step_ring(Agu& a) {
+        if (!a.used) return;
+        a.used = false;
         if (++a.slot < a.slots) {
             a.address += a.slot_bytes;
         } else {

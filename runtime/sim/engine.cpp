@@ -160,7 +160,12 @@ bool Engine::control(const Decoded& d) {
         }
         case Op::endloop: pc_ = control_.next() ? d.target : pc_ + 1; return true;
         case Op::agu: set_agu(d); break;
-        case Op::agu_stride: control_.set_stride(int(v[isa::agu_stride::id]), int(v[isa::agu_stride::level]), v[isa::agu_stride::stride]); break;
+        case Op::agu_stride: {
+            int id = int(v[isa::agu_stride::id]);
+            if (!control_.agu(id).set) fail(d, text("address generator %d gets a stride before it is set up", id));
+            control_.set_stride(id, int(v[isa::agu_stride::level]), v[isa::agu_stride::stride]);
+            break;
+        }
         case Op::ext: {
             Extent e;
             e.full = v[isa::ext::full], e.total = v[isa::ext::total], e.step = v[isa::ext::step], e.level = int(v[isa::ext::level]);
@@ -293,7 +298,7 @@ int64_t Engine::extent(const Decoded& d, int index) const {
 
 /// Address and shape of an operand, checked against its memory.
 Engine::Tile Engine::resolve(const Decoded& d, int mem, int64_t rows, int64_t cols, unsigned types, Where where) {
-    const Agu& a = control_.agu(d.mems[mem]);
+    const Agu& a = control_.use_agu(d.mems[mem]);
     auto problem = [&](const char* what) { fail(d, text("operand '%s': %s", operand_name(d.op, mem), what)); };
     if (!a.set) problem("its address generator is not set up");
     if (!(types >> int(a.dtype) & 1)) problem(text("element type %s is not possible here", isa::DTYPE_NAMES[int(a.dtype)]).c_str());

@@ -37,7 +37,7 @@ refuse(llava, video, input_ids=torch.where(torch.arange(18) == 1, 100, ids))
 refuse(llava, video, attention_mask=(torch.arange(18) > 0).long()[None])
 # CHECK-NEXT: attention_mask: only ones of shape [1, 18] are supported, no padding; got shape [1, 1, 18, 18]
 refuse(llava, video, attention_mask=torch.ones(1, 1, 18, 18))
-# CHECK-NEXT: input 'position_ids' is not supported for llava_onevision; supported: input_ids, pixel_values_videos, pixel_values, image_sizes
+# CHECK-NEXT: input 'position_ids' is not supported for llava_onevision; supported: input_ids, pixel_values_videos,
 refuse(llava, video, position_ids=torch.arange(18)[None])
 # CHECK-NEXT: input 'pixel_values_videos': a tensor or array expected, got str
 refuse(llava, video, pixel_values_videos="bikes.mp4")

@@ -17,7 +17,7 @@ def refuse(model, **change):
     print(error(import_model, model, random_video(model, 1) | change))
 
 
-# CHECK: unknown model Linear; supported: LlavaOnevisionForConditionalGeneration (model_type 'llava_onevision'), Qwen2_5_VLForConditionalGeneration
+# CHECK: unknown model Linear; supported: LlavaOnevisionForConditionalGeneration (model_type 'llava_onevision'), Qwen2_5_VL
 print(error(import_model, torch.nn.Linear(2, 2), {}))
 # CHECK-NEXT: unknown model Qwen2ForCausalLM (model_type 'qwen2'); supported:
 sizes = dict(vocab_size=32, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1)

@@ -42,8 +42,10 @@ for name, table in sorted(tables.items()):
 
 # Window rows list every patch once; undoing them after the merge restores the order of merged patches.
 rows = tables["const.video_window_rows"]
-print("permutation", sorted(rows) == list(range(48)), "inverse", np.array_equal(rows[::4][tables["const.video_merge_rows"]] // 4, np.arange(12)))
+merged = rows[::4][tables["const.video_merge_rows"]] // 4
+print("permutation", sorted(rows) == list(range(48)), "inverse", np.array_equal(merged, np.arange(12)))
 # CHECK-NEXT: permutation True inverse True
-# Text after the video goes on from the largest of its three positions.
-print("positions", np.round(np.arctan2(tables["const.rope_sin"], tables["const.rope_cos"])[[0, 1, 2, 15, 16], 0], 3) % (2 * np.pi))
-# CHECK-NEXT: positions [0.{{ *}}1.{{ *}}2.
+# The first column turns by one a position: text 0, 1, 2, the video from 3 on, then text from 6, which is 3 and the longer side of the grid.
+angles = np.arctan2(tables["const.rope_sin"], tables["const.rope_cos"])[[0, 1, 2, 3, 15], 0]
+print("positions", [f"{a % (2 * np.pi):.2f}" for a in angles])
+# CHECK-NEXT: positions ['0.00', '1.00', '2.00', '3.00', '6.00']

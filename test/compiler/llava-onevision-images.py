@@ -10,7 +10,8 @@ from focus.compiler.wrapper import prefill_of
 from focus.compiler.zoo import Decoder, llava_onevision, request
 
 tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70)
-model = llava_onevision(Decoder(64, 96, 2, 4, 2, 100), tower, image_grid_pinpoints=[[70 * a, 70 * b] for a in range(1, 7) for b in range(1, 7)])
+pinpoints = [[70 * a, 70 * b] for a in range(1, 7) for b in range(1, 7)]
+model = llava_onevision(Decoder(64, 96, 2, 4, 2, 100), tower, image_grid_pinpoints=pinpoints)
 
 
 def check(name, patches, tokens, sizes, **further):

@@ -16,8 +16,9 @@ inputs = random_grids(model, videos=[(2, 4, 6)])
 
 def state():
     """All that one can see of a model: parameters and buffers by identity, each module's own attributes, configuration, position cache."""
-    return ([(n, id(p), p.data_ptr()) for n, p in model.named_parameters()], [(n, id(b)) for n, b in model.named_buffers()],
-            [(n, sorted(m.__dict__), len(m._forward_pre_hooks)) for n, m in model.named_modules()], str(model.config), model.model.rope_deltas)
+    tensors = (*model.named_parameters(), *model.named_buffers())
+    modules = [(n, sorted(m.__dict__), len(m._forward_pre_hooks)) for n, m in model.named_modules()]
+    return [(n, id(t), t.data_ptr()) for n, t in tensors], modules, str(model.config), model.model.rope_deltas
 
 
 before = state()

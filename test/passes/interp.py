@@ -46,7 +46,7 @@ class Interpreter:
             if op.operation.name == "func.return":
                 return [values[v] for v in op.operation.operands]
             get = lambda name: None if getattr(op, name) is None else values[getattr(op, name)]
-            out = getattr(self, op.operation.name.removeprefix("focus."))(op, get, values)
+            out = getattr(self, op.operation.name.rpartition(".")[2])(op, get, values)
             results = list(op.operation.results)
             for result, value in zip(results, out if isinstance(out, tuple) else (out,)):
                 if hasattr(result.type, "shape"):

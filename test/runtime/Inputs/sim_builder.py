@@ -49,9 +49,11 @@ class Program:
         self.emit("drain", id=63, credits=1)
         return index
 
-    def agu(self, space: str, base: int, pitch: int, dtype, strides: dict[int, int] | None = None, slots=1, slot_bytes=0, ring_level=7) -> int:
-        """A new address generator's number."""
-        number, self.agus = self.agus, self.agus + 1
+    def agu(self, space: str, base: int, pitch: int, dtype, strides: dict[int, int] | None = None, slots=1, slot_bytes=0, ring_level=7,
+            number: int | None = None) -> int:
+        """A new address generator's number, or this one set up anew."""
+        if number is None:
+            number, self.agus = self.agus, self.agus + 1
         self.emit("agu", id=number, space=SPACES[space], dtype=DTYPES[np.dtype(dtype)], base=base, pitch=pitch, slots=slots, slot_bytes=slot_bytes,
                   ring_level=ring_level)
         for level, stride in (strides or {}).items():
@@ -84,7 +86,7 @@ class Program:
         """Loads a 2-D array to an on-chip memory; the number of its address generator."""
         array = np.atleast_2d(array)
         rows, cols = array.shape
-        src = self.agu("dram", self.dram(array), cols * array.itemsize, array.dtype)
+        src = self.agu("dram", self.dram(array), cols * array.itemsize, array.dtype, number=126)
         dst = self.agu(space, address, cols * array.itemsize if pitch is None else pitch, array.dtype)
         if array.size:
             self.do("load", src=src, dst=dst, rows=self.n(rows), cols=self.n(cols), stream="activation")
@@ -93,7 +95,7 @@ class Program:
     def get(self, agu: int, shape: tuple[int, int], dtype) -> tuple[int, tuple[int, int], np.dtype]:
         """Stores a tile to a new place in DRAM; a handle for `result`."""
         address = self.dram(np.zeros(shape, dtype))
-        dst = self.agu("dram", address, shape[1] * np.dtype(dtype).itemsize, dtype)
+        dst = self.agu("dram", address, shape[1] * np.dtype(dtype).itemsize, dtype, number=125)
         self.do("store", src=agu, dst=dst, rows=self.n(shape[0]), cols=self.n(shape[1]), stream="result")
         return address, shape, np.dtype(dtype)
 

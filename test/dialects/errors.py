@@ -1,0 +1,41 @@
+# Errors name the file, the line, the op and the module path.
+# RUN: %python %s %t | filecheck %s
+import sys
+from pathlib import Path
+
+from focus.dialects.support import FocusError, OpError, collect, ir, make_context, parse_file, parse_text, verify, walk
+
+
+def wrong(call, *args):
+    try:
+        call(*args)
+        print("no error")
+    except FocusError as e:
+        print("|", str(e).replace(str(folder), "DIR"))
+
+
+folder = Path(sys.argv[1])
+folder.mkdir(exist_ok=True)
+(folder / "bad.mlir").write_text('module {\n  "focus.add"() : () -> ()\n}\n')
+(folder / "syntax.mlir").write_text('module {\n')
+with make_context() as context, ir.Location.unknown():
+    wrong(parse_file, folder / "bad.mlir")
+    # CHECK: | DIR/bad.mlir:2:3: 'focus.add' op expects 2 operands (a, b), but has 0
+    wrong(parse_file, folder / "syntax.mlir")
+    # CHECK-NEXT: | DIR/syntax.mlir:2:1: expected operation name in quotes
+    wrong(parse_file, folder / "absent.mlir")
+    # CHECK-NEXT: | DIR/absent.mlir: cannot read: No such file or directory
+    wrong(parse_text, '"focus.add"() : () -> () loc("layers.3.self_attn")', "text")
+    # CHECK-NEXT: | text: 'focus.add' op expects 2 operands (a, b), but has 0 (layers.3.self_attn)
+    module = parse_text('%0 = "focus.param"() {name = "w", row_order = "as_is"} : () -> tensor<2xf16> loc("layers.3.w")')
+    param = walk(module, "focus.param")[0]
+    print(OpError(param, "is too wide, expected at most 1"))
+    # CHECK-NEXT: 'focus.param' op is too wide, expected at most 1 (layers.3.w)
+    param.name = ""
+    wrong(verify, module)
+    # CHECK-NEXT: | 'focus.param' op attribute 'name' must not be empty (layers.3.w)
+    with collect(context, "file") as found:
+        param.location.emit_error("one")
+        ir.Location.file("x.mlir", 3, 4).emit_error("two")
+    print([str(d) for d in found])
+    # CHECK-NEXT: ['file: error: one (layers.3.w)', 'x.mlir:3:4: error: two']
