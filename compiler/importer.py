@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ _KEPT = ("aten.linear", "aten.layer_norm", "aten.rms_norm", "aten.silu", "aten.g
 #: Every operator the backend form may contain besides constants and list construction; anything else has no mapping.
 ALLOWED = frozenset({f"torch.{name}" for name in _KEPT} | {
     "torch.aten.cat", "torch.aten.add.Tensor", "torch.aten.mul.Tensor", "torch.aten.view", "torch.aten.slice.Tensor"})
-_SCAFFOLDING = ("torch.constant.", "torch.prim.ListConstruct", "func.", "torch.vtensor.literal")
+_SCAFFOLDING = ("torch.constant.", "torch.prim.ListConstruct", "func.")
 
 
 @dataclass
@@ -72,7 +73,7 @@ def import_model(model: nn.Module, inputs: Mapping[str, Any]) -> Imported:
     check_operators(module)
     return Imported(module=module, params=parameters(model, prefill, module), tokens=tokens,
                     inputs=[(n, dtype_name(a), tuple(a.shape)) for n, a in zip(names, arguments)],
-                    static_inputs={n: t.numpy() for n, t in tensors.items() if n not in names},
+                    static_inputs={n: (t.float() if t.is_floating_point() else t).numpy() for n, t in tensors.items() if n not in names},
                     model_info={"family": family.model_type, "class": family.class_name, **family.info(model)})
 
 
@@ -94,11 +95,13 @@ def exported(prefill: Prefill, arguments: tuple[torch.Tensor, ...]) -> torch.exp
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the dumps that a failing export logs; its exception says enough."""
+    """Silence the graphs a failing export logs (its exception says enough) and PyTorch's warnings about its own code."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         logging.disable(before)
 

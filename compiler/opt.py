@@ -1,7 +1,7 @@
 """`focus-opt`: read IR, run passes on it, write it.
 
-In: a file (or standard input) with a module in any mix of the `torch`, `focus`, `fisa` and upstream dialects.  Out: the module after the passes, or the
-diagnostics.  Works like mlir-opt; without passes it parses, verifies and prints.  Starts without importing torch.
+In: a file (or standard input) with a module in any mix of the `torch`, `focus`, `fisa` and upstream dialects.  Out: the module after the
+passes, or the diagnostics.  Works like mlir-opt; without passes it parses, verifies and prints.  Starts without importing torch.
 """
 import argparse
 import os
@@ -111,8 +111,8 @@ def _transform(source: _Input, args: argparse.Namespace, pipeline: str) -> tuple
     """The module's text after the passes, and no diagnostics; or "" and the diagnostics."""
     context = make_context()
     context.allow_unregistered_dialects = args.allow_unregistered_dialect
-    printing = Printing(args.mlir_print_ir_before_all, args.mlir_print_ir_after_all, args.mlir_print_ir_after_change, args.mlir_print_ir_tree_dir,
-                        args.mlir_print_debuginfo, args.mlir_print_op_generic)
+    printing = Printing(args.mlir_print_ir_before_all, args.mlir_print_ir_after_all, args.mlir_print_ir_after_change,
+                        args.mlir_print_ir_tree_dir, args.mlir_print_debuginfo, args.mlir_print_op_generic)
     with context, ir.Location.unknown():
         try:
             # leading newlines keep the line numbers of the whole file
@@ -162,7 +162,8 @@ def _expectations(source: _Input) -> list[_Expected]:
             match = _EXPECTED.match(part)
             if match:
                 severity, is_re, at, text = match.groups()
-                where = {"above": number - 1, "below": number + 1, "unknown": 0}.get(at, number + int(at) if at and at[1:].isdigit() else number)
+                relative = int(at) if at and at[1:].isdigit() else 0
+                where = {"above": number - 1, "below": number + 1, "unknown": 0}.get(at, number + relative)
                 pieces = re.split(r"\{\{(.*?)\}\}", text) if is_re else [text]
                 pattern = "".join(p if i % 2 else re.escape(p) for i, p in enumerate(pieces))
                 out.append(_Expected(severity, where, re.compile(pattern), text, number))

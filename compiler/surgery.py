@@ -161,21 +161,24 @@ def decoder_attention(module: nn.Module, heads: int, kv_heads: int) -> Callable:
 # ---- applying -------------------------------------------------------------------------------------------------------------------
 @contextmanager
 def patched(patches: Iterable[Patch]) -> Iterator[None]:
-    """Run the block with each (module, forward) in effect; afterwards every module is as it was, whatever happened.
-
-    Raises FocusError for a module whose forward somebody else has replaced: what it computes now is not what its class says.
-    """
+    """Run the block with each (module, forward) in effect; afterwards every module is as it was, whatever happened."""
     undo: list[nn.Module] = []
     try:
         for module, forward in patches:
-            if "forward" in module.__dict__:
-                raise FocusError(f"a {type(module).__name__} of the model has a forward of its own; only the class's own is mapped")
             module.__dict__["forward"] = forward
             undo.append(module)
         yield
     finally:
         for module in undo:
             del module.__dict__["forward"]
+
+
+def check_patchable(model: nn.Module, patches: Iterable[Patch]) -> None:
+    """Raise FocusError for a module whose forward somebody else has replaced: what it computes is not what its class says."""
+    patched_modules = {id(module) for module, _ in patches}
+    for path, module in model.named_modules():
+        if id(module) in patched_modules and "forward" in module.__dict__:
+            raise FocusError(f"{path}: this {type(module).__name__} has a forward of its own; only that of its class is mapped")
 
 
 @contextmanager

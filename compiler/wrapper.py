@@ -17,7 +17,7 @@ from focus.runtime.tokens import TokenLayout
 from .families import Family, Plan, family_of
 from .families.base import checked_inputs, decoder_of
 from .layout import PlacedRun, token_layout
-from .surgery import patched
+from .surgery import check_patchable, patched
 
 
 class ConstantTables(nn.Module):
@@ -47,8 +47,10 @@ class Prefill(nn.Module):
         self.family, self.plan, self.runs = family, plan, runs
 
     def surgery(self) -> AbstractContextManager[None]:
-        """The context in which `forward` may be called or exported."""
-        return patched(self.family.patches(self.user, self.plan, self.table))
+        """The context in which `forward` may be called or exported.  Raises FocusError when a module was patched by somebody else."""
+        patches = self.family.patches(self.user, self.plan, self.table)
+        check_patchable(self.user, patches)
+        return patched(patches)
 
     def table(self, name: str) -> Tensor:
         return getattr(self.const, name)

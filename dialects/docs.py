@@ -19,17 +19,17 @@ _COMMAND = "Generated from `dialects/` by `python -m focus.dialects.docs docs`. 
 _LEVELS = (
     ("Level 2: a model on tensors", "ParamOp", "LastRowOp"),
     ("Level 3: concentration", "TokenIdsOp", "GatherOp"),
-    ("Level 4: structure of tiled code", "KernelOp", "WindowOp"),
+    ("Level 4: structure of tiled code", "KernelOp", "ViewOp"),
 )
-_KINDS = {"mem": "address generator", "ext": "extent generator", "uint": "unsigned", "sint": "signed", "f32": "float32 bits", "init": "init condition",
-          "scalar": "scalar register", "loop": "loop level", "sem": "semaphore"}
+_KINDS = {"mem": "address generator", "ext": "extent generator", "uint": "unsigned", "sint": "signed", "f32": "float32 bits",
+          "init": "init condition", "scalar": "scalar register", "loop": "loop level", "sem": "semaphore"}
 
 
 def focus_page() -> str:
     """The page of the focus dialect."""
     parts = ["# The `focus` dialect", "", _COMMAND, "", _prose(focus.Focus), "", *_module_text(focus), "",
-             "Every op is written in MLIR's generic form. Groups marked *optional* or *variadic* may be empty; an op with more than one such group says how many "
-             "values each has in `operandSegmentSizes`.", "", "## Attributes and types", ""]
+             "Every op is written in MLIR's generic form. Groups marked *optional* or *variadic* may be empty; an op with more than one such "
+             "group says how many values each has in `operandSegmentSizes`.", "", "## Attributes and types", ""]
     for cls, sigil in ((focus.TokensAttr, "#"), (focus.LayoutAttr, "#"), (focus.SpaceAttr, "#"), (focus.ConcentratedType, "!")):
         parts += _parametric(cls, sigil)
     classes = [c for c in focus.Focus.operations if not issubclass(c, tile_ops.TileOp)]
@@ -49,8 +49,9 @@ def focus_page() -> str:
 def fisa_page() -> str:
     """The page of the fisa dialect."""
     parts = ["# The `fisa` dialect", "", _COMMAND, "", _prose(fisa.Fisa), "", *_module_text(fisa), "",
-             "What the machine does with each instruction is in [isa.md](isa.md).", "", "## Structure", "", *_op(fisa.ProgramOp), "## Instructions", "",
-             "Every instruction but the control ones may also have the semaphore fields `wait0` to `wait2`, `signal0` to `signal2` and their `_depth`.", ""]
+             "What the machine does with each instruction is in [isa.md](isa.md).", "", "## Structure", "", *_op(fisa.ProgramOp),
+             "## Instructions", "", "Every instruction but the control ones may also have the semaphore fields `wait0` to `wait2`, "
+             "`signal0` to `signal2` and their `_depth`.", ""]
     for cls in fisa.INSTRUCTION_OPS.values():
         entry = cls.INSTRUCTION
         parts += [f"### `{cls.OPERATION_NAME}`", "", f"`{entry.mnemonic}`, unit {entry.unit.name.lower()}. {entry.doc}", ""]
@@ -82,11 +83,12 @@ def _tile_op(cls: type) -> list[str]:
     for g in cls._operands.groups:
         f = fields[g.name]
         access = {"r": "read", "w": "written", "rw": "read and written"}[f.access]
-        rows.append(f"| `{g.name}` | operand | {_cell(f.doc)}; {f.rows or 'any'} x {f.cols}, {access}{'; optional' if f.optional else ''} |")
+        covers = f"{f.rows or 'any'} x {f.cols}, {access}" + ("; optional" if f.optional else "")
+        rows.append(f"| `{g.name}` | operand | {_cell(f.doc)}; {covers} |")
     for name, kind in cls._kinds.items():
         rows.append(f"| `{name}` | attribute | {_cell(fields[name].doc)}; {_attribute(cls, name, kind)} |")
-    return [f"### `{cls.OPERATION_NAME}`", "", f"Instruction `{entry.mnemonic}`, unit {entry.unit.name.lower()}. {entry.doc}", "", f"Does: `{entry.semantics}`", "",
-            "| name | what | |", "|---|---|---|", *rows, ""]
+    return [f"### `{cls.OPERATION_NAME}`", "", f"Instruction `{entry.mnemonic}`, unit {entry.unit.name.lower()}. {entry.doc}", "",
+            f"Does: `{entry.semantics}`", "", "| name | what | |", "|---|---|---|", *rows, ""]
 
 
 def _group(g: support.Group) -> str:
@@ -100,7 +102,8 @@ def _attribute(cls: type, name: str, kind: type) -> str:
 def _parametric(cls: type, sigil: str) -> list[str]:
     """Section of an attribute or a type and its parameters."""
     parameters = [f"{f.name}: {getattr(f.constraint, 'noun', 'any attribute')}" for f in cls._fields]
-    return [f"### `{sigil}{cls._dialect_name}.{cls._name}<{', '.join(f.name for f in cls._fields)}>`", "", _prose(cls), "", "Parameters: " + "; ".join(parameters) + ".", ""]
+    title = f"{sigil}{cls._dialect_name}.{cls._name}<{', '.join(f.name for f in cls._fields)}>"
+    return [f"### `{title}`", "", _prose(cls), "", "Parameters: " + "; ".join(parameters) + ".", ""]
 
 
 def _prose(thing: object) -> str:
@@ -132,7 +135,8 @@ def main(argv: list[str] | None = None) -> int:
             with atomic_write(path) as temporary:
                 temporary.write_text(page(), encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != page():
-            print(f"error: {path} is not what dialects/ says; write it anew with python -m focus.dialects.docs {args.folder}", file=sys.stderr)
+            print(f"error: {path} is not what dialects/ says; write it anew with python -m focus.dialects.docs {args.folder}",
+                  file=sys.stderr)
             return 1
     return 0
 

@@ -2,9 +2,9 @@
 
 In: `isa.TABLE`.  Out: `ProgramOp`, `INSTRUCTION_OPS` (mnemonic -> op class) and `instruction`, `fields_of` to make and read one.
 
-`fisa.program` holds one straight list of `fisa.<ident>` ops (`fisa.v_map` for `v.map`).  Every field of an instruction is an i64 attribute of its raw value, as
-`isa.encode` takes it (float32 fields as their bits, enumerations as numbers); fields at their default (no semaphore, absent operand) are left out.
-The op's location is the module path it computes for.
+`fisa.program` holds one straight list of `fisa.<ident>` ops (`fisa.v_map` for `v.map`).  Every field of an instruction is an i64
+attribute of its raw value, as `isa.encode` takes it (float32 fields as their bits, enumerations as numbers); fields at their default (no
+semaphore, absent operand) are left out. The op's location is the module path it computes for.
 
     instruction("load", {"src": 0, "dst": 1, "rows": 0, "cols": 1, "stream": 1, "wait0": 3}, loc="layers.0.mlp.down_proj", ip=ip)
 """
@@ -24,7 +24,10 @@ class FisaOp(OpBase, dialect=Fisa):
 
 
 class ProgramOp(FisaOp, name="program", traits=[ir.NoTerminatorTrait]):
-    """A whole program: instructions in the order they are fetched.  Loops are balanced and at most seven deep; the last instruction is halt."""
+    """A whole program: instructions in the order they are fetched.
+
+    Loops are balanced and at most seven deep; the last instruction is halt.
+    """
     body: Region
 
     @classmethod
@@ -125,7 +128,8 @@ INSTRUCTION_OPS: dict[str, type[InstructionOp]] = {m: _make(i) for m, i in isa.T
 _BY_OP_NAME = {cls.OPERATION_NAME: cls for cls in INSTRUCTION_OPS.values()}
 
 
-def instruction(mnemonic: str, values: dict[str, int], loc: ir.Location | str | None = None, ip: ir.InsertionPoint | None = None) -> ir.Operation:
+def instruction(mnemonic: str, values: dict[str, int], loc: ir.Location | str | None = None,
+                ip: ir.InsertionPoint | None = None) -> ir.Operation:
     """Create one instruction from raw field values (as `isa.encode` takes them); fields at their default are not written."""
     cls = INSTRUCTION_OPS[mnemonic]
     defaults = cls._DEFAULTS

@@ -13,9 +13,10 @@ Building an op (every op class of `focus.dialects` offers the same `build`):
         ...
         y = LinearOp.build(x, weight, bias=b, activation="silu", results=[y_type], loc="layers.0.mlp.gate_proj", ip=ip).y
 
-Required operands go by position (or by name), optional and variadic groups by name (a variadic last group also by position), attributes by name as Python
-values (str, int, float, bool, list of int), discardable attributes as `attrs={"focus.layer": 3}`.  `results` is one type or a list.  `loc` is an
-`ir.Location` or a module path.  Reading back: `op.x`, `op.bias` (a Value or None), `op.activation` (a Python value), `op.activation = "none"`.
+Required operands go by position (or by name), optional and variadic groups by name (a variadic last group also by position), attributes
+by name as Python values (str, int, float, bool, list of int), discardable attributes as `attrs={"focus.layer": 3}`.  `results` is one
+type or a list.  `loc` is an `ir.Location` or a module path.  Reading back: `op.x`, `op.bias` (a Value or None), `op.activation` (a Python
+value), `op.activation = "none"`.
 
 Rules the bindings impose (each one crashes or misbehaves otherwise):
 
@@ -42,9 +43,9 @@ from torch_mlir.passmanager import PassManager
 from focus.runtime.errors import FocusError
 
 __all__ = [
-    "Any", "Bool", "DiagnosedError", "Diagnostic", "F64", "FocusError", "I64", "I64Array", "InvalidOp", "OpBase", "OpError", "Operand", "Pure", "Region", "Result", "Sequence",
-    "Str", "collect", "default", "ext", "get_attr", "ir", "make_context", "one_of", "parse_file", "parse_text", "path_of", "register_view", "set_attr", "to_attr",
-    "to_python", "to_text", "verify", "walk",
+    "Any", "Bool", "DiagnosedError", "Diagnostic", "F64", "FocusError", "I64", "I64Array", "InvalidOp", "OpBase", "OpError", "Operand",
+    "Pure", "Region", "Result", "Sequence", "Str", "collect", "default", "ext", "get_attr", "ir", "make_context", "one_of",
+    "parse_file", "parse_text", "path_of", "register_view", "set_attr", "to_attr", "to_python", "to_text", "verify", "walk",
 ]
 
 # Without the prefix, every look-up of an op class of ours does a failing import first, 15 to 25 times the cost of the look-up.
@@ -421,12 +422,14 @@ class _Groups:
         most = None if any(self.groups[i].variadic for i in self.open) else len(self.groups)
         if total < fewest or most is not None and total > most:
             wanted = str(fewest) if most == fewest else f"{fewest} to {most}" if most is not None else f"at least {fewest}"
-            return f"expects {wanted} {noun}{'' if wanted == '1' else 's'} ({', '.join(g.name for g in self.groups)}), but has {total}"
+            names = f" ({', '.join(g.name for g in self.groups)})" if self.groups else ""
+            return f"expects {wanted} {noun}{'' if wanted == '1' else 's'}{names}, but has {total}"
         if self.segments not in op.attributes:
             return f"requires attribute '{self.segments}' to tell its optional {noun}s apart" if self.needs_segments else None
         attr = op.attributes[self.segments]
         if not isinstance(attr, ir.DenseI32ArrayAttr) or len(attr) != len(self.groups):
-            return f"attribute '{self.segments}' must be an i32 array of {len(self.groups)} sizes ({', '.join(g.name for g in self.groups)})"
+            names = ", ".join(g.name for g in self.groups)
+            return f"attribute '{self.segments}' must be an i32 array of {len(self.groups)} sizes ({names})"
         sizes = list(attr)
         if sum(sizes) != total:
             return f"attribute '{self.segments}' sums to {sum(sizes)}, but there are {total} {noun}s"
@@ -439,8 +442,9 @@ class _Groups:
 class OpBase(ext.Operation):
     """Base of every op class of ours: `build`, typed attribute properties, and a verifier that cannot crash.
 
-    A dialect's base op is `class MyOp(OpBase, dialect=MyDialect)`.  An op class declares fields (results, operands, attributes; then optional and
-    variadic groups) and may define `check(self)`, which calls `self.fail(message)` when the op is wrong.  It runs after counts of operands and results and kinds of attributes were checked.
+    A dialect's base op is `class MyOp(OpBase, dialect=MyDialect)`.  An op class declares fields (results, operands, attributes; then
+    optional and variadic groups) and may define `check(self)`, which calls `self.fail(message)` when the op is wrong.  It runs after
+    counts of operands and results and kinds of attributes were checked.
     """
 
     def __init_subclass__(cls, *, name: str | None = None, **kw: Any) -> None:

@@ -1,20 +1,22 @@
 """Tile-level ops of the `focus` dialect: one op for each instruction of the ISA table that a unit executes.
 
-In: `isa.TABLE`.  Out: `TILE_OPS` (instruction mnemonic -> op class) and the classes as module attributes (`LoadOp`, `MmKnOp`, `VMapOp`, ...).
+In: `isa.TABLE`.  Out: `TILE_OPS` (instruction mnemonic -> op class) and the classes as module attributes (`LoadOp`, `MmKnOp`, `VMapOp`,
+...).
 
-An op `focus.<ident>` has, in the table's order: its memory fields as memref operands (required ones, then optional ones), and as attributes its enumeration
-fields (lower-case name), number fields (i64), scalar registers (f64 value, under the field's name) and `init` ("first": initialise at the first touch
-within the lifetime of the buffer written; "never"; "always").  Extents follow from the operands' shapes; those that no shape gives (`identity`) are i64
-attributes.  The DMA gather is `focus.load_rows`, as `focus.gather` is the concentration of a tensor.
+An op `focus.<ident>` has, in the table's order: its memory fields as memref operands (required ones, then optional ones), and as
+attributes its enumeration fields (lower-case name), number fields (i64), scalar registers (f64 value, under the field's name) and `init`
+("first": initialise at the first touch within the lifetime of the buffer written; "never"; "always").  Extents follow from the operands'
+shapes; those that no shape gives (`identity`) are i64 attributes.  The DMA gather is `focus.load_rows`, as `focus.gather` is the
+concentration of a tensor.
 
     LoadOp.build(src, dst, stream="activation")          MmOp.build(src, wgt, dst, init="first", count=n)
     SicGatherOp.build(src, table, count, identity=4, site=0, ids=ids, map=map)      # required operands first, optional ones by name
 """
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from focus.runtime import isa
 
-from .focus import DYNAMIC, ELEMENT_TYPES, FocusOp, dtype_of, space_of
+from .base import ELEMENT_TYPES, FocusOp, dtype_of, space_of
 from .support import F64, I64, Operand, default, ir, one_of
 
 INITS = ("first", "never", "always")
@@ -27,16 +29,29 @@ _ANY = (_F16, _F32, _I32, _U16)
 #: element types of operands that are not simply tiles of f16 or f32, by (mnemonic, field) or by field
 _ELEMENTS = {
     "ids": (_I32,), "qpos": (_I32,), "kpos": (_I32,), "sel": (_I32,), "map": (_U16,), "count": (_U16,), "state": (_F32,), "stats": (_F32,),
-    ("load", "src"): _ANY, ("load", "dst"): _ANY, ("store", "src"): _ANY, ("store", "dst"): _ANY, ("gather", "src"): _ANY, ("gather", "dst"): _ANY,
-    ("mm", "src"): (_F16,), ("mm", "wgt"): (_F16,), ("mm", "dst"): (_F32,), ("mm.kn", "src"): (_F16,), ("mm.kn", "wgt"): (_F16,), ("mm.kn", "dst"): (_F32,),
-    ("scatter", "src"): (_F32,), ("scatter", "dst"): (_F32,), ("sic.gather", "src"): (_F16,), ("sic.gather", "table"): (_F16,),
-    ("sec.importance", "src"): (_F32,), ("sec.importance", "dst"): (_F32,), ("sec.topk", "src"): (_F32,), ("sec.topk", "dst"): (_I32,),
-    ("sec.select", "src"): (_I32,), ("sec.select", "dst"): (_I32,), ("v.reduce", "dst"): (_F32,), ("v.stats", "src"): (_F32,), ("v.stats", "dst"): (_F32,),
+    ("load", "src"): _ANY, ("load", "dst"): _ANY, ("store", "src"): _ANY, ("store", "dst"): _ANY,
+    ("gather", "src"): _ANY, ("gather", "dst"): _ANY,
+    ("mm", "src"): (_F16,), ("mm", "wgt"): (_F16,), ("mm", "dst"): (_F32,),
+    ("mm.kn", "src"): (_F16,), ("mm.kn", "wgt"): (_F16,), ("mm.kn", "dst"): (_F32,),
+    ("scatter", "src"): (_F32,), ("scatter", "dst"): (_F32,),
+    ("sic.gather", "src"): (_F16,), ("sic.gather", "table"): (_F16,),
+    ("sec.importance", "src"): (_F32,), ("sec.importance", "dst"): (_F32,),
+    ("sec.topk", "src"): (_F32,), ("sec.topk", "dst"): (_I32,), ("sec.select", "src"): (_I32,), ("sec.select", "dst"): (_I32,),
+    ("v.reduce", "dst"): (_F32,), ("v.stats", "src"): (_F32,), ("v.stats", "dst"): (_F32,),
     ("v.softmax", "src"): (_F32,), ("v.prob", "src"): (_F32,), ("v.rescale", "dst"): (_F32,), ("v.finish", "src"): (_F32,),
 }
 #: DMA operands that lie in DRAM; the others of these instructions lie on chip
 _IN_DRAM = {"load": "src", "gather": "src", "store": "dst"}
-_LIMITS = {("mm", "k"): 32, ("mm", "n"): 32, ("mm.kn", "k"): 32, ("mm.kn", "n"): 32, ("sic.gather", "cols"): 32}
+#: largest extents, by mnemonic
+_LIMITS = {"mm": {"k": 32, "n": 32}, "mm.kn": {"k": 32, "n": 32}, "sic.gather": {"cols": 32}}
+
+
+class Tile(NamedTuple):
+    """What verifiers need to know of a memref operand."""
+    rows: int
+    cols: int
+    dtype: str
+    space: str
 
 
 class TileOp(FocusOp):
@@ -44,49 +59,58 @@ class TileOp(FocusOp):
     INSTRUCTION = None      # without annotation: annotated names become fields of the op
 
     @property
-    def buffers(self) -> list[tuple[isa.Field, ir.Value]]:
-        """The memory fields that are present, with their memrefs, in the table's order."""
-        values = ((f, getattr(self, f.name)) for f in self.INSTRUCTION.mems)
-        return [(f, v) for f, v in values if v is not None]
-
-    def extents(self) -> dict[str, int]:
-        """The value of each extent field, from shapes and attributes.  An extent of an absent operand is 0."""
-        out = {}
-        for f in self.INSTRUCTION.fields:
-            if f.kind == "ext":
-                name, axis = f.of
-                if name == f.name:
-                    out[f.name] = I64.unwrap(self.attributes[name])
-                else:
-                    value = getattr(self, name)
-                    out[f.name] = 0 if value is None else value.type.shape[axis]
-        return out
+    def memrefs(self) -> dict[str, ir.Value]:
+        """The memory operands that are present, by field name, in operand order."""
+        operands = list(self.operands)
+        names = []
+        for group, size in zip(self._operands.groups, self._operands.sizes(self, len(operands))):
+            if size:
+                names.append(group.name)
+        return dict(zip(names, operands))
 
     def check(self) -> None:
-        buffers = self.buffers
-        for f, value in buffers:
-            self._check_memref(f, value.type)
-        extents = self.extents()
+        tiles = {name: self._tile(name, value.type) for name, value in self.memrefs.items()}
+        extents = self._extents(tiles)
         names = extents | self._derived(extents)
-        for f, value in buffers:
-            rows, cols = value.type.shape
-            for have, wanted, noun in ((rows, f.rows, "row"), (cols, f.cols, "column")):
-                expected = names.get(wanted, wanted)
-                if wanted != "" and have != expected:       # "" where data decides, as in a table of any number of rows
-                    self.fail(f"operand '{f.name}' has {have} {noun}{'' if have == 1 else 's'}, expected {expected}{self._source(wanted)}")
-        for (mnemonic, name), most in _LIMITS.items():
-            if mnemonic == self.INSTRUCTION.mnemonic and extents[name] > most:
+        fields = self._MEMS
+        for name, tile in tiles.items():
+            f = fields[name]
+            # "" where data decides, as in a table of any number of rows
+            if f.rows != "" and tile.rows != names.get(f.rows, f.rows):
+                self._wrong_extent(name, tile.rows, "row", f.rows, names)
+            if f.cols != "" and tile.cols != names.get(f.cols, f.cols):
+                self._wrong_extent(name, tile.cols, "column", f.cols, names)
+        for name, most in _LIMITS.get(self.INSTRUCTION.mnemonic, {}).items():
+            if extents[name] > most:
                 self.fail(f"extent '{name}' is {extents[name]}, expected at most {most}")
-        self._check_spaces(buffers)
+        self._check_spaces(tiles)
 
-    def _check_memref(self, f: isa.Field, type_: ir.Type) -> None:
-        if not isinstance(type_, ir.MemRefType) or type_.rank != 2 or not type_.has_static_shape or not space_of(type_):
-            self.fail(f"operand '{f.name}' must be a static rank-2 memref in a #focus.space, but is {type_}")
-        allowed = _ELEMENTS.get((self.INSTRUCTION.mnemonic, f.name)) or _ELEMENTS.get(f.name, _FLOATS)
-        if dtype_of(type_.element_type) not in allowed:
-            self.fail(f"operand '{f.name}' has elements of {dtype_of(type_.element_type)}, expected {' or '.join(allowed)}")
-        if type_.get_strides_and_offset()[0][1] != 1:
-            self.fail(f"operand '{f.name}' has column stride {type_.get_strides_and_offset()[0][1]}, expected 1")
+    def _tile(self, name: str, type_: ir.Type) -> Tile:
+        """Shape, element type and memory of an operand, checked for what every operand must be."""
+        space = space_of(type_)
+        if not space or type_.rank != 2 or not type_.has_static_shape:
+            self.fail(f"operand '{name}' must be a static rank-2 memref in a #focus.space, but is {type_}")
+        dtype, allowed = dtype_of(type_.element_type), self._ALLOWED[name]
+        if dtype not in allowed:
+            self.fail(f"operand '{name}' has elements of {dtype}, expected {' or '.join(allowed)}")
+        stride = type_.get_strides_and_offset()[0][1]
+        if stride != 1:
+            self.fail(f"operand '{name}' has column stride {stride}, expected 1")
+        rows, cols = type_.shape
+        return Tile(rows, cols, dtype, space)
+
+    def _extents(self, tiles: dict[str, Tile]) -> dict[str, int]:
+        """The value of each extent field, from shapes and attributes.  An extent of an absent operand is 0."""
+        out = {}
+        for name, (source, axis) in self._EXTENTS.items():
+            if source == name:
+                out[name] = I64.unwrap(self.attributes[name])
+            else:
+                out[name] = tiles[source][axis] if source in tiles else 0
+        return out
+
+    def _wrong_extent(self, name: str, have: int, noun: str, extent: str | int, names: dict[str, int]) -> None:
+        self.fail(f"operand '{name}' has {have} {noun}{'' if have == 1 else 's'}, expected {names.get(extent, extent)}{self._source(extent)}")
 
     def _derived(self, extents: dict[str, int]) -> dict[str, int]:
         """Extents the table names without a field of their own."""
@@ -101,23 +125,19 @@ class TileOp(FocusOp):
 
     def _source(self, extent: str | int) -> str:
         """Where an expected extent comes from, for messages."""
-        field = next((f for f in self.INSTRUCTION.fields if f.kind == "ext" and f.name == extent), None)
-        if field is not None:
-            name, axis = field.of
-            return f" (attribute '{name}')" if name == field.name else f" ({('rows', 'columns')[axis]} of '{name}')"
+        if extent in self._EXTENTS:
+            name, axis = self._EXTENTS[extent]
+            return f" (attribute '{name}')" if name == extent else f" ({('rows', 'columns')[axis]} of '{name}')"
         return {"src_rows": " (identity rows and mapped rows)", "dst_rows": " (identity rows and mapped rows)", "b_rows": " (by bcast)",
                 "b_cols": " (by bcast)", "values": " (values of a row)"}.get(extent, "")
 
-    def _check_spaces(self, buffers: list[tuple[isa.Field, ir.Value]]) -> None:
+    def _check_spaces(self, tiles: dict[str, Tile]) -> None:
         in_dram = _IN_DRAM.get(self.INSTRUCTION.mnemonic)
-        for f, value in buffers:
-            space = space_of(value)
-            if (f.name == in_dram) != (space == "dram"):
-                self.fail(f"operand '{f.name}' is in {space}, expected {'dram' if f.name == in_dram else 'an on-chip memory'}")
-        if in_dram:
-            a, b = self.src.type.element_type, self.dst.type.element_type
-            if a != b:
-                self.fail(f"operand 'dst' has elements of {dtype_of(b)}, expected {dtype_of(a)} as src; a DMA does not convert")
+        for name, tile in tiles.items():
+            if (name == in_dram) != (tile.space == "dram"):
+                self.fail(f"operand '{name}' is in {tile.space}, expected {'dram' if name == in_dram else 'an on-chip memory'}")
+        if in_dram and tiles["src"].dtype != tiles["dst"].dtype:
+            self.fail(f"operand 'dst' has elements of {tiles['dst'].dtype}, expected {tiles['src'].dtype} as src; a DMA does not convert")
         if "identity" in self._kinds and self.identity < 0:
             self.fail(f"attribute 'identity' must not be negative, but is {self.identity}")
 
@@ -175,6 +195,9 @@ def _make(instruction: isa.Instruction) -> type[TileOp]:
     body |= {"__annotations__": annotations, "__doc__": f"{instruction.doc}\n\n{instruction.semantics}", "__module__": __name__}
     cls = type(FocusOp)(class_name, (TileOp,), body, name=name, traits=[_effects(instruction)])
     cls.INSTRUCTION = instruction
+    cls._MEMS = {f.name: f for f in instruction.mems}
+    cls._EXTENTS = {f.name: f.of for f in instruction.fields if f.kind == "ext"}
+    cls._ALLOWED = {n: _ELEMENTS.get((instruction.mnemonic, n)) or _ELEMENTS.get(n, _FLOATS) for n in cls._MEMS}
     return cls
 
 

@@ -155,12 +155,14 @@ def _projections(attention: ir.OpView) -> Iterator[ir.OpView]:
 # ---- the last row ------------------------------------------------------------------------------------------------------------
 def _last_rows(stream: ir.Value, tokens: TokenLayout) -> None:
     """Slices of the last row become `focus.last_row` and move up; any other result that depends on the order of rows is an error."""
-    for op in list(downstream(stream)):
+    decoder = list(downstream(stream))
+    inside = {stream}.union(*(op.operation.results for op in decoder))
+    for op in decoder:
         if isinstance(op, d.SliceOp) and rows(op.x) == tokens.S:
             _check_slice(op, tokens)
-        if op.operation.name == "func.return" and any(rows(v) == tokens.S > 1 for v in op.operation.operands):
+        if op.operation.name == "func.return" and any(v in inside and rows(v) == tokens.S > 1 for v in op.operation.operands):
             raise OpError(op, f"returns all {tokens.S} rows of the sequence; only the last token's logits can be a result")
-    for op in list(downstream(stream)):
+    for op in decoder:
         if isinstance(op, d.SliceOp) and rows(op.x) == tokens.S and op.sizes[0] == 1:
             with op.location, ir.InsertionPoint(op):
                 last = d.LastRowOp.build(op.x, results=matrix_type(1, op.x))

@@ -55,6 +55,8 @@ def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1,
     for m in [fixed_m] if fixed_m else m_candidates(rows):
         for n_sub in (3, 2, 1):
             subs = n_sub * weights
+            if fixed_m and subs > 2:        # partial sums alternate between two buffers: one or two passes a k-slice
+                continue
             if n_sub > 1 and 32 * (n_sub - 1) >= n or subs * m * 128 > size("output") or subs * 32 * 64 > size("wgt"):
                 continue
             if residual and m * 64 + 96 * 2 > size("vector"):

@@ -8,10 +8,10 @@ Writing a pass, in a file of its own in `passes/`:
     def insert_concentration(func, *, threshold: float = 0.9, layers: list[int] = (), machine: str = "focus"):
         '''One line that `focus-opt --list-passes` shows.'''
 
-It is called once for every anchor op (an OpView; "builtin.module" by default; several anchors nest as in upstream).  Keyword-only parameters are the pass's
-options: their annotation (str, int, float, bool, list of these, or object for values that have no text) and default are the option's.  The pass changes the IR in place; to reject it, it
-raises `OpError(op, "what is wrong, what was expected")` or another FocusError, or emits diagnostics and returns False.  The pass's name with _ for - is
-its file's name: `find_pass` relies on it.
+It is called once for every anchor op (an OpView; "builtin.module" by default; several anchors nest as in upstream).  Keyword-only
+parameters are the pass's options: their annotation (str, int, float, bool, list of these, or object for values that have no text) and
+default are the option's.  The pass changes the IR in place; to reject it, it raises `OpError(op, "what is wrong, what was expected")` or
+another FocusError, or emits diagnostics and returns False.  The pass's name with _ for - is its file's name: `find_pass` relies on it.
 
 Pipelines: `builtin.module(tile{machine=dense}, func.func(canonicalize, cse))`; the outer `builtin.module(...)` may be left out, and a pass
 of ours anchored on an op below the current one finds it by itself.  From Python: `run(module, [Step("tile", {"machine": m}), "cse"])`.
@@ -244,7 +244,7 @@ def _upstream(step: Step) -> PassManager:
 def _first_reason(text: str) -> str:
     """MLIR's reason out of the several lines it prints around a pipeline error."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not set(line.strip()) <= {"^"}]
-    named = [line for line in lines if "does not" in line or "may be" in line or "no such" in line or "can't" in line or "unable" in line.lower()]
+    named = [line for line in lines if any(words in line.lower() for words in ("does not", "may be", "no such", "can't", "unable"))]
     return re.sub(r"^.*?error: ", "", (named or lines or ["cannot be parsed"])[0])
 
 
@@ -265,11 +265,12 @@ class Printing:
 
 
 def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, defaults: dict[str, Any] | None = None, verify_each: bool = True,
-        dump_dir: Path | str | None = None, printing: Printing | None = None, progress: Callable[[str], None] | None = None) -> list[tuple[str, float]]:
+        dump_dir: Path | str | None = None, printing: Printing | None = None,
+        progress: Callable[[str], None] | None = None) -> list[tuple[str, float]]:
     """Run a pipeline on a module in place; the (pass, seconds) of each step.
 
-    `dump_dir` gets one file a pass, `00-input.mlir`, `01-<pass>.mlir`, ..., each of which parses and verifies alone.  `progress` is told each
-    pass's name before it runs.  Raises PassFailed with every diagnostic when a pass fails or leaves IR that does not verify.
+    `dump_dir` gets one file a pass, `00-input.mlir`, `01-<pass>.mlir`, ..., each of which parses and verifies alone.  `progress` is told
+    each pass's name before it runs.  Raises PassFailed with every diagnostic when a pass fails or leaves IR that does not verify.
     """
     context = module.context
     with context, ir.Location.unknown(context):
@@ -359,7 +360,8 @@ def _anchors(root: ir.Operation, path: Sequence[str]) -> list[ir.OpView]:
     """The ops a step runs on: direct children by name for each part of `path`, as upstream nests."""
     ops = [root]
     for name in path:
-        ops = [inner.operation for op in ops for region in op.regions for block in region for inner in block if inner.operation.name == name]
+        inner = (o.operation for op in ops for region in op.regions for block in region for o in block)
+        ops = [o for o in inner if o.name == name]
     return [op.opview for op in ops]
 
 

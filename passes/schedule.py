@@ -175,12 +175,13 @@ def _place_semaphores(kernel: Kernel, lives: dict) -> None:
             if giver.unit != taker.unit:
                 sems.hand_over(key(taker, i + 1), giver, taker, giver.depth, taker.depth)
         first, last = flat[0], flat[-1]
-        if record.loops and first.unit != last.unit:
-            sems.hand_over(key(first, 0), last, first, last.depth, first.depth)
-        if record.loops and (first.unit != last.unit or isinstance(life[0], Turns)):
-            sems.credits += [sems.number(key(first, 0)), record.op.operation.attributes["slots"].value]
-        elif not record.loops and isinstance(life[0], Turns):
-            sems.credits += [sems.number(key(first, 0)), 1]
+        # the last owner hands it to the first for the next life; a life that begins with turns needs that credit even if it is the only one,
+        # and gives it back, so that every kernel leaves its semaphores as it found them
+        if record.loops or isinstance(life[0], Turns):
+            if first.unit != last.unit:
+                sems.hand_over(key(first, 0), last, first, last.depth, first.depth)
+            if first.unit != last.unit or isinstance(life[0], Turns):
+                sems.credits += [sems.number(key(first, 0)), record.op.operation.attributes["slots"].value]
     for instr in kernel.instrs:
         for name, table in (("wait", sems.waits), ("signal", sems.signals)):
             if id(instr) in table:

@@ -75,8 +75,8 @@ def _meaning(f: Field) -> str:
     """The field's text, with what an operand covers and how it is used."""
     if f.kind != "mem":
         return f.doc
-    covers = f"{f.rows} x {f.cols} elements {_ACCESS[f.access]}"
-    return f"{f.doc}; {covers}" + ("; optional" if f.optional else "")
+    rows = f"{f.rows} x " if f.rows != "" else "rows of "       # a table read by row numbers has no row count
+    return f"{f.doc}; {rows}{f.cols} elements {_ACCESS[f.access]}" + ("; optional" if f.optional else "")
 
 
 def _example(instr: Instruction) -> str:

@@ -148,7 +148,7 @@ class Binary:
     """A program and everything a run needs, in memory.
 
     `text` uint8 [n, 16] and `source` uint32 [n] (index into `modules`, the module paths); `params` the arrays named in `param_table`
-    (any mapping: arrays are taken one at a time, and converted to the stored type if they are floats of another).
+    (any mapping, which may make them when asked: they are taken one at a time, and converted to the stored type if they are floats of another).
     """
     text: np.ndarray
     source: np.ndarray
@@ -173,10 +173,11 @@ class Binary:
         return decode_program(self.text, self.model or "program")
 
     def param(self, entry: Param) -> np.ndarray:
-        """The values of a parameter as they lie in DRAM: stored type and shape of its entry.  Raises FocusError when they differ."""
-        _check_param(self.params, entry)
+        """The values of a parameter as they lie in DRAM: stored type and shape of its entry.  Raises FocusError when they do not fit it."""
+        values = self.params[entry.name]
+        _check_param(values, entry)
         with np.errstate(over="ignore"):                # beyond fp16 is infinity, as in any store
-            return np.asarray(self.params[entry.name]).astype(STORED[entry.stored], copy=False)
+            return np.asarray(values).astype(STORED[entry.stored], copy=False)
 
     def sites_json(self) -> str:
         """The site table as JSON, as metadata and the simulator take it."""
@@ -318,7 +319,10 @@ def _check_tensors(binary: Binary) -> None:
     if int(source.max()) >= len(binary.modules):
         raise FocusError(f"tensor 'source' names module {int(source.max())} of {len(binary.modules)}")
     for entry in binary.param_table:
-        _check_param(binary.params, entry)
+        if entry.name not in binary.params:
+            raise FocusError(f"parameter '{entry.name}' has no values")
+        if isinstance(binary.params, dict | _Referenced):       # other mappings may make values when asked: checked when they are taken
+            _check_param(binary.params[entry.name], entry)
     if unknown := binary.params.keys() - {p.name for p in binary.param_table}:
         raise FocusError(f"parameter '{min(unknown)}' is in no table")
 
@@ -367,11 +371,9 @@ def _sha256(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
 
 
-def _check_param(params: Mapping[str, np.ndarray], entry: Param) -> None:
-    """Whether `entry` has values of its shape that may be stored as it says: floats are rounded, anything else must have the type."""
-    if entry.name not in params:
-        raise FocusError(f"parameter '{entry.name}' has no values")
-    array, wanted = params[entry.name], STORED[entry.stored]
+def _check_param(array: np.ndarray, entry: Param) -> None:
+    """Whether `array` has the shape of `entry` and may be stored as it says: floats are rounded, anything else must have the type."""
+    wanted = STORED[entry.stored]
     if tuple(array.shape) != entry.shape:
         raise FocusError(f"parameter '{entry.name}' has shape {list(array.shape)}; {list(entry.shape)} expected")
     if array.dtype != wanted and (array.dtype.kind, wanted.kind) != ("f", "f"):
@@ -379,22 +381,32 @@ def _check_param(params: Mapping[str, np.ndarray], entry: Param) -> None:
 
 
 def _write(path: Path, binary: Binary, tensors: dict[str, np.ndarray | Param]) -> None:
-    """Write a safetensors file tensor by tensor: a parameter is in memory once, as long as it is being written."""
-    array = lambda t: np.ascontiguousarray(binary.param(t) if isinstance(t, Param) else t)
-    itemsize = lambda t: STORED[t.stored].itemsize if isinstance(t, Param) else t.itemsize
-    order = sorted(tensors, key=lambda name: (-itemsize(tensors[name]), name))     # widest first, so that all are aligned
-    sums, header, offset = {}, {}, 0
+    """Write a safetensors file tensor by tensor: each parameter is made and in memory once, while it is being written.
+
+    The SHA-256 sums stand in the header, before the tensors; as they have a fixed length, the header is written again at the end.
+    """
+    type_of = lambda t: STORED[t.stored] if isinstance(t, Param) else t.dtype
+    order = sorted(tensors, key=lambda name: (-type_of(tensors[name]).itemsize, name))     # widest first, so that all are aligned
+    table, end = {}, 0
     for name in order:
-        values = array(tensors[name])
-        sums[name] = _sha256(values)
-        header[name] = {"dtype": _SAFETENSORS_NAME[values.dtype], "shape": list(values.shape), "data_offsets": [offset, offset + values.nbytes]}
-        offset += values.nbytes
-    raw = json.dumps({"__metadata__": _metadata(binary, sums)} | header, separators=(",", ":")).encode()
-    raw += b" " * (-len(raw) % 8)
+        begin, end = end, end + math.prod(tensors[name].shape) * type_of(tensors[name]).itemsize
+        table[name] = {"dtype": _SAFETENSORS_NAME[type_of(tensors[name])], "shape": list(tensors[name].shape), "data_offsets": [begin, end]}
+
+    def header(sums: dict[str, str]) -> bytes:
+        raw = json.dumps({"__metadata__": _metadata(binary, sums)} | table, separators=(",", ":")).encode()
+        raw += b" " * (-len(raw) % 8)
+        return len(raw).to_bytes(8, "little") + raw
+
     with atomic_write(path) as temporary, open(temporary, "wb") as out:
-        out.write(len(raw).to_bytes(8, "little") + raw)
+        sums = dict.fromkeys(order, "0" * 64)
+        out.write(header(sums))
         for name in order:
-            out.write(array(tensors[name]).reshape(-1).view(np.uint8).data)
+            values = binary.param(tensors[name]) if isinstance(tensors[name], Param) else tensors[name]
+            data = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+            sums[name] = hashlib.sha256(data).hexdigest()
+            out.write(data)
+        out.seek(0)
+        out.write(header(sums))
 
 
 def _open(path: Path) -> tuple[dict[str, tuple[np.ndarray, str]], dict[str, str]]:

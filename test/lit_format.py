@@ -2,9 +2,9 @@
 
 In: tests with RUN lines.  Out: lit results.
 
-A RUN line that is a pipeline (`|`, `&&`, redirections, quotes) is run here: commands we know are called in a forked child, `%python file.py` runs in one too,
-any other program is executed.  Lines with more shell than that go to lit's own shell.  Workers import numpy and MLIR once; torch and transformers only in a worker
-that meets a test which uses them.
+A RUN line that is a pipeline (`|`, `&&`, redirections, quotes) is run here: commands we know are called in a forked child, `%python
+file.py` runs in one too, any other program is executed.  Lines with more shell than that go to lit's own shell.  Workers import numpy and
+MLIR once; torch and transformers only in a worker that meets a test which uses them.
 """
 import importlib
 import os
@@ -29,9 +29,10 @@ TOOLS = {
     "filecheck": "filecheck.main",
 }
 #: a Python test with one of these needs PyTorch; importing it once a worker saves seconds a test
-_USES_TORCH = re.compile(r"^\s*(?:import|from)\s+(?:torch|transformers)\b|focus\.(?:compile|reference)\(|focus\.compiler(?!\.opt)|from focus import", re.M)
-_TORCH_MODULES = ("torch", "torch.export", "torch._dynamo", "torch_mlir.fx", "transformers", "transformers.models.llava_onevision.modeling_llava_onevision",
-                  "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl")
+_USES_TORCH = re.compile(r"^\s*(?:import|from)\s+(?:torch|transformers)\b|focus\.(?:compile|reference)\(|focus\.compiler(?!\.opt)"
+                         r"|from focus import", re.MULTILINE)
+_TORCH_MODULES = ("torch", "torch.export", "torch._dynamo", "torch_mlir.fx", "transformers",
+                  "transformers.models.llava_onevision.modeling_llava_onevision", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl")
 _TOKEN = re.compile(r"""\s*(?:(2>&1|2>|>>|>|<|&&|\|\||\|)|((?:[^\s'"|&<>;()$`*?\[\]\\#]|'[^']*'|"[^"$`\\]*")+))""")
 
 
@@ -220,9 +221,10 @@ class FocusTest(lit.formats.ShTest):
             return super().execute(test, lit_config)
         _warm_up(test.getSourcePath(), lines)
         os.makedirs(folder, exist_ok=True)
+        seconds = lit_config.maxIndividualTestTime or 600
         for line, pipelines in zip(lines, plan):
             for pipeline in pipelines:
-                codes, text = _run_pipeline(pipeline, os.path.dirname(base), test.config.environment, lit_config.maxIndividualTestTime or 600)
+                codes, text = _run_pipeline(pipeline, os.path.dirname(base), test.config.environment, seconds)
                 if any(codes):
                     return lit.Test.Result(lit.Test.FAIL, f"RUN: {line}\nexit codes: {codes}\n{text}")
         return lit.Test.Result(lit.Test.PASS, "")

@@ -1,6 +1,7 @@
 """Run the test suite.
 
-In: optional lit arguments (paths below test/, `-v`, `--filter REGEX`, ...).  Out: lit's report, and a last line `N passed, N failed`; exit code 1 when a test failed.
+In: optional lit arguments (paths below test/, `-v`, `--filter REGEX`, ...).  Out: lit's report, and a last line `N passed, N failed`;
+exit code 1 when a test failed.
 
     python test/run.py                      everything
     python test/run.py test/dialects -v     one folder

@@ -50,8 +50,10 @@ class Control {
     bool last_from(int depth) const { return depth >= last_[nesting_]; }
 
     const Agu& agu(int id) const { return agus_[id]; }
-    /// The generator of an operand of the instruction being fetched.
-    const Agu& use_agu(int id) { return agus_[id].used = true, agus_[id]; }
+    /// Notes the generators of an instruction's operands, whether or not its extents leave it anything to do.
+    void use_agus(const uint8_t* ids, int count) {
+        for (int i = 0; i < count; ++i) agus_[ids[i]].used = true;
+    }
     const Extent& extent(int id) const { return extents_[id]; }
 
     void set_agu(int id, const Agu& value) {
@@ -133,7 +135,7 @@ class Control {
         last_[nesting_] = counter_[level] + 1 == trips_[level] ? last_[level] : nesting_;
     }
 
-    Agu agus_[isa::NUM_AGUS];
+    Agu agus_[isa::NUM_AGUS + 1];     // the last stands for absent operands
     Extent extents_[isa::NUM_EXTENTS];
     Bits<2> strided_[isa::MAX_LOOPS], ringed_[isa::MAX_LOOPS];
     Bits<1> stepped_[isa::MAX_LOOPS];

@@ -24,6 +24,15 @@ Stall stall_of(Unit unit) {
     }
 }
 
+Extent extent_of(const Decoded& d) {
+    Extent e;
+    e.full = d.values[isa::ext::full];
+    e.total = d.values[isa::ext::total];
+    e.step = d.values[isa::ext::step];
+    e.level = int(d.values[isa::ext::level]);
+    return e;
+}
+
 }  // namespace
 
 void Semaphore::grow() {
@@ -109,24 +118,25 @@ void Engine::reset() {
     }
 }
 
-/// Instructions the program will execute.  Nothing about loops depends on data, so a walk over the control instructions tells.
+/// Instructions the program will execute.  Nothing about loops depends on data, so a walk over loops and extents tells.
 int64_t Engine::count_instructions() const {
     Control control;
     int64_t count = 0;
-    for (uint32_t pc = 0;; ) {
-        const Decoded& d = program_.text[pc++];
+    for (uint32_t pc = 0;;) {
+        const Decoded& d = program_.text[pc];
         ++count;
         if (d.op == Op::halt) return count;
         if (d.op == Op::ext) {
-            Extent e;
-            e.full = d.values[isa::ext::full], e.total = d.values[isa::ext::total], e.step = d.values[isa::ext::step];
-            e.level = int(d.values[isa::ext::level]);
-            control.set_extent(int(d.values[isa::ext::id]), e);
+            control.set_extent(int(d.values[isa::ext::id]), extent_of(d));
+            ++pc;
         } else if (d.op == Op::loop) {
             int64_t trips = control.extent(d.exts[isa::loop::trips]).value;
             if (trips > 0) control.open(trips);
-            else pc = d.target;
-        } else if (d.op == Op::endloop && control.next()) {
+            pc = trips > 0 ? pc + 1 : d.target;
+        } else if (d.op == Op::endloop) {
+            pc = control.next() ? d.target : pc + 1;
+        } else {
+            count += d.target - pc - 1;
             pc = d.target;
         }
     }
@@ -166,12 +176,7 @@ bool Engine::control(const Decoded& d) {
             control_.set_stride(id, int(v[isa::agu_stride::level]), v[isa::agu_stride::stride]);
             break;
         }
-        case Op::ext: {
-            Extent e;
-            e.full = v[isa::ext::full], e.total = v[isa::ext::total], e.step = v[isa::ext::step], e.level = int(v[isa::ext::level]);
-            control_.set_extent(int(v[isa::ext::id]), e);
-            break;
-        }
+        case Op::ext: control_.set_extent(int(v[isa::ext::id]), extent_of(d)); break;
         case Op::scalar: scalars_[d.scalars[isa::scalar::id]] = __builtin_bit_cast(float, uint32_t(v[isa::scalar::value])); break;
         case Op::sem: {
             Semaphore& s = semaphores_[size_t(v[isa::sem::id])];
@@ -232,6 +237,7 @@ void Engine::issue(const Decoded& d) {
     fetch_ = std::max(fetch_, unit.started[unit.head]);         // room in the queue
     int64_t start = wait(d, unit);
     if (sanitizer_) sanitizer_->begin(d.unit, pc_);
+    control_.use_agus(d.mems, d.num_mems);
     Cost cost = execute(d);
     int64_t end = start + cost.occupied, finish = start + cost.finish;
     if (cost.bus_bytes >= 0) {
@@ -243,6 +249,7 @@ void Engine::issue(const Decoded& d) {
     } else {
         unit.busy += cost.occupied;
     }
+    finish = unit.finished = std::max(finish, unit.finished);   // units complete in order, so a sync speaks for all before it
     unit.free = end;
     unit.started[unit.head] = whole_cycles(start);
     unit.head = unit.head + 1 == uint32_t(machine_.queue_depth) ? 0 : unit.head + 1;
@@ -298,7 +305,7 @@ int64_t Engine::extent(const Decoded& d, int index) const {
 
 /// Address and shape of an operand, checked against its memory.
 Engine::Tile Engine::resolve(const Decoded& d, int mem, int64_t rows, int64_t cols, unsigned types, Where where) {
-    const Agu& a = control_.use_agu(d.mems[mem]);
+    const Agu& a = control_.agu(d.mems[mem]);
     auto problem = [&](const char* what) { fail(d, text("operand '%s': %s", operand_name(d.op, mem), what)); };
     if (!a.set) problem("its address generator is not set up");
     if (!(types >> int(a.dtype) & 1)) problem(text("element type %s is not possible here", isa::DTYPE_NAMES[int(a.dtype)]).c_str());

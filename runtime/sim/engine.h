@@ -38,6 +38,7 @@ constexpr const char* STALL_NAMES[NUM_STALLS] = {"dram", "semaphore", "scatter",
 /// A unit's clock and what it did.  Times in ticks.
 struct UnitState {
     int64_t free = 0;                       // when the next instruction may start
+    int64_t finished = 0;                   // when the last one has finished
     std::vector<int64_t> started;           // of the last queue_depth instructions, a ring
     uint32_t head = 0;
     uint64_t instructions = 0;

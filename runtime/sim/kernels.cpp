@@ -92,6 +92,12 @@ int64_t nonfinite_float(const float* in, int64_t n) {
     return count;
 }
 
+/// 0 .. N - 1 as template arguments.
+template <int...> struct Numbers {};
+template <int N, int... Rest> struct MakeNumbers : MakeNumbers<N - 1, N - 1, Rest...> {};
+template <int... Rest> struct MakeNumbers<0, Rest...> { using type = Numbers<Rest...>; };
+template <int N> using FirstNumbers = typename MakeNumbers<N>::type;
+
 // ---- the array -------------------------------------------------------------------------------------------------------
 
 #if defined(__AVX512F__)
@@ -170,21 +176,46 @@ inline void rows_of_pass(const Pass& p, int64_t row) {
     }
 }
 
+/// Calls the block of the right height, so that the last rows of a pass are one block too.
+template <int... N>
+inline void block_of(const Pass& p, int64_t row, int64_t count, Numbers<N...>) {
+    using Function = void (*)(const Pass&, int64_t);
+    static constexpr Function heights[] = {rows_of_pass<N + 1>...};
+    heights[count - 1](p, row);
+}
+
 void pass(const Pass& p) {
     int64_t row = 0;
     for (; row + R <= p.rows; row += R) rows_of_pass<R>(p, row);
-    for (; row < p.rows; ++row) rows_of_pass<1>(p, row);
+    if (row < p.rows) block_of(p, row, p.rows - row, FirstNumbers<R>());
+}
+
+/// out[i][j] = in[j][i], both [32][32].
+inline void transpose(const float* in, float* out) {
+#if defined(__SSE2__)
+    for (int i = 0; i < LANES; i += 4)
+        for (int j = 0; j < LANES; j += 4) {
+            __m128 a = _mm_load_ps(in + j * LANES + i), b = _mm_load_ps(in + (j + 1) * LANES + i);
+            __m128 c = _mm_load_ps(in + (j + 2) * LANES + i), d = _mm_load_ps(in + (j + 3) * LANES + i);
+            _MM_TRANSPOSE4_PS(a, b, c, d);
+            _mm_store_ps(out + i * LANES + j, a);
+            _mm_store_ps(out + (i + 1) * LANES + j, b);
+            _mm_store_ps(out + (i + 2) * LANES + j, c);
+            _mm_store_ps(out + (i + 3) * LANES + j, d);
+        }
+#else
+    for (int i = 0; i < LANES; ++i)
+        for (int j = 0; j < LANES; ++j) out[i * LANES + j] = in[j * LANES + i];
+#endif
 }
 
 void stationary(const uint8_t* tile, int64_t pitch, int k, int n, bool transposed, float* weights) {
-    alignas(64) float rows[LANES * LANES] = {};
+    alignas(64) float rows[LANES * LANES];
     int count = transposed ? n : k, width = transposed ? k : n;
     float* out = transposed ? rows : weights;
-    if (!transposed) __builtin_memset(weights, 0, sizeof rows);
+    if (count < LANES || width < LANES) __builtin_memset(out, 0, sizeof rows);
     for (int r = 0; r < count; ++r) widen(reinterpret_cast<const uint16_t*>(tile + r * pitch), out + r * LANES, width);
-    if (!transposed) return;
-    for (int i = 0; i < k; ++i)
-        for (int j = 0; j < LANES; ++j) weights[i * LANES + j] = rows[j * LANES + i];
+    if (transposed) transpose(rows, weights);
 }
 
 // ---- elementwise functions -------------------------------------------------------------------------------------------

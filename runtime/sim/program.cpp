@@ -54,6 +54,7 @@ class Decoder {
             case Kind::MEM:
                 if (v == isa::NO_AGU && !f.optional) fail(text("needs operand '%s'", f.name));
                 d_.mems[mems_++] = uint8_t(v);
+                d_.num_mems = uint8_t(mems_);
                 break;
             case Kind::EXT: d_.exts[exts_++] = uint8_t(v); break;
             case Kind::SCALAR: d_.scalars[scalars_++] = uint8_t(v); break;
@@ -110,11 +111,14 @@ class Decoder {
                 break;
             case Op::sem: in_range("id", d_.values[isa::sem::id], 1, isa::NUM_SEMAPHORES); break;
             case Op::drain: in_range("id", d_.values[isa::drain::id], 1, isa::NUM_SEMAPHORES); break;
-            case Op::sic_config:
+            case Op::sic_config: {
+                float threshold = __builtin_bit_cast(float, uint32_t(d_.values[isa::sic_config::threshold]));
+                if (!(threshold >= 0)) fail(text("field 'threshold' is %g: at least 0 expected", double(threshold)));   // or a zero vector could join a group
                 in_range("block_f", d_.values[isa::sic_config::block_f], 1, 2);
                 in_range("block_h", d_.values[isa::sic_config::block_h], 1, 2);
                 in_range("block_w", d_.values[isa::sic_config::block_w], 1, 2);
                 break;
+            }
             case Op::sync: if (d_.unit == isa::Unit::CTRL) fail("field 'unit' is ctrl, which has no queue"); break;
             case Op::v_softmax: case Op::v_prob:
                 if ((d_.mems[isa::v_prob::qpos] == isa::NO_AGU) != (d_.mems[isa::v_prob::kpos] == isa::NO_AGU))
@@ -152,6 +156,16 @@ void link_loops(std::vector<Decoded>& words) {
     if (!open.empty()) throw Error(text("instruction %u (loop): no matching endloop", open.back()));
 }
 
+/// Tells straight-line code where the next instruction stands that decides how often others run.
+void link_flow(std::vector<Decoded>& words) {
+    uint32_t next = 0;
+    for (uint32_t i = uint32_t(words.size()); i-- > 0;) {
+        Decoded& d = words[i];
+        if (d.op == Op::loop || d.op == Op::endloop || d.op == Op::ext || d.op == Op::halt) next = i;
+        else d.target = next;
+    }
+}
+
 }  // namespace
 
 Program Program::decode(const uint8_t* words, const uint32_t* source, size_t n) {
@@ -163,6 +177,7 @@ Program Program::decode(const uint8_t* words, const uint32_t* source, size_t n) 
     }
     link_loops(out.text);
     if (n == 0 || out.text.back().op != Op::halt) throw Error("the program does not end with halt");
+    link_flow(out.text);
     return out;
 }
 

@@ -13,12 +13,12 @@ namespace focus {
 struct Decoded {
     isa::Op op;
     isa::Unit unit;                 // in whose queue it stands
-    uint8_t num_waits = 0, num_signals = 0;
+    uint8_t num_waits = 0, num_signals = 0, num_mems = 0;
     uint8_t wait[3], wait_depth[3], signal[3], signal_depth[3];
     uint8_t mems[isa::MAX_MEMS], exts[isa::MAX_EXTS], enums[2], scalars[2];
     uint8_t init = isa::ALWAYS;
     uint32_t source = 0;            // module
-    uint32_t target = 0;            // loop: instruction after its endloop; endloop: first of the body
+    uint32_t target = 0;            // loop: instruction after its endloop; endloop: first of the body; others: next loop, endloop, ext or halt
     std::array<int64_t, 6> values;  // control instructions and the site of sic.gather
 };
 

@@ -49,7 +49,7 @@ refuse(model)
 
 model = llava_onevision(decoder, tower)
 model.model.language_model.layers[0].input_layernorm.forward = lambda x: x
-# CHECK-NEXT: a Qwen2RMSNorm of the model has a forward of its own; only the class's own is mapped
+# CHECK-NEXT: model.language_model.layers.0.input_layernorm: this Qwen2RMSNorm has a forward of its own; only that of its class is mapped
 refuse(model)
 
 

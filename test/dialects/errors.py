@@ -22,7 +22,7 @@ with make_context() as context, ir.Location.unknown():
     wrong(parse_file, folder / "bad.mlir")
     # CHECK: | DIR/bad.mlir:2:3: 'focus.add' op expects 2 operands (a, b), but has 0
     wrong(parse_file, folder / "syntax.mlir")
-    # CHECK-NEXT: | DIR/syntax.mlir:2:1: expected operation name in quotes
+    # CHECK-NEXT: | DIR/syntax.mlir:1:9: expected operation name in quotes
     wrong(parse_file, folder / "absent.mlir")
     # CHECK-NEXT: | DIR/absent.mlir: cannot read: No such file or directory
     wrong(parse_text, '"focus.add"() : () -> () loc("layers.3.self_attn")', "text")

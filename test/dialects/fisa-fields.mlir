@@ -5,10 +5,12 @@
 
 // -----
 
+"fisa.agu_stride"() {id = 3 : i64, level = 2 : i64, stride = -1099511627776 : i64} : () -> ()
 
 // -----
 
-// expected-error@below {{'fisa.agu_stride' op field 'stride' is 1099511627776, outside -1099511627776..1099511627775}}
+// expected-error-re@below {{'fisa.agu_stride' op field 'stride' is 4611686018427387904, outside -{{[0-9]+}}..{{[0-9]+}}}}
+"fisa.agu_stride"() {id = 3 : i64, level = 2 : i64, stride = 4611686018427387904 : i64} : () -> ()
 
 // -----
 
@@ -52,6 +54,6 @@
 
 // -----
 
-// expected-error@below {{'fisa.halt' op expects 0 operands (), but has 1}}
 %0 = arith.constant 0 : index
+// expected-error@below {{'fisa.halt' op expects 0 operands, but has 1}}
 "fisa.halt"(%0) : (index) -> ()

@@ -68,7 +68,7 @@ func.func @swiglu(%x: tensor<6x32xf16>, %w: tensor<16x32xf16>) {
 // -----
 
 func.func @up_weight(%x: tensor<6x32xf16>, %w: tensor<16x32xf16>) {
-  // expected-error@below {{'focus.linear' op has up_weight, but activation "silu"}}
+  // expected-error@below {{'focus.linear' op has up_weight with activation "silu"}}
   %0 = "focus.linear"(%x, %w, %w) {activation = "silu", operandSegmentSizes = array<i32: 1, 1, 0, 1, 0, 0>}
       : (tensor<6x32xf16>, tensor<16x32xf16>, tensor<16x32xf16>) -> tensor<6x16xf16>
   return

@@ -5,7 +5,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import error
-from focus.runtime import asm
+from focus.runtime import asm, isa
 
 GATHER = "load src=a1 dst=a2 rows=e0 cols=e1 stream="
 
@@ -62,4 +62,7 @@ words[0, 15] = 0x80
 print(error(asm.decode_program, words))
 # CHECK-NEXT: program: instruction 0: 'sync' field 'unit' is 8, which is no Unit
 words[0] = np.frombuffer((0x0F | 8 << 62).to_bytes(16, "little"), np.uint8)
+print(error(asm.decode_program, words))
+# CHECK-NEXT: program: instruction 0: 'mm' field 'init' is 9: 0..7 or 15 expected
+words[0] = np.frombuffer(isa.encode("mm", dict(src=1, wgt=1, dst=1, rows=1, k=1, n=1, init=9)), np.uint8)
 print(error(asm.decode_program, words))

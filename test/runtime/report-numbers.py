@@ -50,6 +50,12 @@ assert math.isclose(busy["sfu_exp"], 192 * 0.41e-3) and math.isclose(idle["sfu_e
 assert math.isclose(busy["buffer.input"] - idle["buffer.input"], 5e8 * 0.81 * 9.3 / 16 * 1e-12, rel_tol=1e-6)
 assert math.isclose(idle["buffer.input"], 8 * 0.81 * 251 * 1e-6, rel_tol=1e-6)
 
+for name, t in r["sram_bytes"].items():
+    buffer, (read_pj, write_pj) = m.buffers[name], energy.access_pj_per_byte(m, m.buffers[name])
+    joules = energy.leakage_mw(m, buffer) * 1e-3 * r["seconds"] + (t["read"] * read_pj + t["write"] * write_pj) * 1e-12
+    assert math.isclose(r["energy"]["components"][f"buffer.{name}"], joules), name
+assert r["sram_bytes"]["wgt"] == {"read": 4096, "write": 4096} and r["sram_bytes"]["vector"]["read"] == 3200
+
 # Rules differ, instructions do not.
 published = Executable(binary(machine="focus-published")).time()
 assert published["array_rule"] == "scalesim" and published["energy"]["rule"] == "published"

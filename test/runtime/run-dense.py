@@ -25,6 +25,19 @@ assert (y == y.astype(np.float16)).all()                            # stored as 
 assert dict(r.trace) == {} and r.timeline.shape == (5, 4) and (r.timeline[:, 3] >= r.timeline[:, 2]).all()
 assert all(0 < done <= total for done, total in calls)
 
+# Parameters are copied to the machine once.
+class Once(dict):
+    def __getitem__(self, name):
+        taken.append(name)
+        return super().__getitem__(name)
+
+
+taken = []
+counting = Executable(binary(params=Once(exe.binary.params)))
+assert (counting.run({"x": x}).outputs["y"] == y).all() and taken
+taken.clear()
+assert (counting.run({"x": x}).outputs["y"] == y).all() and not taken
+
 # Again with other data, and after saving and loading: nothing is left over from the run before.
 again = exe.run({"x": 2 * x})
 assert np.abs(again.outputs["y"] - expected(2 * x)).max() < 0.02 and again.report["cycles"] == r.report["cycles"]

@@ -39,12 +39,12 @@ print("strides ok")
 
 
 def addresses(build, count):
-    """What `count` loads of one int32 each fetched: the addresses an AGU went through."""
+    """What `count` loads of one int32 each fetched: the addresses an AGU went through; they step through 15 places."""
     p = Program()
     base = p.dram(np.arange(4000, dtype="i4"))
     dst = p.agu("ids", 0, 4, "i4", slots=15, slot_bytes=4, ring_level=0)
     one = p.n(1)
-    build(p, base, lambda src: p.do("load", src=src, dst=dst, rows=one, cols=one, stream="ids"))
+    build(p, base, lambda src, dst=dst: p.do("load", src=src, dst=dst, rows=one, cols=one, stream="ids"))
     out = p.get(p.agu("ids", 0, 4 * count, "i4"), (1, count), "i4")
     p.run()
     return p.result(out)[0].tolist()
@@ -74,17 +74,21 @@ print(addresses(ring_goes_on, 5))
 # CHECK: [0, 10, 20, 0, 10]
 
 
-def inner_ring(p, base, load):
-    src = p.agu("dram", base, 4, "i4", slots=2, slot_bytes=40, ring_level=1)
-    p.loop(4)
+def beside(p, base, load):
+    used, other = (p.agu("dram", base, 4, "i4", slots=2, slot_bytes=40, ring_level=1) for _ in range(2))
+    behind = p.agu("ids", 12, 4, "i4", strides={0: 4})
     p.loop(3)
+    p.loop(1)
+    load(used)
     p.end()
-    load(src)
+    p.loop(3)                       # bodies at the same level that do not use a ring leave it alone
+    p.end()
+    load(other, behind)             # used behind the loop: steps when the next body there ends
     p.end()
 
 
-print(addresses(inner_ring, 4))     # three inner bodies before each load
-# CHECK: [10, 0, 10, 0]
+print(addresses(beside, 6))
+# CHECK: [0, 10, 0, 0, 10, 0]
 
 
 def set_inside(p, base, load):

@@ -37,6 +37,7 @@ for t, (f, h, w) in enumerate(two.cells()):
     grid = two.grids[two.grid_numbers()[t]]
     assert f < 0 or grid.first + f * grid.frame_stride + h * grid.height_stride + w * grid.width_stride == t
 
+assert TokenLayout(V=10, S=20, runs=((2, 10),), grids=(Grid.dense(0, 1, 1, 5), Grid.dense(5, 1, 1, 5)))
 GRID = (Grid.dense(0, 1, 1, 10),)
 # CHECK-NEXT: TokenLayout: run of 5 visual tokens at 6 is empty or overlaps the run before it, which ends at 7
 print(error(TokenLayout, V=10, S=20, runs=((2, 5), (6, 5)), grids=GRID))
@@ -48,6 +49,8 @@ print(error(TokenLayout, V=10, S=20, runs=((2, 9),), grids=GRID))
 print(error(TokenLayout, V=10, S=20, runs=((2, 10),)))
 # CHECK-NEXT: TokenLayout: grid at 0 reaches visual token 9, beyond its last, 4
 print(error(TokenLayout, V=10, S=20, runs=((2, 10),), grids=(*GRID, Grid.dense(5, 1, 1, 5))))
+# CHECK-NEXT: TokenLayout: grid at 0 reaches visual token 5, beyond its last, 4
+print(error(TokenLayout, V=10, S=20, runs=((2, 10),), grids=(Grid.dense(0, 1, 1, 6), Grid.dense(5, 1, 1, 5))))
 # CHECK-NEXT: Grid: height_stride 2 makes rows of width 3 overlap
 print(error(Grid, first=0, frames=1, height=2, width=3, frame_stride=6, height_stride=2))
 # CHECK-NEXT: Grid: frame_stride 5 makes frames of 2 x 3 overlap

@@ -64,8 +64,8 @@ at("retained/3/query", 3, 3)
 # A representative comes before its token, in the same tile, and stands for itself.
 # CHECK-NEXT: trace 'group/3/query' [2, 0] is 3, which is no representative before it in its m-tile
 at("group/3/query", (2, 0), 3)
-# CHECK-NEXT: trace 'group/3/query' [4, 1] is 3, which is no representative before it in its m-tile
-at("group/3/query", (4, 1), 3)
+# CHECK-NEXT: trace 'group/3/query' [5, 0] is 3, which is no representative before it in its m-tile
+at("group/3/query", (5, 0), 3)
 # CHECK-NEXT: trace 'group/3/query' [3, 0] is 2, which is no representative before it in its m-tile
 at("group/3/query", (3, 0), 2)
 # CHECK-NEXT: trace 'zero/3/query' is not 0 or 1, or an all-zero vector has a representative

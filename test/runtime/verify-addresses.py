@@ -144,3 +144,54 @@ error(TILES.format(DRAM - 20 * 64 + 2, 512, 2))
 error(TILES.format(1020, -512, 2))
 # CHECK-NEXT: p: instruction 5 (agu): base 0x0 with 4 slots of 65536 bytes lies beyond input, which has 131072 bytes
 error(TILES.format(0, 512, 4))
+
+HEAD = """
+ext id=e9 full=1 total=1 step=0 level=never
+agu id=a1 space=input dtype=f16 base=0 pitch=0 slots=1 slot_bytes=0 ring_level=never
+"""
+# The last byte may be reached in the middle of a loop: here with counter 3, where the rows are still 40.
+MIDDLE = HEAD + """
+ext id=e0 full=40 total=100 step=20 level=l0
+ext id=e1 full=10 total=10 step=0 level=never
+agu id=a0 space=dram dtype=f16 base={} pitch=2 slots=1 slot_bytes=0 ring_level=never
+agu.stride id=a0 level=l0 stride=20
+loop trips=e1
+load src=a0 dst=a1 rows=e0 cols=e9 stream=activation
+endloop
+halt
+"""
+error(MIDDLE.format(DRAM - 60 - 80))
+# CHECK-NEXT: p: instruction 7 (load): operand 'src' reaches byte 4001 of dram, which has 4000 (loop counters [3])
+error(MIDDLE.format(DRAM - 60 - 79))
+# Counters of a triangular nest are never all at their largest.
+TRIANGLE = HEAD + """
+ext id=e1 full=4 total=4 step=0 level=never
+ext id=e2 full=4 total=4 step=1 level=l0
+agu id=a0 space=dram dtype=f16 base={} pitch=0 slots=1 slot_bytes=0 ring_level=never
+agu.stride id=a0 level=l0 stride=100
+agu.stride id=a0 level=l1 stride=100
+loop trips=e1
+loop trips=e2
+load src=a0 dst=a1 rows=e9 cols=e9 stream=activation
+endloop
+endloop
+halt
+"""
+error(TRIANGLE.format(DRAM - 302))
+# What a body sets below its use holds from the second iteration on, what was set before the loop in the first only.
+CARRIED = HEAD + """
+ext id=e1 full=2 total=2 step=0 level=never
+agu id=a0 space=dram dtype=f16 base={} pitch=0 slots=1 slot_bytes=0 ring_level=never
+agu.stride id=a0 level=l0 stride=1000
+loop trips=e1
+load src=a0 dst=a1 rows=e9 cols=e9 stream=activation
+agu id=a0 space=dram dtype=f16 base={} pitch=0 slots=1 slot_bytes=0 ring_level=never
+agu.stride id=a0 level=l0 stride=-1000
+endloop
+halt
+"""
+error(CARRIED.format(3998, 1000))
+# CHECK-NEXT: p: instruction 6 (load): operand 'src' begins at byte -2 of dram (loop counters [1])
+error(CARRIED.format(3998, 998))
+# CHECK-NEXT: p: instruction 6 (load): operand 'src' reaches byte 4001 of dram, which has 4000 (loop counters [0])
+error(CARRIED.format(3999, 1000))

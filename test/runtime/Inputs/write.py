@@ -9,6 +9,10 @@ from safetensors.numpy import save_file
 
 folder = Path(sys.argv[1])
 small.binary().save(folder / "small.fxb")
+# The same program with its modules numbered in another order, one of them unused.
+other = small.binary()
+other.modules, other.source = ("store", "unused", "proj"), np.where(other.source == 0, 2, 0).astype(np.uint32)
+other.save(folder / "other.fxb")
 merged.binary().save(folder / "merged.fxb")
 save_file({"x": np.random.default_rng(0).normal(size=(40, 32)).astype(np.float32)}, folder / "small.safetensors")
 save_file({"x": merged.inputs().astype(np.float32)}, folder / "merged.safetensors")

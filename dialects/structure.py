@@ -1,0 +1,128 @@
+"""Structural ops of tiled code in the `focus` dialect: kernels, buffers, and the windows, recasts and views through which instructions
+reach them.
+
+In: `base.FocusOp`.  Out: `KernelOp`, `BufferOp`, `WindowOp`, `RecastOp`, `ViewOp`; `focus` exports them together with the tensor-level ops.
+"""
+from math import prod
+
+from .base import ELEMENT_BYTES, ELEMENT_TYPES, SPACES, FocusOp, dtype_of, space_of, window_type
+from .support import Any, I64Array, Operand, Pure, Region, Result, Sequence, Str, get_attr, ir, one_of
+
+BUFFER_KINDS = ("param", "input", "output", "temp", "tile")
+
+
+class KernelOp(FocusOp, name="kernel", traits=[ir.NoTerminatorTrait]):
+    """One computation on memrefs: scf.for loops over tile-level ops; uses the DRAM buffers around it.
+
+    `name` is the path of the module it computes.
+    """
+    name: Str
+    body: Region
+
+    @classmethod
+    def build(cls, **kw: Any) -> "KernelOp":
+        """The op with an empty block, in which to insert: `ir.InsertionPoint(op.block)`."""
+        op = super().build(**kw)
+        op.regions[0].blocks.append()
+        return op
+
+    @property
+    def block(self) -> ir.Block:
+        return self.regions[0].blocks[0]
+
+    def check_region(self) -> None:
+        if len(self.regions[0].blocks) != 1 or len(self.regions[0].blocks[0].arguments):
+            self.fail("expects a body of one block without arguments")
+
+
+class BufferOp(FocusOp, name="buffer"):
+    """A buffer: of the model in DRAM ("param", "input", "output", "temp"), or on chip ("tile") for one iteration of the loop body it
+    stands in.
+
+    Attributes added later: `slots` (ring slots, by schedule) and `address` (bytes, by allocate).
+    """
+    result: Result[Any]
+    name: Str
+    kind: one_of(*BUFFER_KINDS)
+
+    def check(self) -> None:
+        type_ = self.result.type
+        space = space_of(type_)
+        if not space or space not in SPACES or not type_.has_static_shape:
+            self.fail(f"result must be a static memref in a #focus.space of {', '.join(SPACES)}, but is {type_}")
+        if (self.kind == "tile") == (space == "dram"):
+            self.fail(f"of kind \"{self.kind}\" must {'not ' if self.kind == 'tile' else ''}be in dram, but is in {space}")
+        if dtype_of(type_.element_type) not in ELEMENT_TYPES.values():
+            self.fail(f"result has elements of {type_.element_type}, expected {', '.join(ELEMENT_TYPES.values())}")
+        slots, address = get_attr(self, "slots", 1), get_attr(self, "address", 0)
+        if not isinstance(slots, int) or not 1 <= slots <= 15 or not isinstance(address, int) or address < 0:
+            self.fail(f"has slots {slots} and address {address}, expected 1 to 15 slots and an address of at least 0")
+
+
+class WindowOp(FocusOp, name="window", traits=[Pure]):
+    """The box of `sizes` at `indices` of a memref, clipped to the memref's bounds: near its end, fewer rows or columns are there."""
+    result: Result[Any]
+    base: Operand[Any]
+    sizes: I64Array
+    indices: Sequence[Operand[Any]]
+
+    @classmethod
+    def build(cls, base: ir.Value, *indices: ir.Value, sizes: Sequence[int], results: Any = None, **kw: Any) -> "WindowOp":
+        """The op; its result type follows from the base's type and `sizes` unless given."""
+        base = base if isinstance(base, ir.Value) else base.operation.result
+        return super().build(base, *indices, sizes=sizes, results=results or [window_type(base.type, sizes)], **kw)
+
+    def check(self) -> None:
+        base, result, sizes = self.base.type, self.result.type, self.sizes
+        for name, type_ in (("base", base), ("result", result)):
+            if not isinstance(type_, ir.MemRefType) or not type_.has_static_shape:
+                self.fail(f"{name} must be a static memref, but is {type_}")
+        if len(self.indices) != base.rank or len(sizes) != base.rank:
+            self.fail(f"has {len(self.indices)} indices and {len(sizes)} sizes, expected {base.rank} (rank of base)")
+        for i, value in enumerate(self.indices):
+            if not isinstance(value.type, ir.IndexType):
+                self.fail(f"index {i} must have type index, but has {value.type}")
+        for axis, (size, extent) in enumerate(zip(sizes, base.shape)):
+            if not 1 <= size <= extent:
+                self.fail(f"size {axis} is {size}, expected 1 to {extent} (extent of base)")
+        if result != window_type(base, sizes):
+            self.fail(f"result is {result}, expected {window_type(base, sizes)}")
+
+
+class RecastOp(FocusOp, name="recast", traits=[Pure]):
+    """The same rows at the same addresses and byte pitch, as elements of a narrower type: how results replace accumulators in place."""
+    result: Result[Any]
+    base: Operand[Any]
+
+    def check(self) -> None:
+        base, result = self.base.type, self.result.type
+        for name, type_ in (("base", base), ("result", result)):
+            if not isinstance(type_, ir.MemRefType) or type_.rank != 2 or not type_.has_static_shape:
+                self.fail(f"{name} must be a static rank-2 memref, but is {type_}")
+        wide, narrow = (ELEMENT_BYTES.get(dtype_of(t.element_type), 0) for t in (base, result))
+        if not narrow or wide < narrow:
+            self.fail(f"result has elements of {dtype_of(result.element_type)}, "
+                      f"expected a type no wider than {dtype_of(base.element_type)}")
+        if list(base.shape) != list(result.shape) or base.memory_space != result.memory_space:
+            self.fail(f"result is {result}, expected shape and memory of base, which is {base}")
+        pitch = base.get_strides_and_offset()[0][0] * wide // narrow
+        if result.get_strides_and_offset()[0] != [pitch, 1]:
+            self.fail(f"result has strides {result.get_strides_and_offset()[0]}, expected {[pitch, 1]} (the byte pitch of base)")
+
+
+class ViewOp(FocusOp, name="view", traits=[Pure]):
+    """The same contiguous elements in row-major order under another rank-2 shape; the base is a whole buffer or (part of) one row."""
+    result: Result[Any]
+    base: Operand[Any]
+
+    def check(self) -> None:
+        base, result = self.base.type, self.result.type
+        for name, type_ in (("base", base), ("result", result)):
+            if not isinstance(type_, ir.MemRefType) or type_.rank != 2 or not type_.has_static_shape:
+                self.fail(f"{name} must be a static rank-2 memref, but is {type_}")
+        if prod(base.shape) != prod(result.shape) or base.element_type != result.element_type or base.memory_space != result.memory_space:
+            self.fail(f"result is {result}, expected as many elements of the same type and memory as base, which is {base}")
+        if base.shape[0] != 1 and base.get_strides_and_offset()[0] != [base.shape[1], 1]:
+            self.fail(f"base is {base}, whose rows are not contiguous")
+        if result.get_strides_and_offset()[0] != [result.shape[1], 1]:
+            self.fail(f"result has strides {result.get_strides_and_offset()[0]}, expected {[result.shape[1], 1]}")

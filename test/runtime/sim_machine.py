@@ -1,0 +1,70 @@
+# Machine files: what ships, published totals, inheritance, round trip through JSON; each bad value is one error that names file and key.
+# RUN: %python %s | filecheck %s
+import tempfile
+from pathlib import Path
+from Inputs.sim_builder import complaint
+from focus.runtime import machine
+from focus.runtime.machine import Machine
+
+for name in machine.names():
+    m = Machine.load(name)
+    logic = sum(c.count * c.power_mw for c in m.energy.components.values())
+    area = sum(c.count * c.area_mm2 for c in m.energy.components.values())
+    area += sum(x.count * m.energy.macros[x.kind].area_mm2 for b in m.buffers.values() for x in b.macros)
+    print(name, m.array.rule, m.sic.present, m.sec.present, f"{logic:.3f} mW {area:.4f} mm2", m.cycles_per_pass(776), m.cycles_per_pass(5), m.cycles_per_pass(0))
+    assert Machine.from_json(m.to_json()) == m and Machine.from_json(m.to_json()).fingerprint == m.fingerprint
+# The published totals are 496.166 mW and 3.2055 mm2, without the concentrators 480.2715 mW and 3.1192 mm2.
+# CHECK: dense shadow False False {{.*}} 776 32 0
+# CHECK-NEXT: dense-published scalesim False False 480.272 mW 3.1192 mm2 869 98 0
+# CHECK-NEXT: focus shadow True True {{.*}} 776 32 0
+# CHECK-NEXT: focus-published scalesim True True 496.166 mW 3.2055 mm2 869 98 0
+m = Machine.load("focus")
+print(m.buffer_bytes("output"), m.buffer_bytes("dram"), round(m.bytes_per_cycle, 1), len(m.fingerprint), len({Machine.load(n).fingerprint for n in machine.names()}))
+# CHECK-NEXT: 393216 34359738368 137.4 64 4
+
+folder = Path(tempfile.mkdtemp())
+
+
+def load(text, name="mine.toml"):
+    (folder / name).write_text(text)
+    return Machine.load(folder / name)
+
+
+def bad(text):
+    print(complaint(lambda: load(text)).replace(str(folder), "DIR"))
+
+
+mine = load('base = "focus"\nname = "mine"\n[dram]\nlatency_cycles = 7\n')
+print(mine.name, mine.dram.latency_cycles, mine.dram.burst_bytes, mine.fingerprint != m.fingerprint)
+# CHECK-NEXT: mine 7 64 True
+print(load('base = "mine.toml"\narray.rule = "rtl"\n', "second.toml").cycles_per_pass(1))
+# CHECK-NEXT: 127
+
+bad('base = "focus"\n[dram]\nlatency_cycles = -1')
+# CHECK-NEXT: DIR/mine.toml: dram.latency_cycles: must be greater than or equal to 0, got -1
+bad('base = "focus"\n[dram]\nlatency = 1')
+# CHECK-NEXT: DIR/mine.toml: dram.latency: unknown key
+bad((machine.MACHINES / "focus.toml").read_text().replace("topk_passes = 9", ""))
+# CHECK-NEXT: DIR/mine.toml: sec.topk_passes: missing value
+bad('base = "focus"\n[buffers.cache]\nbytes = 1\nmacros = []')
+# CHECK-NEXT: DIR/mine.toml: buffers.cache: unknown buffer
+bad('base = "focus"\n[array]\nrule = "magic"')
+# CHECK-NEXT: DIR/mine.toml: array.rule: must be 'shadow', 'scalesim' or 'rtl', got 'magic'
+bad('base = "focus"\n[array]\nrows = 64')
+# CHECK-NEXT: DIR/mine.toml: array.rows: must be less than or equal to 32, got 64
+bad('base = "focus"\n[dram]\nbytes_per_second = nan')
+# CHECK-NEXT: DIR/mine.toml: dram.bytes_per_second: must be a finite number, got nan
+bad('base = "focus"\nisa_version = 99')
+# CHECK-NEXT: DIR/mine.toml: isa_version: must be {{[0-9]+}}, got 99
+bad('base = "focus"\n[buffers.map]\nmacros = [{ words = 3, bits = 3, count = 1 }]')
+# CHECK-NEXT: DIR/mine.toml: buffers.map.macros: no energy.macros entry for '3x3'
+bad('base = "mine.toml"')
+# CHECK-NEXT: DIR/mine.toml: base: machine files refer to each other in a circle
+bad("name = ")
+# CHECK-NEXT: DIR/mine.toml: not valid TOML
+print(complaint(lambda: Machine.load("nonsense")))
+# CHECK-NEXT: unknown machine 'nonsense': expected one of dense, dense-published, focus, focus-published, or a TOML file
+print(complaint(lambda: Machine.load("no/such.toml")))
+# CHECK-NEXT: no/such.toml: no such machine file
+print(complaint(lambda: m.buffer_bytes("cache")))
+# CHECK-NEXT: machine 'focus' has no memory 'cache'
