@@ -52,7 +52,9 @@ class ParamValues(Mapping):
             return np.arange(shape[-1], dtype=np.int32).reshape(shape)
         if name == "const.positions":
             order = self._tokens.storage_order() if self._tokens is not None else np.arange(shape[-1])
-            return np.asarray(order, np.int32).reshape(shape)
+            lead = shape[-1] - len(order)           # the first text rows stand ahead of the visual ones once more
+            text = order[self._tokens.V:self._tokens.V + lead] if lead else order[:0]
+            return np.concatenate([text, order]).astype(np.int32).reshape(shape)
         if name.startswith("const.zeros."):
             return np.zeros(shape, np.float32)
         return None

@@ -66,9 +66,11 @@ def list_passes() -> str:
     """Our passes, what they run on and their options, as text."""
     lines = []
     for _, info in sorted(load_passes().items()):
-        lines.append(f"--{info.name:28} {info.doc.splitlines()[0] if info.doc else ''} [on {info.anchor}]")
+        summary = info.doc.split("\n")[0].split(".  ")[0].rstrip(".")
+        lines.append(f"--{info.name:24} {summary} [on {info.anchor}]")
         for o in info.options.values():
-            lines.append(f"    {o.name.replace('_', '-')}=<{o.type_name}>{'':2} {o.help} (default {o.default!r})")
+            if o.kind is not object:        # only Python code can set these
+                lines.append(f"    {o.name.replace('_', '-')}=<{o.type_name}>: {o.help} (default {o.default!r})")
     return "\n".join(lines)
 
 

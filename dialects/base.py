@@ -192,8 +192,8 @@ def layout_problem(banks: tuple[int, ...], block: tuple[int, ...], capacity: int
 def _bank_conflict(g: Grid, banks: tuple[int, ...], block: tuple[int, ...]) -> str | None:
     """Two tokens of one window in the same bank, or None.
 
-    Enumerates the window of every visual index of the grid, indices between grid rows (newline tokens) included.  Windows that wrap
-    around a grid edge are left out: index arithmetic gives them candidates, but the layouter serves those as misses of their own.
+    Enumerates the window of every visual index of the grid, indices between grid rows (newline tokens) included.  Members
+    that index arithmetic finds across an edge of the grid belong to no window.
     """
     tokens = np.arange(g.first, g.last + 1)
     coordinates, rest = [None] * 3, tokens - g.first

@@ -13,9 +13,9 @@ from torch_mlir import ir
 
 from focus.dialects import focus as fd
 from focus.dialects.support import OpError, get_attr, set_attr
+from focus.passes.cost import aligned
 from focus.passes.kernel_ir import buffer_bytes, kernels_of, read_kernel
 from focus.passes.manager import register_pass
-from focus.passes.schedule import aligned
 from focus.passes.target import resolve_machine
 
 

@@ -94,8 +94,8 @@ def _check_pieces(stream: ir.Value, tokens: TokenLayout) -> None:
         count, is_text = rows(piece), _is_text(piece)
         if visual[at:at + count].any() if is_text else not visual[at:at + count].all():
             have, say = ("text embeddings", "visual tokens") if is_text else ("visual rows", "text")
-            raise OpError(definition(stream), f"rows {at} to {at + count - 1} of the sequence are {have}, but the token layout has {say} there; "
-                                              f"its runs (start, length) are {[tuple(r) for r in tokens.runs]}")
+            raise OpError(definition(stream), f"rows {at} to {at + count - 1} of the sequence are {have}, but the token layout has {say} "
+                                              f"there; its runs (start, length) are {[tuple(r) for r in tokens.runs]}")
         at += count
 
 
@@ -118,7 +118,7 @@ def _is_text(piece: ir.Value) -> bool:
 
 # ---- layers ------------------------------------------------------------------------------------------------------------------
 def _number_layers(stream: ir.Value, tokens: TokenLayout) -> None:
-    """`focus.layer` on the decoder's ops on all rows.  What leads from the residual stream to an attention belongs to that layer already."""
+    """`focus.layer` on the decoder's ops on all rows.  What leads from the residual stream to an attention is that layer's already."""
     depth = {stream: 0}
     layers = 0
     for op in downstream(stream):

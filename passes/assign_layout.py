@@ -26,7 +26,8 @@ from .tensor_ir import body, definition, downstream, erase_dead, replace, rows
 
 ROW_ORDER = "focus.row_order"       #: function attribute; "storage" after this pass
 
-_HELP = {"machine": "machine whose layouter holds the window of candidates", "layouter_bytes": "size of the layouter in place of the machine's"}
+_HELP = {"machine": "machine whose layouter holds the window of candidates",
+         "layouter_bytes": "size of the layouter in place of the machine's"}
 
 
 @register_pass("assign-layout", anchor="func.func", help=_HELP)

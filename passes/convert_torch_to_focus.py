@@ -23,7 +23,7 @@ from focus.dialects.support import OpError, path_of
 
 from .manager import register_pass
 from .tensor_ir import erase_dead
-from .views import View
+from .views import Box, View
 
 PARAM = "torch.vlm.param"       #: the operator that stands for a parameter or constant table
 PARAM_NAME = "vlm.name"         #: its attribute: the full name
@@ -51,10 +51,10 @@ class NoMapping(OpError):
 # ---- values --------------------------------------------------------------------------------------------------------------
 @dataclass(eq=False)
 class Memory:
-    """The row-major memory behind views: a focus value or a parameter, under whatever shape it is asked for."""
+    """The row-major memory behind views: a focus value or a parameter, under whatever shape, or the box of it, that is asked for."""
     shape: tuple[int, ...]
     make: Callable[[tuple[int, ...]], ir.Value]
-    values: dict[tuple[int, ...], ir.Value] = field(default_factory=dict)
+    values: dict[tuple[int, ...] | Box, ir.Value] = field(default_factory=dict)
 
     def under(self, shape: Sequence[int]) -> ir.Value:
         """The value of the whole memory as a tensor of `shape`."""
@@ -62,6 +62,17 @@ class Memory:
         if shape not in self.values:
             self.values[shape] = self.make(shape)
         return self.values[shape]
+
+    def box(self, box: Box) -> ir.Value:
+        """The value of a box of the memory as a matrix."""
+        whole = self.under((prod(self.shape) // box.pitch, box.pitch))
+        sizes = [box.rows, box.cols]
+        if sizes == list(whole.type.shape):
+            return whole
+        if box not in self.values:
+            part = d.SliceOp.build(whole, offsets=[box.row, box.col], sizes=sizes, results=tensor(sizes, whole.type.element_type))
+            self.values[box] = part.result
+        return self.values[box]
 
 
 def tensor(shape: Sequence[int], element: ir.Type) -> ir.Type:
@@ -155,11 +166,7 @@ class Converter:
         if box is None:
             raise NoMapping(op, f"an operand of shape {list(view.shape)} with strides {list(view.strides)} is no matrix with "
                                 "adjacent features and one row stride")
-        whole = memory.under((prod(memory.shape) // box.pitch, box.pitch))
-        sizes = [box.rows, box.cols]
-        if sizes == list(whole.type.shape):
-            return whole
-        return d.SliceOp.build(whole, offsets=[box.row, box.col], sizes=sizes, results=tensor(sizes, whole.type.element_type)).result
+        return memory.box(box)
 
     def array(self, op: ir.Operation, view: View) -> ir.Value:
         """The focus value of a view of any rank that is dense: the whole memory, or consecutive blocks of it."""
@@ -216,7 +223,7 @@ def _constant(op: ir.Operation, value: ir.Value) -> Any:
     if name == "torch.constant.none":
         return None
     if name.startswith("torch.constant."):
-        return getattr(owner.attributes["value"], "value")
+        return owner.attributes["value"].value
     if name == "torch.prim.ListConstruct":
         return [_constant(op, v) for v in owner.operands]
     raise NoMapping(op, "an operand that must be a constant is computed")
@@ -242,29 +249,13 @@ def _view_rule(function: Callable[..., View | None]) -> Rule:
 
 RULES.update({
     "torch.aten.view": _view_rule(View.reshape),
-    "torch.aten._unsafe_view": _view_rule(View.reshape),
-    "torch.aten.reshape": _view_rule(View.reshape),
     "torch.aten.permute": _view_rule(View.permute),
     "torch.aten.transpose.int": _view_rule(View.transpose),
-    "torch.aten.t": _view_rule(lambda v: v.permute(range(v.rank)[::-1])),
     "torch.aten.unsqueeze": _view_rule(View.unsqueeze),
     "torch.aten.squeeze.dim": _view_rule(View.squeeze),
     "torch.aten.select.int": _view_rule(View.select),
-    "torch.aten.slice.Tensor": _view_rule(lambda v, axis, start, stop, step: v.slice(axis, start, stop, step)),
-    "torch.aten.expand": _view_rule(lambda v, shape, _implicit: v.expand(shape)),
-    # Copies and conversions between float types: every activation is stored as f16.
-    "torch.aten.clone": _view_rule(lambda v, *_: v),
-    "torch.aten.contiguous": _view_rule(lambda v, *_: v),
-    "torch.aten.detach": _view_rule(lambda v: v),
+    "torch.aten.slice.Tensor": _view_rule(View.slice),
 })
-
-
-@rule("torch.aten.to.dtype", "torch.aten.to.dtype_layout", "torch.prims.convert_element_type")
-def _convert_type(c: Converter, op: ir.Operation) -> View:
-    kinds = [stored(value_tensor(v.type)[1]) for v in (op.operands[0], op.results[0])]
-    if kinds[0] != kinds[1]:
-        raise NoMapping(op, "it converts between integers and floats")
-    return c.view(op, 0)
 
 
 @rule(PARAM)
@@ -280,7 +271,8 @@ def _param(c: Converter, op: ir.Operation) -> View:
 @rule("torch.aten.linear")
 def _linear(c: Converter, op: ir.Operation) -> View:
     x, weight = c.matrix(op, 0), c.matrix(op, 1)
-    made = d.LinearOp.build(x, weight, bias=c.vector(op, 2), activation="none", results=tensor([x.type.shape[0], weight.type.shape[0]], x.type.element_type))
+    made = d.LinearOp.build(x, weight, bias=c.vector(op, 2), activation="none",
+                            results=tensor([x.type.shape[0], weight.type.shape[0]], x.type.element_type))
     return c.result(op, made)
 
 

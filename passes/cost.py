@@ -18,6 +18,11 @@ def ceil(a: int, b: int) -> int:
     return -(-a // b)
 
 
+def aligned(n: int) -> int:
+    """Buffers begin at multiples of 64 bytes."""
+    return ceil(n, 64) * 64
+
+
 @dataclass(frozen=True)
 class LinearTiling:
     """m-tile rows, 32-wide column sub-tiles of an n-tile, and whether an m-tile's whole rows stay in the input buffer."""
@@ -92,12 +97,12 @@ class AttentionTiling:
     cost: float
 
 
-def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, fixed_m: int | None = None,
-                     causal: bool = False, where: str = "") -> AttentionTiling:
-    """Tiling of one head's attention of `rows` queries over `keys` keys.
+def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regions: int = 1, fixed_m: int | None = None,
+                     causal: bool = False, scores_only: bool = False, where: str = "") -> AttentionTiling:
+    """Tiling of one head's attention of `rows` queries over `keys` keys in `regions` loops, each with buffers of its own.
 
+    scores_only: no values are needed (importance).
     causal: the trip count of the loop over steps grows with the m-tile, so a step must divide the rows of all strands.
-
     Two strands let the vector unit work on one while the array works on the other; that pays where passes stream back to back (rule
     `shadow`) and not where each pass pays its own fill and drain.  Raises FocusError when nothing fits the buffers.
     """
@@ -109,7 +114,7 @@ def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, fixe
                     continue
                 for blocks in {1, 2, ceil(head_dim, 32)}:
                     for resident in (True, False):
-                        t = _attention_cost(machine, rows, keys, head_dim, m, strands, step, blocks, resident)
+                        t = _attention_cost(machine, rows, keys, head_dim, regions, m, strands, step, blocks, resident, scores_only)
                         if t and (best is None or t.cost < best.cost):
                             best = t
     if best is None:
@@ -119,18 +124,22 @@ def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, fixe
     return best
 
 
-def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, m: int, strands: int, step: int, blocks: int,
-                    resident: bool) -> AttentionTiling | None:
+VALUE_TILES = 2         #: tiles of 32 value columns that take turns in a step
+
+
+def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regions: int, m: int, strands: int, step: int, blocks: int,
+                    resident: bool, scores_only: bool) -> AttentionTiling | None:
     """The tiling with its cost, or None where it does not fit."""
     size, bpc = machine.buffer_bytes, bytes_per_cycle(machine)
     slices = ceil(head_dim, 32)
     out_cols = min(head_dim, ceil(slices, blocks) * 32)
-    # all of a step's values (one tile for each block of kv_cols) and one tile of keys, besides the keys' last narrower one
-    widths = {head_dim} | {c for c in (128, 96, 64, 32) if c < head_dim}
-    kv_cols = max((c for c in widths if 2 * step * (out_cols + c + head_dim % c) <= size("wgt")), default=0)
-    q = m * head_dim * 2 if resident else m * 64
-    if (not kv_cols or strands * (q + m * step * 2) > size("input") or strands * m * (step + out_cols) * 4 > size("output")
-            or strands * m * 16 > size("stats")):
+    values = 0 if scores_only else VALUE_TILES * aligned(2 * step * min(32, out_cols))
+    widths = {head_dim} | {c for c in (128, 96, 64) if c < head_dim} if resident else set()
+    kv_cols = max((c for c in widths | {min(32, head_dim)} if regions * (values + _keys_bytes(step, c, head_dim)) <= size("wgt")), default=0)
+    q = aligned(m * head_dim * 2) if resident else regions * aligned(m * 64) * (2 if head_dim % kv_cols else 1) if kv_cols else 0
+    step_tiles = regions * aligned(m * step * 2)
+    if (not kv_cols or strands * (q + step_tiles) > size("input")
+            or strands * (2 * step_tiles + aligned(m * out_cols * 4)) > size("output") or strands * aligned(m * 16) > size("stats")):
         return None
     n_steps, n_blocks, tiles = ceil(keys, step), ceil(head_dim, out_cols), row_tiles(rows, m)
     one = sum(machine.cycles_per_pass(r) * c for r, c in tiles)
@@ -139,6 +148,12 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, m: in
     exposed = 0.15 if strands == 2 else 1
     fetches = sum(c for _, c in tiles) / strands
     traffic = rows * head_dim * 2 * (1 if resident else n_steps * n_blocks) + fetches * keys * head_dim * 2 * (n_blocks + 1)
-    stall = n_steps * fetches * n_blocks * (60 if 4 * step * (out_cols + kv_cols) > size("wgt") else 20)
+    single = regions * (values + 2 * _keys_bytes(step, kv_cols, head_dim)) > size("wgt")
+    stall = n_steps * fetches * n_blocks * ceil(head_dim, kv_cols) * (60 if single else 20)
     cost = max(array, traffic / bpc) + sfu * exposed + stall + TRAFFIC_WEIGHT * traffic / bpc
     return AttentionTiling(m, strands, step, kv_cols, out_cols, resident, cost)
+
+
+def _keys_bytes(step: int, width: int, head_dim: int) -> int:
+    """A tile of keys, and the narrower one of the columns that it does not divide."""
+    return aligned(2 * step * width) + (aligned(2 * step * (head_dim % width)) if head_dim % width else 0)

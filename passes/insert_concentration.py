@@ -78,8 +78,8 @@ def token_layout(function: ir.OpView) -> TokenLayout:
 class Layer:
     """A decoder layer by structure.
 
-    `normed`: what q, k and v project; `attention`; `out`: the o_proj linear; `stream`: the residual stream behind it; `mlp_in`: what the MLP's
-    first linears read; `mlp_mid`: what its last one reads.
+    `normed`: what q, k and v project; `attention`; `out`: the o_proj linear; `stream`: the residual stream behind it; `mlp_in`: what the
+    MLP's first linears read; `mlp_mid`: what its last one reads.
     """
     normed: ir.Value
     attention: ir.OpView
@@ -168,7 +168,8 @@ class _Inserter:
     def _token_ids(self, layer: Layer) -> None:
         """The ids before any pruning, in front of the first layer."""
         first = definition(layer.normed)
-        self.ids = d.TokenIdsOp.build(results=d.tensor_type(self.tokens.V, dtype="i32"), loc="token_ids", ip=ir.InsertionPoint(first)).result
+        made = d.TokenIdsOp.build(results=d.tensor_type(self.tokens.V, dtype="i32"), loc="token_ids", ip=ir.InsertionPoint(first))
+        self.ids = made.result
 
     def _with_ids(self, attention: ir.OpView) -> ir.OpView:
         """Rebuild the RoPE ops and the attention of a layer behind a pruning, so that they go by original positions."""
@@ -203,7 +204,8 @@ class _Inserter:
         attention = layer.attention
         heads = {name: getattr(attention, name) for name in ("heads", "kv_heads", "head_dim", "scale")}
         with attention.location, ir.InsertionPoint.after(attention):
-            importance = d.ImportanceOp.build(attention.q, attention.k, self.ids, **heads, results=d.tensor_type(self.retained, dtype="f32"))
+            per_token = d.tensor_type(self.retained, dtype="f32")
+            importance = d.ImportanceOp.build(attention.q, attention.k, self.ids, **heads, results=per_token)
             sel = d.TopKOp.build(importance.result, k=kept, results=d.tensor_type(kept, dtype="i32"))
             self.ids = d.SelectIdsOp.build(self.ids, sel.result, results=d.tensor_type(kept, dtype="i32")).result
         self._drop_moments(layer)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from focus.dialects.support import OpError, set_attr
+from focus.passes.cost import aligned
 from focus.passes.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
 from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
@@ -22,7 +23,6 @@ from focus.runtime import isa
 from focus.runtime.isa import Unit
 from focus.runtime.machine import Machine
 
-ALIGN = 64
 MAX_SLOTS = 4
 
 
@@ -95,10 +95,6 @@ def _check_turns(kernel: Kernel, record: BufferRecord, runs: list[Run]) -> None:
 
 
 # ---- slots -------------------------------------------------------------------------------------------------------------------
-def aligned(n: int) -> int:
-    return -(-n // ALIGN) * ALIGN
-
-
 def _give_slots(kernel: Kernel, lives: dict, machine: Machine) -> None:
     """One slot for all, then a second where units overlap and the memory allows, then more for small operands of inner loops."""
     records = list(kernel.buffers.values())

@@ -41,7 +41,8 @@ class Tiler:
     b: TileBuilder = field(default_factory=TileBuilder)
     where: dict = field(default_factory=dict)           #: tensor value -> Mat or Concentrated
     placed: dict = field(default_factory=dict)          #: concat op result -> its Mat, made when its first input is
-    positions: dict = field(default_factory=dict)       #: ids value -> Mat of sequence positions [1, R]
+    positions: dict = field(default_factory=dict)       #: ids value (None before pruning) -> Mat of sequence positions [1, lead + R]
+    led: dict = field(default_factory=dict)             #: key or value tensor -> its Mat with the leading text rows
     deferred: dict = field(default_factory=dict)        #: norm result -> norm op, emitted with the gather that uses it
     sites: list = field(default_factory=list)
 
@@ -114,7 +115,17 @@ class Tiler:
             return self.b.window(target, before, 0, *self._matrix(value)) if target.rows != value.type.shape[0] else target
         if len(uses) == 1 and uses[0].owner.operation.name == "func.return":
             return self.b.buffer("dram", *self._matrix(value), self._dtype(value), self._output_name(uses[0].operand_number), "output")
-        return self.b.buffer("dram", *self._matrix(value), self._dtype(value), name, "temp")
+        lead = self._lead() if any(u.owner.operation.name == "focus.attention" and u.operand_number in (1, 2) and u.owner.causal for u in uses) else 0
+        rows, cols = self._matrix(value)
+        whole = self.b.buffer("dram", lead + rows, cols, self._dtype(value), name, "temp")
+        if not lead:
+            return whole
+        self.led[value] = whole         # keys or values: the first rows are copies of text rows, made before the attention
+        return self.b.window(whole, lead, 0, rows, cols)
+
+    def _lead(self) -> int:
+        """Text rows that some visual token comes after, and so may see."""
+        return sum(self.tokens.run_list[-1]) - self.visual if self.visual else 0
 
     def _concat_place(self, concat: ir.OpView) -> Mat:
         result = concat.operation.results[0]
@@ -222,37 +233,48 @@ class Tiler:
         out = self.where[op.result] = self.temp(op.result, "attended")
         q, k, v = (self.where[x] for x in (op.q, op.k, op.v))
         heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
-        positions = self._positions(op.ids, out.rows) if op.causal else None
-        att = attention.Attention(self.name, q, k, v, out, heads, positions)
         visual = self.where[op.ids].cols if op.ids is not None else self.visual
-        before, seen = self._text_before_and_seen()
+        lead = self._lead() if op.causal else 0
+        positions = self._positions(op.ids, out.rows) if op.causal else None
+        if lead:
+            k, v = (self._with_lead(x, visual, lead) for x in (op.k, op.v))
+        att = attention.Attention(self.name, q, k, v, out, heads, positions, lead)
         if isinstance(q, Concentrated):
-            self._guard(op, lambda: attention.emit_concentrated_attention(self.b, self.machine, att, seen, op.location))
+            self._guard(op, lambda: attention.emit_concentrated_attention(self.b, self.machine, att, op.location))
             return
-        sections = attention.causal_sections(visual, out.rows - visual, before, seen) if op.causal else attention.segment_sections(out.rows, op.segments)
+        before = self.tokens.run_list[0][0] if self.visual else 0
+        sections = attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal else attention.segment_sections(out.rows, op.segments)
         self._guard(op, lambda: attention.emit_attention(self.b, self.machine, att, sections, op.location))
 
-    def _text_before_and_seen(self) -> tuple[int, int]:
-        """Text rows ahead of every visual token, and those that some visual token comes after."""
-        if not self.visual:
-            return 0, 0
-        runs = self.tokens.run_list
-        return runs[0][0], sum(runs[-1]) - self.visual
+    def _with_lead(self, value: ir.Value, visual: int, lead: int) -> Mat:
+        """Keys or values behind copies of the text rows that visual tokens may see."""
+        rows = self.where[value]
+        whole = self.led.get(value)
+        if whole is None:               # not made by a kernel of its own: copied whole
+            whole = self.led[value] = self.b.buffer("dram", lead + rows.rows, rows.cols, rows.dtype, "led", "temp")
+            movement.emit_copy(self.b, self.machine, self.name, rows, self.b.window(whole, lead, 0, rows.rows, rows.cols), ir.Location.current)
+        movement.emit_copy(self.b, self.machine, self.name, self.b.window(rows, visual, 0, lead, rows.cols),
+                           self.b.window(whole, 0, 0, lead, rows.cols), ir.Location.current)
+        return whole
 
     def _positions(self, ids: ir.Value | None, rows: int) -> Mat:
-        """Sequence positions of the rows: a constant before pruning, else picked by the ids that are left."""
+        """Sequence positions [1, lead + rows] of the leading text rows and of all rows: a constant before pruning, else picked by the ids left."""
+        lead = self._lead()
+        if ids is None or producer(ids).name == "focus.token_ids":
+            if None not in self.positions:
+                self.positions[None] = self.constant("const.positions", 1, lead + (self.tokens.S if self.tokens is not None else rows), "i32")
+            return self.positions[None]
         if ids not in self.positions:
-            if ids is not None and producer(ids).name != "focus.token_ids":
-                table, kept = self._positions(None, 0), self.where[ids]
-                text = self.tokens.S - self.visual
-                out = self.b.buffer("dram", 1, kept.cols + text, "i32", "positions", "temp")
-                column = lambda m: self.b.view(m, m.cols, 1)
-                movement.emit_take_rows(self.b, self.machine, self.name, column(table), kept, column(out), ir.Location.current, "ids",
-                                        tail=(self.b.window(table, 0, self.visual, 1, text), self.b.window(out, 0, kept.cols, 1, text)) if text else None)
-                self.positions[ids] = out
-            else:
-                count = self.tokens.S if self.tokens is not None else rows
-                self.positions[ids] = self.positions.get(None) or self.constant("const.positions", 1, count, "i32")
+            table, kept = self._positions(None, 0), self.where[ids]
+            text = self.tokens.S - self.visual
+            out = self.b.buffer("dram", 1, lead + kept.cols + text, "i32", "positions", "temp")
+            column = lambda m, at, n: self.b.window(self.b.view(m, m.cols, 1), at, 0, n, 1)
+            part = lambda m, at, n: self.b.window(m, 0, at, 1, n)
+            tails = [(part(table, 0, lead), part(out, 0, lead))] if lead else []
+            tails += [(part(table, lead + self.visual, text), part(out, lead + kept.cols, text))] if text else []
+            movement.emit_take_rows(self.b, self.machine, self.name, column(table, lead, self.visual), kept, column(out, lead, kept.cols),
+                                    ir.Location.current, "ids", tails=tails)
+            self.positions[ids] = out
         return self.positions[ids]
 
     def elementwise(self, op) -> None:
@@ -273,8 +295,8 @@ class Tiler:
         x, sel = self.mat(op.x), self.mat(op.sel)
         out = self.where[op.result] = self.temp(op.result, "pruned")
         text = out.rows - sel.cols
-        tail = (self.b.window(x, x.rows - text, 0, text, x.cols), self.b.window(out, sel.cols, 0, text, x.cols)) if text else None
-        movement.emit_take_rows(self.b, self.machine, self.name, x, sel, out, op.location, "residual", tail=tail)
+        tails = [(self.b.window(x, x.rows - text, 0, text, x.cols), self.b.window(out, sel.cols, 0, text, x.cols))] if text else []
+        movement.emit_take_rows(self.b, self.machine, self.name, x, sel, out, op.location, "residual", tails=tails)
 
     def concat(self, op) -> None:
         out = self.where[op.result] = self._concat_place(op)
@@ -324,8 +346,10 @@ class Tiler:
         zeros = self.constant(f"const.zeros.{ids.cols}", 1, ids.cols, "f32")
         prompt = self.tokens.S - sum(self.tokens.run_list[-1])
         heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
-        self._guard(op, lambda: attention.emit_importance(self.b, self.machine, self.name, q, k, self._positions(op.ids, q.rows), zeros, out, heads,
-                                                          ids.cols, prompt, op.location))
+        lead, positions = self._lead(), self._positions(op.ids, q.rows)
+        positions = self.b.window(positions, 0, lead, 1, q.rows)
+        self._guard(op, lambda: attention.emit_importance(self.b, self.machine, self.name, q, k, positions, zeros, out, heads, ids.cols, prompt,
+                                                          op.location))
 
     def topk(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "kept")

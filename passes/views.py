@@ -121,7 +121,7 @@ class View:
 
     def memory_order(self) -> list[int]:
         """The axes from the slowest to the fastest in memory; axes of size 1 and broadcast axes come first."""
-        return sorted(range(self.rank), key=lambda a: (self.shape[a] > 1 and self.strides[a] != 0, -self.strides[a] if self.shape[a] > 1 else 0))
+        return sorted(range(self.rank), key=lambda a: (0, 0) if self.shape[a] == 1 or not self.strides[a] else (1, -self.strides[a]))
 
     def box(self, row_axes: Sequence[int], col_axes: Sequence[int], memory: Sequence[int]) -> Box | None:
         """The matrix of this view with `row_axes` as rows and `col_axes` as columns, both in row-major order.

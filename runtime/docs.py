@@ -33,8 +33,9 @@ _ACCESS = {"r": "read", "w": "written", "rw": "read and written"}
 def isa_page() -> str:
     """The whole page."""
     parts = ["# Instruction set", "", "Generated from `runtime/isa.py` by `python -m focus.runtime.docs docs/isa.md`. Do not edit.", "",
-             f"Version {isa.ISA_VERSION}. Every instruction is one {isa.WORD_BITS}-bit little-endian word: opcode in bits 0-7, then its fields "
-             "from low bits to high, then zeros.", "", "## The machine the instructions see", "", *_machine(), "", "## Summary", "", *_summary()]
+             f"Version {isa.ISA_VERSION}. Every instruction is one {isa.WORD_BITS}-bit little-endian word: opcode in bits 0-7, then its "
+             "fields from low bits to high, then zeros.", "",
+             "## The machine the instructions see", "", *_machine(), "", "## Summary", "", *_summary()]
     for unit, (title, text) in _UNITS.items():
         parts += ["", f"## {title}", "", text]
         for instr in isa.TABLE.values():
@@ -100,7 +101,8 @@ def _example(instr: Instruction) -> str:
 def _sync() -> list[str]:
     """Where the shared fields of all instructions of units lie, and what they mean."""
     out = [f"`sync` and all instructions outside control carry them, in bits 8-{7 + sum(f.bits for f in isa.SYNC_FIELDS)}. In assembly: "
-           "`; wait=s3@2,s4 signal=s5`, where `@2` is the depth and no `@` means always.", "", "| field | bits | meaning |", "|---|---|---|"]
+           "`; wait=s3@2,s4 signal=s5`, where `@2` is the depth and no `@` means always.", "",
+           "| field | bits | meaning |", "|---|---|---|"]
     at = 8
     for f in isa.SYNC_FIELDS:
         out.append(f"| {f.name} | {at}-{at + f.bits - 1} | {_cell(f.doc)} |")
@@ -129,7 +131,8 @@ def main(argv: list[str] | None = None) -> int:
         with atomic_write(args.page) as temporary:
             temporary.write_text(isa_page(), encoding="utf-8")
     elif not args.page.exists() or args.page.read_text(encoding="utf-8") != isa_page():
-        print(f"error: {args.page} is not what runtime/isa.py says; write it anew with python -m focus.runtime.docs {args.page}", file=sys.stderr)
+        print(f"error: {args.page} is not what runtime/isa.py says; write it anew with python -m focus.runtime.docs {args.page}",
+              file=sys.stderr)
         return 1
     return 0
 

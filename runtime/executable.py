@@ -1,7 +1,7 @@
 """Running a compiled program.
 
-In: a `Binary` (from the compiler) or an `.fxb` file.  Out: `Executable`, which runs inputs through the simulator and gives outputs, the trace
-of what was concentrated, and the report; or gives the report alone for a trace.
+In: a `Binary` (from the compiler) or an `.fxb` file.  Out: `Executable`, which runs inputs through the simulator and gives outputs, the
+trace of what was concentrated, and the report; or gives the report alone for a trace.
 """
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class Executable:
     def run(self, inputs: Mapping[str, Any], *, sanitize: bool = False, progress: Progress | None = None, timeline: int = 0) -> Result:
         """Execute on data.  `inputs`: name -> numpy array or tensor, as the model's own forward takes them.
 
-        Floats are rounded to fp16 on the way in; NaN, infinity, and values beyond fp16 (which become infinity) are allowed and counted in the
-        report.  `sanitize` looks for accesses that hardware would get wrong.  `timeline` keeps that many instructions' times.
+        Floats are rounded to fp16 on the way in; NaN, infinity, and values beyond fp16 (which become infinity) are allowed and counted in
+        the report.  `sanitize` looks for accesses that hardware would get wrong.  `timeline` keeps that many instructions' times.
         Raises FocusError for an input that is missing, unknown, or of another shape, type or token layout.
         """
         stored, counted = self._take_inputs(inputs)
@@ -103,8 +103,8 @@ class Executable:
             from . import _sim
 
             b = self.binary
-            self._simulator = _sim.Simulator(np.ascontiguousarray(b.text), np.ascontiguousarray(b.source), b.machine.to_json(), b.sites_json(),
-                                             list(b.modules))
+            self._simulator = _sim.Simulator(np.ascontiguousarray(b.text), np.ascontiguousarray(b.source), b.machine.to_json(),
+                                             b.sites_json(), list(b.modules))
         return self._simulator
 
     def _read(self, port: Port) -> np.ndarray:
@@ -144,8 +144,9 @@ class Executable:
         wrong = np.flatnonzero(visual != tokens.visual_mask())
         if len(wrong):
             kind = ("a visual", "a text") if visual[wrong[0]] else ("a text", "a visual")
-            raise FocusError(f"input 'input_ids': position {wrong[0]} holds {kind[0]} token; the program was compiled for {kind[1]} token there "
-                             f"({tokens.V} visual tokens, runs {[list(r) for r in tokens.runs[:4]]}{' ...' if len(tokens.runs) > 4 else ''})")
+            runs = f"{[list(r) for r in tokens.runs[:4]]}{' ...' if len(tokens.runs) > 4 else ''}"
+            raise FocusError(f"input 'input_ids': position {wrong[0]} holds {kind[0]} token; the program was compiled for {kind[1]} token "
+                             f"there ({tokens.V} visual tokens, runs {runs})")
 
 
 load = Executable.load

@@ -1,10 +1,10 @@
 """The `.fxb` container: one program with everything a run needs.
 
-In: a `Binary` to write, or the path of a file.  Out: the file, written whole or not at all; or a `Binary` whose every part has been checked.
+In: a `Binary` to write, or the path of a file.  Out: the file, written whole or not at all; or a `Binary` with every part checked.
 
-A safetensors file.  Tensors: `text` uint8 [n, 16], `source` uint32 [n], `param/<name>` as stored in DRAM.  Metadata: one string for each key of
-`METADATA`, JSON except for plain words.  `docs/binary.md` describes it.  SHA-256 sums of all tensors and of the metadata are part of the
-metadata, so any changed bit is found.  Parameters are mapped, not read: they are copied once, into the simulated DRAM.
+A safetensors file.  Tensors: `text` uint8 [n, 16], `source` uint32 [n], `param/<name>` as stored in DRAM.  Metadata: one string for
+each key of `METADATA`, JSON except for plain words.  `docs/binary.md` describes it.  SHA-256 sums of all tensors and of the metadata
+are part of the metadata, so any changed bit is found.  Parameters are mapped, not read: they are copied once, into the simulated DRAM.
 """
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Binary:
     """A program and everything a run needs, in memory.
 
     `text` uint8 [n, 16] and `source` uint32 [n] (index into `modules`, the module paths); `params` the arrays named in `param_table`
-    (any mapping, which may make them when asked: they are taken one at a time, and converted to the stored type if they are floats of another).
+    (any mapping, which may make them when asked: they are taken one at a time, and floats are converted to the stored type).
     """
     text: np.ndarray
     source: np.ndarray
@@ -184,7 +184,7 @@ class Binary:
         return _dump(self.sites)
 
     def validate(self, where: str = "binary") -> Binary:
-        """Check every part against every other one; returns itself.  Raises FocusError, beginning with `where`, for the first that is wrong."""
+        """Check every part against every other one; returns itself.  Raises FocusError `<where>: ...` for the first that is wrong."""
         try:
             _check_tensors(self)
             _check_memory(self)
@@ -240,7 +240,7 @@ def _dump(value: Any) -> str:
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"))
 
 
-# key in the file -> (attribute of Binary, its type); `format`, `isa_version`, `machine`, `machine_fingerprint`, `model` and `sha256` are strings
+# key in the file -> (attribute of Binary, its type); the other keys of METADATA are treated one by one
 _RECORDS = {
     "memory_map": ("memory_map", MemoryMap), "inputs": ("inputs", tuple[Port, ...]), "outputs": ("outputs", tuple[Port, ...]),
     "fixed_inputs": ("fixed_inputs", tuple[FixedInput, ...]), "params": ("param_table", tuple[Param, ...]),
@@ -361,9 +361,11 @@ def _check_sites(binary: Binary) -> None:
             raise FocusError(f"site {site.name} is listed twice")
         seen.add(site.name)
         if site.count_base % 2 or site.count_base + 2 * len(site.tiles) * site.slices > counts:
-            raise FocusError(f"site {site.name}: {len(site.tiles)} x {site.slices} counts at 0x{site.count_base:x} do not fit a count memory of {counts} bytes")
+            raise FocusError(f"site {site.name}: {len(site.tiles)} x {site.slices} counts at 0x{site.count_base:x} do not fit "
+                             f"a count memory of {counts} bytes")
         if binary.tokens is None or site.visual > binary.tokens.V:
-            raise FocusError(f"site {site.name} has {site.visual} visual rows; the token layout has {binary.tokens.V if binary.tokens else 'none'}")
+            have = binary.tokens.V if binary.tokens else "none"
+            raise FocusError(f"site {site.name} has {site.visual} visual rows; the token layout has {have}")
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------

@@ -3,12 +3,22 @@
 In: the simulator's raw counters and the binary.  Out: `build`, a dictionary of plain numbers and strings (JSON); `show`, tables for people;
 `chrome_trace`, the instructions on a time line for Perfetto.
 
-Keys: `model`, `machine`, `array_rule`, `mode` ("functional" or "timing"), `cycles`, `seconds`, `instructions`, `opcodes`, `macs`, `utilization`
-(multiply-accumulates of the array / those possible in the time), `dram_bytes`, `dram` (`read`, `write`, `streams`), `sram_bytes` by memory, `energy_j`,
-`energy` (`rule`, `components`), `area_mm2` (`total`, `components`), `units` (`busy`, `stall`, `stalls` by reason, `idle`, all in cycles, `instructions`),
-`modules` (by path: `cycles` of the critical path, `instructions`, `macs`, `dram_bytes`, `overflows`, `nonfinite`), `tokens` (`visual`, `text`, `kept` by
-selected layer), `sites` (`layer/site`: `vectors`, `unique`, `ratio`), `overflows` and `nonfinite` values, `inputs` with such values by name,
-and after a sanitized run `sanitizer` (`total`, `findings`).
+Keys:
+    model, machine, array_rule      names; the rule of machine.array
+    mode                            "functional" or "timing"
+    cycles, seconds, instructions   of the whole run; opcodes: instructions by mnemonic
+    macs, utilization               multiply-accumulates of the array; their share of those possible in the time
+    dram_bytes, dram                all traffic; read, write, and streams with both
+    sram_bytes                      by memory: read, write
+    energy_j, energy                joules; rule and components
+    area_mm2                        total and components
+    units                           by unit, in cycles: busy, stall, stalls (by reason), idle; instructions
+    modules                         by path: cycles of the critical path, instructions, macs, dram_bytes, overflows, nonfinite
+    tokens                          visual, text, kept (visual tokens left after each selected layer)
+    sites                           by layer/site: vectors, unique, ratio
+    overflows, nonfinite            results that became infinite; NaN and infinite values read from DRAM
+    inputs                          by name: nonfinite, overflows on the way in
+    sanitizer                       total and findings, after a sanitized run
 """
 from __future__ import annotations
 
@@ -25,12 +35,13 @@ if TYPE_CHECKING:
 
     from .fxb import Binary
 
+_PATH_WIDTH = 36         # of module paths in tables; longer ones lose their beginning, which is what they have in common
 _LANES = ("exp", "multiply", "add", "sqrt", "reciprocal")
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
-def build(binary: Binary, raw: Mapping[str, Any], mode: str, counts: Sequence[np.ndarray], inputs: Mapping[str, Mapping[str, int]] | None = None
-          ) -> dict[str, Any]:
+def build(binary: Binary, raw: Mapping[str, Any], mode: str, counts: Sequence[np.ndarray],
+          inputs: Mapping[str, Mapping[str, int]] | None = None) -> dict[str, Any]:
     """The report of one run from the simulator's counters; `counts` are the unique vectors of each site's (tile, slice)."""
     machine, cycles, macs = binary.machine, int(raw["cycles"]), int(raw["macs"])
     modules = _modules(binary, raw["modules"])
@@ -95,17 +106,21 @@ def _sites(binary: Binary, counts: Sequence[np.ndarray]) -> dict[str, dict[str, 
 
 def describe(finding: Mapping[str, Any], binary: Binary) -> str:
     """One finding of the sanitizer as one line."""
+    def instruction(prefix: str = "") -> str:
+        module = binary.modules[finding[prefix + "module"]]
+        return f"instruction {finding[prefix + 'instruction']} ({finding[prefix + 'opcode']}, module '{module}')"
+
     where = f"{finding['space']} bytes 0x{finding['begin']:x}..0x{finding['end']:x}"
-    text = (f"instruction {finding['instruction']} ({finding['opcode']}, module '{binary.modules[finding['module']]}'), operand '{finding['operand']}': ")
+    text = f"{instruction()}, operand '{finding['operand']}': "
     if finding["kind"] == "uninitialised":
         return text + f"reads {where}, which nothing has written"
-    return text + (f"{finding['access']} of {where} is not ordered after the {finding['other_access']} by instruction {finding['other_instruction']} "
-                   f"({finding['other_opcode']}, module '{binary.modules[finding['other_module']]}'): no semaphore leads from one to the other")
+    return text + (f"{finding['access']} of {where} is not ordered after the {finding['other_access']} by {instruction('other_')}: "
+                   f"no semaphore leads from one to the other")
 
 
 # ---- time line -------------------------------------------------------------------------------------------------------
 def chrome_trace(binary: Binary, timeline: np.ndarray) -> dict[str, Any]:
-    """Trace-event JSON that ui.perfetto.dev and chrome://tracing open.  `timeline`: int64 [n, 4] of unit, instruction, first and last cycle.
+    """Trace-event JSON that ui.perfetto.dev and chrome://tracing open.  `timeline`: int64 [n, 4] of unit, instruction, first, last cycle.
 
     One row a unit; one microsecond on screen is one cycle.
     """
@@ -124,8 +139,8 @@ def show(report: Mapping[str, Any], console: Console | None = None, modules: int
     from rich.console import Console
 
     console = console or Console()
-    console.print(f"{report['model'] or 'program'} on {report['machine']} ({report['array_rule']} array rule, {report['mode']} run)", style="bold",
-                  highlight=False, markup=False)
+    title = f"{report['model'] or 'program'} on {report['machine']} ({report['array_rule']} array rule, {report['mode']} run)"
+    console.print(title, style="bold", highlight=False, markup=False)
     for table in (_summary_table(report), _unit_table(report), _traffic_table(report), _energy_table(report), _site_table(report),
                   _module_table(report, modules)):
         if table.row_count:
@@ -154,7 +169,8 @@ def _summary_table(r: Mapping[str, Any]):
                         ("area", f"{r['area_mm2']['total']:.3f} mm2")):
         table.add_row(name, value)
     if r["tokens"]["kept"]:
-        table.add_row("visual tokens", f"{r['tokens']['visual']}" + "".join(f", {k} after layer {layer}" for layer, k in r["tokens"]["kept"].items()))
+        kept = "".join(f", {k} after layer {layer}" for layer, k in r["tokens"]["kept"].items())
+        table.add_row("visual tokens", f"{r['tokens']['visual']}{kept}")
     return table
 
 
@@ -199,7 +215,8 @@ def _module_table(r: Mapping[str, Any], limit: int):
     chosen = sorted(r["modules"].items(), key=lambda item: -item[1]["cycles"])[:limit]
     table = _table(f"Modules ({len(chosen)} of {len(r['modules'])})", "cycles", "share", "MACs", "DRAM")
     for path, m in chosen:
-        table.add_row(path, f"{m['cycles']:,}", f"{m['cycles'] / max(r['cycles'], 1):.1%}", f"{m['macs']:,}", _bytes(m["dram_bytes"]))
+        shown = path if len(path) <= _PATH_WIDTH else "..." + path[3 - _PATH_WIDTH:]
+        table.add_row(shown, f"{m['cycles']:,}", f"{m['cycles'] / max(r['cycles'], 1):.1%}", f"{m['macs']:,}", _bytes(m["dram_bytes"]))
     return table
 
 
@@ -210,7 +227,8 @@ def _remarks(r: Mapping[str, Any]) -> list[str]:
         for key, text in (("nonfinite", "NaN or infinite"), ("overflows", "beyond fp16, now infinite")):
             if n[key]:
                 out.append(f"input {name}: values {text}: {n[key]:,}")
-    for key, text in (("overflows", "results beyond the range of fp16, now infinite"), ("nonfinite", "NaN or infinite values read from DRAM")):
+    for key, text in (("overflows", "results beyond the range of fp16, now infinite"),
+                      ("nonfinite", "NaN or infinite values read from DRAM")):
         if r[key]:
             where = max(r["modules"], key=lambda path: r["modules"][path][key])
             out.append(f"{text}: {r[key]:,}; most in {where or 'the unnamed module'} ({r['modules'][where][key]:,})")

@@ -47,7 +47,8 @@ def main(argv: list[str] | None = None) -> None:
     if args.timing_only:
         report, timeline = exe.time_with_timeline(Trace.load(args.trace) if args.trace else None, progress=progress, timeline=_events(args))
     else:
-        result = exe.run(_load_inputs(args.inputs) if args.inputs else {}, sanitize=args.sanitize, progress=progress, timeline=_events(args))
+        inputs = _load_inputs(args.inputs) if args.inputs else {}
+        result = exe.run(inputs, sanitize=args.sanitize, progress=progress, timeline=_events(args))
         report, timeline = result.report, result.timeline
         if args.outputs:
             _save_arrays(args.outputs, result.outputs)
@@ -61,17 +62,20 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="focus-sim", description="Run a compiled program on the simulated accelerator: results, cycles, traffic, energy.",
-                                     epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="focus-sim", description="Run a compiled program on the simulated accelerator: results, cycles, traffic, energy.",
+        epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=Path, help="the program, an .fxb file")
     parser.add_argument("--inputs", type=Path, metavar="FILE", help="inputs, a safetensors or .npz file")
     parser.add_argument("--outputs", type=Path, metavar="FILE", help="write the outputs, a safetensors file")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write what was concentrated; with --timing-only, read it")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--timing-only", action="store_true", help="no data: the same instructions and cycles, with sizes from --trace")
-    parser.add_argument("--sanitize", action="store_true", help="find reads of unwritten memory and accesses that no semaphore orders; exit with 1 if any")
+    parser.add_argument("--sanitize", action="store_true",
+                        help="find reads of unwritten memory and accesses that no semaphore orders; exit with 1 if any")
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="write the instructions' times for Perfetto")
-    parser.add_argument("--events", type=int, default=200_000, metavar="N", help="how many instructions --timeline keeps (default %(default)s)")
+    parser.add_argument("--events", type=int, default=200_000, metavar="N",
+                        help="how many instructions --timeline keeps (default %(default)s)")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the weights file the program refers to, if it is not beside it")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
     return parser

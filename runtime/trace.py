@@ -64,7 +64,8 @@ def from_simulator(found: Sequence[Mapping[str, np.ndarray]], binary: Binary) ->
 def metadata(binary: Binary) -> dict[str, str]:
     """The metadata of traces of a binary."""
     c, tokens = binary.concentration, binary.tokens
-    out = {"model": binary.model, "block": json.dumps(c.block), "vector": str(c.vector), "threshold": repr(c.threshold), "m_tile": str(c.m_tile)}
+    out = {"model": binary.model, "block": json.dumps(c.block), "vector": str(c.vector), "threshold": repr(c.threshold),
+           "m_tile": str(c.m_tile)}
     if tokens:
         out |= {"V": str(tokens.V), "S": str(tokens.S), "grid": json.dumps([g.model_dump() for g in tokens.grids])}
     return out
@@ -82,7 +83,7 @@ def check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
     wanted = {f"{part}/{site.name}" for site in binary.sites for part in PARTS}
     if missing := wanted - trace.keys():
         raise FocusError(f"trace of another model: it has no '{min(missing)}'")
-    if unknown := trace.keys() - wanted:
+    if unknown := {key for key in trace if not key.startswith("retained/")} - wanted:       # layers without a site may say what they retain
         raise FocusError(f"trace of another model: the binary has no site for '{min(unknown)}'")
     for site in binary.sites:
         arrays = [np.asarray(trace[f"{part}/{site.name}"]) for part in PARTS]
@@ -106,7 +107,8 @@ def _check_site(site: Site, retained: np.ndarray, group: np.ndarray, zero: np.nd
         bad = representative != group
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        raise FocusError(f"trace 'group/{site.name}' [{row}, {column}] is {group[row, column]}, which is no representative before it in its m-tile")
+        raise FocusError(f"trace 'group/{site.name}' [{row}, {column}] is {group[row, column]}, which is no representative before it "
+                         f"in its m-tile")
     if zero.max(initial=0) > 1 or np.any(group[zero == 1] != np.broadcast_to(rows, group.shape)[zero == 1]):
         raise FocusError(f"trace 'zero/{site.name}' is not 0 or 1, or an all-zero vector has a representative")
 

@@ -38,14 +38,15 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="focus-translate", description="Assemble and disassemble programs of the Focus accelerator. Disassembling and assembling again "
-        "gives the identical bytes.", epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="focus-translate", description="Assemble and disassemble programs of the Focus accelerator. Disassembling and assembling "
+        "again gives the identical bytes.", epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     direction = parser.add_mutually_exclusive_group(required=True)
     direction.add_argument("--assemble", action="store_true", help="text to words")
     direction.add_argument("--disassemble", action="store_true", help="words, or the program of an .fxb file, to text")
     parser.add_argument("file", nargs="?", default="-", help="input; - or nothing for stdin")
     parser.add_argument("-o", "--output", default="-", help="output; - or nothing for stdout")
-    parser.add_argument("--into", metavar="BINARY", help="with --assemble: write a copy of this .fxb file with the new program instead of bare words")
+    parser.add_argument("--into", metavar="BINARY",
+                        help="with --assemble: write a copy of this .fxb file with the new program instead of bare words")
     return parser
 
 

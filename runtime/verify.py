@@ -18,7 +18,7 @@ from typing import NamedTuple
 from . import isa
 from .asm import Decoded
 from .errors import FocusError
-from .isa import Broadcast, DType, Field, Instruction, ReduceOp, Space, Unit
+from .isa import Broadcast, Field, Instruction, ReduceOp, Space, Unit
 from .machine import Machine
 
 _UNSET_MAYBE = object()         # set only inside a loop that may run zero times
@@ -286,7 +286,7 @@ class _Checker:
         rows, cols = (_dimension(instr, values, extents, f, spec) for spec in (f.rows, f.cols))
         if rows is None or cols is None:
             return
-        size, element = self.sizes[agu.space], isa.DTYPE_BYTES[DType(agu.dtype)]
+        size, element = self.sizes[agu.space], isa.DTYPE_BYTES[agu.dtype]
         fixed = agu.base + agu.ring_bytes + (rows.fixed - 1) * agu.pitch + cols.fixed * element
         lowest, highest = agu.base, fixed                # a cheap bound first: most operands are inside whatever the counters are
         for loop, stride in zip(self.loops, agu.strides):
@@ -383,7 +383,8 @@ def _dimension(instr: Instruction, values: dict[str, int], extents: dict, f: Fie
         return _ONE
     if spec == "b_rows" and values["bcast"] == Broadcast.ROW or spec == "b_cols" and values["bcast"] == Broadcast.COL:
         return _ONE
-    names = {"src_rows": ("identity", "rows"), "dst_rows": ("identity", "rows"), "b_rows": ("rows",), "b_cols": ("cols",)}.get(spec, (spec,))
+    both = ("identity", "rows")
+    names = {"src_rows": both, "dst_rows": both, "b_rows": ("rows",), "b_cols": ("cols",)}.get(spec, (spec,))
     parts = tuple(extents[name] for name in names)
     return None if _UNKNOWN in parts else Dimension(0, parts)
 

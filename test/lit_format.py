@@ -121,7 +121,7 @@ def _spawn(command: Command, stdin: int, stdout: int, stderr: int, folder: str, 
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)    # as in a Python that has just started
         if command.stdin:
             stdin = os.open(command.stdin, os.O_RDONLY)
         if command.stdout:

@@ -16,16 +16,16 @@ from torch_mlir import ir
 from focus.passes import cost
 from focus.passes.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.linear import Alternating
-from focus.passes.kernels.rows import Concentrated, RowTile, group_tiles
+from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, group_tiles
 from focus.runtime.machine import Machine
 
 
 @dataclass(frozen=True)
 class Region:
-    """Key columns [start, start + count); `causal`: an m-tile of rows [r0, r1) of the query section sees only those before r1."""
+    """Key columns [start, start + count).  `ahead`, unless None: rows [r0, r1) of the query section see only those before ahead + r1."""
     start: int
     count: int
-    causal: bool = False
+    ahead: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,11 @@ class Heads:
 
 @dataclass(frozen=True)
 class Attention:
-    """One attention: q [R, heads * dim] (dense or concentrated), k, v [R, kv * dim], out like q; positions [1, R] i32 when causal."""
+    """One attention: q [R, heads * dim] (dense or concentrated), k, v [lead + R, kv * dim], out like q.
+
+    Causal attention has `positions` [1, lead + R] i32 and copies of the text rows that visual tokens can see in the `lead` first rows of k
+    and v, so that what a tile of visual rows sees is one stretch of rows.
+    """
     name: str
     q: Mat | Concentrated
     k: Mat
@@ -56,6 +60,7 @@ class Attention:
     out: Mat
     heads: Heads
     positions: Mat | None
+    lead: int = 0
 
 
 @dataclass
@@ -68,21 +73,20 @@ class Strand:
     acc: Mat | None = None
 
 
-def causal_sections(visual: int, text: int, text_before: int, text_seen: int) -> list[Section]:
-    """Sections of a causal prefill in storage order (visual rows, then text rows).
+def causal_sections(visual: int, text: int, text_before: int, lead: int) -> list[Section]:
+    """Sections of a causal prefill in storage order (visual rows, then text rows); key columns count from the `lead` copied rows on.
 
-    text_before: text rows ahead of every visual token; text_seen: text rows that some visual token comes after.
+    text_before: text rows ahead of every visual token.
     """
-    sections = []
-    text_at = visual
+    sections, text_at = [], lead + visual
     if visual:
-        regions = (Region(0, visual, causal=True),) + ((Region(text_at, text_seen),) if text_seen else ())
-        sections.append(Section(0, visual, regions))
-    if text_before:
-        sections.append(Section(text_at, text_before, (Region(text_at, text_before, causal=True),)))
-    if text > text_before:
-        regions = ((Region(0, visual),) if visual else ()) + (Region(text_at, text),)
-        sections.append(Section(text_at + text_before, text - text_before, regions))
+        sections.append(Section(0, visual, (Region(0, text_at, ahead=lead),)))
+    if text_before and visual:
+        sections.append(Section(visual, text_before, (Region(text_at, text_before, ahead=0),)))
+    if not visual:
+        sections.append(Section(0, text, (Region(0, text, ahead=0),)))
+    elif text > text_before:
+        sections.append(Section(visual + text_before, text - text_before, (Region(lead, visual + text),)))
     return sections
 
 
@@ -102,13 +106,13 @@ def segment_sections(rows: int, segments: list[int]) -> list[Section]:
 def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: list[Section], loc: ir.Location) -> None:
     """Emit dense attention, one kernel a section.  Raises FocusError when no tiling fits the buffers."""
     for s in sections:
-        causal = any(r.causal for r in s.regions)
-        t = cost.attention_tiling(machine, s.count, sum(r.count for r in s.regions), att.heads.dim, causal=causal, where=att.name)
+        causal = any(r.ahead is not None for r in s.regions)
+        t = cost.attention_tiling(machine, s.count, sum(r.count for r in s.regions), att.heads.dim, len(s.regions), causal=causal, where=att.name)
         with b.kernel(att.name, loc), b.loop(s.repeat, 1) as i:
             rows = lambda m, at, n: b.window(m, i * s.count + at, 0, n, m.cols)
             q, out = rows(att.q, s.start, s.count), rows(att.out, s.start, s.count)
             kv = [_keys(b, att, rows, r) for r in s.regions]
-            qpos = b.window(att.positions, 0, s.start, 1, s.count) if att.positions is not None else None
+            qpos = b.window(att.positions, 0, att.lead + s.start, 1, s.count) if att.positions is not None else None
             with _heads(b, att.heads) as (head, group), b.loop(s.count, t.m * t.strands) as m:
                 # a single trip has constant sizes; in a loop the last tiles are clipped
                 sizes = [min(t.m, s.count - (0 if m.terms else k * t.m)) for k in range(t.strands)]
@@ -122,18 +126,16 @@ def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: l
                 _columns(b, att, t, strands, _DenseScores(b, att.heads.dim, q, head), kv, head, group, m + t.m * t.strands, out)
 
 
-def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention, text_seen: int, loc: ir.Location) -> None:
+def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention, loc: ir.Location) -> None:
     """Emit attention of concentrated queries: an m-tile of the concentration is the query tile, text rows ride as identity rows.
 
-    text_seen: text rows that some visual token comes after; the other text rows are visited only by tiles that hold text.
     Raises FocusError when no tiling fits the buffers.
     """
     conc, heads = att.q, att.heads
-    for group in conc.groups:
-        text = conc.text if group.identity else text_seen
-        regions = (Region(0, conc.visual, causal=not group.identity),) + ((Region(conc.visual, text),) if text else ())
-        t = cost.attention_tiling(machine, group.rows, conc.visual + text, heads.dim, fixed_m=group.rows,
-                                  causal=group.count > 1, where=att.name)
+    for group in _separable(conc.groups):
+        keys = att.lead + conc.visual
+        regions = (Region(att.lead, conc.visual + conc.text) if group.identity else Region(0, keys, ahead=att.lead),)
+        t = cost.attention_tiling(machine, group.rows, keys, heads.dim, len(regions), fixed_m=group.rows, causal=group.count > 1, where=att.name)
         # a slice of 32 columns may span heads only where 32 does not divide the head: then heads are written out one by one
         for fixed in [None] if heads.dim % 32 == 0 else range(heads.q):
             with b.kernel(att.name, loc):
@@ -142,10 +144,19 @@ def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention
                 with _heads(b, heads, fixed) as (head, kv_head), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
                     strand = Strand(tile, qpos=b.buffer("ids", 1, tile.rows, "i32", "positions"))
                     for at, n, row in tile.parts:
-                        b.load(b.window(att.positions, 0, row, 1, n), b.window(strand.qpos, 0, at, 1, n), "ids")
+                        b.load(b.window(att.positions, 0, row + att.lead, 1, n), b.window(strand.qpos, 0, at, 1, n), "ids")
                     scores = _ConcentratedScores(b, conc, tile, heads.dim, head, t.resident_q and heads.dim % 32 == 0)
                     row_end = (tile.index + 1) * conc.m_tile
                     _columns(b, att, t, [strand], scores, kv, head, kv_head, row_end, att.out)
+
+
+def _separable(groups: tuple[TileGroup, ...]) -> Iterator[TileGroup]:
+    """The groups, with those of an m-tile that no step of key columns divides taken apart: their triangles have no common form."""
+    for g in groups:
+        if g.count == 1 or g.rows % 32 == 0:
+            yield g
+        else:
+            yield from (replace(g, first=g.first + i, count=1) for i in range(g.count))
 
 
 def _keys(b: TileBuilder, att: Attention, rows, r: Region) -> tuple[Mat, Mat, Mat | None, Region]:
@@ -248,7 +259,7 @@ def _columns(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: l
             s.state = b.buffer("stats", s.tile.rows, 4, "f32", "softmax")
             s.acc = b.buffer("output", s.tile.rows, cols, "f32", "weighted")
         for i, (k, v, kpos, region) in enumerate(kv):
-            with b.loop(region.count, t.step, hi=row_end if region.causal else None) as j:
+            with b.loop(region.count, t.step, hi=None if region.ahead is None else row_end + region.ahead) as j:
                 _step(b, att, t, strands, scores, (k, v, kpos), j, group * dim, block, cols, "never" if i else "first")
         for s in strands:
             result = b.recast(s.acc, "f16")
@@ -271,14 +282,15 @@ def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list
     for s, tile, p in zip(strands, tiles, probs):
         b.op("v.softmax", tile, s.state, attrs={"scalar": att.heads.scale, "init": init}, dst=p, qpos=s.qpos, kpos=columns)
         b.op("v.rescale", s.acc, s.state, attrs={"init": init})
-    for at, width in _blocks(cols, t.kv_cols):
-        values = b.buffer("wgt", step, width, "f16", "values")
+    blocks = _blocks(cols, 32)
+    turns = [b.buffer("wgt", step, min(32, cols), "f16", f"values{i}") for i in range(min(cost.VALUE_TILES, len(blocks)))]
+    for i, (at, width) in enumerate(blocks):
+        values = b.window(turns[i % len(turns)], 0, 0, step, width)
         b.load(b.window(v, j, first + (block + at), step, width), values, "kv")
         for s, p in zip(strands, probs):
-            for d in range(0, width, 32):
-                for c in range(0, step, 32):
-                    b.mm(b.window(p, 0, c, s.tile.rows, 32), b.window(values, c, d, 32, 32), b.window(s.acc, 0, at + d, s.tile.rows, 32),
-                         "never" if c else init, kn=True)
+            for c in range(0, step, 32):
+                b.mm(b.window(p, 0, c, s.tile.rows, 32), b.window(values, c, 0, 32, width), b.window(s.acc, 0, at, s.tile.rows, 32),
+                     "never" if c else init, kn=True)
 
 
 def score_pass(b: TileBuilder, kv_cols: int, strands: list[Strand], scores, k: Mat, j: Idx, step: int, first: Idx, dim: int,
@@ -306,17 +318,17 @@ def emit_importance(b: TileBuilder, machine: Machine, name: str, q: Mat, k: Mat,
                     visual: int, prompt: int, loc: ir.Location) -> None:
     """out[0, t] = max over heads and prompt rows of the softmax probability of visual token t (algorithm.md, level 1).
 
-    q [R, heads * dim], k [R, kv * dim]: rows in storage order, `visual` retained tokens first, the last `prompt` rows are the prompt.
+    q [R, heads * dim], k [R, kv * dim], positions [1, R]: rows in storage order, `visual` retained tokens first, the last `prompt` rows are
+    the prompt.
     zeros: [1, visual] f32 constant; out: [1, visual] f32.  The row statistics are finished in a first pass over all keys; the second
     pass over the visual keys makes probabilities and takes maxima.
     """
-    t = cost.attention_tiling(machine, prompt, k.rows, heads.dim, where=name)
-    step, text = t.step, k.rows - visual
+    t = cost.attention_tiling(machine, prompt, k.rows, heads.dim, 2, scores_only=True, where=name)
+    step = t.step
     with b.kernel(name, loc):
         best = b.buffer("importance", 1, visual, "f32", "importance")
         b.load(zeros, best, "ids")
         rows = b.window(q, k.rows - prompt, 0, prompt, q.cols)
-        regions = [(b.window(k, at, 0, n, k.cols), b.window(positions, 0, at, 1, n)) for at, n in ((0, visual), (visual, text))]
         qpos = b.window(positions, 0, k.rows - prompt, 1, prompt)
         with _heads(b, heads) as (head, group), b.loop(prompt, t.m) as m:
             n = min(t.m, prompt)
@@ -331,13 +343,11 @@ def emit_importance(b: TileBuilder, machine: Machine, name: str, q: Mat, k: Mat,
                 score_pass(b, t.kv_cols, [strand], scores, keys, j, min(step, keys.rows), group * heads.dim, heads.dim, [tile])
                 return tile, columns
 
-            for i, (keys, kpos) in enumerate(regions):
-                with b.loop(keys.rows, step) as j:
-                    tile, columns = tile_of(keys, kpos, j)
-                    b.op("v.softmax", tile, strand.state, attrs={"scalar": heads.scale, "init": "never" if i else "first"},
-                         qpos=strand.qpos, kpos=columns)
+            with b.loop(k.rows, step) as j:
+                tile, columns = tile_of(k, positions, j)
+                b.op("v.softmax", tile, strand.state, attrs={"scalar": heads.scale, "init": "first"}, qpos=strand.qpos, kpos=columns)
             with b.loop(visual, step) as j:
-                tile, columns = tile_of(*regions[0], j)
+                tile, columns = tile_of(b.window(k, 0, 0, visual, k.cols), b.window(positions, 0, 0, 1, visual), j)
                 b.op("v.prob", tile, strand.state, tile, attrs={"scalar": heads.scale}, qpos=strand.qpos, kpos=columns)
                 b.op("sec.importance", tile, b.window(best, 0, j, 1, tile.cols), attrs={"init": "never"})
         b.store(best, out, "ids")

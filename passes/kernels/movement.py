@@ -4,9 +4,11 @@ In: operands as `Mat`.  Out: one `focus.kernel` each.  All of it is DMA through 
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch_mlir import ir
 
-from focus.passes.builder import BYTES, Idx, Mat, TileBuilder
+from focus.passes.builder import BYTES, Mat, TileBuilder
 from focus.runtime.machine import Machine
 
 
@@ -32,8 +34,8 @@ def copy_rows(b: TileBuilder, machine: Machine, src: Mat, dst: Mat) -> None:
 
 
 def emit_take_rows(b: TileBuilder, machine: Machine, name: str, src: Mat, ids: Mat, dst: Mat, loc: ir.Location, stream: str = "activation",
-                   tail: tuple[Mat, Mat] | None = None) -> None:
-    """dst[r] = src[ids[0, r]] for the ids [1, n]; `tail` = (source, target) rows copied as they are, in the same kernel."""
+                   tails: Sequence[tuple[Mat, Mat]] = ()) -> None:
+    """dst[r] = src[ids[0, r]] for the ids [1, n]; `tails` are (source, target) rows copied as they are, in the same kernel."""
     with b.kernel(name, loc):
         columns = min(src.cols, 4096)
         step = min(ids.cols, _rows_per_tile(machine, columns * BYTES[src.dtype]))
@@ -44,7 +46,7 @@ def emit_take_rows(b: TileBuilder, machine: Machine, name: str, src: Mat, ids: M
                 part = b.buffer("output", step, columns, src.dtype, "taken")
                 b.load_rows(b.window(src, 0, c, src.rows, columns), part, picked, stream)
                 b.store(part, b.window(dst, r, c, step, columns), "result")
-        if tail is not None:
+        for tail in tails:
             copy_rows(b, machine, *tail)
 
 

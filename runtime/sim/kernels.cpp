@@ -286,7 +286,7 @@ void map(int op, const float* in, float* out, int64_t n, float scalar) {
 }
 
 /// The larger value; NaN if either is.
-inline float larger(float a, float b) { return a > b ? a : b >= a ? b : a + b; }
+inline float larger(float a, float b) { return (a > b) | (a != a) ? a : b; }
 
 template <class F>
 inline void zip_with(F f, const float* a, const float* b, int step, float* out, int64_t n) {
@@ -309,30 +309,44 @@ void zip(int op, const float* a, const float* b, int step, float* out, int64_t n
 
 // ---- reductions: 16 running values, then a tree ----------------------------------------------------------------------
 
-/// f(combine, value) over all values, in an order that does not depend on the vector width.
+using Sixteen = float __attribute__((vector_size(64)));     // in one, two or four registers: the same sums for every instruction set
+
+inline Sixteen sixteen(const float* p) {
+    Sixteen v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+inline Sixteen larger(Sixteen a, Sixteen b) { return (a > b) | (a != a) ? a : b; }
+
+/// combine over term(value) of all values, in an order that does not depend on the vector width; `start` is combine's neutral value.
 template <class Combine, class Term>
 inline float reduce(const float* in, int64_t n, float start, Combine combine, Term term) {
-    alignas(64) float lane[16];
-    for (int l = 0; l < 16; ++l) lane[l] = start;
+    Sixteen lanes = start - Sixteen{};
     int64_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int l = 0; l < 16; ++l) lane[l] = combine(lane[l], term(in[i + l]));
+    for (; i + 16 <= n; i += 16) lanes = combine(lanes, term(sixteen(in + i)));
+    alignas(64) float lane[16];
+    __builtin_memcpy(lane, &lanes, sizeof lane);
     for (int l = 0; i < n; ++i, ++l) lane[l] = combine(lane[l], term(in[i]));
     for (int width = 8; width; width /= 2)
         for (int l = 0; l < width; ++l) lane[l] = combine(lane[l], lane[l + width]);
     return lane[0];
 }
 
-inline float plus(float a, float b) { return a + b; }
-float sum(const float* in, int64_t n) { return reduce(in, n, 0.0f, plus, [](float x) { return x; }); }
-float sum_squares(const float* in, int64_t n) { return reduce(in, n, 0.0f, plus, [](float x) { return x * x; }); }
-float max(const float* in, int64_t n) { return reduce(in, n, -INF, larger, [](float x) { return x; }); }
+constexpr auto PLUS = [](auto a, auto b) { return a + b; };
+constexpr auto LARGER = [](auto a, auto b) { return larger(a, b); };
+constexpr auto ITSELF = [](auto x) { return x; };
+constexpr auto SQUARE = [](auto x) { return x * x; };
+
+float sum(const float* in, int64_t n) { return reduce(in, n, 0.0f, PLUS, ITSELF); }
+float sum_squares(const float* in, int64_t n) { return reduce(in, n, 0.0f, PLUS, SQUARE); }
+float max(const float* in, int64_t n) { return reduce(in, n, -INF, LARGER, ITSELF); }
 
 float dot(const float* a, const float* b) {
+    Sixteen products = sixteen(a) * sixteen(b) + sixteen(a + 16) * sixteen(b + 16);
     alignas(64) float lane[16];
-    for (int l = 0; l < 16; ++l) lane[l] = a[l] * b[l] + a[l + 16] * b[l + 16];
+    __builtin_memcpy(lane, &products, sizeof lane);
     for (int width = 8; width; width /= 2)
-        for (int l = 0; l < width; ++l) lane[l] = lane[l] + lane[l + width];
+        for (int l = 0; l < width; ++l) lane[l] += lane[l + width];
     return lane[0];
 }
 

@@ -75,8 +75,16 @@ void Sanitizer::access(int operand, const Region& r, isa::Access kind) {
         });
 }
 
+/// Whether all stamps of a range are the same; the common case, and quick to see.
+static bool uniform(const uint32_t* stamps, int from, int to) {
+    uint32_t first = stamps[from], differences = 0;
+    for (int g = from; g < to; ++g) differences |= stamps[g] ^ first;
+    return differences == 0;
+}
+
 /// The last writer of each grain must be ordered before this access, and for a read there must be one.
 void Sanitizer::check_writer(int operand, isa::Space space, const Page& p, int64_t base, int from, int to, bool writing) {
+    if (uint32_t first = p.writer[from]; first != 0 && ordered(first) && uniform(p.writer, from, to)) return;
     uint32_t good = now_;
     for (int g = from; g < to; ++g) {
         uint32_t stamp = p.writer[g];
@@ -104,9 +112,8 @@ void Sanitizer::write(int operand, isa::Space space, Page& p, int64_t base, int 
     for (int u = 0; u < isa::NUM_UNIT; ++u) {
         const uint32_t* reader = p.reader[u].get();
         if (!reader || u == int(unit_)) continue;
-        uint32_t known = clocks_[size_t(unit_)][size_t(u)], latest = 0;
-        for (int g = from; g < to; ++g) latest = std::max(latest, reader[g]);
-        if (latest <= known) continue;
+        uint32_t known = clocks_[size_t(unit_)][size_t(u)];
+        if (reader[from] <= known && uniform(reader, from, to)) continue;
         for (int g = from; g < to; ++g)
             if (reader[g] > known) {
                 int64_t at = base + int64_t(g) * GRAIN;

@@ -1,7 +1,7 @@
 """A numpy interpreter of tensor-level focus IR: what the passes must preserve.
 
-In: a function of `focus` ops, its arguments by name, parameters by name.  Out: results as float32 arrays, and the concentration trace with the
-keys of docs/algorithm.md.  It works in sequence order before assign-layout and in storage order after it, so that both can be compared.
+In: a function of `focus` ops, its arguments by name, parameters by name.  Out: results as float32 arrays, and the concentration trace with
+the keys of docs/algorithm.md.  It works in sequence order before assign-layout and in storage order after it, so that both can be compared.
 Written from the op definitions alone; shares no code with the compiler.
 """
 from __future__ import annotations

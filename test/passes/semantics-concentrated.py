@@ -1,5 +1,5 @@
 # RUN: %python %s | filecheck %s
-"""With concentration inserted the interpreted IR gives the logits and the trace of `focus.reference`, in sequence order and in storage order."""
+"""With concentration inserted the interpreted IR gives logits and trace of `focus.reference`, in sequence order and in storage order."""
 import os
 import sys
 
@@ -11,7 +11,9 @@ from focus.compiler import zoo
 
 BEFORE = "convert-torch-to-focus,annotate-tokens,fuse"
 
-for name, modes in (("llava-onevision-tiny", ("sec", "sic", "full")), ("llava-onevision-image-tiny", ("full",)), ("qwen2.5-vl-tiny", ("sec", "full"))):
+MODES = {"llava-onevision-tiny": ("sec", "sic", "full"), "llava-onevision-image-tiny": ("full",), "qwen2.5-vl-tiny": ("sec", "full")}
+
+for name, modes in MODES.items():
     model, inputs = zoo.build(name)
     for mode in modes:
         wanted, trace = focus.reference(model, inputs, mode)

@@ -1,6 +1,6 @@
 # RUN: %python %s | filecheck %s
-"""On a small decoder with random weights, one and two runs of visual tokens: fusing and laying out keep results; concentration gives the same result and
-trace in sequence order and in storage order; removing SIC leaves what SEC alone computes."""
+"""On a small decoder with random weights, one and two runs of visual tokens: fusing and laying out keep results; concentration gives the
+same result and trace in sequence order and in storage order; removing SIC leaves what SEC alone computes."""
 import os
 
 import numpy as np
@@ -15,7 +15,8 @@ half = "(tensor<8x64xf16>) -> tensor<4x64xf16>"
 two_runs = text.replace("runs = array<i64: 2, 8>", "runs = array<i64: 0, 4, 6, 4>").replace(CONCAT, f'''
     %first = "focus.slice"(%visual) {{offsets = array<i64: 0, 0>, sizes = array<i64: 4, 64>}} : {half}
     %second = "focus.slice"(%visual) {{offsets = array<i64: 4, 0>, sizes = array<i64: 4, 64>}} : {half}
-    %sequence = tensor.concat dim(0) %first, %text0, %second, %text1 : (tensor<4x64xf16>, tensor<2x64xf16>, tensor<4x64xf16>, tensor<2x64xf16>) -> tensor<12x64xf16>''')
+    %sequence = tensor.concat dim(0) %first, %text0, %second, %text1 : (tensor<4x64xf16>, tensor<2x64xf16>, tensor<4x64xf16>,
+                                                                        tensor<2x64xf16>) -> tensor<12x64xf16>''')
 
 rng = np.random.default_rng(3)
 base = rng.normal(size=(2, 64)).repeat(4, 0)
@@ -39,7 +40,8 @@ def run(source, pipeline):
         manager.run(module, pipeline)
         function = module.body.operations[0]
         weights = Weights()
-        weights.shapes = {op.name: op.result.type.shape for op in function.regions[0].blocks[0].operations if op.operation.name == "focus.param"}
+        operations = function.regions[0].blocks[0].operations
+        weights.shapes = {op.name: op.result.type.shape for op in operations if op.operation.name == "focus.param"}
         interpreter = Interpreter(weights)
         return interpreter.run(function, inputs)[0], interpreter.trace
 
@@ -52,12 +54,14 @@ for name, source in (("one run", text), ("two runs", two_runs)):
     plain = run(source, "annotate-tokens")
     fused = "annotate-tokens,fuse"
     print(name, "dense", *(same(run(source, p), plain) for p in (fused, f"{fused},assign-layout", "annotate-tokens,assign-layout")))
-    for options in ("layers=0,2 alphas=0.6,0.3 threshold=0.3", "layers=1 alphas=0.5 threshold=0.3 m-tile=3", "sec=false threshold=0.2 block=2,1,2"):
+    for options in ("layers=0,2 alphas=0.6,0.3 threshold=0.3", "layers=1 alphas=0.5 threshold=0.3 m-tile=3",
+                    "sec=false threshold=0.2 block=2,1,2"):
         insert = f"insert-concentration{{{options}}}"
         wanted = run(source, f"{fused},{insert}")
         merged = sum((wanted[1][k] != np.arange(len(wanted[1][k]))[:, None]).sum() for k in wanted[1] if k.startswith("group"))
         others = f"{fused},{insert},assign-layout", f"annotate-tokens,{insert}", f"annotate-tokens,{insert},assign-layout"
-        print(options, "|", *(same(run(source, p), wanted) for p in others), "changed", not same(wanted, (plain[0], wanted[1])), "merged", merged > 5)
+        changed = not same(wanted, (plain[0], wanted[1]))
+        print(options, "|", *(same(run(source, p), wanted) for p in others), "changed", changed, "merged", merged > 5)
         removed, sec = f"{fused},{insert},remove-concentration", f"{fused},insert-concentration{{{options} sic=false}}"
         print("removed", same(run(source, removed), run(source, sec)), same(run(source, f"{removed},assign-layout"), run(source, sec)))
 # CHECK: one run dense True True True

@@ -17,7 +17,8 @@ for name in ("llava-onevision-tiny", "llava-onevision-image-tiny", "qwen2.5-vl-t
     with torch.no_grad():
         wanted = model(**inputs).logits[:, -1].numpy()
     results = interpreted(model, inputs, PASSES)
-    print(name, *(f"{step}: {'same' if distance(logits, wanted) < 1e-4 else distance(logits, wanted)}" for step, (logits, _) in zip(PASSES, results)))
+    distances = [distance(logits, wanted) for logits, _ in results]
+    print(name, *(f"{step}: {'same' if far < 1e-4 else far}" for step, far in zip(PASSES, distances)))
 # CHECK: llava-onevision-tiny convert-torch-to-focus: same annotate-tokens: same fuse: same assign-layout: same
 # CHECK: llava-onevision-image-tiny convert-torch-to-focus: same annotate-tokens: same fuse: same assign-layout: same
 # CHECK: qwen2.5-vl-tiny convert-torch-to-focus: same annotate-tokens: same fuse: same assign-layout: same

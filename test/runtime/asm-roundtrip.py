@@ -1,9 +1,13 @@
-# Disassembling and assembling any valid words gives the same bytes, and the decoder for whole programs agrees with the one for single words.
-# RUN: %python %s
+# Disassembling and assembling any valid words gives the same bytes; the decoder of whole programs agrees with that of single words.
+# RUN: %python %s %t
+import sys
+
 import numpy as np
-from hypothesis import given, settings, strategies as st
+from hypothesis import configuration, given, settings, strategies as st
 
 from focus.runtime import asm, isa
+
+configuration.set_hypothesis_home_dir(sys.argv[1])
 
 
 def field(f):

@@ -10,7 +10,8 @@ for instr in isa.TABLE.values():
     at = 8
     for f in instr.all_fields:
         top = (1 << f.bits) - 1
-        value = {"enum": max(isa.ENUMS[f.enum]) if f.enum else 0, "init": isa.NEVER, "sint": -1, "mem": top - (not f.optional)}.get(f.kind, top)
+        highest = {"enum": max(isa.ENUMS[f.enum]) if f.enum else 0, "init": isa.NEVER, "sint": -1, "mem": top - (not f.optional)}
+        value = highest.get(f.kind, top)
         word = isa.encode(instr.mnemonic, base | {f.name: value})
         assert int.from_bytes(word, "little") ^ zero == (value & top) << at, (instr.mnemonic, f.name)
         assert isa.decode(word)[1] == base | {f.name: value}, (instr.mnemonic, f.name)

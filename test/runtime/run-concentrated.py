@@ -30,7 +30,8 @@ same = [k for k in report if k not in ("mode", "inputs", "sanitizer", "overflows
 assert all(timed[k] == report[k] for k in same), [k for k in same if timed[k] != report[k]]
 assert timed["cycles"] == exe.time(dict(result.trace))["cycles"]
 # More unique vectors, more cycles.
-alone = {**result.trace, "group/0/q_proj": np.repeat(np.arange(20, dtype=np.int32)[:, None], 2, 1), "zero/0/q_proj": np.zeros((20, 2), np.uint8)}
+alone = {**result.trace, "group/0/q_proj": np.repeat(np.arange(20, dtype=np.int32)[:, None], 2, 1),
+         "zero/0/q_proj": np.zeros((20, 2), np.uint8)}
 assert exe.time(alone)["cycles"] > report["cycles"] and exe.time(alone)["sites"]["0/q_proj"]["ratio"] == 1
 
 # CHECK-NEXT: trace of another model: it has no 'group/0/q_proj'

@@ -1,12 +1,15 @@
 # Token layouts: orders are permutations of each other, cells follow the strides, and layouts that contradict themselves are refused.
-# RUN: %python %s | filecheck %s
+# RUN: %python %s %t | filecheck %s
 import sys
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
-from hypothesis import given, settings, strategies as st
+from hypothesis import configuration, given, settings, strategies as st
 from small import error
 from focus.runtime.tokens import Grid, TokenLayout
+
+
+configuration.set_hypothesis_home_dir(sys.argv[1])
 
 
 @settings(max_examples=100, deadline=None, database=None)

@@ -13,7 +13,8 @@ from focus.runtime.trace import Trace
 
 folder = Path(sys.argv[1])
 site = Site(layer=3, site="query", width=40, slices=2, visual=6, tiles=((0, 0, 4), (4, 3, 2)), count_base=0)
-b = binary(tokens=TokenLayout(V=8, S=12, runs=((2, 8),), grids=(Grid.dense(0, 2, 2, 2),)), sites=(site,), concentration=Concentration(m_tile=4))
+b = binary(tokens=TokenLayout(V=8, S=12, runs=((2, 8),), grids=(Grid.dense(0, 2, 2, 2),)), sites=(site,),
+           concentration=Concentration(m_tile=4))
 GROUP = [[0, 0], [0, 1], [0, 0], [3, 0], [4, 4], [4, 5]]
 ZERO = [[0, 0], [0, 1], [0, 0], [0, 0], [0, 1], [0, 0]]
 good = Trace({"retained/3/query": np.array([0, 1, 3, 4, 6, 7], np.int32), "group/3/query": np.array(GROUP, np.int32),
@@ -33,6 +34,9 @@ print(sorted(again.metadata))
 # A plain dictionary, without metadata, is as good.
 # CHECK-NEXT: ACCEPTED
 print(error(traces.check, dict(good), b))
+# A trace may also say which tokens were retained where nothing is merged.
+# CHECK-NEXT: ACCEPTED
+print(error(traces.check, {**good, "retained/0/q_proj": np.arange(8, dtype=np.int32)}, b))
 
 
 def wrong(key, value, metadata=None):

@@ -72,7 +72,8 @@ def generate(rng, dependent):
 
     def agu(i):
         space, base = ("dram", rng.randrange(DRAM)) if i % 2 == 0 else ("input", SIZES[isa.Space.INPUT] - rng.randrange(2000))
-        yield f"agu id=a{i} space={space} dtype={rng.choice(['f16', 'f32'])} base={base} pitch={rng.randrange(300)} slots=1 slot_bytes=0 ring_level=never"
+        yield (f"agu id=a{i} space={space} dtype={rng.choice(['f16', 'f32'])} base={base} pitch={rng.randrange(300)} slots=1 slot_bytes=0 "
+               "ring_level=never")
         for _ in range(rng.randrange(3)):
             yield f"agu.stride id=a{i} level=l{rng.randrange(4)} stride={rng.randrange(-400, 600)}"
 
@@ -91,7 +92,8 @@ def generate(rng, dependent):
             lines += agu(rng.randrange(5))
         else:
             name, src, dst = rng.choice([("load", (0, 2, 4), (1, 3)), ("store", (1, 3), (0, 2))])
-            lines.append(f"{name} src=a{rng.choice(src)} dst=a{rng.choice(dst)} rows=e{rng.randrange(5)} cols=e{rng.randrange(5)} stream=weight")
+            rows, cols = rng.randrange(5), rng.randrange(5)
+            lines.append(f"{name} src=a{rng.choice(src)} dst=a{rng.choice(dst)} rows=e{rows} cols=e{cols} stream=weight")
     return "\n".join(lines + ["endloop"] * depth + ["halt"])
 
 
