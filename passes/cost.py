@@ -25,11 +25,13 @@ def aligned(n: int) -> int:
 
 @dataclass(frozen=True)
 class LinearTiling:
-    """m-tile rows, 32-wide column sub-tiles of an n-tile, and whether an m-tile's whole rows stay in the input buffer."""
+    """m-tile rows, 32-wide column sub-tiles of an n-tile, whether an m-tile's whole rows stay in the input buffer, and how many
+    tiles of the residual are under way."""
     m: int
     n_sub: int
     resident: bool
     cost: float
+    residual_tiles: int = 0
 
 
 def bytes_per_cycle(machine: Machine) -> float:
@@ -64,7 +66,9 @@ def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1,
                 continue
             if n_sub > 1 and 32 * (n_sub - 1) >= n or subs * m * 128 > size("output") or subs * 32 * 64 > size("wgt"):
                 continue
-            if residual and m * 64 + 96 * 2 > size("vector"):
+            params = aligned(subs * 64)
+            residual_tiles = min(2, (size("vector") - params) // aligned(m * 64)) if residual else 0
+            if params > size("vector") or residual and not residual_tiles:
                 continue
             for resident in (False, True) if not fixed_m else (False,):
                 if (m * k * 2 if resident else m * 64) > size("input"):
@@ -77,7 +81,7 @@ def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1,
                 load = rows * k * 2 / bpc if resident and 2 * m * k * 2 > size("input") else 0
                 cost = max(array, traffic / bpc) + drain + load + TRAFFIC_WEIGHT * traffic / bpc
                 if best is None or cost < best.cost:
-                    best = LinearTiling(m, n_sub, resident, cost)
+                    best = LinearTiling(m, n_sub, resident, cost, residual_tiles)
     if best is None:
         raise FocusError(f"{where}: no tiling of {rows} x {n} x {k} fits the buffers of machine '{machine.name}' "
                          f"(input {size('input')} B, wgt {size('wgt')} B, output {size('output')} B, vector {size('vector')} B)")

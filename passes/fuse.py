@@ -132,6 +132,6 @@ REWRITES = (
     Rewrite(d.ConcatOp, flatten_concat, "every row is copied once, to its final place"),
     Rewrite(d.ActivationOp, activation_into_linear, "the vector unit has the accumulators at hand; saves a round trip through DRAM"),
     Rewrite(d.MulOp, gate_into_linear, "both products of one sub-tile drain together; the input is read once for two weight matrices"),
-    Rewrite(d.AddOp, residual_into_linear, "the residual is added before the one rounding to f16; one that repeats is a position embedding"),
+    Rewrite(d.AddOp, residual_into_linear, "the residual is added before the one rounding to f16; a repeating one is a position embedding"),
     Rewrite(NORMS, moments_from_linear, "sums and sums of squares build up while the previous GEMM drains, so the norm is one sweep"),
 )

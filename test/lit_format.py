@@ -94,6 +94,10 @@ def _call(argv: list[str]) -> int:
             sys.argv, sys.path[0] = argv[1:], os.path.dirname(os.path.abspath(argv[1]))
             runpy.run_path(argv[1], run_name="__main__")
             code = 0
+        elif argv[0] == sys.executable and argv[1:2] == ["-m"] and argv[2].startswith("focus."):
+            sys.argv = argv[2:]
+            runpy.run_module(argv[2], run_name="__main__", alter_sys=True)
+            code = 0
         else:
             sys.stdout.flush()
             pid = os.fork()

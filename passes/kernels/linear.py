@@ -87,9 +87,13 @@ def _tile_body(b: TileBuilder, lin: Linear, tile: RowTile, tiling: cost.LinearTi
             _concentrated_slices(b, lin, lin.x, tile, n, accs)
         else:
             _dense_slices(b, lin, tile, n, accs, resident)
+        turns = []
+        if lin.residual is not None:
+            turns = [b.buffer("vector", tile.rows, widths[0], "f16", f"residual{i}") for i in range(min(tiling.residual_tiles, subs))]
         for s in range(subs):
             windows = [None if v is None else b.window(v, 0, 32 * s, 1, 32) for v in biases]
-            _epilogue(b, lin, tile, sub + s, accs[s], windows, stats, ids, first=s == 0)
+            residual = b.window(turns[s % len(turns)], 0, 0, tile.rows, widths[s]) if turns else None
+            _epilogue(b, lin, tile, sub + s, accs[s], windows, residual, stats, ids, first=s == 0)
     if stats is not None:
         tile.store(b, stats, lin.moments, 0, 2, "stats")
 
@@ -187,8 +191,8 @@ class Alternating:
         self.b.op("scatter", partial, acc, attrs={"init": init, "identity": tile.identity}, map=map_)
 
 
-def _epilogue(b: TileBuilder, lin: Linear, tile: RowTile, sub: Idx, acc: list[Mat], biases: list[Mat | None], stats: Mat | None,
-              ids: Mat | None, first: bool) -> None:
+def _epilogue(b: TileBuilder, lin: Linear, tile: RowTile, sub: Idx, acc: list[Mat], biases: list[Mat | None], residual: Mat | None,
+              stats: Mat | None, ids: Mat | None, first: bool) -> None:
     """Bias, activation, residual, moments and the way out of sub-tile `sub`, 32 columns wide."""
     n = 32 * sub
     out_type = lin.out.dtype if isinstance(lin.out, Mat) else "f16"
@@ -202,10 +206,9 @@ def _epilogue(b: TileBuilder, lin: Linear, tile: RowTile, sub: Idx, acc: list[Ma
         steps.append(lambda d: b.zip("mul", acc[0], acc[1], d or acc[0]))
     elif lin.activation != "none":
         steps.append(lambda d: b.map(acc[0], d or acc[0], lin.activation))
-    if lin.residual is not None:
-        res = b.buffer("vector", tile.rows, result.cols, "f16", "residual")
-        tile.load(b, lin.residual, n, result.cols, res, "residual")
-        steps.append(lambda d: b.zip("add", acc[0], res, d or acc[0]))
+    if residual is not None:
+        tile.load(b, lin.residual, n, result.cols, residual, "residual")
+        steps.append(lambda d: b.zip("add", acc[0], residual, d or acc[0]))
     if not steps and out_type == "f16":
         steps.append(lambda d: b.map(acc[0], d))
     for i, emit in enumerate(steps):

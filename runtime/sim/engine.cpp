@@ -313,11 +313,11 @@ Engine::Tile Engine::resolve(const Decoded& d, int mem, int64_t rows, int64_t co
     int64_t size = isa::DTYPE_BYTES[int(a.dtype)], row_bytes = cols * size;
     Tile t = {a.space, a.dtype, a.address, a.pitch, rows, cols, row_bytes};
     if ((a.address | (rows > 1 ? a.pitch : 0)) & (size - 1)) problem("address or row pitch is not a multiple of the element size");
-    int64_t end = a.address + (rows - 1) * a.pitch + row_bytes;
-    if (rows > 0 && cols > 0 && (a.address < 0 || end > memory_.size(a.space)))
-        problem(text("out of bounds: bytes %lld..%lld of %s, which has %lld", (long long)a.address, (long long)end, isa::SPACE_NAMES[int(a.space)],
-                     (long long)memory_.size(a.space)).c_str());
-    if (where == OFF_CHIP && options_.functional) memory_.grow(end);
+    int64_t span = rows > 0 && cols > 0 ? (rows - 1) * a.pitch + row_bytes : 0, limit = memory_.size(a.space);
+    if (span > 0 && (a.address < 0 || span > limit || a.address > limit - span))
+        problem(text("out of bounds: bytes %lld..%lld of %s, which has %lld", (long long)a.address, (long long)(a.address + span),
+                     isa::SPACE_NAMES[int(a.space)], (long long)limit).c_str());
+    if (where == OFF_CHIP && options_.functional) memory_.grow(a.address + span);
     return t;
 }
 

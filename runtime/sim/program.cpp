@@ -11,6 +11,8 @@ namespace {
 using isa::Kind;
 using isa::Op;
 
+constexpr uint32_t MAX_MODULES = 1 << 24;
+
 /// Position in the table of each opcode, -1 for none.
 std::array<int8_t, 256> opcode_positions() {
     std::array<int8_t, 256> out;
@@ -173,6 +175,7 @@ Program Program::decode(const uint8_t* words, const uint32_t* source, size_t n) 
     out.text.reserve(n);
     for (size_t i = 0; i < n; ++i) {
         out.text.push_back(Decoder(words + 16 * i, i).run(source[i]));
+        if (source[i] >= MAX_MODULES) throw Error(text("instruction %zu: module %u; at most %u are possible", i, source[i], MAX_MODULES));
         out.num_modules = std::max(out.num_modules, source[i] + 1);
     }
     link_loops(out.text);

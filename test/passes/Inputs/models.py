@@ -1,6 +1,6 @@
-"""Tiny models and the interpretation of their IR, for the tests in the folder above.
+"""Zoo models in the torch dialect and the interpretation of their IR after passes, for the tests in the folder above.
 
-In: a zoo-like request.  Out: `interpreted(model, inputs, pipeline)`: what the IR after these passes computes, by `interp.py`.
+In: a name of the zoo.  Out: `Imported(name)`, whose `run(pipeline)` says what the IR after these passes computes, by `interp.py`.
 """
 import sys
 import warnings
@@ -13,25 +13,35 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from interp import Interpreter  # noqa: E402
 
+from focus.compiler import zoo  # noqa: E402
 from focus.compiler.importer import import_model  # noqa: E402
+from focus.dialects.support import ir, make_context, parse_text, to_text  # noqa: E402
 from focus.passes import manager  # noqa: E402
 from focus.passes.annotate_tokens import attach_token_layout  # noqa: E402
 
 
-def interpreted(model, inputs, pipeline, half=False):
-    """Logits [1, vocabulary] and trace of the model's IR after each pass of `pipeline` (a list of pipeline texts), as a list of pairs."""
-    imported = import_model(model, inputs)
-    params = {name: value() for name, value in imported.params.items()}
-    arguments = {name: inputs[name].numpy() for name, _, _ in imported.inputs}
-    results = []
-    with imported.module.context:
+class Imported:
+    """A zoo model, its inputs, its parameters by name (numpy) and its IR in the torch dialect as text."""
+
+    def __init__(self, name):
+        self.model, self.inputs = zoo.build(name)
+        imported = import_model(self.model, self.inputs)
+        self.params = {name: value().copy() for name, value in imported.params.items()}
+        self.arguments = {name: self.inputs[name].numpy() for name, _, _ in imported.inputs}
         attach_token_layout(imported.module, imported.tokens)
-        for step in pipeline:
-            manager.run(imported.module, step)
-            interpreter = Interpreter(params, half)
-            logits, = interpreter.run(imported.module.body.operations[0], arguments)
-            results.append((logits, interpreter.trace))
-    return results
+        self.text = to_text(imported.module)
+
+    def run(self, *pipelines, half=False):
+        """(logits [1, vocabulary], trace) after each of the pipelines, run one after the other."""
+        results = []
+        with make_context(), ir.Location.unknown():
+            module = parse_text(self.text)
+            for pipeline in pipelines:
+                manager.run(module, pipeline)
+                interpreter = Interpreter(self.params, half)
+                logits, = interpreter.run(module.body.operations[0], self.arguments)
+                results.append((logits, interpreter.trace))
+        return results
 
 
 def distance(a, b):
