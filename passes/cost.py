@@ -116,7 +116,7 @@ def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regi
             for step in (96, 64, 32):
                 if step > 32 and step - 32 >= keys or causal and (m * strands) % step:
                     continue
-                for blocks in {1, 2, ceil(head_dim, 32)}:
+                for blocks in [n for n in (1, 2, 3, 4) if head_dim % n == 0]:
                     for resident in (True, False):
                         t = _attention_cost(machine, rows, keys, head_dim, regions, m, strands, step, blocks, resident, scores_only)
                         if t and (best is None or t.cost < best.cost):
@@ -136,7 +136,7 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regio
     """The tiling with its cost, or None where it does not fit."""
     size, bpc = machine.buffer_bytes, bytes_per_cycle(machine)
     slices = ceil(head_dim, 32)
-    out_cols = min(head_dim, ceil(slices, blocks) * 32)
+    out_cols = head_dim // blocks
     values = 0 if scores_only else VALUE_TILES * aligned(2 * step * min(32, out_cols))
     widths = {head_dim} | {c for c in (128, 96, 64) if c < head_dim} if resident else set()
     kv_cols = max((c for c in widths | {min(32, head_dim)} if regions * (values + _keys_bytes(step, c, head_dim)) <= size("wgt")), default=0)
@@ -145,9 +145,9 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regio
     if (not kv_cols or strands * (q + step_tiles) > size("input")
             or strands * (2 * step_tiles + aligned(m * out_cols * 4)) > size("output") or strands * aligned(m * 16) > size("stats")):
         return None
-    n_steps, n_blocks, tiles = ceil(keys, step), ceil(head_dim, out_cols), row_tiles(rows, m)
+    n_steps, n_blocks, tiles = ceil(keys, step), blocks, row_tiles(rows, m)
     one = sum(machine.cycles_per_pass(r) * c for r, c in tiles)
-    array = one * ceil(keys, 32) * slices * (n_blocks + 1)
+    array = one * ceil(keys, 32) * n_blocks * (slices + ceil(out_cols, 32))
     sfu = rows * n_blocks * n_steps * (3 * step + out_cols) / 192
     exposed = 0.15 if strands == 2 else 1
     fetches = sum(c for _, c in tiles) / strands

@@ -254,7 +254,8 @@ def _columns(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: l
              row_end: Idx, out: Mat) -> None:
     """Output column blocks of one query tile: softmax over all regions, weighted sum, division, store."""
     dim = att.heads.dim
-    for block, cols in _blocks(dim, t.out_cols):
+    cols = t.out_cols
+    with b.loop(dim, cols) as block:
         for s in strands:
             s.state = b.buffer("stats", s.tile.rows, 4, "f32", "softmax")
             s.acc = b.buffer("output", s.tile.rows, cols, "f32", "weighted")
@@ -267,7 +268,7 @@ def _columns(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: l
             s.tile.store(b, result, out, head * dim + block, cols, "result")
 
 
-def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], scores, kv, j: Idx, first: Idx, block: int,
+def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], scores, kv, j: Idx, first: Idx, block: Idx,
           cols: int, init: str) -> None:
     """One step of key columns: scores of each strand, softmax of each, then the weighted values of each.
 
