@@ -7,6 +7,7 @@ bandwidth hides it).  Figures of the machine: docs/machine.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 
 from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
@@ -25,13 +26,15 @@ def aligned(n: int) -> int:
 
 @dataclass(frozen=True)
 class LinearTiling:
-    """m-tile rows, 32-wide column sub-tiles of an n-tile, whether an m-tile's whole rows stay in the input buffer, and how many
-    tiles of the residual are under way."""
+    """m-tile rows, 32-wide column sub-tiles of an n-tile, whether an m-tile's whole rows stay in the input buffer, how many tiles of
+    the residual and of partial sums are under way, and whether a result to be concentrated leaves the accumulators first."""
     m: int
     n_sub: int
     resident: bool
     cost: float
     residual_tiles: int = 0
+    partials: int = 0
+    separate_result: bool = False
 
 
 def bytes_per_cycle(machine: Machine) -> float:
@@ -51,41 +54,84 @@ def m_candidates(rows: int, limit: int = 1024) -> list[int]:
     return sorted({m for m in even | {32, 64, 128, 256, 384, 512, 768, 1024} if m <= max(32, ceil(rows, 32) * 32)}, reverse=True)
 
 
-def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1, residual: bool = False,
-                  fixed_m: int | None = None, streams: bool = True, where: str = "") -> LinearTiling:
-    """Tiling of out[rows, n] = x[rows, k] W^T for `weights` weight matrices at once (2 for SwiGLU).
+def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1, residual: bool = False, where: str = "") -> LinearTiling:
+    """Tiling of out[rows, n] = x[rows, k] W^T for `weights` weight matrices at once (2 for SwiGLU), all dense.
 
-    `fixed_m`: rows of an m-tile that concentration has fixed.  Raises FocusError when nothing fits the buffers.
+    Raises FocusError when nothing fits the buffers.
     """
-    size, bpc = machine.buffer_bytes, bytes_per_cycle(machine)
-    best = None
-    for m in [fixed_m] if fixed_m else m_candidates(rows):
+    size, best = machine.buffer_bytes, None
+    for m in m_candidates(rows):
         for n_sub in (3, 2, 1):
             subs = n_sub * weights
-            if fixed_m and subs > 2:        # partial sums alternate between two buffers: one or two passes a k-slice
+            tiles = _residual_tiles(machine, m, subs, residual)
+            if not _fits(machine, m, n, n_sub, subs) or tiles is None:
                 continue
-            if n_sub > 1 and 32 * (n_sub - 1) >= n or subs * m * 128 > size("output") or subs * 32 * 64 > size("wgt"):
-                continue
-            params = aligned(subs * 64)
-            residual_tiles = min(2, (size("vector") - params) // aligned(m * 64)) if residual else 0
-            if params > size("vector") or residual and not residual_tiles:
-                continue
-            for resident in (False, True) if not fixed_m else (False,):
+            for resident in (False, True):
                 if (m * k * 2 if resident else m * 64) > size("input"):
                     continue
-                n_tiles = ceil(n, 32 * n_sub)
-                array = sum(machine.cycles_per_pass(r) * c for r, c in row_tiles(rows, m)) * ceil(n, 32) * ceil(k, 32) * weights
-                traffic = 2 * (rows * k * (1 if resident else n_tiles) + n * k * weights * ceil(rows, m) + rows * n * (2 if residual else 1))
-                rings = size("output") // (subs * m * 128)
-                drain = 0 if rings > 1 else rows * n_tiles * (weights * 64 / 192 + 64 / bpc)
-                load = rows * k * 2 / bpc if resident and 2 * m * k * 2 > size("input") else 0
-                cost = max(array, traffic / bpc) + drain + load + TRAFFIC_WEIGHT * traffic / bpc
+                x_reads = 1 if resident else ceil(n, 32 * n_sub)
+                load = rows * k * 2 / bytes_per_cycle(machine) if resident and 2 * m * k * 2 > size("input") else 0
+                cost = load + _linear_cost(machine, row_tiles(rows, m), n, k, weights, n_sub, x_reads, residual)
                 if best is None or cost < best.cost:
-                    best = LinearTiling(m, n_sub, resident, cost, residual_tiles)
-    if best is None:
-        raise FocusError(f"{where}: no tiling of {rows} x {n} x {k} fits the buffers of machine '{machine.name}' "
-                         f"(input {size('input')} B, wgt {size('wgt')} B, output {size('output')} B, vector {size('vector')} B)")
-    return best
+                    best = LinearTiling(m, n_sub, resident, cost, tiles)
+    return best or _nothing_fits(machine, rows, n, k, where)
+
+
+def concentrated_tiling(machine: Machine, m: int, n: int, k: int, weights: int = 1, residual: bool = False, gathered: bool = False,
+                        where: str = "") -> LinearTiling:
+    """Tiling of one m-tile of `m` rows whose input, or result (`gathered`), is concentrated.
+
+    Partial sums of unique vectors wait in `partials` buffers for the scatter unit: with four, short passes hide the array's fill too.
+    Raises FocusError when nothing fits the buffers.
+    """
+    size, best, slices = machine.buffer_bytes, None, ceil(k, 32)
+    for n_sub in (3, 2, 1):
+        subs = n_sub * weights
+        tiles = _residual_tiles(machine, m, subs, residual)
+        if not _fits(machine, m, n, n_sub, subs) or tiles is None:
+            continue
+        for partials in (4, 2):
+            unroll = partials // gcd(partials, subs)
+            slots = unroll + slices - k // 32 // unroll * unroll        # k-slices of the loop's body and behind the loop
+            if (partials * m * 128 > size("conc") or slots * aligned(m * 64) > size("input") or slots * aligned(subs * 2048) > size("wgt")
+                    or (slots + gathered) * aligned(m * 2) > size("map")):
+                continue
+            separate = gathered and aligned(subs * m * 128) + aligned(m * 64) <= size("output")
+            wait = max(0, (0.6 * m + 94 + m / 2) / partials - 0.6 * m) * ceil(n, 32) * slices * weights
+            cost = wait + _linear_cost(machine, [(m, 1)], n, k, weights, n_sub, ceil(n, 32 * n_sub), residual)
+            if best is None or cost < best.cost:
+                best = LinearTiling(m, n_sub, False, cost, tiles, partials, separate)
+    return best or _nothing_fits(machine, m, n, k, where)
+
+
+def _fits(machine: Machine, m: int, n: int, n_sub: int, subs: int) -> bool:
+    """Whether an n-tile's accumulators, weights and bias fit, and all its sub-tiles are needed."""
+    size = machine.buffer_bytes
+    wanted = n_sub == 1 or 32 * (n_sub - 1) < n
+    return wanted and subs * aligned(m * 128) <= size("output") and subs * 2048 <= size("wgt") and aligned(subs * 64) <= size("vector")
+
+
+def _residual_tiles(machine: Machine, m: int, subs: int, residual: bool) -> int | None:
+    """Tiles of the residual that fit (at most two); None where one is needed and none fits."""
+    if not residual:
+        return 0
+    return min(2, (machine.buffer_bytes("vector") - aligned(subs * 64)) // aligned(m * 64)) or None
+
+
+def _linear_cost(machine: Machine, tiles: list[tuple[int, int]], n: int, k: int, weights: int, n_sub: int, x_reads: int, residual: bool) -> float:
+    """Cycles: array or DRAM, whichever bounds, draining that cannot overlap, and a share of the traffic."""
+    bpc, rows, m = bytes_per_cycle(machine), sum(r * c for r, c in tiles), max(r for r, _ in tiles)
+    array = sum(machine.cycles_per_pass(r) * c for r, c in tiles) * ceil(n, 32) * ceil(k, 32) * weights
+    traffic = 2 * (rows * k * x_reads + n * k * weights * sum(c for _, c in tiles) + rows * n * (2 if residual else 1))
+    rings = machine.buffer_bytes("output") // (n_sub * weights * m * 128)
+    drain = 0 if rings > 1 else rows * ceil(n, 32 * n_sub) * (weights * 64 / 192 + 64 / bpc)
+    return max(array, traffic / bpc) + drain + TRAFFIC_WEIGHT * traffic / bpc
+
+
+def _nothing_fits(machine: Machine, rows: int, n: int, k: int, where: str):
+    size = machine.buffer_bytes
+    raise FocusError(f"{where}: no tiling of {rows} x {n} x {k} fits the buffers of machine '{machine.name}' (input {size('input')} B, "
+                     f"wgt {size('wgt')} B, conc {size('conc')} B, output {size('output')} B, vector {size('vector')} B)")
 
 
 @dataclass(frozen=True)

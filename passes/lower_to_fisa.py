@@ -275,16 +275,17 @@ class _Lowering:
         return result
 
     # ---- places ----------------------------------------------------------------------------------------------------------
-    def _place(self, value: ir.Value) -> Place:
-        """Where a memref lies now.  Whole buffers have the extents last written to them."""
+    def _place(self, value: ir.Value, fresh: bool = False) -> Place:
+        """Where a memref lies now.  Buffers have the extents last written to them, or, where they are overwritten (`fresh`), their own."""
         owner = producer(value)
         name = owner.name
         if name == "focus.buffer":
             rows, cols = value.type.shape
             dtype = fd.dtype_of(value.type.element_type)
-            extents = self.written.get(value, (Extent.constant(rows), Extent.constant(cols)))
+            whole = (Extent.constant(rows), Extent.constant(cols))
+            extents = whole if fresh else self.written.get(value, whole)
             return Place(value, 0, (), cols * ELEMENT_BYTES[dtype], dtype, *extents, 0, 0)
-        base = self._place(owner.operands[0])
+        base = self._place(owner.operands[0], fresh)
         if name == "focus.recast":
             dtype = fd.dtype_of(value.type.element_type)
             return Place(base.root, base.offset, base.strides, base.pitch, dtype, base.rows, base.cols, base.rows_at, base.cols_at)
@@ -324,7 +325,8 @@ class _Lowering:
 
     # ---- instructions ----------------------------------------------------------------------------------------------------
     def _instr(self, instr: Instr, setup: "_Setup") -> None:
-        places = {f.name: self._place(v) for f, v in instr.mems}
+        overwrites = ("w", "rw") if get_attr(instr.op, "init") == "always" else ("w",)
+        places = {f.name: self._place(v, f.access in overwrites) for f, v in instr.mems}
         extents = self._extents(instr, places)
         self._note_written(instr, places, extents)
         values: dict[str, int] = {f.name: setup.agu(places[f.name]) for f, _ in instr.mems}

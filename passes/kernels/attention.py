@@ -207,7 +207,7 @@ class _ConcentratedScores:
 
     def __init__(self, b: TileBuilder, conc: Concentrated, tile: RowTile, dim: int, head: Idx, resident: bool):
         self.b, self.conc, self.tile, self.dim, self.head = b, conc, tile, dim, head
-        self.partial = Alternating(b, tile.rows) if tile.visual else None
+        self.partial = Alternating(b, tile.rows, 2) if tile.visual else None
         self.rows = None
         if resident:
             self.rows = b.buffer("input", dim // 32 * tile.rows, 32, "f16", "q")

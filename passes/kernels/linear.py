@@ -6,6 +6,7 @@ residual, row moments, concentration of the result) works on the accumulators of
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import gcd
 
 from torch_mlir import ir
 
@@ -45,8 +46,8 @@ def emit_linear(b: TileBuilder, machine: Machine, lin: Linear, loc: ir.Location)
     conc = lin.x if isinstance(lin.x, Concentrated) else lin.out if isinstance(lin.out, Concentrated) else None
     if conc is not None:
         for group in conc.groups:
-            tiling = cost.linear_tiling(machine, conc.visual + conc.text, lin.n, lin.k, len(lin.weights), lin.residual is not None,
-                                        fixed_m=group.rows, where=lin.name)
+            tiling = cost.concentrated_tiling(machine, group.rows, lin.n, lin.k, len(lin.weights), lin.residual is not None,
+                                              isinstance(lin.out, Concentrated), where=lin.name)
             with b.kernel(lin.name, loc), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
                 _tile_body(b, lin, tile, tiling)
         return
@@ -84,7 +85,7 @@ def _tile_body(b: TileBuilder, lin: Linear, tile: RowTile, tiling: cost.LinearTi
         accs = [[b.buffer("output", tile.rows, w, "f32", f"acc{s}") for _ in lin.weights] for s, w in enumerate(widths)]
         biases = [_row_vector(b, bias, n, width) for bias in lin.biases]
         if isinstance(lin.x, Concentrated):
-            _concentrated_slices(b, lin, lin.x, tile, n, accs)
+            _concentrated_slices(b, lin, lin.x, tile, n, accs, tiling.partials)
         else:
             _dense_slices(b, lin, tile, n, accs, resident)
         turns = []
@@ -93,7 +94,8 @@ def _tile_body(b: TileBuilder, lin: Linear, tile: RowTile, tiling: cost.LinearTi
         for s in range(subs):
             windows = [None if v is None else b.window(v, 0, 32 * s, 1, 32) for v in biases]
             residual = b.window(turns[s % len(turns)], 0, 0, tile.rows, widths[s]) if turns else None
-            _epilogue(b, lin, tile, sub + s, accs[s], windows, residual, stats, ids, first=s == 0)
+            result = b.buffer("output", tile.rows, widths[s], "f16", "result") if tiling.separate_result else None
+            _epilogue(b, lin, tile, sub + s, accs[s], windows, residual, result, stats, ids, first=s == 0)
     if stats is not None:
         tile.store(b, stats, lin.moments, 0, 2, "stats")
 
@@ -139,15 +141,15 @@ def _dense_slices(b: TileBuilder, lin: Linear, tile: RowTile, n: Idx, accs, resi
                 b.mm(x, b.window(w, 32 * s, 0, 32, width), a, "first")
 
 
-def _concentrated_slices(b: TileBuilder, lin: Linear, x: Concentrated, tile: RowTile, n: Idx, accs) -> None:
+def _concentrated_slices(b: TileBuilder, lin: Linear, x: Concentrated, tile: RowTile, n: Idx, accs, partials: int) -> None:
     """k-slices of a concentrated operand: unique vectors through the array, partial sums scattered to the tile's tokens.
 
-    Two concentrate_out buffers alternate, so that one is scattered while the next pass fills the other; with an odd number of passes
-    a slice, slices go in pairs to keep the alternation.
+    `partials` buffers of partial sums take turns, so that one is scattered while the next pass fills another; the loop's body has as
+    many k-slices as it takes to use all of them.
     """
     passes = len(accs) * len(lin.weights)
-    buffers = Alternating(b, tile.rows) if tile.visual else None
-    unroll = 2 if tile.visual and passes % 2 else 1
+    buffers = Alternating(b, tile.rows, partials) if tile.visual else None
+    unroll = partials // gcd(partials, passes) if tile.visual else 1
     full = lin.k // 32
     whole = full // unroll * unroll
 
@@ -155,11 +157,11 @@ def _concentrated_slices(b: TileBuilder, lin: Linear, x: Concentrated, tile: Row
         count = x.count_of(b, tile, j)
         rows = b.buffer("input", tile.rows, width, "f16", "unique")
         b.load(x.data_of(b, tile, j, width), rows, "compact", count=count)
+        weights = _weights(b, lin, n, 32 * j, width, min(32 * len(accs), lin.n))
         map_ = None
-        if tile.visual:
+        if tile.visual:         # wanted last: the scatter unit is behind the array
             map_ = b.buffer("map", 1, tile.visual, "u16", "map")
             b.load(x.map_of(b, tile, j), map_, "map")
-        weights = _weights(b, lin, n, 32 * j, width, min(32 * len(accs), lin.n))
         for s, acc in enumerate(accs):
             for w, a in zip(weights, acc):
                 w32 = b.window(w, 32 * s, 0, 32, width)
@@ -177,26 +179,26 @@ def _concentrated_slices(b: TileBuilder, lin: Linear, x: Concentrated, tile: Row
 
 
 class Alternating:
-    """Two concentrate_out buffers used in turn, allocated where this object is made."""
+    """Concentrate_out buffers used in turn, allocated where this object is made."""
 
-    def __init__(self, b: TileBuilder, rows: int):
+    def __init__(self, b: TileBuilder, rows: int, count: int):
         self.b, self.turn = b, 0
-        self.buffers = [b.buffer("conc", rows, 32, "f32", f"partial{i}") for i in range(2)]
+        self.buffers = [b.buffer("conc", rows, 32, "f32", f"partial{i}") for i in range(count)]
 
     def pass_(self, x: Mat, w: Mat, acc: Mat, map_: Mat, tile: RowTile, init: str, count: Mat) -> None:
         """One array pass over the unique vectors, and the scatter of its partial sums into `acc`."""
         partial = self.b.window(self.buffers[self.turn], 0, 0, tile.rows, acc.cols)
-        self.turn ^= 1
+        self.turn = (self.turn + 1) % len(self.buffers)
         self.b.mm(x, w, partial, "always", count=count)
         self.b.op("scatter", partial, acc, attrs={"init": init, "identity": tile.identity}, map=map_)
 
 
 def _epilogue(b: TileBuilder, lin: Linear, tile: RowTile, sub: Idx, acc: list[Mat], biases: list[Mat | None], residual: Mat | None,
-              stats: Mat | None, ids: Mat | None, first: bool) -> None:
-    """Bias, activation, residual, moments and the way out of sub-tile `sub`, 32 columns wide."""
+              result: Mat | None, stats: Mat | None, ids: Mat | None, first: bool) -> None:
+    """Bias, activation, residual, moments and the way out of sub-tile `sub`, 32 columns wide; `result`: where to, if not in place."""
     n = 32 * sub
     out_type = lin.out.dtype if isinstance(lin.out, Mat) else "f16"
-    result = acc[0] if out_type == "f32" else b.recast(acc[0], "f16")
+    result = result or (acc[0] if out_type == "f32" else b.recast(acc[0], "f16"))
     steps = []              # each: (destination -> emit); all but the last stay in fp32
     for a, bias in zip(acc, biases):
         if bias is not None:

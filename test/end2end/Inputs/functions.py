@@ -192,7 +192,7 @@ def _attribute(v) -> str:
     if isinstance(v, int):
         return f"{v} : i64"
     if isinstance(v, float):
-        return f"{v!r} : f64"
+        return f"{v:.10f} : f64"
     if isinstance(v, list):
         return f"array<i64{': ' if v else ''}{', '.join(map(str, v))}>"
     return v if v.startswith("array<") else f'"{v}"'
