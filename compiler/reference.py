@@ -26,20 +26,23 @@ from .families.base import decoder_of
 from .wrapper import prefill_of
 
 
-def reference(model: nn.Module, inputs: Mapping[str, Any],
-              concentration: Concentration | str = "full") -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concentration | str = "full",
+              decisions: Mapping[str, np.ndarray] | None = None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Logits float32 [1, vocabulary] of the last token, and the trace.
 
     The trace has `retained/{layer}/{site}` (int32 [n], original visual indices) for every layer and site, and with similarity concentration
     `group/{layer}/{site}` (int32 [n, slices], row number of each vector's representative) and `zero/{layer}/{site}` (uint8 [n, slices]).
+    `decisions`, the trace of another run, says which tokens to keep and which vectors to merge instead of what is found here: what is then
+    different is arithmetic alone, not a choice that was close.
     Raises FocusError for what `import_model` would refuse, and when tokens shall be pruned but no text follows the visual tokens.
     """
-    logits, trace, _ = reference_details(model, inputs, concentration)
+    logits, trace, _ = reference_details(model, inputs, concentration, decisions)
     return logits, trace
 
 
-def reference_details(model: nn.Module, inputs: Mapping[str, Any],
-                      concentration: Concentration | str = "full") -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration: Concentration | str = "full",
+                      decisions: Mapping[str, np.ndarray] | None = None
+                      ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """As `reference`, and how clear each decision was, for tests that compare another implementation.
 
     The third result holds, for each pruning layer, `importance/{layer}` (float32 [n]) and `importance_gap/{layer}` (the relative distance
@@ -47,7 +50,7 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any],
     `threshold_margin/{layer}/{site}` (float32 [n, slices]: how far the best similarity is from the threshold, infinity without a candidate)
     and `choice_margin/{layer}/{site}` (how far the best candidate is ahead of the second).
     """
-    return _Run(model, inputs, concentration).result()
+    return _Run(model, inputs, concentration, decisions or {}).result()
 
 
 # ---- the model's own front: up to the first decoder layer ------------------------------------------------------------------------
@@ -115,8 +118,9 @@ def candidate_rows(ids: np.ndarray, tokens: TokenLayout, settings: Concentration
     return candidates
 
 
-def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Concentration) -> Concentrated:
-    """Levels 2 and 3 on the rows x [n, width] of the retained tokens `ids`."""
+def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Concentration,
+                decided: np.ndarray | None = None) -> Concentrated:
+    """Levels 2 and 3 on the rows x [n, width] of the retained tokens `ids`; the groups are `decided` [n, slices] if given."""
     n, width = x.shape
     vectors = F.pad(x, (0, -width % settings.vector)).view(n, -1, settings.vector)
     slices = vectors.shape[1]
@@ -135,6 +139,8 @@ def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Conce
     group = torch.where(best > settings.threshold, pointer, torch.arange(n)[:, None])
     while not torch.equal(further := group.gather(0, group), group):
         group = further
+    if decided is not None:
+        group = torch.from_numpy(decided.astype(np.int64))
     return Concentrated(group_means(vectors, group).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
                         (best - settings.threshold).abs().numpy(), (best - second).nan_to_num(posinf=torch.inf, nan=torch.inf).numpy())
 
@@ -176,6 +182,7 @@ class _Run:
     model: nn.Module
     inputs: Mapping[str, Any]
     concentration: Concentration | str
+    decisions: Mapping[str, np.ndarray]
     trace: dict[str, np.ndarray] = field(default_factory=dict)
     details: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -231,6 +238,9 @@ class _Run:
         visual = np.flatnonzero(self.original >= 0)
         kept, gap = most_important(importance, self.settings.keep(number, self.tokens.V, len(visual)))
         self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.float32(gap)
+        decided = self.decisions.get(f"retained/{number}/gate_proj")
+        if decided is not None:
+            kept = np.flatnonzero(np.isin(self.original[visual], decided))
         rows = np.sort(np.concatenate((visual[kept], np.flatnonzero(self.original < 0))))
         self.positions, self.original = self.positions[rows], self.original[rows]
         return hidden[rows]
@@ -242,7 +252,7 @@ class _Run:
         self.trace[f"retained/{key}"] = ids.astype(np.int32)
         if not self.settings.sic:
             return x
-        done = concentrate(x[rows], ids, self.tokens, self.settings)
+        done = concentrate(x[rows], ids, self.tokens, self.settings, self.decisions.get(f"group/{key}"))
         self.trace[f"group/{key}"], self.trace[f"zero/{key}"] = done.group, done.zero
         self.details[f"threshold_margin/{key}"], self.details[f"choice_margin/{key}"] = done.threshold_margin, done.choice_margin
         x = x.clone()

@@ -36,7 +36,10 @@ def load_frames(path: str | os.PathLike, frames: int, fps: float, start: float =
 
     Each is the first frame whose time is not before the wanted one.  FocusError when the file cannot be decoded or is too short.
     """
-    import av                                       # only needed here; the zoo's synthetic entries work without it
+    try:
+        import av                                   # only needed here; the zoo's synthetic entries work without it
+    except ImportError:
+        raise FocusError(f"{path}: PyAV is needed to decode video; install it with pip install av (or pip install '.[demo]')") from None
     wanted = [start + i / fps for i in range(frames)]
     taken: list[np.ndarray] = []
     try:

@@ -27,7 +27,8 @@ def aligned(n: int) -> int:
 @dataclass(frozen=True)
 class LinearTiling:
     """m-tile rows, 32-wide column sub-tiles of an n-tile, whether an m-tile's whole rows stay in the input buffer, how many tiles of
-    the residual and of partial sums are under way, and whether a result to be concentrated leaves the accumulators first."""
+    the residual and of partial sums are under way, whether a result to be concentrated leaves the accumulators first, and whether all
+    k-slices share one place (for want of room)."""
     m: int
     n_sub: int
     resident: bool
@@ -35,6 +36,7 @@ class LinearTiling:
     residual_tiles: int = 0
     partials: int = 0
     separate_result: bool = False
+    shared_slices: bool = False
 
 
 def bytes_per_cycle(machine: Machine) -> float:
@@ -54,17 +56,18 @@ def m_candidates(rows: int, limit: int = 1024) -> list[int]:
     return sorted({m for m in even | {32, 64, 128, 256, 384, 512, 768, 1024} if m <= max(32, ceil(rows, 32) * 32)}, reverse=True)
 
 
-def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1, residual: bool = False, where: str = "") -> LinearTiling:
+def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1, residual: bool = False, moments: bool = False,
+                  where: str = "") -> LinearTiling:
     """Tiling of out[rows, n] = x[rows, k] W^T for `weights` weight matrices at once (2 for SwiGLU), all dense.
 
-    Raises FocusError when nothing fits the buffers.
+    moments: the rows' moments are collected on the way.  Raises FocusError when nothing fits the buffers.
     """
     size, best = machine.buffer_bytes, None
     for m in m_candidates(rows):
         for n_sub in (3, 2, 1):
             subs = n_sub * weights
             tiles = _residual_tiles(machine, m, subs, residual)
-            if not _fits(machine, m, n, n_sub, subs) or tiles is None:
+            if not _fits(machine, m, n, n_sub, subs) or tiles is None or moments and m * 8 > size("stats"):
                 continue
             for resident in (False, True):
                 if (m * k * 2 if resident else m * 64) > size("input"):
@@ -90,17 +93,21 @@ def concentrated_tiling(machine: Machine, m: int, n: int, k: int, weights: int =
         tiles = _residual_tiles(machine, m, subs, residual)
         if not _fits(machine, m, n, n_sub, subs) or tiles is None:
             continue
-        for partials in (4, 2):
+        if gathered and ceil(n, 32) % n_sub:        # every slice of the result has its own count
+            continue
+        for partials, shared in ((4, False), (2, False), (1, False), (1, True)):
             unroll = partials // gcd(partials, subs)
-            slots = unroll + slices - k // 32 // unroll * unroll        # k-slices of the loop's body and behind the loop
+            looped = k // 32 // unroll * unroll
+            slots = 1 if shared else min(unroll, looped) + slices - looped      # k-slices of the loop's body and behind the loop
             if (partials * m * 128 > size("conc") or slots * aligned(m * 64) > size("input") or slots * aligned(subs * 2048) > size("wgt")
-                    or (slots + gathered) * aligned(m * 2) > size("map")):
+                    or (slots + gathered * n_sub) * aligned(m * 2) > size("map") or gathered * n_sub * aligned(m * 64) > size("table")):
                 continue
             separate = gathered and aligned(subs * m * 128) + aligned(m * 64) <= size("output")
             wait = max(0, (0.6 * m + 94 + m / 2) / partials - 0.6 * m) * ceil(n, 32) * slices * weights
+            wait += shared * 150 * ceil(n, 32 * n_sub) * slices
             cost = wait + _linear_cost(machine, [(m, 1)], n, k, weights, n_sub, ceil(n, 32 * n_sub), residual)
             if best is None or cost < best.cost:
-                best = LinearTiling(m, n_sub, False, cost, tiles, partials, separate)
+                best = LinearTiling(m, n_sub, False, cost, tiles, partials, separate, shared)
     return best or _nothing_fits(machine, m, n, k, where)
 
 
@@ -148,19 +155,20 @@ class AttentionTiling:
 
 
 def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regions: int = 1, fixed_m: int | None = None,
-                     causal: bool = False, scores_only: bool = False, where: str = "") -> AttentionTiling:
+                     paired: bool = False, causal: bool = False, scores_only: bool = False, where: str = "") -> AttentionTiling:
     """Tiling of one head's attention of `rows` queries over `keys` keys in `regions` loops, each with buffers of its own.
 
     scores_only: no values are needed (importance).
+    fixed_m: rows that concentration has fixed; then strands are two heads of one group, where those are `paired`.
     causal: the trip count of the loop over steps grows with the m-tile, so a step must divide the rows of all strands.
     Two strands let the vector unit work on one while the array works on the other; that pays where passes stream back to back (rule
     `shadow`) and not where each pass pays its own fill and drain.  Raises FocusError when nothing fits the buffers.
     """
     best = None
     for m in [fixed_m] if fixed_m else m_candidates(rows, 512):
-        for strands in (1,) if fixed_m or rows <= m else (2, 1):
+        for strands in (2, 1) if (paired if fixed_m else rows > m) else (1,):
             for step in (96, 64, 32):
-                if step > 32 and step - 32 >= keys or causal and (m * strands) % step:
+                if step > 32 and step - 32 >= keys or causal and (m if fixed_m else m * strands) % step:
                     continue
                 for blocks in [n for n in (1, 2, 3, 4) if head_dim % n == 0]:
                     for resident in (True, False):

@@ -17,7 +17,7 @@ from focus.dialects import focus as fd
 from focus.dialects.support import OpError, get_attr, path_of, set_attr
 from focus.passes.builder import Mat, TileBuilder
 from focus.passes.kernels import attention, concentrate, linear, movement
-from focus.passes.kernels.rows import Concentrated, split
+from focus.passes.kernels.rows import Concentrated, m_tile_rows, split
 from focus.passes.kernel_ir import producer
 from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
@@ -207,7 +207,7 @@ class Tiler:
     def _concentrated(self, op) -> Concentrated:
         """Memory for a concentrated operand, and its entry in the site table."""
         t = op.result.type
-        groups = split(t.visual, t.rows - t.visual, t.m_tile)
+        groups = split(t.visual, t.rows - t.visual, t.m_tile, m_tile_rows(self.machine))
         tiles, capacity, visual = sum(g.count for g in groups), max(g.rows for g in groups), max(g.visual for g in groups)
         entries, number = tiles * t.slices, len(self.sites)
         conc = Concentrated(self.b.buffer("dram", entries * capacity, t.vector, "f16", f"unique.{number}", "temp"),
@@ -280,7 +280,7 @@ class Tiler:
     def elementwise(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "combined")
         kind, a, other = (op.kind, op.x, None) if isinstance(op, fd.ActivationOp) else (op.operation.name.split(".")[1], op.a, op.b)
-        concentrate.emit_elementwise(self.b, self.name, kind, self.mat(a), self.mat(other), out, op.location)
+        concentrate.emit_elementwise(self.b, self.machine, self.name, kind, self.mat(a), self.mat(other), out, op.location)
 
     def embedding(self, op) -> None:
         ids, table = self.mat(op.ids), self.mat(op.table)

@@ -65,8 +65,10 @@ class Attention:
 
 @dataclass
 class Strand:
-    """One of the interleaved query tiles: its rows and on-chip state."""
+    """One of the interleaved query tiles: its rows, query head, how its scores are made, and on-chip state."""
     tile: RowTile
+    head: Idx
+    scores: "_DenseScores | _ConcentratedScores | None" = None
     q: Mat | None = None
     qpos: Mat | None = None
     state: Mat | None = None
@@ -116,14 +118,15 @@ def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: l
             with _heads(b, att.heads) as (head, group), b.loop(s.count, t.m * t.strands) as m:
                 # a single trip has constant sizes; in a loop the last tiles are clipped
                 sizes = [min(t.m, s.count - (0 if m.terms else k * t.m)) for k in range(t.strands)]
-                strands = [Strand(RowTile(n, ((0, n, m + k * t.m),))) for k, n in enumerate(sizes) if n > 0]
+                strands = [Strand(RowTile(n, ((0, n, m + k * t.m),)), head) for k, n in enumerate(sizes) if n > 0]
                 for strand in strands:
+                    strand.scores = _DenseScores(b, att.heads.dim, q)
                     if t.resident_q:
                         strand.q = b.buffer("input", strand.tile.rows, att.heads.dim, "f16", "q")
                         strand.tile.load(b, q, head * att.heads.dim, att.heads.dim, strand.q, "activation")
                     if qpos is not None:
                         strand.qpos = _positions(b, qpos, strand.tile.parts[0][2], strand.tile.rows)
-                _columns(b, att, t, strands, _DenseScores(b, att.heads.dim, q, head), kv, head, group, m + t.m * t.strands, out)
+                _columns(b, att, t, strands, kv, group, m + t.m * t.strands, out)
 
 
 def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention, loc: ir.Location) -> None:
@@ -134,20 +137,23 @@ def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention
     conc, heads = att.q, att.heads
     for group in _separable(conc.groups):
         keys = att.lead + conc.visual
-        regions = (Region(att.lead, conc.visual + conc.text) if group.identity else Region(0, keys, ahead=att.lead),)
-        t = cost.attention_tiling(machine, group.rows, keys, heads.dim, len(regions), fixed_m=group.rows, causal=group.count > 1, where=att.name)
+        region = Region(att.lead, conc.visual + conc.text) if group.identity else Region(0, keys, ahead=att.lead)
+        whole_slices = heads.dim % 32 == 0
+        paired = whole_slices and heads.q // heads.kv % 2 == 0
+        t = cost.attention_tiling(machine, group.rows, keys, heads.dim, fixed_m=group.rows, paired=paired, causal=group.count > 1, where=att.name)
         # a slice of 32 columns may span heads only where 32 does not divide the head: then heads are written out one by one
-        for fixed in [None] if heads.dim % 32 == 0 else range(heads.q):
+        for fixed in [None] if whole_slices else range(heads.q):
             with b.kernel(att.name, loc):
-                whole = lambda m, at, n: b.window(m, at, 0, n, m.cols)
-                kv = [_keys(b, att, whole, r) for r in regions]
-                with _heads(b, heads, fixed) as (head, kv_head), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
-                    strand = Strand(tile, qpos=b.buffer("ids", 1, tile.rows, "i32", "positions"))
+                kv = [_keys(b, att, lambda m, at, n: b.window(m, at, 0, n, m.cols), region)]
+                with _heads(b, heads, fixed, t.strands) as (head, kv_head), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
+                    qpos = b.buffer("ids", 1, tile.rows, "i32", "positions")
                     for at, n, row in tile.parts:
-                        b.load(b.window(att.positions, 0, row + att.lead, 1, n), b.window(strand.qpos, 0, at, 1, n), "ids")
-                    scores = _ConcentratedScores(b, conc, tile, heads.dim, head, t.resident_q and heads.dim % 32 == 0)
-                    row_end = (tile.index + 1) * conc.m_tile
-                    _columns(b, att, t, [strand], scores, kv, head, kv_head, row_end, att.out)
+                        b.load(b.window(att.positions, 0, row + att.lead, 1, n), b.window(qpos, 0, at, 1, n), "ids")
+                    partial = Alternating(b, tile.rows, 2) if tile.visual else None
+                    strands = [Strand(tile, head + i, qpos=qpos) for i in range(t.strands)]
+                    for strand in strands:
+                        strand.scores = _ConcentratedScores(b, conc, strand, heads.dim, partial, t.resident_q and whole_slices)
+                    _columns(b, att, t, strands, kv, kv_head, (tile.index + 1) * conc.m_tile, att.out)
 
 
 def _separable(groups: tuple[TileGroup, ...]) -> Iterator[TileGroup]:
@@ -166,13 +172,13 @@ def _keys(b: TileBuilder, att: Attention, rows, r: Region) -> tuple[Mat, Mat, Ma
 
 
 @contextlib.contextmanager
-def _heads(b: TileBuilder, heads: Heads, fixed: int | None = None) -> Iterator[tuple[Idx, Idx]]:
-    """Loops over heads, or one fixed head; yields (query head, key/value head)."""
+def _heads(b: TileBuilder, heads: Heads, fixed: int | None = None, together: int = 1) -> Iterator[tuple[Idx, Idx]]:
+    """Loops over heads, `together` at a time, or one fixed head; yields (first query head, key/value head)."""
     shared = heads.q // heads.kv
     if fixed is not None:
         yield Idx(fixed), Idx(fixed // shared)
         return
-    with b.loop(heads.kv, 1) as g, b.loop(shared, 1) as h:
+    with b.loop(heads.kv, 1) as g, b.loop(shared, together) as h:
         yield g * shared + h, g
 
 
@@ -185,8 +191,8 @@ def _positions(b: TileBuilder, positions: Mat, start: Idx, count: int) -> Mat:
 class _DenseScores:
     """Scores of dense queries: slices of the resident tile, or streamed again for each step of key columns."""
 
-    def __init__(self, b: TileBuilder, dim: int, q: Mat, head: Idx):
-        self.b, self.dim, self.q, self.head = b, dim, q, head
+    def __init__(self, b: TileBuilder, dim: int, q: Mat):
+        self.b, self.dim, self.q = b, dim, q
 
     def run(self, strand: Strand, keys: Mat, col: Idx, scores: Mat, fresh: bool) -> None:
         """scores (+)= q[:, 32 col : 32 col + width] keys^T; `fresh`: starts afresh where the loop over columns does."""
@@ -197,7 +203,7 @@ class _DenseScores:
                 x = b.window(strand.q, 0, at, strand.tile.rows, width)
             else:
                 x = b.buffer("input", strand.tile.rows, width, "f16", "q")
-                strand.tile.load(b, self.q, self.head * self.dim + at, width, x, "activation")
+                strand.tile.load(b, self.q, strand.head * self.dim + at, width, x, "activation")
             for c in range(0, scores.cols, 32):
                 b.mm(x, b.window(keys, c, d, 32, width), b.window(scores, 0, c, strand.tile.rows, 32), "first" if fresh and d == 0 else "never")
 
@@ -205,14 +211,14 @@ class _DenseScores:
 class _ConcentratedScores:
     """Scores of concentrated queries: unique vectors through the array, partial sums scattered to the tile's rows."""
 
-    def __init__(self, b: TileBuilder, conc: Concentrated, tile: RowTile, dim: int, head: Idx, resident: bool):
-        self.b, self.conc, self.tile, self.dim, self.head = b, conc, tile, dim, head
-        self.partial = Alternating(b, tile.rows, 2) if tile.visual else None
-        self.rows = None
+    def __init__(self, b: TileBuilder, conc: Concentrated, strand: Strand, dim: int, partial: Alternating | None, resident: bool):
+        self.b, self.conc, self.tile, self.dim, self.head = b, conc, strand.tile, dim, strand.head
+        self.partial, self.rows = partial, None
         if resident:
+            tile = strand.tile
             self.rows = b.buffer("input", dim // 32 * tile.rows, 32, "f16", "q")
             for d in range(dim // 32):
-                slice_ = head * (dim // 32) + d
+                slice_ = self.head * (dim // 32) + d
                 b.load(conc.data_of(b, tile, slice_, 32), b.window(self.rows, d * tile.rows, 0, tile.rows, 32), "compact",
                        count=conc.count_of(b, tile, slice_))
 
@@ -250,8 +256,7 @@ class _ConcentratedScores:
         return pieces
 
 
-def _columns(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], scores, kv, head: Idx, group: Idx,
-             row_end: Idx, out: Mat) -> None:
+def _columns(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], kv, group: Idx, row_end: Idx, out: Mat) -> None:
     """Output column blocks of one query tile: softmax over all regions, weighted sum, division, store."""
     dim = att.heads.dim
     cols = t.out_cols
@@ -261,15 +266,15 @@ def _columns(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: l
             s.acc = b.buffer("output", s.tile.rows, cols, "f32", "weighted")
         for i, (k, v, kpos, region) in enumerate(kv):
             with b.loop(region.count, t.step, hi=None if region.ahead is None else row_end + region.ahead) as j:
-                _step(b, att, t, strands, scores, (k, v, kpos), j, group * dim, block, cols, "never" if i else "first")
+                _step(b, att, t, strands, (k, v, kpos), j, group * dim, block, cols, "never" if i else "first")
         for s in strands:
             result = b.recast(s.acc, "f16")
             b.op("v.finish", s.acc, s.state, result)
-            s.tile.store(b, result, out, head * dim + block, cols, "result")
+            s.tile.store(b, result, out, s.head * dim + block, cols, "result")
 
 
-def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], scores, kv, j: Idx, first: Idx, block: Idx,
-          cols: int, init: str) -> None:
+def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], kv, j: Idx, first: Idx, block: Idx, cols: int,
+          init: str) -> None:
     """One step of key columns: scores of each strand, softmax of each, then the weighted values of each.
 
     first: the first key column of the head; block, cols: the output columns of this head that are accumulated now.
@@ -279,7 +284,7 @@ def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list
     columns = _positions(b, kpos, j, step) if kpos is not None else None
     tiles = [b.buffer("output", s.tile.rows, step, "f32", "scores") for s in strands]
     probs = [b.buffer("input", s.tile.rows, step, "f16", "probabilities") for s in strands]
-    score_pass(b, t.kv_cols, strands, scores, k, j, step, first, att.heads.dim, tiles)
+    score_pass(b, t.kv_cols, strands, k, j, step, first, att.heads.dim, tiles)
     for s, tile, p in zip(strands, tiles, probs):
         b.op("v.softmax", tile, s.state, attrs={"scalar": att.heads.scale, "init": init}, dst=p, qpos=s.qpos, kpos=columns)
         b.op("v.rescale", s.acc, s.state, attrs={"init": init})
@@ -294,14 +299,14 @@ def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list
                      "never" if c else init, kn=True)
 
 
-def score_pass(b: TileBuilder, kv_cols: int, strands: list[Strand], scores, k: Mat, j: Idx, step: int, first: Idx, dim: int,
+def score_pass(b: TileBuilder, kv_cols: int, strands: list[Strand], k: Mat, j: Idx, step: int, first: Idx, dim: int,
                tiles: list[Mat]) -> None:
     """scores of all strands against key rows [j, j + step), key columns [first, first + dim) in tiles of kv_cols."""
     def part(col: Idx, width: int, fresh: bool) -> None:
         keys = b.buffer("wgt", step, width, "f16", "keys")
         b.load(b.window(k, j, first + 32 * col, step, width), keys, "kv")
         for s, tile in zip(strands, tiles):
-            scores.run(s, keys, col, tile, fresh)
+            s.scores.run(s, keys, col, tile, fresh)
 
     whole, rest = divmod(dim, kv_cols)
     if whole:
@@ -333,15 +338,15 @@ def emit_importance(b: TileBuilder, machine: Machine, name: str, q: Mat, k: Mat,
         qpos = b.window(positions, 0, k.rows - prompt, 1, prompt)
         with _heads(b, heads) as (head, group), b.loop(prompt, t.m) as m:
             n = min(t.m, prompt)
-            strand = Strand(RowTile(n, ((0, n, m),)), qpos=_positions(b, qpos, m, n), state=b.buffer("stats", n, 4, "f32", "softmax"))
+            strand = Strand(RowTile(n, ((0, n, m),)), head, _DenseScores(b, heads.dim, q), qpos=_positions(b, qpos, m, n),
+                            state=b.buffer("stats", n, 4, "f32", "softmax"))
             strand.q = b.buffer("input", n, heads.dim, "f16", "q")
             strand.tile.load(b, rows, head * heads.dim, heads.dim, strand.q, "activation")
-            scores = _DenseScores(b, heads.dim, q, head)
 
             def tile_of(keys: Mat, kpos: Mat, j: Idx) -> tuple[Mat, Mat]:
                 columns = _positions(b, kpos, j, min(step, keys.rows))
                 tile = b.buffer("output", n, min(step, keys.rows), "f32", "scores")
-                score_pass(b, t.kv_cols, [strand], scores, keys, j, min(step, keys.rows), group * heads.dim, heads.dim, [tile])
+                score_pass(b, t.kv_cols, [strand], keys, j, min(step, keys.rows), group * heads.dim, heads.dim, [tile])
                 return tile, columns
 
             with b.loop(k.rows, step) as j:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from focus.passes.builder import Idx, Mat, TileBuilder
-from focus.passes.kernels.rows import Concentrated, RowTile, dense_tiles, group_tiles
+from focus.passes.kernels.rows import Concentrated, RowTile, dense_tiles, group_tiles, tile_rows
 from focus.runtime.machine import Machine
 
 
@@ -88,11 +88,11 @@ def emit_gather(b: TileBuilder, name: str, x: Mat, conc: Concentrated, ids: Mat,
 
 def emit_norm(b: TileBuilder, machine: Machine, name: str, x: Mat, norm: Norm, out: Mat, loc: ir.Location) -> None:
     """out = norm(x), dense.  Rows are read once where a few whole rows fit the output buffer, else once for the moments too."""
-    whole_rows = machine.buffer_bytes("output") // (2 * 2 * x.cols)
+    whole_rows = tile_rows(machine, output=2 * 2 * x.cols, stats=8)
     with b.kernel(name, loc):
         weight, bias = _norm_params(b, norm)
         if norm.moments is None and whole_rows >= min(16, x.rows):
-            with dense_tiles(b, x.rows, min(whole_rows, 1024)) as tile:
+            with dense_tiles(b, x.rows, whole_rows) as tile:
                 part = b.buffer("output", tile.rows, x.cols, "f16", "rows")
                 stats = b.buffer("stats", tile.rows, 2, "f32", "row_stats")
                 tile.load(b, x, 0, x.cols, part, "activation")
@@ -102,7 +102,7 @@ def emit_norm(b: TileBuilder, machine: Machine, name: str, x: Mat, norm: Norm, o
                 tile.store(b, part, out, 0, x.cols, "result")
             return
         columns = min(64, x.cols)
-        with dense_tiles(b, x.rows, 1024) as tile:
+        with dense_tiles(b, x.rows, tile_rows(machine, output=2 * 2 * columns, stats=8)) as tile:
             stats = _row_stats(b, norm, x, tile, columns)
             with b.loop(x.cols, columns) as c:
                 part = b.buffer("output", tile.rows, columns, "f16", "part")
@@ -120,18 +120,19 @@ def emit_rope(b: TileBuilder, machine: Machine, name: str, x: Mat, cos: Mat, sin
     `visual_table` on.
     """
     sections = [(0, x.rows, None)] if ids is None else [(0, visual, ids), (visual, x.rows - visual, None)]
-    rows = min(1024, machine.buffer_bytes("vector") // (4 * 2 * head_dim), machine.buffer_bytes("output") // (4 * 2 * head_dim)) // 32 * 32 or 16
+    rows = tile_rows(machine, vector=4 * 2 * head_dim, output=4 * 2 * head_dim, ids=4 * 4)
     for start, count, gathered in sections:
         if not count:
             continue
         table0 = start if ids is None else visual_table
-        with b.kernel(name, loc), dense_tiles(b, count, rows, offset=start) as tile:
+        with b.kernel(name, loc), dense_tiles(b, count, rows) as tile:
+            source, target = (b.window(m, start, 0, count, m.cols) for m in (x, out))
             tables = []
             for table, label in ((cos, "cos"), (sin, "sin")):
                 buf = b.buffer("vector", tile.rows, head_dim, "f16", label)
                 (_, n, row), = tile.parts
                 if gathered is None:
-                    b.load(b.window(table, row + (table0 - start), 0, n, head_dim), buf, "param")
+                    b.load(b.window(b.window(table, table0, 0, count, head_dim), row, 0, n, head_dim), buf, "param")
                 else:
                     picked = b.buffer("ids", 1, n, "i32", f"{label}_rows")
                     b.load(b.window(gathered, 0, row, 1, n), picked, "ids")
@@ -140,18 +141,18 @@ def emit_rope(b: TileBuilder, machine: Machine, name: str, x: Mat, cos: Mat, sin
             with b.loop(x.cols // head_dim, 1) as h:
                 src = b.buffer("output", tile.rows, head_dim, "f16", "head")
                 dst = b.buffer("output", tile.rows, head_dim, "f16", "rotated")
-                tile.load(b, x, h * head_dim, head_dim, src, "activation")
+                tile.load(b, source, h * head_dim, head_dim, src, "activation")
                 b.op("v.rope", src, tables[0], tables[1], dst)
-                tile.store(b, dst, out, h * head_dim, head_dim, "result")
+                tile.store(b, dst, target, h * head_dim, head_dim, "result")
 
 
-def emit_elementwise(b: TileBuilder, name: str, op: str, a: Mat, other: Mat | None, out: Mat, loc: ir.Location) -> None:
+def emit_elementwise(b: TileBuilder, machine: Machine, name: str, op: str, a: Mat, other: Mat | None, out: Mat, loc: ir.Location) -> None:
     """out = op(a) for an activation, or op(a, other) for "add" and "mul" with other's rows dividing a's rows."""
     columns = min(64, a.cols)
     period = a.rows if other is None else other.rows
     with b.kernel(name, loc), b.loop(a.rows // period, 1) as p:
         source, target = b.window(a, p * period, 0, period, a.cols), b.window(out, p * period, 0, period, a.cols)
-        with dense_tiles(b, period, 512) as tile, b.loop(a.cols, columns) as c:
+        with dense_tiles(b, period, tile_rows(machine, 512, output=4 * columns, vector=4 * columns)) as tile, b.loop(a.cols, columns) as c:
             x = b.buffer("output", tile.rows, columns, "f16", "a")
             tile.load(b, source, c, columns, x, "activation")
             if other is None:

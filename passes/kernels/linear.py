@@ -53,7 +53,7 @@ def emit_linear(b: TileBuilder, machine: Machine, lin: Linear, loc: ir.Location)
         return
     periods = lin.x.rows // lin.residual.rows if lin.residual is not None else 1
     rows = lin.x.rows // periods
-    tiling = cost.linear_tiling(machine, rows, lin.n, lin.k, len(lin.weights), lin.residual is not None, where=lin.name)
+    tiling = cost.linear_tiling(machine, rows, lin.n, lin.k, len(lin.weights), lin.residual is not None, lin.moments is not None, where=lin.name)
     with b.kernel(lin.name, loc):
         if periods == 1:
             with dense_tiles(b, rows, tiling.m) as tile:
@@ -78,14 +78,14 @@ def _tile_body(b: TileBuilder, lin: Linear, tile: RowTile, tiling: cost.LinearTi
         resident = b.buffer("input", tile.rows, lin.k, "f16", "x")
         tile.load(b, lin.x, 0, lin.k, resident, "activation")
     columns = -(-lin.n // 32)       # in sub-tiles of 32
-    with b.loop(columns, subs := _sub_tiles(lin, tiling, columns)) as sub:
+    with b.loop(columns, subs := min(tiling.n_sub, columns)) as sub:
         n = 32 * sub
         width = min(32 * subs, lin.n)
         widths = [min(32, width - 32 * s) for s in range(subs)]
         accs = [[b.buffer("output", tile.rows, w, "f32", f"acc{s}") for _ in lin.weights] for s, w in enumerate(widths)]
         biases = [_row_vector(b, bias, n, width) for bias in lin.biases]
         if isinstance(lin.x, Concentrated):
-            _concentrated_slices(b, lin, lin.x, tile, n, accs, tiling.partials)
+            _concentrated_slices(b, lin, lin.x, tile, n, accs, tiling)
         else:
             _dense_slices(b, lin, tile, n, accs, resident)
         turns = []
@@ -100,14 +100,6 @@ def _tile_body(b: TileBuilder, lin: Linear, tile: RowTile, tiling: cost.LinearTi
         tile.store(b, stats, lin.moments, 0, 2, "stats")
 
 
-def _sub_tiles(lin: Linear, tiling: cost.LinearTiling, columns: int) -> int:
-    """Sub-tiles of an n-tile.  Where the result is concentrated they must divide the columns: every slice has its own count."""
-    subs = min(tiling.n_sub, columns)
-    while isinstance(lin.out, Concentrated) and columns % subs:
-        subs -= 1
-    return subs
-
-
 def _row_vector(b: TileBuilder, vector: Mat | None, col: Idx, cols: int) -> Mat | None:
     """A stretch of a parameter vector in the vector unit's memory."""
     if vector is None:
@@ -117,14 +109,20 @@ def _row_vector(b: TileBuilder, vector: Mat | None, col: Idx, cols: int) -> Mat 
     return buf
 
 
-def _weights(b: TileBuilder, lin: Linear, n: Idx, k: Idx, width: int, rows: int) -> list[Mat]:
-    """The stationary tiles of one k-slice: [rows, width] of each weight matrix."""
-    tiles = []
-    for i, w in enumerate(lin.weights):
-        buf = b.buffer("wgt", rows, width, "f16", f"w{i}")
-        b.load(b.window(w, n, k, rows, width), buf, "weight")
-        tiles.append(buf)
-    return tiles
+def _weight_buffers(b: TileBuilder, lin: Linear, width: int, subs: int) -> list[Mat]:
+    """Room for the stationary tiles of one k-slice: `subs` sub-tiles of `width` columns of each weight matrix."""
+    return [b.buffer("wgt", min(32 * subs, lin.n), width, "f16", f"w{i}") for i in range(len(lin.weights))]
+
+
+def _load_weights(b: TileBuilder, lin: Linear, n: Idx, k: Idx, tiles: list[Mat]) -> None:
+    for w, tile in zip(lin.weights, tiles):
+        b.load(b.window(w, n, k, tile.rows, tile.cols), tile, "weight")
+
+
+def _slice_buffers(b: TileBuilder, lin: Linear, tile: RowTile, width: int, subs: int) -> tuple[Mat, list[Mat], Mat | None]:
+    """Room for what one k-slice of a concentrated operand needs: unique vectors, weights, and the map if rows are mapped."""
+    return (b.buffer("input", tile.rows, width, "f16", "unique"), _weight_buffers(b, lin, width, subs),
+            b.buffer("map", 1, tile.visual, "u16", "map") if tile.visual else None)
 
 
 def _dense_slices(b: TileBuilder, lin: Linear, tile: RowTile, n: Idx, accs, resident: Mat | None) -> None:
@@ -135,32 +133,33 @@ def _dense_slices(b: TileBuilder, lin: Linear, tile: RowTile, n: Idx, accs, resi
         else:
             x = b.buffer("input", tile.rows, width, "f16", "x")
             tile.load(b, lin.x, k, width, x, "activation")
-        weights = _weights(b, lin, n, k, width, min(32 * len(accs), lin.n))
+        weights = _weight_buffers(b, lin, width, len(accs))
+        _load_weights(b, lin, n, k, weights)
         for s, acc in enumerate(accs):
             for w, a in zip(weights, acc):
                 b.mm(x, b.window(w, 32 * s, 0, 32, width), a, "first")
 
 
-def _concentrated_slices(b: TileBuilder, lin: Linear, x: Concentrated, tile: RowTile, n: Idx, accs, partials: int) -> None:
+def _concentrated_slices(b: TileBuilder, lin: Linear, x: Concentrated, tile: RowTile, n: Idx, accs, tiling: cost.LinearTiling) -> None:
     """k-slices of a concentrated operand: unique vectors through the array, partial sums scattered to the tile's tokens.
 
-    `partials` buffers of partial sums take turns, so that one is scattered while the next pass fills another; the loop's body has as
-    many k-slices as it takes to use all of them.
+    The tiling's `partials` buffers of partial sums take turns, so that one is scattered while the next pass fills another; the loop's body
+    has as many k-slices as it takes to use all of them.
     """
-    passes = len(accs) * len(lin.weights)
+    partials, passes = tiling.partials, len(accs) * len(lin.weights)
     buffers = Alternating(b, tile.rows, partials) if tile.visual else None
     unroll = partials // gcd(partials, passes) if tile.visual else 1
     full = lin.k // 32
     whole = full // unroll * unroll
+    shared = _slice_buffers(b, lin, tile, min(32, lin.k), len(accs)) if tiling.shared_slices else None
 
     def slice_(j: Idx, init: str, width: int = 32) -> None:
         count = x.count_of(b, tile, j)
-        rows = b.buffer("input", tile.rows, width, "f16", "unique")
+        rows, weights, map_ = shared or _slice_buffers(b, lin, tile, width, len(accs))
+        rows, weights = b.window(rows, 0, 0, tile.rows, width), [b.window(w, 0, 0, w.rows, width) for w in weights]
         b.load(x.data_of(b, tile, j, width), rows, "compact", count=count)
-        weights = _weights(b, lin, n, 32 * j, width, min(32 * len(accs), lin.n))
-        map_ = None
+        _load_weights(b, lin, n, 32 * j, weights)
         if tile.visual:         # wanted last: the scatter unit is behind the array
-            map_ = b.buffer("map", 1, tile.visual, "u16", "map")
             b.load(x.map_of(b, tile, j), map_, "map")
         for s, acc in enumerate(accs):
             for w, a in zip(weights, acc):

@@ -37,6 +37,7 @@ def emit_take_rows(b: TileBuilder, machine: Machine, name: str, src: Mat, ids: M
                    tails: Sequence[tuple[Mat, Mat]] = ()) -> None:
     """dst[r] = src[ids[0, r]] for the ids [1, n]; `tails` are (source, target) rows copied as they are, in the same kernel."""
     with b.kernel(name, loc):
+        dst = b.window(dst, 0, 0, ids.cols, dst.cols)       # what follows is for the tails
         columns = min(src.cols, 4096)
         step = min(ids.cols, _rows_per_tile(machine, columns * BYTES[src.dtype]))
         with b.loop(ids.cols, step) as r:

@@ -10,8 +10,20 @@ from dataclasses import dataclass
 from typing import Iterator
 
 from focus.passes.builder import Idx, Mat, TileBuilder, as_idx
+from focus.runtime.machine import Machine
 
-BUFFER_ROWS = 1024      #: rows that the input, output and concentrate_out buffers are laid out for
+LONGEST = 1024          #: rows of a tile beyond which nothing is gained
+
+
+def tile_rows(machine: Machine, longest: int = LONGEST, **row_bytes: int) -> int:
+    """Rows of a tile that takes `row_bytes[memory]` bytes a row in each of these memories: what fits, in multiples of 32 if it can be."""
+    fit = min(machine.buffer_bytes(memory) // n for memory, n in row_bytes.items())
+    return max(1, min(longest, fit // 32 * 32 or fit))
+
+
+def m_tile_rows(machine: Machine) -> int:
+    """Rows that the buffers are laid out for: a k-slice and its unique vectors and partial sums, each doubled, and 96 columns of accumulators."""
+    return tile_rows(machine, input=2 * 64, table=2 * 64, conc=2 * 128, output=96 * 4)
 
 
 @dataclass(frozen=True)
@@ -47,21 +59,21 @@ class TileGroup:
         return self.identity + self.visual
 
 
-def split(visual: int, text: int, m_tile: int) -> tuple[TileGroup, ...]:
-    """m-tiles of `visual` retained tokens in order.  The text rows join the last tile where the buffers hold them, else follow."""
+def split(visual: int, text: int, m_tile: int, capacity: int) -> tuple[TileGroup, ...]:
+    """m-tiles of `visual` retained tokens in order.  The text rows join the last tile where the buffers' `capacity` rows hold them, else follow."""
     groups: list[TileGroup] = []
     full, rest = divmod(visual, m_tile)
-    if rest == 0 and full and m_tile + text <= BUFFER_ROWS:
+    if rest == 0 and full and m_tile + text <= capacity:
         full, rest = full - 1, m_tile
     if full:
         groups.append(TileGroup(0, full, 0, m_tile))
     at, joined = full, 0
     if rest:
-        joined = text if rest + text <= BUFFER_ROWS else 0
+        joined = text if rest + text <= capacity else 0
         groups.append(TileGroup(at, 1, joined, rest))
         at += 1
-    for text0 in range(joined, text, BUFFER_ROWS):
-        groups.append(TileGroup(at, 1, min(BUFFER_ROWS, text - text0), 0, text0))
+    for text0 in range(joined, text, capacity):
+        groups.append(TileGroup(at, 1, min(capacity, text - text0), 0, text0))
         at += 1
     return tuple(groups)
 
@@ -123,7 +135,7 @@ def group_tiles(b: TileBuilder, group: TileGroup, visual: int, m_tile: int) -> I
 
 
 @contextlib.contextmanager
-def dense_tiles(b: TileBuilder, rows: int, m_tile: int, offset: Idx | int = 0) -> Iterator[RowTile]:
-    """The loop over m-tiles of `m_tile` of the rows [offset, offset + rows)."""
+def dense_tiles(b: TileBuilder, rows: int, m_tile: int) -> Iterator[RowTile]:
+    """The loop over m-tiles of `m_tile` of the rows [0, rows)."""
     with b.loop(rows, m_tile) as m:
-        yield RowTile(min(m_tile, rows), ((0, min(m_tile, rows), m + offset),))
+        yield RowTile(min(m_tile, rows), ((0, min(m_tile, rows), m),))

@@ -99,7 +99,7 @@ int64_t Engine::concentrate(const Decoded& d, const Tile& src, const Tile& table
         if (number_[size_t(r)] == isa::UNMAPPED) continue;
         float* mean = sums_.data() + r * LANES;
         kernels().divide(mean, float(members_[size_t(r)]), mean, LANES);
-        store_row(d, table, identity + number_[size_t(r)], mean);
+        store_row(table, identity + number_[size_t(r)], mean);
     }
     return unique;
 }

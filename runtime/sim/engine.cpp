@@ -1,3 +1,4 @@
+// The main loop, control instructions, queues and semaphores, and how operands are resolved.
 #include "engine.h"
 
 #include <algorithm>
@@ -118,11 +119,13 @@ void Engine::reset() {
     }
 }
 
-/// Instructions the program will execute.  Nothing about loops depends on data, so a walk over loops and extents tells.
+/// Instructions the program will execute.  Nothing about loops depends on data, so a walk over loops and extents tells; it gives up after
+/// a second's worth of them, and the number so far is a lower bound.
 int64_t Engine::count_instructions() const {
     Control control;
     int64_t count = 0;
-    for (uint32_t pc = 0;;) {
+    uint32_t pc = 0;
+    for (int64_t steps = 0; steps < 100'000'000; ++steps) {
         const Decoded& d = program_.text[pc];
         ++count;
         if (d.op == Op::halt) return count;
@@ -140,13 +143,14 @@ int64_t Engine::count_instructions() const {
             pc = d.target;
         }
     }
+    return count;
 }
 
 void Engine::poll() {
     if (!options_.tick) return;
     auto now = std::chrono::steady_clock::now();
     if (now - polled_ < std::chrono::milliseconds(100)) return;
-    options_.tick(counters_.instructions, total_);
+    options_.tick(counters_.instructions, std::max(total_, counters_.instructions));
     polled_ = std::chrono::steady_clock::now();
 }
 
@@ -364,7 +368,7 @@ const float* Engine::fetch_row(const Tile& t, int64_t row, std::vector<float>& b
 }
 
 /// Rounds one row of fp32 to the operand's type.
-void Engine::store_row(const Decoded&, const Tile& t, int64_t row, const float* values) {
+void Engine::store_row(const Tile& t, int64_t row, const float* values) {
     uint8_t* p = data(t, row);
     if (t.dtype == DType::F16) module_->overflows += kernels().narrow(values, reinterpret_cast<uint16_t*>(p), t.cols);
     else if (reinterpret_cast<float*>(p) != values) std::memmove(p, values, size_t(t.row_bytes));

@@ -163,16 +163,16 @@ class Engine {
     int64_t row_count(const Decoded& d, int mem, int64_t rows);
     uint8_t* data(const Tile& t, int64_t row = 0) { return memory_.at(t.space, t.address + row * t.pitch); }
     const float* fetch_row(const Tile& t, int64_t row, std::vector<float>& buffer);
-    void store_row(const Decoded& d, const Tile& t, int64_t row, const float* values);
+    void store_row(const Tile& t, int64_t row, const float* values);
 
     // instructions (execute.cpp, vector.cpp, concentrate.cpp)
     Cost execute(const Decoded& d);
     Cost dma(const Decoded& d, bool load);
     Cost gather(const Decoded& d);
-    Cost transfer(const Decoded& d, isa::Stream stream, int64_t bytes, bool load);
+    Cost transfer(isa::Stream stream, int64_t bytes, bool load);
     int64_t bursts(const Tile& t) const;
     void copy_rows(const Decoded& d, const Tile& src, const Tile& dst);
-    void count_nonfinite(const Decoded& d, const Tile& t);
+    void count_nonfinite(const Tile& t);
     Cost array_pass(const Decoded& d);
     Cost scatter(const Decoded& d);
     void scatter_rows(const Decoded& d, const Tile& src, const Tile& dst, const uint16_t* map, int64_t rows, int64_t identity);

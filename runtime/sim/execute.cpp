@@ -47,7 +47,7 @@ Engine::Cost Engine::dma(const Decoded& d, bool load) {
     Tile to = operand(d, dst, nrows, ncols, isa::WRITE, ANY, load ? ON_CHIP : OFF_CHIP);
     if (from.dtype != to.dtype) fail(d, "operands 'src' and 'dst' have different element types");
     if (options_.functional) copy_rows(d, from, to);
-    return transfer(d, isa::Stream(d.enums[stream]), bursts(load ? from : to), load);
+    return transfer(isa::Stream(d.enums[stream]), bursts(load ? from : to), load);
 }
 
 void Engine::copy_rows(const Decoded& d, const Tile& src, const Tile& dst) {
@@ -56,11 +56,11 @@ void Engine::copy_rows(const Decoded& d, const Tile& src, const Tile& dst) {
     } else {
         for (int64_t r = 0; r < src.rows; ++r) std::memcpy(data(dst, r), data(src, r), size_t(src.row_bytes));
     }
-    if (d.unit == isa::Unit::LOAD) count_nonfinite(d, dst);
+    if (d.unit == isa::Unit::LOAD) count_nonfinite(dst);
 }
 
 /// NaNs and infinities that come in are allowed, and reported.
-void Engine::count_nonfinite(const Decoded&, const Tile& t) {
+void Engine::count_nonfinite(const Tile& t) {
     if (t.dtype != DType::F16 && t.dtype != DType::F32) return;
     bool whole = t.pitch == t.row_bytes;
     int64_t rows = whole ? 1 : t.rows, cols = whole ? t.rows * t.cols : t.cols;
@@ -84,7 +84,7 @@ int64_t Engine::bursts(const Tile& t) const {
     return total * burst;
 }
 
-Engine::Cost Engine::transfer(const Decoded&, isa::Stream stream, int64_t bytes, bool load) {
+Engine::Cost Engine::transfer(isa::Stream stream, int64_t bytes, bool load) {
     Traffic& traffic = counters_.dram[size_t(stream)];
     (load ? traffic.read : traffic.write) += bytes;
     module_->dram_bytes += bytes;
@@ -109,9 +109,9 @@ Engine::Cost Engine::gather(const Decoded& d) {
             if (sanitizer_) sanitizer_->access(src, {Space::DRAM, begin, from.pitch, 1, from.row_bytes}, isa::READ);
             std::memcpy(data(to, r), memory_.at(Space::DRAM, begin), size_t(from.row_bytes));
         }
-        count_nonfinite(d, to);
+        count_nonfinite(to);
     }
-    return transfer(d, isa::Stream(d.enums[stream]), bursts(from) * nrows, true);
+    return transfer(isa::Stream(d.enums[stream]), bursts(from) * nrows, true);
 }
 
 // ---- array and scatter -----------------------------------------------------------------------------------------------

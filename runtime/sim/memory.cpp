@@ -1,3 +1,4 @@
+// On-chip memories as arrays, DRAM as a sparse mapping.
 #include "memory.h"
 
 #include <sys/mman.h>

@@ -1,3 +1,4 @@
+// Takes instruction words apart and checks what needs no run.
 #include "program.h"
 
 #include <algorithm>
@@ -175,7 +176,7 @@ Program Program::decode(const uint8_t* words, const uint32_t* source, size_t n) 
     out.text.reserve(n);
     for (size_t i = 0; i < n; ++i) {
         out.text.push_back(Decoder(words + 16 * i, i).run(source[i]));
-        if (source[i] >= MAX_MODULES) throw Error(text("instruction %zu: module %u; at most %u are possible", i, source[i], MAX_MODULES));
+        if (source[i] >= MAX_MODULES) throw Error(focus::text("instruction %zu: module %u; at most %u are possible", i, source[i], MAX_MODULES));
         out.num_modules = std::max(out.num_modules, source[i] + 1);
     }
     link_loops(out.text);

@@ -1,3 +1,4 @@
+// Vector clocks and shadow memory; see sanitizer.h.
 #include "sanitizer.h"
 
 #include <algorithm>

@@ -61,7 +61,7 @@ Engine::Cost Engine::v_map(const Decoded& d) {
         float* out = room(row_e_, ncols);
         for (int64_t r = 0; r < nrows; ++r) {
             kernels().map(function, fetch_row(from, r, row_a_), out, ncols, scalars_[d.scalars[scalar]]);
-            store_row(d, to, r, out);
+            store_row(to, r, out);
         }
     }
     return vector_cost(nrows * ncols, USES[function], 0, {});
@@ -81,7 +81,7 @@ Engine::Cost Engine::v_zip(const Decoded& d) {
         for (int64_t r = 0; r < nrows; ++r) {
             const float* y = fetch_row(right, row ? 0 : r, row_b_);
             kernels().zip(d.enums[op], fetch_row(left, r, row_a_), y, col ? 0 : 1, out, ncols);
-            store_row(d, to, r, out);
+            store_row(to, r, out);
         }
     }
     bool multiplies = isa::ZipOp(d.enums[op]) == isa::ZipOp::MUL;
@@ -122,7 +122,7 @@ Engine::Cost Engine::v_stats(const Decoded& d) {
         float mean = layer ? s[0] * inverse : 0.0f;
         float variance = s[1] * inverse - mean * mean;
         float out[2] = {mean, 1.0f / std::sqrt((variance < 0 ? 0.0f : variance) + epsilon)};
-        store_row(d, to, r, out);
+        store_row(to, r, out);
     }
     return vector_cost(0, {}, nrows, {0, 3, 3, 1, 1});      // two scalings and a square; difference, clamp, epsilon; root; reciprocal
 }
@@ -143,7 +143,7 @@ Engine::Cost Engine::v_normalize(const Decoded& d) {
         for (int64_t r = 0; r < nrows; ++r) {
             const float* s = reinterpret_cast<const float*>(data(row_stats, r));
             kernels().normalize(fetch_row(from, r, row_a_), s[0], s[1], gain, plus, out, ncols);
-            store_row(d, to, r, out);
+            store_row(to, r, out);
         }
     }
     return vector_cost(nrows * ncols, {0, 2, biased ? 2 : 1, 0, 0}, 0, {});
@@ -160,7 +160,7 @@ Engine::Cost Engine::v_rope(const Decoded& d) {
         float* out = room(row_e_, ncols);
         for (int64_t r = 0; r < nrows; ++r) {
             kernels().rope(fetch_row(from, r, row_a_), fetch_row(c, r, row_b_), fetch_row(s, r, row_c_), out, ncols);
-            store_row(d, to, r, out);
+            store_row(to, r, out);
         }
     }
     return vector_cost(nrows * ncols, {0, 2, 1, 0, 0}, 0, {});
@@ -197,7 +197,7 @@ Engine::Cost Engine::v_softmax(const Decoded& d) {
             }
             float sums[4] = {grown, l * factor + kernels().sum(p, ncols), factor, 0.0f};
             std::memcpy(s, sums, sizeof sums);
-            if (stored) store_row(d, to, r, p);
+            if (stored) store_row(to, r, p);
         }
     }
     // scale; maximum, difference, sum and (masked) comparison; and for a row: factor, its product, three sums and maxima
@@ -222,7 +222,7 @@ Engine::Cost Engine::v_prob(const Decoded& d) {
             kernels().exp_minus(p, s[0], columns, row, p, ncols);
             kernels().divide(p, s[1], p, ncols);
             for (int64_t c = 0; masked && c < ncols; ++c) p[c] = columns[c] > row ? 0.0f : p[c];    // also where the sum is zero
-            store_row(d, to, r, p);
+            store_row(to, r, p);
         }
     }
     return vector_cost(nrows * ncols, {1, 2, masked ? 2 : 1, 0, 0}, nrows, {0, 0, 0, 0, 1});
@@ -250,7 +250,7 @@ Engine::Cost Engine::v_finish(const Decoded& d) {
         float* out = room(row_e_, ncols);
         for (int64_t r = 0; r < nrows; ++r) {
             kernels().divide(fetch_row(from, r, row_a_), reinterpret_cast<const float*>(data(sums, r))[1], out, ncols);
-            store_row(d, to, r, out);
+            store_row(to, r, out);
         }
     }
     return vector_cost(nrows * ncols, {0, 1, 0, 0, 0}, nrows, {0, 0, 0, 0, 1});

@@ -173,7 +173,7 @@ class Interpreter:
     def patch_embed(self, op, get, values):
         x, p = get("pixels"), op.patch
         n, c, h, w = x.shape
-        rows = x.reshape(n, c, h // p, p, w // p, p).transpose(0, 2, 4, 1, 3, 5).reshape(-1, c * p * p)
+        rows = x[:, :, :h // p * p, :w // p * p].reshape(n, c, h // p, p, w // p, p).transpose(0, 2, 4, 1, 3, 5).reshape(-1, c * p * p)
         return self.stored(rows @ get("weight").T + (0 if op.bias is None else get("bias")))
 
     def last_row(self, op, get, values):

@@ -113,6 +113,18 @@ print(timeline(three)[2:])
 # CHECK: {{\[\[}}7, 9, 252, 252], [6, 11, 203, 203]]
 
 
+# A unit finishes in order, so a sync behind a pass signals when the pass has ended.
+def behind(p):
+    setup(p)
+    pass_of(p, 100)
+    p.emit("sync", unit="array", signal0=5)
+    p.emit("sync", unit="sfu", wait0=5)
+
+
+print(timeline(behind)[1:])
+# CHECK: {{\[\[}}3, 7, 107, 201], [7, 8, 201, 201]]
+
+
 def too_many(p):
     p.emit("sem", id=1, credits=65535)
     p.emit("sync", unit="sfu", signal0=1)

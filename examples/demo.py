@@ -1,0 +1,213 @@
+"""The whole path on real video: a vision-language model compiled and run on the simulated accelerator, dense and concentrated.
+
+In: `llava-onevision-demo` of the zoo (SigLIP tower, Qwen2 decoder with grouped-query attention, random weights; frames of a real clip and
+a prompt), or another zoo entry.  Out: what `make demo` prints, and in build/demo: demo.fxb (concentrated) and demo-dense.fxb, ir/ with one
+file a pass, and the inputs, trace and reports that the tools take.  Exit code 1 when a result differs from PyTorch by more than it may.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from focus.runtime.cli import tool
+from focus.runtime.concentration import SITES
+from focus.runtime.errors import FocusError
+
+DENSE_LIMIT, CONCENTRATED_LIMIT = 1e-2, 2e-2            #: relative L2 differences of the logits that fp16 explains
+console = Console(width=110, highlight=False)
+
+
+@dataclass
+class Run:
+    """One compiled program and what came out of it."""
+    executable: Any
+    logits: np.ndarray
+    trace: Any
+    report: dict[str, Any]
+
+
+@tool
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Compile a model with real video frames, run it dense and concentrated, compare.")
+    parser.add_argument("--model", default="llava-onevision-demo", help="a name of the zoo (default %(default)s)")
+    parser.add_argument("--machine", default="focus", help="a machine with both concentrators (default %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for what is written (default %(default)s)")
+    args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)
+    model, inputs = load(args.model)
+    describe(model, inputs)
+    dense = compile_and_run("dense", model, inputs, args.machine, "off", args.out / "demo-dense.fxb", None)
+    concentrated = compile_and_run("concentrated", model, inputs, args.machine, "full", args.out / "demo.fxb", args.out / "ir")
+    differences = compare(model, inputs, dense, concentrated)
+    show_layers(concentrated)
+    show_totals(dense, concentrated, differences)
+    save(args.out, inputs, dense, concentrated)
+    for name, limit in (("dense", DENSE_LIMIT), ("same decisions", CONCENTRATED_LIMIT)):
+        if not differences[name] < limit:
+            raise FocusError(f"demo: the difference to PyTorch ({name}) is {differences[name]:.1e}; less than {limit:g} expected")
+
+
+# ---- progress ------------------------------------------------------------------------------------------------------------------
+@contextmanager
+def stage(title: str) -> Iterator[Callable]:
+    """Shows what is being done and, when it is done, how long it took.  Yields a function of (text) or of (done, total)."""
+    start = time.perf_counter()
+    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30)
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+
+        def tell(what: str | int, total: int | None = None) -> None:
+            if total is None:
+                bar.update(task, description=f"{title}: {what}")
+            else:
+                bar.update(task, completed=what, total=total)
+        yield tell
+    console.print(f"  {title:<46} {time.perf_counter() - start:6.1f} s")
+
+
+# ---- the path ------------------------------------------------------------------------------------------------------------------
+def load(name: str):
+    """Model and inputs of a zoo entry."""
+    warnings.simplefilter("ignore")
+    with stage("load PyTorch, the model and the frames"):
+        import transformers
+
+        from focus.compiler import zoo
+        transformers.utils.logging.set_verbosity_error()
+        return zoo.build(name)
+
+
+def describe(model, inputs) -> None:
+    text, vision = model.config.text_config, model.config.vision_config
+    layers = getattr(vision, "num_hidden_layers", None) or vision.depth
+    console.print(f"\n[bold]{type(model).__name__}[/bold]: {vision.model_type} tower of {layers} layers, width {vision.hidden_size}; "
+                  f"{text.model_type} decoder of {text.num_hidden_layers} layers, width {text.hidden_size}, "
+                  f"{text.num_attention_heads} query and {text.num_key_value_heads} key-value heads")
+    for name, value in inputs.items():
+        console.print(f"  {name}: {str(value.dtype).removeprefix('torch.')} {list(value.shape)}")
+    console.print()
+
+
+def compile_and_run(title: str, model, inputs, machine: str, concentration: str, path: Path, ir_folder: Path | None) -> Run:
+    """Compile, write the binary, run it on data, and once more without data: the same cycles are expected."""
+    from focus.compiler.compile import compile_model
+    from focus.runtime.executable import Executable, load
+    with stage(f"{title}: import, passes, encode") as tell:
+        compilation = compile_model(model, inputs, machine, concentration, dump_ir=ir_folder, progress=tell)
+    with stage(f"{title}: write {path}"):
+        Executable(compilation.binary).save(path)
+        executable = load(path)
+    with stage(f"{title}: run on the simulator") as tell:
+        result = executable.run(inputs, progress=tell)
+    with stage(f"{title}: timing only, from the trace"):
+        cycles = executable.time(result.trace)["cycles"]
+    if cycles != result.report["cycles"]:
+        raise FocusError(f"demo: {cycles} cycles without data, {result.report['cycles']} with")
+    return Run(executable, result.outputs["logits"], result.trace, result.report)
+
+
+def compare(model, inputs, dense: Run, concentrated: Run) -> dict[str, float]:
+    """Relative L2 differences of the logits: dense to the unmodified model, concentrated to the plain statement of the algorithm, once
+    deciding for itself and once following what the accelerator decided where it was close."""
+    import torch
+
+    from focus.compiler.reference import reference_details
+    with stage("PyTorch, float32: the unmodified model"), torch.no_grad():
+        plain = model(**inputs).logits[:, -1].numpy()
+    settings = concentrated.executable.concentration
+    with stage("PyTorch, float32: focus.reference"):
+        expected, trace, details = reference_details(model, inputs, settings)
+        followed, _, _ = reference_details(model, inputs, settings, concentrated.trace)
+    show_decisions(trace, details, concentrated)
+    return {"dense": relative(dense.logits, plain), "concentrated": relative(concentrated.logits, expected),
+            "same decisions": relative(concentrated.logits, followed), "lost": relative(concentrated.logits, plain)}
+
+
+def relative(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+# ---- what is shown ---------------------------------------------------------------------------------------------------------------
+def show_decisions(trace: dict, details: dict, run: Run) -> None:
+    """How often the accelerator, in fp16, decided as float32 does."""
+    settings = run.executable.concentration
+    console.print("\n[bold]Decisions[/bold] in fp16 and in float32")
+    for layer in settings.layers:
+        ours, theirs = run.trace[f"retained/{layer}/gate_proj"], trace[f"retained/{layer}/gate_proj"]
+        console.print(f"  tokens kept after layer {layer}: {len(np.intersect1d(ours, theirs))} of {len(theirs)} the same "
+                      f"(importance gap at the cut {float(details[f'importance_gap/{layer}']):.2%})")
+    groups = [k for k in trace if k.startswith("group/") and np.array_equal(trace[k.replace("group", "retained")],
+                                                                            run.trace[k.replace("group", "retained")])]
+    same, entries = sum(int((run.trace[k] == trace[k]).sum()) for k in groups), sum(trace[k].size for k in groups)
+    console.print(f"  vectors: {same / max(entries, 1):.2%} of {entries:,} have the same representative, over the {len(groups)} of "
+                  f"{sum(k.startswith('group/') for k in trace)} sites with the same tokens")
+
+
+def table(first: str, *columns: str) -> Table:
+    out = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for i, column in enumerate((first, *columns)):
+        out.add_column(column, justify="right" if i else "left")
+    return out
+
+
+def show_layers(run: Run) -> None:
+    """Tokens kept and unique vectors, layer by layer."""
+    tokens, sites = run.report["tokens"], run.report["sites"]
+    depth = 1 + max((int(name.split("/")[0]) for name in sites), default=-1)
+    counts = run.executable.concentration.retained(depth, tokens["visual"])
+    console.print(f"\n[bold]Concentration[/bold]: {tokens['visual']} visual and {tokens['text']} text tokens; "
+                  "unique vectors as a share of all, by site")
+    rows = table("layer", "visual tokens in attention", "in MLP", *SITES)
+    for layer in range(depth):
+        cells = (sites.get(f"{layer}/{site}") for site in SITES)
+        rows.add_row(str(layer), str(counts[layer]), str(counts[layer + 1]), *(f"{c['ratio']:.1%}" if c else "" for c in cells))
+    total = [[s for name, s in sites.items() if name.endswith(f"/{site}")] for site in SITES]
+    rows.add_row("all", "", "", *(f"{sum(s['unique'] for s in t) / max(sum(s['vectors'] for s in t), 1):.1%}" for t in total))
+    console.print(rows)
+
+
+def show_totals(dense: Run, concentrated: Run, differences: dict[str, float]) -> None:
+    a, b = dense.report, concentrated.report
+    console.print(f"\n[bold]On machine {a['machine']}[/bold] ({a['array_rule']} array rule, {a['energy']['rule']} energy rule)")
+    rows = table("", "dense", "concentrated", "dense / concentrated")
+    rows.add_row("difference to PyTorch (relative L2)", f"{differences['dense']:.1e}", f"{differences['concentrated']:.1e}", "")
+    rows.add_row("  with the same decisions", "", f"{differences['same decisions']:.1e}", "")
+    for name, key, show in (("cycles", "cycles", "{:,}"), ("instructions", "instructions", "{:,}"), ("multiply-accumulates", "macs", "{:,}"),
+                            ("array utilization", "utilization", "{:.1%}"), ("DRAM bytes", "dram_bytes", "{:,}"),
+                            ("energy in joules", "energy_j", "{:.5f}")):
+        ratio = "" if key == "utilization" else f"{a[key] / b[key]:.2f}"
+        rows.add_row(name, show.format(a[key]), show.format(b[key]), ratio)
+    console.print(rows)
+    console.print(f"\n[bold]speed-up {a['cycles'] / b['cycles']:.2f}x, energy {a['energy_j'] / b['energy_j']:.2f}x less[/bold]; "
+                  f"concentration changes the logits of this random model by {differences['lost']:.0%}")
+
+
+def save(folder: Path, inputs, dense: Run, concentrated: Run) -> None:
+    """Inputs, trace and reports, for focus-sim."""
+    from safetensors.torch import save_file
+    save_file({name: value.contiguous() for name, value in inputs.items()}, folder / "inputs.safetensors")
+    concentrated.trace.save(folder / "trace.safetensors")
+    for name, run in (("report-dense", dense), ("report", concentrated)):
+        (folder / f"{name}.json").write_text(json.dumps(run.report, indent=1) + "\n", encoding="utf-8")
+    files = len(list((folder / "ir").glob("*.mlir")))
+    console.print(f"\nwritten to {folder}: demo.fxb, demo-dense.fxb, ir/ ({files} files), inputs, trace, reports; for example\n"
+                  f"  focus-sim {folder}/demo.fxb --inputs {folder}/inputs.safetensors\n"
+                  f"  focus-sim {folder}/demo.fxb --timing-only --trace {folder}/trace.safetensors")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
