@@ -67,7 +67,7 @@ def stage(title: str) -> Iterator[Callable]:
     """Shows what is being done and, when it is done, how long it took.  Yields a function of (text) or of (done, total)."""
     start = time.perf_counter()
     columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30)
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None)
 
         def tell(what: str | int, total: int | None = None) -> None:

@@ -4,7 +4,8 @@ In: Python values (`Mat` handles on memrefs, `Idx` sums of loop counters).  Out:
 `focus.buffer`, `focus.recast` and the ops generated from the ISA table, at the current insertion point.
 
 Conventions that the later passes rely on: a `focus.buffer` of kind "tile" lives for one iteration of the loop body it stands in;
-windows are clipped to the bounds of their base; a buffer is as large as what was last written to it.
+windows are clipped to the bounds of their base; a buffer is as large as what was last written to it; an instruction with the attribute
+`until` does nothing once the counter of the innermost loop around it has reached that value.
 """
 from __future__ import annotations
 
@@ -206,8 +207,9 @@ class TileBuilder:
     def load_rows(self, src: Mat, dst: Mat, ids: Mat, stream: str) -> None:
         self.op("gather", src, dst, ids, attrs={"stream": stream})
 
-    def mm(self, x: Mat, w: Mat, acc: Mat, init: str, count: Mat | None = None, kn: bool = False) -> None:
-        self.op("mm.kn" if kn else "mm", x, w, acc, attrs={"init": init}, count=count)
+    def mm(self, x: Mat, w: Mat, acc: Mat, init: str, count: Mat | None = None, kn: bool = False, until: int | None = None) -> None:
+        """One array pass.  `until`: it does nothing once the innermost loop's counter has reached this."""
+        self.op("mm.kn" if kn else "mm", x, w, acc, attrs={"init": init} | ({} if until is None else {"until": until}), count=count)
 
     def map(self, src: Mat, dst: Mat, op: str = "copy", scalar: float = 1.0) -> None:
         self.op("v.map", src, dst, attrs={"op": op, "scalar": scalar})

@@ -148,7 +148,8 @@ class _Lowering:
     def __init__(self, kernel: Kernel, control: _Control):
         self.kernel, self.control = kernel, control
         self.loops: dict[ir.Value, tuple[LoopRecord, int]] = {}         # induction variable -> (record, step)
-        self.trips: dict[int, tuple[Extent, int]] = {}                  # id(loop op) -> trip count, its largest value
+        self.trips: dict[int, tuple[Extent, int]] = {}                  # level of an open loop -> trip count, its largest value
+        self.steps: dict[int, int] = {}                                 # level of an open loop -> step
         self.index: dict[ir.Value, Affine] = {}
         self.places: dict[ir.Value, Place] = {}
         self.written: dict[ir.Value, tuple[Extent, Extent]] = {}        # buffer -> extents last written
@@ -215,7 +216,7 @@ class _Lowering:
         step = self._constant(view.operation.operands[2])
         trips, most = self._trip_count(view, step)
         self.loops[body.arguments[0]] = (record, step)
-        self.trips[record.level] = (trips, most)
+        self.trips[record.level], self.steps[record.level] = (trips, most), step
         setup.code.append(("loop", {"trips": setup.extent(trips)}, path_of(view)))
         self._block(body, loops + (record,), setup)
         setup.code.append(("endloop", {}, path_of(view)))
@@ -329,6 +330,9 @@ class _Lowering:
         places = {f.name: self._place(v, f.access in overwrites) for f, v in instr.mems}
         extents = self._extents(instr, places)
         self._note_written(instr, places, extents)
+        until = get_attr(instr.op, "until")
+        if until is not None and instr.loops:
+            extents["rows"] = self._live(instr, extents["rows"], until)
         values: dict[str, int] = {f.name: setup.agu(places[f.name]) for f, _ in instr.mems}
         for f in instr.entry.fields:
             if f.kind == "ext":
@@ -372,6 +376,13 @@ class _Lowering:
                 seen += [e for label, e in ((m.rows, places[m.name].rows), (m.cols, places[m.name].cols)) if label == f.name]
             out[f.name] = self._agree(instr, f.name, seen)
         return out
+
+    def _live(self, instr: Instr, rows: Extent, until: int) -> Extent:
+        """`rows` while the counter of the innermost loop is below `until`, then none: an extent that falls by all rows an iteration."""
+        level = instr.loops[-1].level
+        if not rows.fixed:
+            raise OpError(instr.op, "has 'until' and rows that a loop clips; expected one of them")
+        return Extent(rows.full, rows.full * -(-until // self.steps[level]), rows.full, level)
 
     def _agree(self, instr: Instr, name: str, seen: list[Extent]) -> Extent:
         if not seen:

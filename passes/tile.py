@@ -9,7 +9,7 @@ the `site` numbers that its sic.gather instructions carry.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch_mlir import ir
 
@@ -239,11 +239,12 @@ class Tiler:
         if lead:
             k, v = (self._with_lead(x, visual, lead) for x in (op.k, op.v))
         att = attention.Attention(self.name, q, k, v, out, heads, positions, lead)
-        if isinstance(q, Concentrated):
-            self._guard(op, lambda: attention.emit_concentrated_attention(self.b, self.machine, att, op.location))
-            return
         before = self.tokens.run_list[0][0] if self.visual else 0
         sections = attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal else attention.segment_sections(out.rows, op.segments)
+        if isinstance(q, Concentrated):         # the text rows from the dense queries that were concentrated
+            self._guard(op, lambda: attention.emit_concentrated_attention(self.b, self.machine, att, op.location))
+            att = replace(att, q=self.mat(producer(op.q).opview.x))
+            sections = [s for s in sections if s.start >= visual]
         self._guard(op, lambda: attention.emit_attention(self.b, self.machine, att, sections, op.location))
 
     def _with_lead(self, value: ir.Value, visual: int, lead: int) -> Mat:

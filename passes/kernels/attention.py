@@ -63,11 +63,24 @@ class Attention:
     lead: int = 0
 
 
+@dataclass(frozen=True)
+class Block:
+    """Rows of a strand that leave off together: from the key column `until` on, none of them sees anything (None: never)."""
+    row: int
+    rows: int
+    until: int | None = None
+
+
 @dataclass
 class Strand:
-    """One of the interleaved query tiles: its rows, query head, how its scores are made, and on-chip state."""
+    """One of the interleaved query tiles: its rows, query head, how its scores are made, and on-chip state.
+
+    Scores are made for all rows of `tile`; what follows is for its last `rows` rows (all but the identity rows), `blocks` of them at a time.
+    """
     tile: RowTile
     head: Idx
+    rows: int
+    blocks: list[Block]
     scores: "_DenseScores | _ConcentratedScores | None" = None
     q: Mat | None = None
     qpos: Mat | None = None
@@ -118,7 +131,7 @@ def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: l
             with _heads(b, att.heads) as (head, group), b.loop(s.count, t.m * t.strands) as m:
                 # a single trip has constant sizes; in a loop the last tiles are clipped
                 sizes = [min(t.m, s.count - (0 if m.terms else k * t.m)) for k in range(t.strands)]
-                strands = [Strand(RowTile(n, ((0, n, m + k * t.m),)), head) for k, n in enumerate(sizes) if n > 0]
+                strands = [Strand(RowTile(n, ((0, n, m + k * t.m),)), head, n, [Block(0, n)]) for k, n in enumerate(sizes) if n > 0]
                 for strand in strands:
                     strand.scores = _DenseScores(b, att.heads.dim, q)
                     if t.resident_q:
@@ -129,15 +142,20 @@ def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: l
                 _columns(b, att, t, strands, kv, group, m + t.m * t.strands, out)
 
 
-def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention, loc: ir.Location) -> None:
-    """Emit attention of concentrated queries: an m-tile of the concentration is the query tile, text rows ride as identity rows.
+BLOCK_ROWS = 256        #: rows that stop together where the keys have passed them
 
-    Raises FocusError when no tiling fits the buffers.
+
+def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention, loc: ir.Location) -> None:
+    """Emit the attention of the visual rows of concentrated queries; an m-tile of the concentration is the query tile.
+
+    The identity rows of a tile are not finished here: text rows see other keys and are few.  Raises FocusError when no tiling fits.
     """
     conc, heads = att.q, att.heads
     for group in _separable(conc.groups):
+        if not group.visual:
+            continue
         keys = att.lead + conc.visual
-        region = Region(att.lead, conc.visual + conc.text) if group.identity else Region(0, keys, ahead=att.lead)
+        region = Region(0, keys, ahead=att.lead)
         whole_slices = heads.dim % 32 == 0
         paired = whole_slices and heads.q // heads.kv % 2 == 0
         t = cost.attention_tiling(machine, group.rows, keys, heads.dim, fixed_m=group.rows, paired=paired, causal=group.count > 1, where=att.name)
@@ -146,14 +164,23 @@ def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention
             with b.kernel(att.name, loc):
                 kv = [_keys(b, att, lambda m, at, n: b.window(m, at, 0, n, m.cols), region)]
                 with _heads(b, heads, fixed, t.strands) as (head, kv_head), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
-                    qpos = b.buffer("ids", 1, tile.rows, "i32", "positions")
-                    for at, n, row in tile.parts:
-                        b.load(b.window(att.positions, 0, row + att.lead, 1, n), b.window(qpos, 0, at, 1, n), "ids")
-                    partial = Alternating(b, tile.rows, 2) if tile.visual else None
-                    strands = [Strand(tile, head + i, qpos=qpos) for i in range(t.strands)]
+                    qpos = _positions(b, att.positions, tile.parts[-1][2] + att.lead, group.visual)
+                    partial = Alternating(b, tile.rows, 2)
+                    blocks = _blocks_of(group, conc.m_tile, att.lead, machine)
+                    strands = [Strand(tile, head + i, group.visual, blocks, qpos=qpos) for i in range(t.strands)]
                     for strand in strands:
                         strand.scores = _ConcentratedScores(b, conc, strand, heads.dim, partial, t.resident_q and whole_slices)
-                    _columns(b, att, t, strands, kv, kv_head, (tile.index + 1) * conc.m_tile, att.out)
+                    row_end = tile.index * conc.m_tile + group.visual
+                    _columns(b, att, t, strands, kv, kv_head, row_end, att.out)
+
+
+def _blocks_of(group: TileGroup, m_tile: int, lead: int, machine: Machine) -> list[Block]:
+    """The visual rows of a tile in blocks.  In the loop over several tiles, or where short passes cost more than they save, in one."""
+    if group.count > 1 or machine.array.rule != "shadow":
+        return [Block(0, group.visual)]
+    size = -(-group.visual // -(-group.visual // BLOCK_ROWS))
+    starts = range(0, group.visual, size)
+    return [Block(r, min(size, group.visual - r), lead + group.first * m_tile + min(r + size, group.visual)) for r in starts]
 
 
 def _separable(groups: tuple[TileGroup, ...]) -> Iterator[TileGroup]:
@@ -262,15 +289,15 @@ def _columns(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: l
     cols = t.out_cols
     with b.loop(dim, cols) as block:
         for s in strands:
-            s.state = b.buffer("stats", s.tile.rows, 4, "f32", "softmax")
-            s.acc = b.buffer("output", s.tile.rows, cols, "f32", "weighted")
+            s.state = b.buffer("stats", s.rows, 4, "f32", "softmax")
+            s.acc = b.buffer("output", s.rows, cols, "f32", "weighted")
         for i, (k, v, kpos, region) in enumerate(kv):
             with b.loop(region.count, t.step, hi=None if region.ahead is None else row_end + region.ahead) as j:
                 _step(b, att, t, strands, (k, v, kpos), j, group * dim, block, cols, "never" if i else "first")
         for s in strands:
             result = b.recast(s.acc, "f16")
             b.op("v.finish", s.acc, s.state, result)
-            s.tile.store(b, result, out, s.head * dim + block, cols, "result")
+            b.store(result, b.window(out, s.tile.parts[-1][2], s.head * dim + block, s.rows, cols), "result")
 
 
 def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], kv, j: Idx, first: Idx, block: Idx, cols: int,
@@ -283,20 +310,25 @@ def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list
     step = min(t.step, k.rows)
     columns = _positions(b, kpos, j, step) if kpos is not None else None
     tiles = [b.buffer("output", s.tile.rows, step, "f32", "scores") for s in strands]
-    probs = [b.buffer("input", s.tile.rows, step, "f16", "probabilities") for s in strands]
+    probs = [b.buffer("input", s.rows, step, "f16", "probabilities") for s in strands]
     score_pass(b, t.kv_cols, strands, k, j, step, first, att.heads.dim, tiles)
     for s, tile, p in zip(strands, tiles, probs):
-        b.op("v.softmax", tile, s.state, attrs={"scalar": att.heads.scale, "init": init}, dst=p, qpos=s.qpos, kpos=columns)
-        b.op("v.rescale", s.acc, s.state, attrs={"init": init})
+        for k_ in s.blocks:
+            part = lambda m, at=0: b.window(m, k_.row + at, 0, k_.rows, m.cols)
+            live = {} if k_.until is None else {"until": k_.until}
+            b.op("v.softmax", part(tile, s.tile.rows - s.rows), part(s.state), attrs={"scalar": att.heads.scale, "init": init} | live,
+                 dst=part(p), qpos=None if s.qpos is None else b.window(s.qpos, 0, k_.row, 1, k_.rows), kpos=columns)
+            b.op("v.rescale", part(s.acc), part(s.state), attrs={"init": init} | live)
     blocks = _blocks(cols, 32)
     turns = [b.buffer("wgt", step, min(32, cols), "f16", f"values{i}") for i in range(min(cost.VALUE_TILES, len(blocks)))]
     for i, (at, width) in enumerate(blocks):
         values = b.window(turns[i % len(turns)], 0, 0, step, width)
         b.load(b.window(v, j, first + (block + at), step, width), values, "kv")
         for s, p in zip(strands, probs):
-            for c in range(0, step, 32):
-                b.mm(b.window(p, 0, c, s.tile.rows, 32), b.window(values, c, 0, 32, width), b.window(s.acc, 0, at, s.tile.rows, 32),
-                     "never" if c else init, kn=True)
+            for k_ in s.blocks:
+                for c in range(0, step, 32):
+                    b.mm(b.window(p, k_.row, c, k_.rows, 32), b.window(values, c, 0, 32, width), b.window(s.acc, k_.row, at, k_.rows, 32),
+                         "never" if c else init, kn=True, until=k_.until)
 
 
 def score_pass(b: TileBuilder, kv_cols: int, strands: list[Strand], k: Mat, j: Idx, step: int, first: Idx, dim: int,
@@ -338,7 +370,7 @@ def emit_importance(b: TileBuilder, machine: Machine, name: str, q: Mat, k: Mat,
         qpos = b.window(positions, 0, k.rows - prompt, 1, prompt)
         with _heads(b, heads) as (head, group), b.loop(prompt, t.m) as m:
             n = min(t.m, prompt)
-            strand = Strand(RowTile(n, ((0, n, m),)), head, _DenseScores(b, heads.dim, q), qpos=_positions(b, qpos, m, n),
+            strand = Strand(RowTile(n, ((0, n, m),)), head, n, [], _DenseScores(b, heads.dim, q), qpos=_positions(b, qpos, m, n),
                             state=b.buffer("stats", n, 4, "f32", "softmax"))
             strand.q = b.buffer("input", n, heads.dim, "f16", "q")
             strand.tile.load(b, rows, head * heads.dim, heads.dim, strand.q, "activation")
