@@ -69,9 +69,12 @@ class ParamValues(Mapping):
         return len(self._entries)
 
 
-def build_binary(module: ir.Module, machine: Machine, concentration: Concentration, params: Mapping[str, Callable[[], np.ndarray]],
+def build_binary(module: ir.Module, machine: Machine, concentration: Concentration, params: Mapping[str, Callable[[], np.ndarray]] | None,
                  tokens: TokenLayout | None, interface: Interface) -> fxb.Binary:
-    """Assemble the binary of a lowered module.  Raises FocusError when the module is not lowered or a parameter has no value."""
+    """Assemble the binary of a lowered module; `params` None makes one that can only be timed.
+
+    Raises FocusError when the module is not lowered or a parameter has no value.
+    """
     func = next((op for op in module.body.operations if op.operation.name == "func.func"), None)
     programs = walk(func, "fisa.program") if func is not None else []
     if len(programs) != 1:
@@ -79,7 +82,8 @@ def build_binary(module: ir.Module, machine: Machine, concentration: Concentrati
     text, source, modules = encode_program(programs[0])
     buffers = [op for op in func.regions[0].blocks[0].operations if op.operation.name == "focus.buffer"]
     entries, table = _params(buffers)
-    return fxb.Binary(text=text, source=source, machine=machine, modules=modules, params=ParamValues(params, tokens, entries), param_table=table,
+    return fxb.Binary(text=text, source=source, machine=machine, modules=modules, param_table=table,
+                      params={} if params is None else ParamValues(params, tokens, entries), timing_only=params is None,
                       memory_map=_memory_map(func, buffers), inputs=_inputs(func, buffers, interface), outputs=_outputs(buffers),
                       fixed_inputs=_fixed(interface), sites=_sites(func, buffers), tokens=tokens, concentration=concentration,
                       model=interface.model)

@@ -18,12 +18,15 @@ from focus.passes.annotate_tokens import attach_token_layout
 from focus.passes.pipeline import pipeline
 from focus.runtime import fxb
 from focus.runtime.concentration import Concentration
+from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
+from focus.runtime.tokens import TokenLayout
 
 from .binary import Interface, build_binary
 
 #: levels at which a compilation can stop, and the last pass of each
 LEVELS = {"torch": None, "focus": "assign-layout", "tiled": "allocate", "fisa": "lower-to-fisa"}
+SCOPES = ("whole", "backbone")      #: the whole model, or its decoder layers on the visual tokens
 
 
 @dataclass
@@ -34,40 +37,71 @@ class Compilation:
     seconds: list[tuple[str, float]] = field(default_factory=list)
 
 
-def compile_model(model, inputs: Mapping[str, Any], machine: Machine | str | PathLike = "focus",
-                  concentration: Concentration | str | PathLike = "full", *, stop: str = "binary", dump_ir: str | PathLike | None = None,
-                  progress: Callable[[str], None] | None = None) -> Compilation:
-    """Compile a model for inputs of these shapes (and of this token layout).
+@dataclass
+class _Source:
+    """What the passes start from: a module with its token layout attached, and what the binary needs besides.
 
-    stop: "torch" | "focus" | "tiled" | "fisa" | "binary".  dump_ir: a folder for one IR file a pass.  progress: told each stage's name.
+    `params` is None for a model without values (on the meta device, or a backbone).  `first`: number of the first pass to run.
+    """
+    module: ir.Module
+    tokens: TokenLayout
+    interface: Interface
+    depth: int
+    params: Mapping[str, Callable] | None
+    first: int = 0
+
+
+def compile_model(model, inputs: Mapping[str, Any], machine: Machine | str | PathLike = "focus",
+                  concentration: Concentration | str | PathLike = "full", *, scope: str = "whole", stop: str = "binary",
+                  dump_ir: str | PathLike | None = None, progress: Callable[[str], None] | None = None) -> Compilation:
+    """Compile a model (or a `Backbone`, then `inputs` is empty) for inputs of these shapes and of this token layout.
+
+    scope: "whole" | "backbone" (decoder layers on the visual tokens and one prompt token, parameters without values).  stop: "torch" |
+    "focus" | "tiled" | "fisa" | "binary".  dump_ir: a folder for one IR file a pass.  progress: told each stage's name.
     Raises FocusError for whatever cannot be compiled.
     """
-    from .importer import import_model                      # needs torch
     machine = machine if isinstance(machine, Machine) else Machine.load(machine)
     tell = progress or (lambda name: None)
     tell("import")
     start = time.perf_counter()
-    imported = import_model(model, inputs)
-    attach_token_layout(imported.module, imported.tokens)
-    result = Compilation(imported.module, seconds=[("import", time.perf_counter() - start)])
-    config = resolve_concentration(concentration, machine, imported.model_info["depth"])
+    source = _source(model, inputs, scope, stop)
+    result = Compilation(source.module, seconds=[("import", time.perf_counter() - start)])
+    config = resolve_concentration(concentration, machine, source.depth)
     steps = pipeline(machine, config)
     if stop in LEVELS:
         names = [s.name for s in steps]
         steps = steps[:names.index(LEVELS[stop]) + 1] if LEVELS[stop] else []
-    result.seconds += manager.run(imported.module, steps, dump_dir=Path(dump_ir) if dump_ir else None, progress=progress)
+    result.seconds += manager.run(source.module, steps[source.first:], dump_dir=Path(dump_ir) if dump_ir else None, progress=progress)
     if stop == "binary":
         tell("encode")
         start = time.perf_counter()
-        interface = Interface(tuple(imported.inputs), imported.static_inputs, imported.model_info["class"])
-        result.binary = build_binary(imported.module, machine, config, imported.params, imported.tokens, interface).validate()
+        result.binary = build_binary(source.module, machine, config, source.params, source.tokens, source.interface).validate()
         result.seconds.append(("encode", time.perf_counter() - start))
     return result
 
 
+def _source(model, inputs: Mapping[str, Any], scope: str, stop: str) -> _Source:
+    """The module to begin with, imported or written."""
+    from .backbone import Backbone, backbone_module
+    if scope not in SCOPES:
+        raise FocusError(f"scope '{scope}' is none of {', '.join(SCOPES)}")
+    if not isinstance(model, Backbone) and scope == "backbone":
+        from .importer import backbone_of
+        model = backbone_of(model, inputs)
+    if isinstance(model, Backbone):
+        if stop == "torch":
+            raise FocusError(f"{model.name}: a backbone is written in the focus dialect; there is no torch level to stop at")
+        ports = ("visual", "float32", ()), ("input_ids", "int64", ())
+        return _Source(backbone_module(model), model.tokens, Interface(ports, {}, model.name), model.decoder.layers, None, first=1)
+    from .importer import import_model                      # needs torch
+    imported = import_model(model, inputs)
+    attach_token_layout(imported.module, imported.tokens)
+    interface = Interface(tuple(imported.inputs), imported.static_inputs, imported.model_info["class"])
+    return _Source(imported.module, imported.tokens, interface, imported.model_info["depth"], imported.params)
+
+
 def resolve_concentration(spec: Concentration | str | PathLike, machine: Machine, depth: int) -> Concentration:
     """The concentration to compile, which the machine must have the units for.  Raises FocusError."""
-    from focus.runtime.errors import FocusError
     config = Concentration.resolve(spec, depth)
     for wanted, unit, name in ((config.sec, machine.sec, "semantic"), (config.sic, machine.sic, "similarity")):
         if wanted and not unit.present:
@@ -79,7 +113,7 @@ def compile(model, inputs: Mapping[str, Any], machine: Machine | str | PathLike 
             concentration: Concentration | str | PathLike = "full", **options):
     """Compile `model` (a Hugging Face VLM) for `inputs` (those of its forward, batch 1) into an `Executable`.
 
-    concentration: "off" | "sec" | "sic" | "full", a TOML file, or a `Concentration`.  Options: `dump_ir`, `progress` (see `compile_model`).
+    concentration: "off" | "sec" | "sic" | "full", a TOML file, or a `Concentration`.  Options: `scope`, `dump_ir`, `progress` (see `compile_model`).
     Raises FocusError for whatever cannot be compiled: an unknown model, an operator without a mapping, sizes that do not fit the buffers.
     """
     from focus.runtime.executable import Executable

@@ -28,9 +28,11 @@ from torch_mlir.extras.fx_importer import ContextCache, FxImporter, FxImporterHo
 from torch_mlir.passmanager import PassManager
 
 from focus.dialects.support import make_context
+from focus.runtime.baselines import Decoder
 from focus.runtime.errors import FocusError
 from focus.runtime.tokens import TokenLayout
 
+from .backbone import Backbone
 from .surgery import OPERATORS, weightless
 from .wrapper import Prefill, prefill_of
 
@@ -48,11 +50,12 @@ class Imported:
 
     `module`: in backend form.  `params`: name -> function that gives the value as a numpy array (float32, or int32 for index lists), to be
     read row-major in the shape the IR states.  `inputs`: (name, dtype, shape) of each argument of `@main`, as HF's forward takes them.
+    `params` is None for a model on the meta device, whose parameters have shapes but no values.
     `static_inputs`: numpy values of the inputs that the compiled program depends on but does not read (grids, image sizes).
     `model_info`: family and sizes.
     """
     module: ir.Module
-    params: dict[str, Callable[[], np.ndarray]]
+    params: dict[str, Callable[[], np.ndarray]] | None
     tokens: TokenLayout
     inputs: list[tuple[str, str, tuple[int, ...]]]
     static_inputs: dict[str, np.ndarray] = field(default_factory=dict)
@@ -71,10 +74,23 @@ def import_model(model: nn.Module, inputs: Mapping[str, Any]) -> Imported:
         arguments = tuple(tensors[n].to(torch.int64 if n == "input_ids" else torch.float32).contiguous() for n in names)
         module = to_backend_form(import_graph(exported(prefill, arguments), names, parameter_names(prefill, tied)))
     check_operators(module)
-    return Imported(module=module, params=parameters(model, prefill, module), tokens=tokens,
+    return Imported(module=module, params=parameters(model, prefill, module) if has_values(model) else None, tokens=tokens,
                     inputs=[(n, dtype_name(a), tuple(a.shape)) for n, a in zip(names, arguments)],
                     static_inputs={n: (t.float() if t.is_floating_point() else t).numpy() for n, t in tensors.items() if n not in names},
                     model_info={"family": family.model_type, "class": family.class_name, **family.info(model)})
+
+
+def has_values(model: nn.Module) -> bool:
+    """Whether every parameter has data; a model on the meta device can be compiled, and its program timed."""
+    return not any(p.is_meta for p in model.parameters())
+
+
+def backbone_of(model: nn.Module, inputs: Mapping[str, Any]) -> Backbone:
+    """The decoder of a model, on the visual tokens of a request.  Raises FocusError as `import_model` does."""
+    prefill, tokens, _ = prefill_of(model, inputs)
+    info = prefill.family.info(model)
+    sizes = Decoder(info["depth"], info["hidden"], info["heads"], info["kv_heads"], info["head_dim"], info["intermediate"])
+    return Backbone.of_grids(prefill.family.class_name, sizes, tokens.V, tokens.grids)
 
 
 def dtype_name(tensor: torch.Tensor) -> str:

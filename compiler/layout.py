@@ -86,6 +86,14 @@ def linear_weights(source: int, target: int) -> np.ndarray:
     return weights.astype(np.float32)
 
 
+def average_weights(source: int) -> np.ndarray:
+    """Matrix [source // 2, source] that averages neighbours in pairs; an odd last one is left out.  float32."""
+    weights = np.zeros((source // 2, source), np.float32)
+    pairs = np.arange(source // 2)
+    weights[pairs, 2 * pairs] = weights[pairs, 2 * pairs + 1] = 0.5
+    return weights
+
+
 def halved(size: int) -> int:
     """Side of a grid pooled by two, rounded up."""
     return math.ceil(size / 2)

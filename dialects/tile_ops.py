@@ -41,7 +41,7 @@ _ELEMENTS = {
     ("v.softmax", "src"): (_F32,), ("v.prob", "src"): (_F32,), ("v.rescale", "dst"): (_F32,), ("v.finish", "src"): (_F32,),
 }
 #: DMA operands that lie in DRAM; the others of these instructions lie on chip
-_IN_DRAM = {"load": "src", "gather": "src", "store": "dst"}
+_IN_DRAM = {"load": "src", "gather": "src", "store": "dst", "expand": "dst"}
 #: largest extents, by mnemonic
 _LIMITS = {"mm": {"k": 32, "n": 32}, "mm.kn": {"k": 32, "n": 32}, "sic.gather": {"cols": 32}}
 

@@ -13,6 +13,7 @@ from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
 
 TRAFFIC_WEIGHT = 1 / 3
+UNIQUE_SHARE = 0.6      #: unique vectors a retained token that tilings are chosen for; the published runs have 0.5 to 0.9
 
 
 def ceil(a: int, b: int) -> int:
@@ -155,10 +156,11 @@ class AttentionTiling:
 
 
 def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regions: int = 1, fixed_m: int | None = None,
-                     paired: bool = False, causal: bool = False, scores_only: bool = False, where: str = "") -> AttentionTiling:
+                     paired: bool = False, causal: bool = False, scores_only: bool = False, unique: float = 1.0,
+                     where: str = "") -> AttentionTiling:
     """Tiling of one head's attention of `rows` queries over `keys` keys in `regions` loops, each with buffers of its own.
 
-    scores_only: no values are needed (importance).
+    scores_only: no values are needed (importance).  unique: the share of query vectors that are unique, where the array sees only those.
     fixed_m: rows that concentration has fixed; then strands are two heads of one group, where those are `paired`.
     causal: the trip count of the loop over steps grows with the m-tile, so a step must divide the rows of all strands.
     Two strands let the vector unit work on one while the array works on the other; that pays where passes stream back to back (rule
@@ -172,7 +174,8 @@ def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regi
                     continue
                 for blocks in [n for n in (1, 2, 3, 4) if head_dim % n == 0]:
                     for resident in (True, False):
-                        t = _attention_cost(machine, rows, keys, head_dim, regions, m, strands, step, blocks, resident, scores_only)
+                        t = _attention_cost(machine, rows, keys, head_dim, regions, m, strands, step, blocks, resident, scores_only, unique,
+                                            fixed_m is not None)
                         if t and (best is None or t.cost < best.cost):
                             best = t
     if best is None:
@@ -186,22 +189,29 @@ VALUE_TILES = 2         #: tiles of 32 value columns that take turns in a step
 
 
 def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regions: int, m: int, strands: int, step: int, blocks: int,
-                    resident: bool, scores_only: bool) -> AttentionTiling | None:
+                    resident: bool, scores_only: bool, unique: float, concentrated: bool) -> AttentionTiling | None:
     """The tiling with its cost, or None where it does not fit."""
     size, bpc = machine.buffer_bytes, bytes_per_cycle(machine)
     slices = ceil(head_dim, 32)
+    spanned = concentrated and head_dim % 32 > 0        # slices span heads: the pieces of a head take turns in one place
+    if spanned and resident:
+        return None
     out_cols = head_dim // blocks
     values = 0 if scores_only else VALUE_TILES * aligned(2 * step * min(32, out_cols))
     widths = {head_dim} | {c for c in (128, 96, 64) if c < head_dim} if resident else set()
     kv_cols = max((c for c in widths | {min(32, head_dim)} if regions * (values + _keys_bytes(step, c, head_dim)) <= size("wgt")), default=0)
-    q = aligned(m * head_dim * 2) if resident else regions * aligned(m * 64) * (2 if head_dim % kv_cols else 1) if kv_cols else 0
+    if not kv_cols:
+        return None
+    parts = [kv_cols] if spanned or head_dim % kv_cols == 0 else [kv_cols, head_dim % kv_cols]
+    q = aligned(m * head_dim * 2) if resident else regions * aligned(m * 64) * len(parts)
+    maps = sum(ceil(c, 32) for c in parts) * aligned(m * 2) if concentrated else 0
     step_tiles = regions * aligned(m * step * 2)
-    if (not kv_cols or strands * (q + step_tiles) > size("input")
+    if (strands * (q + step_tiles) > size("input") or strands * maps > size("map")
             or strands * (2 * step_tiles + aligned(m * out_cols * 4)) > size("output") or strands * aligned(m * 16) > size("stats")):
         return None
     n_steps, n_blocks, tiles = ceil(keys, step), blocks, row_tiles(rows, m)
     one = sum(machine.cycles_per_pass(r) * c for r, c in tiles)
-    array = one * ceil(keys, 32) * n_blocks * (slices + ceil(out_cols, 32))
+    array = one * ceil(keys, 32) * n_blocks * (slices * unique + ceil(out_cols, 32))
     sfu = rows * n_blocks * n_steps * (3 * step + out_cols) / 192
     exposed = 0.15 if strands == 2 else 1
     fetches = sum(c for _, c in tiles) / strands

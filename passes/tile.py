@@ -194,10 +194,22 @@ class Tiler:
         if op.result in self.where:             # the linear that makes x concentrates it on its way out
             return
         conc = self.where[op.result] = self._concentrated(op)
+        expanded = self._expanded(op, conc)
         norm = self.deferred.get(op.x)
         x = self.mat(norm.x if norm is not None else op.x)
         self._guard(op, lambda: concentrate.emit_gather(self.b, self.name, x, conc, self.where[op.ids], len(self.sites) - 1, op.location,
-                                                        None if norm is None else self._norm(norm)), op)
+                                                        None if norm is None else self._norm(norm), expanded), op)
+
+    def _expanded(self, op, conc: Concentrated) -> Mat | None:
+        """Where concentrated queries are written dense again, if attention does better with that; then they are the op's result."""
+        users = [u.owner for u in op.result.uses]
+        if op.site != "query" or any(u.operation.name != "focus.attention" for u in users):
+            return None
+        heads = attention.Heads(users[0].heads, users[0].kv_heads, users[0].head_dim, users[0].scale)
+        if attention.concentrated_pays(self.machine, conc.visual, conc.text, self._lead(), conc.groups, heads, self.name):
+            return None
+        out = self.where[op.result] = self.b.buffer("dram", conc.visual + conc.text, conc.width, "f16", "merged", "temp")
+        return out
 
     def _only_gather(self, value: ir.Value):
         """The focus.gather that is the only user of a value, or None."""

@@ -68,6 +68,9 @@ class Executable:
         the report.  `sanitize` looks for accesses that hardware would get wrong.  `timeline` keeps that many instructions' times.
         Raises FocusError for an input that is missing, unknown, or of another shape, type or token layout.
         """
+        if self.binary.timing_only:
+            raise FocusError(f"{self.binary.model or 'the program'} was compiled without parameter values and can only be timed "
+                             f"(focus-sim --timing-only, Executable.time)")
         stored, counted = self._take_inputs(inputs)
         simulator = self._prepare()
         for entry in () if self._parameters_written else self.binary.param_table:

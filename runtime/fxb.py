@@ -148,7 +148,8 @@ class Binary:
     """A program and everything a run needs, in memory.
 
     `text` uint8 [n, 16] and `source` uint32 [n] (index into `modules`, the module paths); `params` the arrays named in `param_table`
-    (any mapping, which may make them when asked: they are taken one at a time, and floats are converted to the stored type).
+    (any mapping, which may make them when asked: they are taken one at a time, and floats are converted to the stored type); none of a
+    program for `timing_only`, whose parameters have places but no values.
     """
     text: np.ndarray
     source: np.ndarray
@@ -165,6 +166,7 @@ class Binary:
     concentration: Concentration = field(default_factory=lambda: Concentration(similarity=False))
     model: str = ""
     weights_file: WeightsFile | None = None
+    timing_only: bool = False
     validated: bool = field(default=False, init=False)      # whether `validate` has passed
 
     @cached_property
@@ -201,7 +203,7 @@ class Binary:
         self.validate(str(path))
         tensors: dict[str, np.ndarray | Param] = {"source": self.source, "text": self.text}
         elsewhere = self.weights_file.tensors if self.weights_file else {}
-        tensors |= {f"param/{p.name}": p for p in self.param_table if p.name not in elsewhere}
+        tensors |= {f"param/{p.name}": p for p in self.param_table if p.name not in elsewhere and not self.timing_only}
         _write(Path(path), self, tensors)
 
 
@@ -246,6 +248,7 @@ _RECORDS = {
     "fixed_inputs": ("fixed_inputs", tuple[FixedInput, ...]), "params": ("param_table", tuple[Param, ...]),
     "modules": ("modules", tuple[str, ...]), "sites": ("sites", tuple[Site, ...]), "tokens": ("tokens", TokenLayout | None),
     "concentration": ("concentration", Concentration), "weights_file": ("weights_file", WeightsFile | None),
+    "timing_only": ("timing_only", bool),
 }
 METADATA = ("format", "isa_version", "machine", "machine_fingerprint", "model", *_RECORDS, "sha256")
 
@@ -319,6 +322,8 @@ def _check_tensors(binary: Binary) -> None:
     if int(source.max()) >= len(binary.modules):
         raise FocusError(f"tensor 'source' names module {int(source.max())} of {len(binary.modules)}")
     for entry in binary.param_table:
+        if binary.timing_only:
+            break
         if entry.name not in binary.params:
             raise FocusError(f"parameter '{entry.name}' has no values")
         if isinstance(binary.params, dict | _Referenced):       # other mappings may make values when asked: checked when they are taken

@@ -266,6 +266,13 @@ def _table() -> Iterable[Instruction]:
     yield I("store", 0x12, U.STORE, (mem("src", "r", "rows", "cols", "on-chip"), mem("dst", "w", "rows", "cols", "DRAM"), count,
                                      ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), stream),
             "DMA from a buffer to DRAM.", "dst[r, c] = src[r, c]")
+    yield I("expand", 0x13, U.STORE, (
+        mem("src", "r", "src_rows", "cols", "compact rows: identity rows, then unique vectors"),
+        mem("map", "r", 1, "rows", "uint16 unique-vector number of each row; 0xFFFF none"),
+        mem("dst", "w", "rows", "cols", "DRAM"), ext("rows", ("dst", 0), "mapped rows"), Field("identity", 6, "ext", "identity rows", of=("identity", 0)),
+        ext("cols", ("dst", 1), "columns"), stream),
+        "DMA of every token's group vector to DRAM: a concentrated slice made dense again.",
+        "dst[t] = src[identity + map[t]], 0 where map[t] is 0xFFFF")
     # ---- array ---------------------------------------------------------------------------------------------------
     for name, code, wr, wc, expr in (("mm", 0x18, "n", "k", "w[j, i]"), ("mm.kn", 0x19, "k", "n", "w[i, j]")):
         yield I(name, code, U.ARRAY, (

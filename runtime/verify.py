@@ -23,7 +23,7 @@ from .machine import Machine
 
 _UNSET_MAYBE = object()         # set only inside a loop that may run zero times
 _UNKNOWN = object()             # set, but to one of several values
-_IN_DRAM = {"load": ("src",), "gather": ("src",), "store": ("dst",)}      # operands that live in DRAM; all others are on-chip
+_IN_DRAM = {"load": ("src",), "gather": ("src",), "store": ("dst",), "expand": ("dst",)}      # operands that live in DRAM; all others are on-chip
 _FITS_ARRAY = ("mm", "mm.kn", "sic.gather")
 
 
@@ -379,7 +379,7 @@ def _dimension(instr: Instruction, values: dict[str, int], extents: dict, f: Fie
         return Dimension(2 if values["op"] == ReduceOp.MOMENTS else 1)
     if spec == "" or spec == "rows" and values.get("count", isa.NO_AGU) != isa.NO_AGU:
         return _ONE
-    if spec == "src_rows" and instr.mnemonic == "scatter":
+    if spec == "src_rows" and instr.mnemonic in ("scatter", "expand"):
         return _ONE
     if spec == "b_rows" and values["bcast"] == Broadcast.ROW or spec == "b_cols" and values["bcast"] == Broadcast.COL:
         return _ONE

@@ -3,7 +3,8 @@
 In: `pixel_values_videos` [videos, frames, 3, H, W]; `pixel_values` [images, patches, 3, H, W] or [all patches, 3, H, W] with `image_sizes`
 [images, 2] (height, width) and optionally `batch_num_images`.  Out: the family's plan and vision forward.
 
-A video's frames are pooled by two (bilinear) after the projector and followed by one newline token.  An image is the base patch's grid
+A video's frames are pooled by two (bilinear) after the projector and followed by one newline token; LLaVA-Video pools by averages and puts a
+newline behind each row of cells too (`as_llava_video`).  An image is the base patch's grid
 followed by the unpadded grid of all patches with a newline token after each row; beyond the configured number of patches that grid is
 shrunk bilinearly.  One of several images (`batch_num_images` above 1) is one patch and a newline.
 """
@@ -14,12 +15,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.models.llava_onevision.modeling_llava_onevision import get_anyres_image_grid_shape, image_size_to_num_patches, unpad_image
+from transformers.models.llava_onevision.modeling_llava_onevision import (LlavaOnevisionModel, get_anyres_image_grid_shape,
+                                                                           image_size_to_num_patches, unpad_image)
 
 from focus.runtime.errors import FocusError
 from focus.runtime.tokens import Grid
 
-from ..layout import VisualItem, halved, linear_weights
+from ..layout import VisualItem, average_weights, halved, linear_weights
 from ..surgery import Patch, attention, check_activation, patch_embed, resample, take_rows
 from .base import Constants, Family, Plan, check_decoder, check_ids_in_vocabulary, decoder_info, need, rope_tables
 
@@ -129,30 +131,63 @@ def features(model: nn.Module, grids: list[Tensor]) -> Tensor:
     return model.model.multi_modal_projector(hidden)
 
 
+# ---- videos: LLaVA-Video ---------------------------------------------------------------------------------------------------------
+class LlavaVideoModel(LlavaOnevisionModel):
+    """LLaVA-Video's pooling: averages of 2 x 2 cells (the last odd row and column are left out), and a newline behind each row of cells."""
+
+    def apply_pooling(self, image_features: Tensor) -> Tensor:
+        """[frames, side * side, D] -> [frames, pooled * (pooled + 1), D]."""
+        side = self.config.vision_config.image_size // self.config.vision_config.patch_size
+        frames, _, width = image_features.shape
+        grid = torch.nn.functional.avg_pool2d(image_features.view(frames, side, side, width).permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+        newline = self.image_newline.expand(frames, grid.shape[1], 1, width)
+        return torch.cat((grid, newline), 2).reshape(frames, -1, width)
+
+
+def as_llava_video(model: nn.Module) -> nn.Module:
+    """A LLaVA-OneVision made a LLaVA-Video: the same modules, another pooling.  Returns the model."""
+    model.model.__class__ = LlavaVideoModel
+    return model
+
+
+def averages(model: nn.Module) -> bool:
+    return isinstance(model.model, LlavaVideoModel)
+
+
 # ---- videos --------------------------------------------------------------------------------------------------------------------
 def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
     """Items and constants of `pixel_values_videos`."""
     if pixels.ndim != 5:
         raise FocusError(f"pixel_values_videos: [videos, frames, channels, height, width] expected, got {list(pixels.shape)}")
     check_pixels(model, "pixel_values_videos", pixels)
-    side = patches_a_side(model)
-    grid = Grid.dense(0, pixels.shape[1], halved(side), halved(side))
-    plan.items += [VisualItem("video", pixels.shape[1] * halved(side) ** 2 + 1, (grid,))] * pixels.shape[0]
+    side, frames = patches_a_side(model), pixels.shape[1]
+    averaged = averages(model)
+    pooled = side // 2 if averaged else halved(side)
+    grid = Grid.dense(0, frames, pooled, pooled, row_gap=int(averaged))
+    plan.items += [VisualItem("video", frames * grid.frame_stride + 1, (grid,))] * pixels.shape[0]
     plan.pixels["video"] = "pixel_values_videos"
-    plan.constants["pool"] = torch.from_numpy(linear_weights(side, halved(side)))
+    plan.constants["pool"] = torch.from_numpy(average_weights(side) if averaged else linear_weights(side, pooled))
+    if averaged:
+        cells = torch.arange(frames * pooled * pooled).view(-1, pooled)
+        newlines = torch.full((frames * pooled, 1), frames * pooled * pooled)
+        plan.constants["video_rows"] = torch.cat((cells, newlines), 1).reshape(-1)
 
 
 def video_rows(model: nn.Module, const: Constants, pixels: Tensor) -> list[Tensor]:
-    """Per video: pooled rows, then the newline.  Bilinear pooling is one linear map along columns and one along rows."""
+    """Per video: pooled rows (LLaVA-Video: a newline behind each row of cells), then the newline.  Pooling, bilinear or of averages, is one
+    linear map along columns and one along rows."""
     videos, side = pixels.shape[0], patches_a_side(model)
     rows = features(model, [pixels.view(-1, *pixels.shape[2:])])
     width = rows.shape[1]
     pool = const("pool")
     columns = resample(rows.view(-1, side, width), pool)
-    pooled = resample(columns.view(-1, side, halved(side) * width), pool).view(-1, width)
+    pooled = resample(columns.view(-1, side, pool.shape[0] * width), pool).view(-1, width)
     count = pooled.shape[0] // videos
     newline = model.model.image_newline.view(1, -1)
-    return [piece for i in range(videos) for piece in (pooled.narrow(0, i * count, count), newline)]
+    blocks = [pooled.narrow(0, i * count, count) for i in range(videos)]
+    if averages(model):
+        blocks = [take_rows(torch.cat((block, newline)), const("video_rows")) for block in blocks]
+    return [piece for block in blocks for piece in (block, newline)]
 
 
 # ---- images --------------------------------------------------------------------------------------------------------------------

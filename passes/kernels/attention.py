@@ -17,6 +17,7 @@ from focus.passes import cost
 from focus.passes.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.linear import Alternating
 from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, group_tiles
+from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
 
 
@@ -174,6 +175,21 @@ def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention
                     _columns(b, att, t, strands, kv, kv_head, row_end, att.out)
 
 
+def concentrated_pays(machine: Machine, visual: int, text: int, lead: int, groups: tuple[TileGroup, ...], heads: Heads, where: str) -> bool:
+    """Whether scores from unique vectors cost less than scores from rows made dense again, by the cost function.
+
+    Dense queries may be cut into any m-tiles; concentrated ones come in the m-tiles of the concentration, whose accumulators may hold only a
+    part of the output columns, so that scores are made several times.
+    """
+    keys = lead + visual
+    try:
+        compact = sum(g.count * cost.attention_tiling(machine, g.rows, keys, heads.dim, fixed_m=g.rows, paired=heads.q // heads.kv % 2 == 0,
+                                                      unique=cost.UNIQUE_SHARE, where=where).cost for g in groups if g.visual)
+    except FocusError:
+        return False
+    return compact < cost.attention_tiling(machine, visual, keys, heads.dim, where=where).cost
+
+
 def _blocks_of(group: TileGroup, m_tile: int, lead: int, machine: Machine) -> list[Block]:
     """The visual rows of a tile in blocks.  In the loop over several tiles, or where short passes cost more than they save, in one."""
     if group.count > 1 or machine.array.rule != "shadow":
@@ -217,6 +233,7 @@ def _positions(b: TileBuilder, positions: Mat, start: Idx, count: int) -> Mat:
 
 class _DenseScores:
     """Scores of dense queries: slices of the resident tile, or streamed again for each step of key columns."""
+    rolled = True       #: the key tiles of a head may be a loop
 
     def __init__(self, b: TileBuilder, dim: int, q: Mat):
         self.b, self.dim, self.q = b, dim, q
@@ -238,9 +255,11 @@ class _DenseScores:
 class _ConcentratedScores:
     """Scores of concentrated queries: unique vectors through the array, partial sums scattered to the tile's rows."""
 
-    def __init__(self, b: TileBuilder, conc: Concentrated, strand: Strand, dim: int, partial: Alternating | None, resident: bool):
+    def __init__(self, b: TileBuilder, conc: Concentrated, strand: Strand, dim: int, partial: Alternating, resident: bool):
         self.b, self.conc, self.tile, self.dim, self.head = b, conc, strand.tile, dim, strand.head
         self.partial, self.rows = partial, None
+        self.rolled = dim % 32 == 0     # else slices span heads, and each head's pieces are its own
+        self.places = None if self.rolled else self._places(32)
         if resident:
             tile = strand.tile
             self.rows = b.buffer("input", dim // 32 * tile.rows, 32, "f16", "q")
@@ -253,22 +272,22 @@ class _ConcentratedScores:
         b = self.b
         for at, slice_, offset, width in self._pieces(col, keys.cols):
             count = self.conc.count_of(b, self.tile, slice_)
+            x, map_ = self.places or self._places(width)
             if self.rows is not None:
                 x = b.window(self.rows, (col + at // 32) * self.tile.rows, 0, self.tile.rows, 32)
             else:
-                x = b.buffer("input", self.tile.rows, width, "f16", "q")
+                x = b.window(x, 0, 0, self.tile.rows, width)
                 b.load(self.conc.data_of(b, self.tile, slice_, width, offset), x, "compact", count=count)
-            map_ = None
-            if self.tile.visual:
-                map_ = b.buffer("map", 1, self.tile.visual, "u16", "map")
-                b.load(self.conc.map_of(b, self.tile, slice_), map_, "map")
+            b.load(self.conc.map_of(b, self.tile, slice_), map_, "map")
             init = "first" if fresh and at == 0 else "never"
             for c in range(0, scores.cols, 32):
                 w, acc = b.window(keys, c, at, 32, width), b.window(scores, 0, c, self.tile.rows, 32)
-                if map_ is not None:
-                    self.partial.pass_(x, w, acc, map_, self.tile, init, count)
-                else:
-                    b.mm(x, w, acc, init, count=count)
+                self.partial.pass_(x, w, acc, map_, self.tile, init, count)
+
+    def _places(self, width: int) -> tuple[Mat | None, Mat]:
+        """Room for a slice's unique vectors, unless all are resident, and for its map.  Where slices span heads, all take turns in one place."""
+        x = None if self.rows is not None else self.b.buffer("input", self.tile.rows, width, "f16", "q")
+        return x, self.b.buffer("map", 1, self.tile.visual, "u16", "map")
 
     def _pieces(self, col: Idx, width: int) -> list[tuple[int, Idx, int, int]]:
         """(first column of the key tile, slice, first column in the slice, columns) that cover a head's columns."""
@@ -334,12 +353,17 @@ def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list
 def score_pass(b: TileBuilder, kv_cols: int, strands: list[Strand], k: Mat, j: Idx, step: int, first: Idx, dim: int,
                tiles: list[Mat]) -> None:
     """scores of all strands against key rows [j, j + step), key columns [first, first + dim) in tiles of kv_cols."""
-    def part(col: Idx, width: int, fresh: bool) -> None:
-        keys = b.buffer("wgt", step, width, "f16", "keys")
+    def part(col: Idx, width: int, fresh: bool, place: Mat | None = None) -> None:
+        keys = b.buffer("wgt", step, width, "f16", "keys") if place is None else b.window(place, 0, 0, step, width)
         b.load(b.window(k, j, first + 32 * col, step, width), keys, "kv")
         for s, tile in zip(strands, tiles):
             s.scores.run(s, keys, col, tile, fresh)
 
+    if not strands[0].scores.rolled:
+        place = b.buffer("wgt", step, kv_cols, "f16", "keys")
+        for at, width in _blocks(dim, kv_cols):
+            part(Idx(at // 32), width, at == 0, place)
+        return
     whole, rest = divmod(dim, kv_cols)
     if whole:
         with b.loop(whole * -(-kv_cols // 32), -(-kv_cols // 32)) as col:      # columns in units of 32

@@ -13,15 +13,27 @@ from focus.passes.kernels.rows import Concentrated, RowTile, dense_tiles, group_
 from focus.runtime.machine import Machine
 
 
-def gather_slice(b: TileBuilder, conc: Concentrated, tile: RowTile, slice_: Idx, src: Mat, ids: Mat | None, site: int) -> None:
-    """Concentrate one slice of an m-tile that stands on-chip ([identity rows, visual rows] x up to 32) and write it out."""
+def gather_slice(b: TileBuilder, conc: Concentrated, tile: RowTile, slice_: Idx, src: Mat, ids: Mat | None, site: int,
+                 expanded: Mat | None = None) -> None:
+    """Concentrate one slice of an m-tile that stands on-chip ([identity rows, visual rows] x up to 32) and write it out.
+
+    Written are the compact rows and the map; or, where `expanded` [n + T, width] is given, every row with its group's vector.
+    """
     table = b.buffer("table", tile.rows, src.cols, "f16", "unique")
     count = conc.count_of(b, tile, slice_)
     map_ = b.buffer("map", 1, tile.visual, "u16", "map") if tile.visual else None
     b.op("sic.gather", src, table, count, attrs={"site": site, "identity": tile.identity}, ids=ids, map=map_)
-    b.store(table, conc.data_of(b, tile, slice_, src.cols), "compact", count=count)
-    if map_ is not None:
-        b.store(map_, conc.map_of(b, tile, slice_), "map")
+    if expanded is None:
+        b.store(table, conc.data_of(b, tile, slice_, src.cols), "compact", count=count)
+        if map_ is not None:
+            b.store(map_, conc.map_of(b, tile, slice_), "map")
+        return
+    for at, n, row in tile.parts:
+        target = b.window(expanded, row, 32 * slice_, n, src.cols)
+        if map_ is not None and row is tile.parts[-1][2]:
+            b.op("expand", table, map_, target, attrs={"identity": tile.identity, "stream": "result"})
+        else:
+            b.store(b.window(table, at, 0, n, src.cols), target, "result")
 
 
 @dataclass
@@ -59,8 +71,9 @@ def _norm_params(b: TileBuilder, norm: Norm) -> tuple[Mat, Mat | None]:
     return bufs[0], bufs[1]
 
 
-def emit_gather(b: TileBuilder, name: str, x: Mat, conc: Concentrated, ids: Mat, site: int, loc: ir.Location, norm: Norm | None = None) -> None:
-    """Concentrate x [n + T, D], or its norm, slice by slice of every m-tile."""
+def emit_gather(b: TileBuilder, name: str, x: Mat, conc: Concentrated, ids: Mat, site: int, loc: ir.Location, norm: Norm | None = None,
+                expanded: Mat | None = None) -> None:
+    """Concentrate x [n + T, D], or its norm, slice by slice of every m-tile; into `expanded` [n + T, D] as dense rows if given."""
     for group in conc.groups:
         with b.kernel(name, loc):
             weight, bias = _norm_params(b, norm) if norm else (None, None)
@@ -77,7 +90,7 @@ def emit_gather(b: TileBuilder, name: str, x: Mat, conc: Concentrated, ids: Mat,
                     if norm:
                         b.op("v.normalize", part, stats, b.window(weight, 0, 32 * j, 1, width), part,
                              bias=None if bias is None else b.window(bias, 0, 32 * j, 1, width))
-                    gather_slice(b, conc, tile, j, part, retained, site)
+                    gather_slice(b, conc, tile, j, part, retained, site, expanded)
 
                 if x.cols // 32:
                     with b.loop(x.cols // 32, 1) as j:

@@ -168,6 +168,8 @@ class Engine {
     // instructions (execute.cpp, vector.cpp, concentrate.cpp)
     Cost execute(const Decoded& d);
     Cost dma(const Decoded& d, bool load);
+    Cost expand(const Decoded& d);
+    static int64_t unique_rows(const uint16_t* map, int64_t rows);
     Cost gather(const Decoded& d);
     Cost transfer(isa::Stream stream, int64_t bytes, bool load);
     int64_t bursts(const Tile& t) const;

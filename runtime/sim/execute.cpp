@@ -16,6 +16,7 @@ Engine::Cost Engine::execute(const Decoded& d) {
         case Op::sync: return {};
         case Op::load: return dma(d, true);
         case Op::store: return dma(d, false);
+        case Op::expand: return expand(d);
         case Op::gather: return gather(d);
         case Op::mm: case Op::mm_kn: return array_pass(d);
         case Op::scatter: return scatter(d);
@@ -114,6 +115,36 @@ Engine::Cost Engine::gather(const Decoded& d) {
     return transfer(isa::Stream(d.enums[stream]), bursts(from) * nrows, true);
 }
 
+/// The rows that a map names, from a compact slice to DRAM.
+Engine::Cost Engine::expand(const Decoded& d) {
+    using namespace isa::expand;
+    if (!machine_.sic) fail(d, "this machine has no similarity maps");
+    int64_t mapped = extent(d, rows), own = extent(d, identity), ncols = extent(d, cols);
+    if (mapped == 0 || ncols == 0) return {0, 0, 0};
+    Tile m = operand(d, map, 1, mapped, isa::READ, U16);
+    const uint16_t* numbers = options_.functional ? reinterpret_cast<const uint16_t*>(data(m)) : nullptr;
+    int64_t unique = unique_rows(numbers, mapped);
+    Tile from = resolve(d, src, own + unique, ncols, ANY);
+    counters_.sram[size_t(from.space)].read += mapped * from.row_bytes;
+    if (sanitizer_ && unique)
+        sanitizer_->access(src, {from.space, from.address + own * from.pitch, from.pitch, unique, from.row_bytes}, isa::READ);
+    Tile to = operand(d, dst, mapped, ncols, isa::WRITE, ANY, OFF_CHIP);
+    if (from.dtype != to.dtype) fail(d, "operands 'src' and 'dst' have different element types");
+    for (int64_t t = 0; numbers && t < mapped; ++t) {
+        if (numbers[t] == isa::UNMAPPED) std::memset(data(to, t), 0, size_t(to.row_bytes));
+        else std::memcpy(data(to, t), data(from, own + numbers[t]), size_t(to.row_bytes));
+    }
+    return transfer(isa::Stream(d.enums[stream]), bursts(to), false);
+}
+
+/// Unique vectors that a map names; 0 without data.
+int64_t Engine::unique_rows(const uint16_t* map, int64_t rows) {
+    int64_t unique = 0;
+    for (int64_t t = 0; map && t < rows; ++t)
+        if (map[t] != isa::UNMAPPED) unique = std::max<int64_t>(unique, map[t] + 1);
+    return unique;
+}
+
 // ---- array and scatter -----------------------------------------------------------------------------------------------
 
 Engine::Cost Engine::array_pass(const Decoded& d) {
@@ -156,8 +187,7 @@ Engine::Cost Engine::scatter(const Decoded& d) {
     if (mapped) {
         Tile m = operand(d, map, 1, mapped, isa::READ, U16);
         numbers = options_.functional ? reinterpret_cast<const uint16_t*>(data(m)) : nullptr;
-        for (int64_t t = 0; numbers && t < mapped; ++t)
-            if (numbers[t] != isa::UNMAPPED) unique = std::max<int64_t>(unique, numbers[t] + 1);
+        unique = unique_rows(numbers, mapped);
     }
     Tile from = resolve(d, src, own + unique, ncols, F32);
     counters_.sram[size_t(from.space)].read += (own + mapped) * from.row_bytes;

@@ -1,0 +1,157 @@
+"""Models at their real size, without storage for weights: parameters live on the meta device, buffers are computed.
+
+In: a name of `FULL_SIZE`, `<model>` or `<model>/<dataset>`.  Out: a model and inputs whose shapes and layout compile (scope whole), or a
+`Backbone` (scope backbone).  Programs of these models carry no parameter values and can only be timed.
+
+| entry | model | visual tokens |
+|---|---|---|
+| llava-video-7b | SigLIP so400m (26 layers used), pooled to 13 x 13 with a newline a row, Qwen2-7B | 64 (13) frames x 182 |
+| llava-onevision-7b | the same tower, pooled to 14 x 14, Qwen2-7B | 32 frames x 196 |
+| minicpm-v-2.6 | Qwen2-7B backbone only | 64 x 199, 6 x 67 |
+| qwen2.5-vl-7b | windowed tower of 32 layers, M-RoPE decoder | an image of 32 x 46 cells |
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from focus.runtime import baselines
+from focus.runtime.baselines import Decoder, Row
+from focus.runtime.concentration import Concentration
+from focus.runtime.errors import FocusError
+from focus.runtime.tokens import Grid
+
+from .backbone import Backbone
+
+#: text tokens before and after the visual ones of a whole request
+BEFORE, AFTER = 14, 32
+#: Qwen2.5-VL on single images (published schedule for it)
+QWEN_IMAGE = Concentration(layers=(10, 15, 20), alphas=(0.3, 0.2, 0.1))
+QWEN_GRID = (1, 32, 46)
+
+
+@dataclass(frozen=True)
+class FullSize:
+    """One entry: what it is; its concentration when a preset asks for both kinds; how to make either scope."""
+    description: str
+    concentration: Concentration
+    backbone: Callable[[], Backbone]
+    whole: Callable[[], tuple[Any, dict[str, Any]]] | None = None
+
+
+def build(name: str, scope: str = "whole") -> tuple[Any, dict[str, Any]]:
+    """(model, inputs) of an entry; (Backbone, {}) for scope "backbone".  Raises FocusError."""
+    entry = FULL_SIZE[name]
+    if scope == "backbone":
+        return entry.backbone(), {}
+    if entry.whole is None:
+        raise FocusError(f"{name}: only its backbone can be compiled (--scope=backbone)")
+    return entry.whole()
+
+
+def preset(name: str, spec: str) -> Concentration:
+    """What a preset ("off", "sec", "sic", "full") means for an entry: the schedule and threshold published for it."""
+    full = FULL_SIZE[name].concentration
+    layers, alphas = (full.layers, full.alphas) if spec in ("sec", "full") else ((), ())
+    return full.model_copy(update={"layers": layers, "alphas": alphas, "similarity": spec in ("sic", "full")})
+
+
+# ---- models without storage --------------------------------------------------------------------------------------------------
+def shell(make: Callable[[], Any]):
+    """The model `make` builds, with parameters on the meta device and its tables (rotary frequencies, position ids) computed."""
+    import torch
+    with torch.device("meta"):
+        model = make()
+    for module in model.modules():
+        for name, buffer in module._buffers.items():
+            if buffer is not None and buffer.is_meta:
+                module._buffers[name] = _table(module, name, buffer)
+    return model.eval().requires_grad_(False)
+
+
+def _table(module, name: str, buffer):
+    """The values of a buffer that a constructor on the meta device left out."""
+    import torch
+    if name in ("inv_freq", "original_inv_freq"):
+        compute = getattr(module, "compute_default_rope_parameters", None) or module.compute_axial_rope_parameters
+        return compute(module.config)[0]
+    if name == "position_ids":
+        return torch.arange(buffer.shape[-1]).expand(buffer.shape).clone()
+    raise FocusError(f"{type(module).__name__}: buffer '{name}' has no rule to compute it")
+
+
+_SIGLIP = dict(hidden_size=1152, intermediate_size=4304, num_hidden_layers=27, num_attention_heads=16, image_size=384, patch_size=14,
+               vision_use_head=False)
+_VOCABULARY = 152064
+
+
+def _qwen2() -> dict[str, Any]:
+    """Fields of the text configuration of Qwen2-7B."""
+    d = Decoder()
+    return dict(model_type="qwen2", vocab_size=_VOCABULARY, hidden_size=d.hidden, intermediate_size=d.intermediate,
+                num_hidden_layers=d.layers, num_attention_heads=d.heads, num_key_value_heads=d.kv_heads, max_position_embeddings=32768)
+
+
+def _llava(frames: int, newline_a_row: bool) -> tuple[Any, dict[str, Any]]:
+    """LLaVA-OneVision-7B, or LLaVA-Video-7B (frames pooled by averages, a newline behind each row), with a video of `frames` frames."""
+    import torch
+    from transformers import LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration
+
+    from .families.llava_onevision import as_llava_video
+    from .zoo import request
+    config = LlavaOnevisionConfig(text_config=_qwen2(), vision_config={"model_type": "siglip_vision_model"} | _SIGLIP, vision_feature_layer=-2,
+                                  image_token_index=_VOCABULARY - 2, video_token_index=_VOCABULARY - 1)
+    model = shell(lambda: LlavaOnevisionForConditionalGeneration(config))
+    if newline_a_row:
+        model = as_llava_video(model)
+    tokens = frames * (182 if newline_a_row else 196) + 1
+    inputs = request(model, BEFORE, AFTER, [(config.video_token_id, tokens)], {})
+    pixels = torch.zeros(()).expand(1, frames, 3, _SIGLIP["image_size"], _SIGLIP["image_size"])
+    return model, inputs | {"pixel_values_videos": pixels}
+
+
+def _qwen() -> tuple[Any, dict[str, Any]]:
+    """Qwen2.5-VL-7B with one image."""
+    import torch
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    from .zoo import request
+    text = _qwen2() | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}}
+    text["model_type"] = "qwen2_5_vl_text"
+    vision = dict(depth=32, hidden_size=1280, intermediate_size=3420, num_heads=16, patch_size=14, spatial_merge_size=2, temporal_patch_size=2,
+                  window_size=112, fullatt_block_indexes=[7, 15, 23, 31], out_hidden_size=Decoder().hidden)
+    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, image_token_id=_VOCABULARY - 2, video_token_id=_VOCABULARY - 1,
+                              vision_start_token_id=_VOCABULARY - 4, vision_end_token_id=_VOCABULARY - 3)
+    model = shell(lambda: Qwen2_5_VLForConditionalGeneration(config))
+    frames, height, width = QWEN_GRID
+    grid = torch.tensor([[frames, 2 * height, 2 * width]])
+    inputs = request(model, BEFORE, AFTER, [(config.image_token_id, height * width)], {})
+    return model, inputs | {"pixel_values": torch.zeros(()).expand(int(grid.prod()), 3 * 2 * 14 * 14), "image_grid_thw": grid}
+
+
+def _published(row: Row) -> FullSize:
+    wholes = {"llava_vid": lambda: _llava(row.frames, True), "llava_onevision": lambda: _llava(row.frames, False)}
+    frames, height, width = row.grid
+    return FullSize(f"{frames} frames of {height} x {width + row.row_gap} tokens, {row.visual} visual tokens", row.concentration(),
+                    lambda: Backbone.of_row(row), wholes.get(row.model))
+
+
+#: name of the entry -> the model of the published rows
+PUBLISHED = {"llava-video-7b": "llava_vid", "llava-onevision-7b": "llava_onevision", "minicpm-v-2.6": "minicpm_v"}
+
+
+def _entries() -> dict[str, FullSize]:
+    out = {}
+    for name, model in PUBLISHED.items():
+        rows = [r for r in baselines.ROWS if r.model == model]
+        out |= {name: _published(rows[0])} | {f"{name}/{r.dataset}": _published(r) for r in rows}
+    frames, height, width = QWEN_GRID
+    visual = frames * height * width
+    out["qwen2.5-vl-7b"] = FullSize(
+        f"an image of {height} x {width} cells, {visual} visual tokens", QWEN_IMAGE,
+        lambda: Backbone.of_grids("qwen2.5-vl-7b", Decoder(), visual, (Grid.dense(0, *QWEN_GRID),), QWEN_IMAGE), _qwen)
+    return out
+
+
+FULL_SIZE: dict[str, FullSize] = _entries()

@@ -1,0 +1,45 @@
+# focusc takes a function of a file and a Hugging Face folder; what it writes gives the model's own logits.
+# RUN: rm -rf %t && mkdir -p %t && %python %s %t | filecheck %s
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
+import focus
+from common import last_logits, relative
+from focus.compiler import zoo
+from focus.compiler.focusc import main
+from focus.compiler.loading import read_inputs
+
+folder = Path(sys.argv[1])
+(folder / "mine.py").write_text("""
+from focus.compiler.zoo import Decoder, llava_onevision, video_request
+from focus.compiler.video import moving_pattern
+
+def odd():
+    print("a word on standard output")
+    model = llava_onevision(Decoder(hidden=80, intermediate=86, layers=2, heads=5, kv_heads=1, vocabulary=90),
+                            dict(hidden_size=36, intermediate_size=50, num_hidden_layers=2, num_attention_heads=3, image_size=70))
+    return model, video_request(model, moving_pattern(3, 70, 70), before=1, after=1)
+""")
+
+
+def compiled(name, *arguments):
+    """Compile with focusc, run what it wrote on the inputs it wrote."""
+    binary, inputs = folder / f"{name}.fxb", folder / f"{name}.safetensors"
+    code = main([*map(str, arguments), "-o", str(binary), "--save-inputs", str(inputs), "--concentration", "off"])
+    return code, focus.load(binary).run(read_inputs(inputs)).outputs["logits"], read_inputs(inputs)
+
+
+code, logits, inputs = compiled("odd", f"{folder}/mine.py:odd")
+sys.path.insert(0, str(folder))
+import mine  # noqa: E402
+print(code, relative(logits, last_logits(mine.odd()[0], inputs)) < 1e-2)
+# CHECK: 0 True
+
+# A folder has no inputs of its own: a file gives them.
+from safetensors.torch import save_file  # noqa: E402
+model, inputs = zoo.build("qwen2.5-vl-image-tiny")
+model.save_pretrained(folder / "model")
+save_file(inputs, folder / "request.safetensors")
+code, logits, given = compiled("folder", folder / "model", "--inputs", folder / "request.safetensors")
+print(code, sorted(given), relative(logits, last_logits(model, inputs)) < 1e-2)
+# CHECK-NEXT: 0 ['image_grid_thw', 'input_ids', 'mm_token_type_ids', 'pixel_values'] True
