@@ -39,6 +39,7 @@ bench: $(STAMP)
 docs: $(STAMP)
 	$(RUN) -m focus.runtime.docs docs/isa.md
 	$(RUN) -m focus.dialects.docs docs
+	$(RUN) -m focus.compiler.docs docs/passes.md
 
 clean:
 	rm -rf $(VENV) build

@@ -32,6 +32,7 @@ examples:
   focusc llava-onevision-tiny -o tiny.fxb --save-inputs in.safetensors
   focus-sim tiny.fxb --inputs in.safetensors            run what was compiled
   focusc my_model.py:small -o small.fxb                 small() returns (model, inputs of its forward)
+  focusc llava-video-7b --scope=backbone -o video.fxb   at full size, without parameter values: focus-sim --timing-only
   focusc ./Qwen2.5-VL --inputs request.safetensors -o qwen.fxb
   focusc llava-onevision-tiny --emit=tiled | less       the IR after tiling, scheduling and allocation
   focusc llava-onevision-tiny --emit=asm -o tiny.s      the program as assembly
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     _check_places(args)
     with _progress(args.quiet) as tell:
         tell("load model")
-        model, inputs = _load(args.model, args.inputs)
+        model, inputs = _load(args.model, args.inputs, args.scope)
         compilation = _compile(model, inputs, machine, concentration, args, tell)
         tell("write")
         if args.save_inputs:
@@ -84,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--emit", choices=EMIT, default="binary", help="the level to stop at (default %(default)s)")
     parser.add_argument("--machine", default="focus", metavar="FILE",
                         help="a machine file, or focus (default), focus-published, dense or dense-published")
+    parser.add_argument("--scope", choices=("whole", "backbone"), default="whole",
+                        help="the whole model (default), or its decoder layers on the visual tokens and one prompt token, to be timed")
     parser.add_argument("--concentration", metavar="WHAT",
                         help=f"{', '.join(PRESETS)} or a TOML file (default full, or off for a machine without the units)")
     parser.add_argument("--inputs", type=Path, metavar="FILE",
@@ -97,9 +100,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list_zoo() -> None:
-    from . import zoo
-    width = max(map(len, zoo.ZOO))
-    for name, entry in zoo.ZOO.items():
+    from . import full_size, zoo
+    entries = zoo.ZOO | full_size.FULL_SIZE
+    width = max(map(len, entries))
+    for name, entry in entries.items():
         print(f"{name:{width}}  {entry.description}")
 
 
@@ -139,12 +143,12 @@ def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
 
 
 # ---- the work ------------------------------------------------------------------------------------------------------------------
-def _load(spec: str, inputs_file: Path | None) -> tuple[Any, Mapping[str, Any]]:
+def _load(spec: str, inputs_file: Path | None, scope: str) -> tuple[Any, Mapping[str, Any]]:
     """Model and inputs.  What a user's function prints goes to standard error: standard output may be the IR."""
     _hush()
     from .loading import load_model
     with contextlib.redirect_stdout(sys.stderr):
-        return load_model(spec, inputs_file)
+        return load_model(spec, inputs_file, scope)
 
 
 def _hush() -> None:
@@ -158,10 +162,13 @@ def _hush() -> None:
 def _compile(model, inputs: Mapping[str, Any], machine: Machine, concentration: Concentration | str | None, args: argparse.Namespace,
              tell: Callable[[str], None]) -> Compilation:
     from .compile import compile_model
+    from .loading import concentration_of
     if concentration is None:
         concentration = "full" if machine.sec.present and machine.sic.present else "off"
+    if isinstance(concentration, str):
+        concentration = concentration_of(args.model, concentration)
     stop = "binary" if args.emit == "asm" else args.emit
-    return compile_model(model, inputs, machine, concentration, stop=stop, dump_ir=args.dump_ir, progress=tell)
+    return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=stop, dump_ir=args.dump_ir, progress=tell)
 
 
 def _save_inputs(path: Path, inputs: Mapping[str, Any]) -> None:

@@ -81,7 +81,8 @@ def _table(module, name: str, buffer):
     raise FocusError(f"{type(module).__name__}: buffer '{name}' has no rule to compute it")
 
 
-_SIGLIP = dict(hidden_size=1152, intermediate_size=4304, num_hidden_layers=27, num_attention_heads=16, image_size=384, patch_size=14,
+# SigLIP takes 384 x 384 pixels of which its 27 x 27 patches of 14 cover 378 x 378
+_SIGLIP = dict(hidden_size=1152, intermediate_size=4304, num_hidden_layers=27, num_attention_heads=16, image_size=378, patch_size=14,
                vision_use_head=False)
 _VOCABULARY = 152064
 

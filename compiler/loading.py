@@ -14,19 +14,25 @@ from typing import Any
 
 from torch import nn
 
+from focus.runtime.concentration import Concentration
 from focus.runtime.errors import FocusError
 
-from . import zoo
+from . import full_size, zoo
+from .backbone import Backbone
+from .full_size import FULL_SIZE
 
 
-def load_model(spec: str, inputs_file: str | os.PathLike | None = None) -> tuple[nn.Module, dict[str, Any]]:
+def load_model(spec: str, inputs_file: str | os.PathLike | None = None, scope: str = "whole") -> tuple[nn.Module | Backbone, dict[str, Any]]:
     """Model and inputs meant by `spec`; inputs from `inputs_file` replace the ones that come with the model.
 
+    `scope` "backbone" gives the `Backbone` of an entry at full size, which needs neither inputs nor transformers.
     A model folder has no inputs of its own: without a file it gets a request of eight frames.  Raises FocusError when there is no such
     model or its files or function are not what is expected.
     """
     file, _, function = spec.rpartition(":")
-    if spec in zoo.ZOO:
+    if spec in FULL_SIZE:
+        model, inputs = full_size.build(spec, scope)
+    elif spec in zoo.ZOO:
         model, inputs = zoo.build(spec)
     elif file.endswith(".py"):
         model, inputs = from_function(Path(file), function)
@@ -34,8 +40,13 @@ def load_model(spec: str, inputs_file: str | os.PathLike | None = None) -> tuple
         model = from_folder(Path(spec))
         inputs = {} if inputs_file else zoo.video_request(model, zoo.moving_pattern(8, 240, 320, speed=2.0))
     else:
-        raise FocusError(f"unknown model '{spec}'; expected a zoo name ({', '.join(zoo.names())}), a model folder, or FILE.py:FUNCTION")
+        raise FocusError(f"unknown model '{spec}'; expected a zoo name ({', '.join([*zoo.names(), *FULL_SIZE])}), a model folder, or FILE.py:FUNCTION")
     return model, dict(inputs) if inputs_file is None else read_inputs(inputs_file)
+
+
+def concentration_of(spec: str, preset: str) -> Concentration | str:
+    """What a preset means for a model: the published schedule for an entry at full size, else the preset itself."""
+    return full_size.preset(spec, preset) if spec in FULL_SIZE else preset
 
 
 def read_inputs(path: str | os.PathLike) -> dict[str, Any]:

@@ -62,15 +62,16 @@ def prompt_ids(length: int, vocabulary: int, seed: int) -> list[int]:
     return np.random.default_rng(seed).integers(3, vocabulary - 16, length).tolist()
 
 
-def request(model: nn.Module, before: int, after: int, visual: list[tuple[int, int]], pixels: dict[str, np.ndarray]) -> Inputs:
+def request(model: nn.Module, before: int, after: int, visual: list[tuple[int, int]], pixels: dict[str, np.ndarray],
+            seed: int = 0) -> Inputs:
     """Inputs of a prompt around visual runs: `before` text tokens, then each (placeholder id, tokens), 3 text tokens between two of them,
-    and `after` text tokens.  Qwen2.5-VL also gets its `mm_token_type_ids`."""
+    and `after` text tokens, all drawn from `seed`.  Qwen2.5-VL also gets its `mm_token_type_ids`."""
     config = model.config
     vocabulary = config.text_config.vocab_size
-    ids = prompt_ids(before, vocabulary, 1)
+    ids = prompt_ids(before, vocabulary, seed + 1)
     for i, (token, count) in enumerate(visual):
-        ids += prompt_ids(3, vocabulary, 3 + i) * (i > 0) + [token] * count
-    ids += prompt_ids(after, vocabulary, 2)
+        ids += prompt_ids(3, vocabulary, seed + 3 + i) * (i > 0) + [token] * count
+    ids += prompt_ids(after, vocabulary, seed + 2)
     inputs = {"input_ids": torch.tensor([ids]), **{k: torch.from_numpy(v) for k, v in pixels.items()}}
     if config.model_type == "qwen2_5_vl":
         kinds = (inputs["input_ids"] == config.image_token_id).int() + 2 * (inputs["input_ids"] == config.video_token_id).int()
@@ -78,8 +79,9 @@ def request(model: nn.Module, before: int, after: int, visual: list[tuple[int, i
     return inputs
 
 
-def video_request(model: nn.Module, frames: np.ndarray, before: int = 4, after: int = 12, max_pixels: int = 196 * 196) -> Inputs:
-    """Inputs of one video, frames uint8 [n, H, W, 3], for a model of a supported family."""
+def video_request(model: nn.Module, frames: np.ndarray, before: int = 4, after: int = 12, max_pixels: int = 196 * 196,
+                  seed: int = 0) -> Inputs:
+    """Inputs of one video, frames uint8 [n, H, W, 3], for a model of a supported family; the prompt is drawn from `seed`."""
     config = model.config
     if config.model_type == "llava_onevision":
         pixels = llava_onevision_video(frames, config.vision_config.image_size)
@@ -90,7 +92,7 @@ def video_request(model: nn.Module, frames: np.ndarray, before: int = 4, after: 
         merge = vision.spatial_merge_size
         pixels = qwen2_5_vl_video(frames, max_pixels, patch=vision.patch_size, merge=merge, temporal=vision.temporal_patch_size)
         tokens = int(pixels["video_grid_thw"].prod()) // merge ** 2
-    return request(model, before, after, [(config.video_token_id, tokens)], pixels)
+    return request(model, before, after, [(config.video_token_id, tokens)], pixels, seed)
 
 
 # ---- configurations ------------------------------------------------------------------------------------------------------------
@@ -147,7 +149,7 @@ def _windowed(hidden: int, intermediate: int, layers: int, window: int, full: li
                 fullatt_block_indexes=full)
 
 
-# Seeds are chosen so that the tokens SEC keeps and drops are as far apart as so many tokens allow.
+# Seeds, of weights and prompts, are chosen so that the tokens SEC keeps and drops are as far apart as so many tokens allow.
 def _llava_tiny() -> nn.Module:
     return llava_onevision(_TINY, _siglip(48, 80, 2, 70), image_grid_pinpoints=[[70 * a, 70 * b] for a in (1, 2) for b in (1, 2, 3)])
 
@@ -200,7 +202,7 @@ def _qwen_image() -> tuple[nn.Module, Inputs]:
 
 ZOO: dict[str, Entry] = {
     "llava-onevision-demo": Entry("SigLIP 3 layers, Qwen2 8 layers of 256; 16 frames of bikes.mp4 (785 visual tokens)",
-                                  lambda: _with_clip(_llava_demo(), 16, 8.0)),
+                                  lambda: _with_clip(_llava_demo(), 16, 8.0, seed=108)),
     "llava-onevision-small": Entry("SigLIP 3 layers, Qwen2 4 layers of 160; 8 synthetic frames",
                                    lambda: _with_video(_llava_small(), 8, 98, 98)),
     "llava-onevision-tiny": Entry("SigLIP 2 layers, Qwen2 3 layers of 64; 4 synthetic frames",

@@ -443,6 +443,15 @@ def open_tensors(path: str | os.PathLike) -> dict[str, np.ndarray | _Bf16]:
     return {name: _Bf16(array) if kind == "BF16" else array for name, (array, kind) in tensors.items()}
 
 
+def open_mapped(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Tensors, mapped read-only, and metadata of a safetensors file with types that numpy has.  Raises FocusError."""
+    tensors, metadata = _open(Path(path))
+    for name, (_, kind) in tensors.items():
+        if kind == "BF16":
+            raise FocusError(f"{path}: tensor '{name}' has type {kind}")
+    return {name: array for name, (array, _) in tensors.items()}, metadata
+
+
 class _Bf16:
     """A bf16 tensor given by its bits; becomes float32 when numpy takes its values."""
     dtype = np.dtype("<f4")

@@ -6,27 +6,32 @@ Keys (docs/algorithm.md), for each layer l and site s:
     retained/{l}/{s}   int32 [n]            original visual-token indices seen by that site, ascending
     group/{l}/{s}      int32 [n, slices]    row of the representative of each vector; its own row if it is unique
     zero/{l}/{s}       uint8 [n, slices]    1 where the vector is all zeros
+A compact trace, enough to time a program, has in place of group and zero
+    counts/{l}/{s}     int32 [tiles, slices]    unique vectors of each (m-tile, slice)
 Metadata (strings): model, grid, V, S, block, vector, threshold, m_tile; JSON where they are not plain words.
 """
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from .errors import FocusError
 from .files import atomic_write
 
 if TYPE_CHECKING:
+    from .concentration import Concentration
     from .fxb import Binary, Site
+    from .synth import PlanSite
+    from .tokens import TokenLayout
 
 PARTS = {"retained": np.dtype(np.int32), "group": np.dtype(np.int32), "zero": np.dtype(np.uint8)}
+COMPACT = {"retained": np.dtype(np.int32), "counts": np.dtype(np.int32)}
 
 
 class Trace(dict):
@@ -43,15 +48,31 @@ class Trace(dict):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Trace:
-        """A trace from a safetensors file.  Raises FocusError naming the file."""
-        path = Path(path)
-        try:
-            with open(path, "rb"), safe_open(path, framework="numpy") as file:
-                return cls({key: file.get_tensor(key) for key in file.keys()}, file.metadata())
-        except OSError as e:
-            raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
-        except (SafetensorError, TypeError, AttributeError) as e:      # the last two: element types that numpy lacks
-            raise FocusError(f"{path}: no readable safetensors file: {e}") from None
+        """A trace from a safetensors file, whose arrays are mapped, not read.  Raises FocusError naming the file."""
+        from .fxb import open_mapped
+        return cls(*open_mapped(path))
+
+
+def write(path: str | os.PathLike, shapes: Mapping[str, tuple[np.dtype, tuple[int, ...]]], arrays: Iterable[tuple[str, np.ndarray]],
+          metadata: Mapping[str, str]) -> None:
+    """Write a trace of which one array is in memory at a time: `arrays` yields them by name, in any order.  Raises FocusError."""
+    table, end = {}, 0
+    for key, (dtype, shape) in sorted(shapes.items(), key=lambda item: (-item[1][0].itemsize, item[0])):    # widest first: all are aligned
+        begin, end = end, end + math.prod(shape) * dtype.itemsize
+        table[key] = {"dtype": {1: "U8", 4: "I32"}[dtype.itemsize], "shape": list(shape), "data_offsets": [begin, end]}
+    header = json.dumps({"__metadata__": dict(metadata)} | table, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    missing = set(shapes)
+    with atomic_write(path) as temporary, open(temporary, "wb") as out:
+        out.write(len(header).to_bytes(8, "little") + header)
+        out.truncate(8 + len(header) + end)
+        for key, array in arrays:
+            dtype, shape = shapes[key]
+            assert array.shape == tuple(shape), key
+            out.seek(8 + len(header) + table[key]["data_offsets"][0])
+            out.write(np.ascontiguousarray(array, dtype).reshape(-1).view(np.uint8).data)
+            missing.discard(key)
+    assert not missing, missing
 
 
 def from_simulator(found: Sequence[Mapping[str, np.ndarray]], binary: Binary) -> Trace:
@@ -63,8 +84,12 @@ def from_simulator(found: Sequence[Mapping[str, np.ndarray]], binary: Binary) ->
 
 def metadata(binary: Binary) -> dict[str, str]:
     """The metadata of traces of a binary."""
-    c, tokens = binary.concentration, binary.tokens
-    out = {"model": binary.model, "block": json.dumps(c.block), "vector": str(c.vector), "threshold": repr(c.threshold),
+    return describe(binary.model, binary.concentration, binary.tokens)
+
+
+def describe(model: str, c: Concentration, tokens: TokenLayout | None) -> dict[str, str]:
+    """The metadata of traces of a model with this concentration and these tokens."""
+    out = {"model": model, "block": json.dumps(c.block), "vector": str(c.vector), "threshold": repr(c.threshold),
            "m_tile": str(c.m_tile)}
     if tokens:
         out |= {"V": str(tokens.V), "S": str(tokens.S), "grid": json.dumps([g.model_dump() for g in tokens.grids])}
@@ -80,26 +105,44 @@ def check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
     for key, ours in metadata(binary).items():
         if key in theirs and theirs[key] != ours:
             raise FocusError(f"trace of another model or configuration: {key} is {theirs[key]}, the binary has {ours}")
-    wanted = {f"{part}/{site.name}" for site in binary.sites for part in PARTS}
+    parts = {site.name: COMPACT if f"counts/{site.name}" in trace else PARTS for site in binary.sites}
+    wanted = {f"{part}/{site}" for site, names in parts.items() for part in names}
     if missing := wanted - trace.keys():
         raise FocusError(f"trace of another model: it has no '{min(missing)}'")
     if unknown := {key for key in trace if not key.startswith("retained/")} - wanted:       # layers without a site may say what they retain
         raise FocusError(f"trace of another model: the binary has no site for '{min(unknown)}'")
     for site in binary.sites:
-        arrays = [np.asarray(trace[f"{part}/{site.name}"]) for part in PARTS]
-        for (part, dtype), array in zip(PARTS.items(), arrays):
-            shape = (site.visual,) if part == "retained" else (site.visual, site.slices)
-            if array.shape != shape:
-                raise FocusError(f"trace of another model: '{part}/{site.name}' has shape {list(array.shape)}; {list(shape)} expected")
+        shapes = {"retained": (site.visual,), "group": (site.visual, site.slices), "zero": (site.visual, site.slices),
+                  "counts": (len(site.tiles), site.slices)}
+        arrays = {}
+        for part, dtype in parts[site.name].items():
+            arrays[part] = array = np.asarray(trace[f"{part}/{site.name}"])
+            if array.shape != shapes[part]:
+                raise FocusError(f"trace of another model: '{part}/{site.name}' has shape {list(array.shape)}; {list(shapes[part])} expected")
             if array.dtype != dtype:
                 raise FocusError(f"trace '{part}/{site.name}' is {array.dtype}; {dtype} expected")
-        _check_site(site, *arrays, binary.tokens.V)
+        _check_retained(site, arrays["retained"], binary.tokens.V)
+        if "counts" in arrays:
+            _check_counts(site, arrays["counts"])
+        else:
+            check_site(site, arrays["group"], arrays["zero"])
 
 
-def _check_site(site: Site, retained: np.ndarray, group: np.ndarray, zero: np.ndarray, visual: int) -> None:
-    """The algorithm's invariants on one site."""
+def _check_retained(site: Site, retained: np.ndarray, visual: int) -> None:
     if len(retained) and (retained[0] < 0 or retained[-1] >= visual or np.any(np.diff(retained) <= 0)):
         raise FocusError(f"trace 'retained/{site.name}' is not an ascending list of tokens 0..{visual - 1}")
+
+
+def _check_counts(site: Site, counts: np.ndarray) -> None:
+    rows = np.array([visual for _, _, visual in site.tiles])[:, None]
+    bad = (counts < 0) | (counts > rows)
+    if bad.any():
+        tile, column = np.argwhere(bad)[0]
+        raise FocusError(f"trace 'counts/{site.name}' [{tile}, {column}] is {counts[tile, column]}; 0..{rows[tile, 0]} expected")
+
+
+def check_site(site: Site | PlanSite, group: np.ndarray, zero: np.ndarray) -> None:
+    """Whether the arrays of one site obey the algorithm.  Raises FocusError."""
     rows = np.arange(site.visual)[:, None]
     bad = (group < _first_rows(site)[:, None]) | (group > rows)
     if not bad.any():
@@ -113,7 +156,7 @@ def _check_site(site: Site, retained: np.ndarray, group: np.ndarray, zero: np.nd
         raise FocusError(f"trace 'zero/{site.name}' is not 0 or 1, or an all-zero vector has a representative")
 
 
-def _first_rows(site: Site) -> np.ndarray:
+def _first_rows(site: Site | PlanSite) -> np.ndarray:
     """For each visual row of a site, the first visual row of its m-tile."""
     sizes = np.array([visual for _, _, visual in site.tiles], np.int64)
     return np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -121,6 +164,8 @@ def _first_rows(site: Site) -> np.ndarray:
 
 def unique_counts(trace: Mapping[str, np.ndarray], site: Site) -> np.ndarray:
     """int32 [tiles, slices]: representatives that are not all zeros, identity rows not counted."""
+    if f"counts/{site.name}" in trace:
+        return np.ascontiguousarray(trace[f"counts/{site.name}"], np.int32)
     group, zero = (np.asarray(trace[f"{part}/{site.name}"]) for part in ("group", "zero"))
     unique = (group == np.arange(site.visual)[:, None]) & (zero == 0)
     out = np.zeros((len(site.tiles), site.slices), np.int32)

@@ -26,6 +26,7 @@ TOOLS = {
     "focusc": "focus.compiler.focusc",
     "focus-translate": "focus.runtime.translate",
     "focus-sim": "focus.runtime.simulate",
+    "focus-trace": "focus.compiler.trace_tool",
     "filecheck": "filecheck.main",
 }
 #: a Python test with one of these needs PyTorch; importing it once a worker saves seconds a test

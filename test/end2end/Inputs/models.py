@@ -1,0 +1,168 @@
+"""Whole models on the simulator: what every compiled binary and every run must satisfy.
+
+In: a model and its inputs.  Out: `Case`, whose `run` compiles for a concentration, checks binary and run, and compares with PyTorch.
+"""
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+warnings.filterwarnings("ignore")
+
+import focus  # noqa: E402
+from focus.compiler import zoo  # noqa: E402
+from focus.compiler.reference import reference_details  # noqa: E402
+from focus.runtime import asm, isa  # noqa: E402
+
+CONCENTRATORS = (isa.Unit.SIC, isa.Unit.SEC, isa.Unit.SCATTER)
+CLEAR = 0.005           #: a similarity this far from the threshold, and from the second best, decides alike in fp16 and in fp32
+GAP = 0.005             #: so does an importance gap of 0.5 %
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Relative distance in the L2 norm."""
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+@dataclass
+class Run:
+    """A checked run: how far its logits are from the reference, and how its decisions compare."""
+    exe: object
+    result: object
+    distance: float
+    pruned_alike: bool = True       #: `retained` is the reference's up to the first cut that is too close to call
+    groups_alike: float = 1.0       #: share of `group` entries that are the reference's, at sites that retain the same tokens
+    clear_alike: bool = True        #: all entries of groups that were clear
+
+    @property
+    def cycles(self) -> int:
+        return self.result.report["cycles"]
+
+
+class Case:
+    """A model with inputs."""
+
+    def __init__(self, model, inputs):
+        self.model, self.inputs = model, inputs
+
+    @torch.no_grad()
+    def logits(self) -> np.ndarray:
+        """float32 [1, vocabulary] of the unmodified model's last token."""
+        return self.model(**self.inputs).logits[:, -1].numpy()
+
+    def run(self, concentration="off", machine="focus") -> Run:
+        exe = focus.compile(self.model, self.inputs, machine, concentration)
+        check_binary(exe.binary, concentration == "off")
+        result = exe.run(self.inputs, sanitize=True)
+        assert not result.report["sanitizer"]["total"], result.report["sanitizer"]["findings"][:2]
+        assert exe.time(result.trace)["cycles"] == result.report["cycles"]
+        if concentration == "off":
+            return Run(exe, result, distance(result.outputs["logits"], self.logits()))
+        wanted, trace, details = reference_details(self.model, self.inputs, concentration)
+        return Run(exe, result, distance(result.outputs["logits"], wanted), *compare(exe.binary, result.trace, trace, details))
+
+
+def check_binary(binary, dense: bool) -> None:
+    """Disassemble and assemble give the same bytes; without concentration no instruction concentrates."""
+    again = asm.assemble(asm.disassemble(binary.text, binary.source, list(binary.modules)))
+    assert again.text.tobytes() == binary.text.tobytes()
+    units = {isa.BY_OPCODE[int(code)].unit for code in np.unique(binary.text[:, 0])}
+    assert not (dense and units & set(CONCENTRATORS)), units
+
+
+def compare(binary, trace, wanted, details) -> tuple[bool, float, bool]:
+    """(pruned alike, share of equal groups, clear groups alike).  After a decision that fell otherwise the data are no longer the same, so
+    clear groups count up to the first site that has one."""
+    pruned, clear, same, total = True, True, 0, 0
+    for site in binary.sites:
+        certain = all(gap > GAP for key, gap in details.items() if key.startswith("importance_gap/") and _sees(site, int(key.rpartition("/")[2])))
+        alike = np.array_equal(trace[f"retained/{site.name}"], wanted[f"retained/{site.name}"])
+        pruned &= alike or not certain
+        if alike:
+            group, equal = wanted[f"group/{site.name}"], trace[f"group/{site.name}"] == wanted[f"group/{site.name}"]
+            clear &= same < total or bool(equal[_clear(group, details, site.name)].all())
+            same, total = same + int(equal.sum()), total + equal.size
+    return pruned, same / max(total, 1), clear
+
+
+def _sees(site, layer: int) -> bool:
+    """Whether the site comes after the pruning of a layer."""
+    return layer < site.layer or layer == site.layer and site.site in ("gate_proj", "down_proj")
+
+
+def _clear(group: np.ndarray, details, name: str) -> np.ndarray:
+    """bool [n, slices]: entries all of whose group's members decided clearly."""
+    unclear = (details[f"threshold_margin/{name}"] < CLEAR) | (details[f"choice_margin/{name}"] < CLEAR)
+    spoilt = np.zeros(group.shape, bool)
+    rows, columns = np.nonzero(unclear)
+    spoilt[group[rows, columns], columns] = True
+    return ~np.take_along_axis(spoilt, group, 0)
+
+
+# ---- sizes that the zoo does not have ------------------------------------------------------------------------------------
+def odd_llava() -> zoo.Inputs:
+    """Widths that 32 does not divide, heads of 56 and 36, 3 x 3 patches a frame."""
+    decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
+    vision = dict(hidden_size=72, intermediate_size=100, num_hidden_layers=2, num_attention_heads=2, image_size=42)
+    model = zoo.llava_onevision(decoder, vision, seed=3)
+    return model, zoo.video_request(model, zoo.moving_pattern(5, 42, 42, speed=1.5), before=2, after=5)
+
+
+def odd_qwen() -> zoo.Inputs:
+    """Heads of 48 and 40 in groups of three, a vocabulary of odd size, windows that do not divide the frame."""
+    decoder = zoo.Decoder(hidden=144, intermediate=250, layers=3, heads=3, kv_heads=1, vocabulary=203)
+    vision = dict(hidden_size=80, intermediate_size=110, depth=2, num_heads=2, window_size=112, fullatt_block_indexes=[1])
+    model = zoo.qwen2_5_vl(decoder, vision, seed=3)
+    return model, zoo.video_request(model, zoo.moving_pattern(6, 84, 140, speed=1.5), before=2, after=5)
+
+
+MODELS = {"llava-odd": odd_llava, "qwen-odd": odd_qwen}
+
+
+def case(name: str) -> Case:
+    """A model of the zoo or of this file."""
+    return Case(*(MODELS[name]() if name in MODELS else zoo.build(name)))
+
+
+def sizes(names: list[str]) -> None:
+    """At each size: dense as the unmodified model, concentrated as the reference, in every mode at the first."""
+    for i, name in enumerate(names):
+        c = case(name)
+        print(f"{name} dense {c.run('off').distance < 1e-2}")
+        for mode in ("full", "sic", "sec") if i == 0 else ("full",):
+            run = c.run(mode)
+            print(f"{name} {mode} {run.distance < 2e-2} pruned alike {run.pruned_alike} groups {run.groups_alike >= 0.99} clear {run.clear_alike}")
+
+
+def norm_weights(c: Case) -> None:
+    """A norm weight that is 5 % off, in the parameters of the dense binary, moves the logits further than the comparison allows: each norm of
+    the model in turn, the others being right."""
+    exe = focus.compile(c.model, c.inputs, "focus", "off")
+    exact, norms = c.logits(), {n for n, p in c.model.named_parameters() if p.ndim == 1 and n.endswith("weight")}
+    seen = {}
+    for entry in exe.binary.param_table:
+        if entry.name in norms:
+            wrong = focus.Executable(replace(exe.binary, params=_Scaled(exe.binary.params, entry.name)))
+            seen[entry.name] = distance(wrong.run(c.inputs).outputs["logits"], exact)
+    assert len(seen) >= 5, sorted(norms)
+    print(f"norms {all(d > 1e-2 for d in seen.values())}", *[f"{n} {d:.4f}" for n, d in seen.items() if d <= 1e-2])
+
+
+class _Scaled(Mapping):
+    """Parameters of which one is 5 % too large."""
+
+    def __init__(self, values: Mapping, name: str):
+        self.values_, self.name = values, name
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.values_[name] * (1.05 if name == self.name else 1)
+
+    def __iter__(self):
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)

@@ -1,0 +1,21 @@
+# RUN: %python %s | filecheck %s
+"""Qwen2.5-VL at three sizes on the simulator: dense against the unmodified model, concentrated against the reference."""
+import os
+import sys
+
+import torch  # noqa: F401
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
+from models import case, norm_weights, sizes
+
+sizes(["qwen2.5-vl-tiny", "qwen-odd", "qwen2.5-vl-small"])
+# CHECK: qwen2.5-vl-tiny dense True
+# CHECK-NEXT: qwen2.5-vl-tiny full True pruned alike True groups True clear True
+# CHECK-NEXT: qwen2.5-vl-tiny sic True pruned alike True groups True clear True
+# CHECK-NEXT: qwen2.5-vl-tiny sec True pruned alike True
+# CHECK-NEXT: qwen-odd dense True
+# CHECK-NEXT: qwen-odd full True pruned alike True groups True clear True
+# CHECK-NEXT: qwen2.5-vl-small dense True
+# CHECK-NEXT: qwen2.5-vl-small full True pruned alike True groups True clear True
+norm_weights(case("qwen2.5-vl-tiny"))
+# CHECK-NEXT: norms True

@@ -1,0 +1,19 @@
+# RUN: %python %s | filecheck %s
+"""Repetitive frames: concentrated takes fewer cycles than dense, and what merges is exactly what the reference merges."""
+import os
+import sys
+
+import numpy as np
+import torch  # noqa: F401
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
+from models import Case, zoo
+
+for name, height, width in (("llava-onevision-small", 98, 98), ("qwen2.5-vl-small", 112, 168)):
+    model = zoo.build(name)[0]
+    frames = np.repeat(zoo.moving_pattern(1, height, width, speed=1.5), 12, 0)
+    c = Case(model, zoo.video_request(model, frames))
+    dense, full = c.run("off"), c.run("full")
+    print(name, dense.distance < 1e-2, full.distance < 2e-2, full.groups_alike, full.cycles < dense.cycles)
+# CHECK: llava-onevision-small True True 1.0 True
+# CHECK-NEXT: qwen2.5-vl-small True True 1.0 True
