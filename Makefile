@@ -3,6 +3,7 @@
 #   make demo     compile a model with real video frames, run it dense and concentrated, compare
 #   make test     run the test suite; the last line is "N passed, N failed"
 #   make bench    compile time, simulation speed, start-up, memory
+#   make paper    the published evaluation beside ours at full size: build/paper.json, .csv, .md (ROWS="llava_vid/mvbench ..." JOBS=2)
 #   make docs     write the generated pages of docs/ anew
 #   make install  only the environment (also: make venv)
 
@@ -11,12 +12,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # what the installed package is made of: a change of any of these installs it again
-SOURCES := pyproject.toml CMakeLists.txt $(shell find focus runtime dialects passes compiler -type f -not -path '*/__pycache__/*')
+SOURCES := pyproject.toml CMakeLists.txt $(shell find python runtime dialects passes compiler -type f -not -path '*/__pycache__/*')
 
 # -P keeps the repository's own folders off the path: what is run is what was installed
 RUN := $(BIN)/python -P
 
-.PHONY: install venv demo test bench docs clean
+.PHONY: install venv demo test bench paper docs clean
 
 install venv: $(STAMP)
 
@@ -35,6 +36,10 @@ test: $(STAMP)
 
 bench: $(STAMP)
 	$(RUN) benchmarks/run.py
+
+JOBS ?= 1
+paper: $(STAMP)
+	$(RUN) -m focus.compiler.paper $(if $(ROWS),--rows $(ROWS)) --jobs $(JOBS)
 
 docs: $(STAMP)
 	$(RUN) -m focus.runtime.docs docs/isa.md

@@ -13,7 +13,8 @@ Keys:
     energy_j, energy                joules; rule and components
     area_mm2                        total and components
     units                           by unit, in cycles: busy, stall, stalls (by reason), idle; instructions
-    modules                         by path: cycles of the critical path, instructions, macs, dram_bytes, overflows, nonfinite
+    modules                         by path: cycles of the critical path, instructions, macs, dram_bytes, overflows, nonfinite, and
+                                    busy_<unit>: cycles each unit worked for it
     tokens                          visual, text, kept (visual tokens left after each selected layer)
     sites                           by layer/site: vectors, unique, ratio
     overflows, nonfinite            results that became infinite; NaN and infinite values read from DRAM
@@ -140,7 +141,7 @@ def show(report: Mapping[str, Any], console: Console | None = None, modules: int
 
     console = console or Console()
     title = f"{report['model'] or 'program'} on {report['machine']} ({report['array_rule']} array rule, {report['mode']} run)"
-    console.print(title, style="bold", highlight=False, markup=False)
+    console.print(title, style="bold", highlight=False, markup=False, soft_wrap=True)
     for table in (_summary_table(report), _unit_table(report), _traffic_table(report), _energy_table(report), _site_table(report),
                   _module_table(report, modules)):
         if table.row_count:

@@ -249,9 +249,11 @@ void Engine::issue(const Decoded& d) {
         end = bus_.transfer(d.unit == Unit::LOAD ? Bus::LOAD : Bus::STORE, start, duration);
         unit.stall[DRAM_STALL] += end - start - duration;
         unit.busy += duration;
+        module_->busy[size_t(d.unit)] += duration;
         finish = cost.bus_bytes ? whole_cycles(end) + machine_.dram_latency * CYCLE : start;
     } else {
         unit.busy += cost.occupied;
+        module_->busy[size_t(d.unit)] += cost.occupied;
     }
     finish = unit.finished = std::max(finish, unit.finished);   // units complete in order, so a sync speaks for all before it
     unit.free = end;

@@ -77,6 +77,7 @@ struct ModuleCounters {
     int64_t ticks = 0;                      // growth of the completion frontier
     int64_t macs = 0, dram_bytes = 0, instructions = 0;
     int64_t overflows = 0, nonfinite = 0;
+    std::array<int64_t, isa::NUM_UNIT> busy{};
 };
 
 struct Traffic { int64_t read = 0, write = 0; };

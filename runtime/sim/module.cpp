@@ -128,6 +128,9 @@ nb::dict modules_dict(const Counters& c) {
     out["dram_bytes"] = column(c.modules, [](const ModuleCounters& m) { return m.dram_bytes; });
     out["overflows"] = column(c.modules, [](const ModuleCounters& m) { return m.overflows; });
     out["nonfinite"] = column(c.modules, [](const ModuleCounters& m) { return m.nonfinite; });
+    for (int u = 1; u < isa::NUM_UNIT; ++u)
+        out[(std::string("busy_") + isa::UNIT_NAMES[u]).c_str()] =
+            column(c.modules, [u](const ModuleCounters& m) { return m.busy[size_t(u)] / CYCLE; });
     return out;
 }
 

@@ -86,7 +86,7 @@ def compare(binary, trace, wanted, details) -> tuple[bool, float, bool]:
             group, equal = wanted[f"group/{site.name}"], trace[f"group/{site.name}"] == wanted[f"group/{site.name}"]
             clear &= same < total or bool(equal[_clear(group, details, site.name)].all())
             same, total = same + int(equal.sum()), total + equal.size
-    return pruned, same / max(total, 1), clear
+    return pruned, same / total if total else 1.0, clear
 
 
 def _sees(site, layer: int) -> bool:
@@ -146,7 +146,7 @@ def norm_weights(c: Case) -> None:
     seen = {}
     for entry in exe.binary.param_table:
         if entry.name in norms:
-            wrong = focus.Executable(replace(exe.binary, params=_Scaled(exe.binary.params, entry.name)))
+            wrong = type(exe)(replace(exe.binary, params=_Scaled(exe.binary.params, entry.name)))
             seen[entry.name] = distance(wrong.run(c.inputs).outputs["logits"], exact)
     assert len(seen) >= 5, sorted(norms)
     print(f"norms {all(d > 1e-2 for d in seen.values())}", *[f"{n} {d:.4f}" for n, d in seen.items() if d <= 1e-2])
