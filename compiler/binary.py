@@ -20,15 +20,17 @@ from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
 from focus.runtime.tokens import TokenLayout
 
+ID_LIST = "retained."        #: outputs of this name are for the trace
 STORED = {"f16": "f16", "f32": "f32", "i32": "i32"}
 
 
 @dataclass(frozen=True)
 class Interface:
-    """What the user's model expects: inputs (name, numpy dtype, shape), inputs fixed at compile time, and its name."""
+    """What the user's model expects: inputs (name, numpy dtype, shape), inputs fixed at compile time, its name and its decoder layers."""
     inputs: tuple[tuple[str, str, tuple[int, ...]], ...]
     fixed: Mapping[str, np.ndarray]
     model: str
+    layers: int = 0
 
 
 class ParamValues(Mapping):
@@ -85,8 +87,8 @@ def build_binary(module: ir.Module, machine: Machine, concentration: Concentrati
     return fxb.Binary(text=text, source=source, machine=machine, modules=modules, param_table=table,
                       params={} if params is None else ParamValues(params, tokens, entries), timing_only=params is None,
                       memory_map=_memory_map(func, buffers), inputs=_inputs(func, buffers, interface), outputs=_outputs(buffers),
-                      fixed_inputs=_fixed(interface), sites=_sites(func, buffers), tokens=tokens, concentration=concentration,
-                      model=interface.model)
+                      fixed_inputs=_fixed(interface), sites=_sites(func, buffers), id_lists=_id_lists(buffers), tokens=tokens,
+                      concentration=concentration, model=interface.model, layers=interface.layers)
 
 
 def encode_program(program: ir.OpView) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
@@ -126,7 +128,12 @@ def _inputs(func, buffers: list, interface: Interface) -> tuple[fxb.Port, ...]:
 
 
 def _outputs(buffers: list) -> tuple[fxb.Port, ...]:
-    return tuple(fxb.Port(**_placed(op, name=op.name, dtype="float32")) for op in buffers if op.kind == "output")
+    return tuple(fxb.Port(**_placed(op, name=op.name, dtype="float32")) for op in buffers if op.kind == "output" and not op.name.startswith(ID_LIST))
+
+
+def _id_lists(buffers: list) -> tuple[fxb.Param, ...]:
+    """The original indices of the tokens left after each pruning, in order."""
+    return tuple(fxb.Param(**_placed(op, name=op.name)) for op in buffers if op.kind == "output" and op.name.startswith(ID_LIST))
 
 
 def _fixed(interface: Interface) -> tuple[fxb.FixedInput, ...]:

@@ -97,7 +97,10 @@ def memory_operands(view: ir.OpView, entry: isa.Instruction) -> list[tuple[isa.F
     required, optional = [f for f in entry.mems if not f.optional], [f for f in entry.mems if f.optional]
     pairs = list(zip(required, operands))
     if optional:
-        present = list(ir.DenseI32ArrayAttr(view.operation.attributes["operandSegmentSizes"]))[len(required):]
+        attributes, extra = view.operation.attributes, len(operands) - len(required)
+        present = [int(extra == len(optional))] * len(optional)         # may be left out where there are all or none
+        if "operandSegmentSizes" in attributes:
+            present = list(ir.DenseI32ArrayAttr(attributes["operandSegmentSizes"]))[len(required):]
         pairs += zip([f for f, n in zip(optional, present) if n], operands[len(required):])
     return pairs
 

@@ -45,6 +45,7 @@ class Tiler:
     led: dict = field(default_factory=dict)             #: key or value tensor -> its Mat with the leading text rows
     deferred: dict = field(default_factory=dict)        #: norm result -> norm op, emitted with the gather that uses it
     sites: list = field(default_factory=list)
+    prunings: int = 0
 
     def run(self) -> None:
         block = self.func.regions[0].blocks[0]
@@ -369,7 +370,9 @@ class Tiler:
         movement.emit_topk(self.b, self.name, self.mat(op.importance), out, op.location)
 
     def select_ids(self, op) -> None:
-        out = self.where[op.result] = self.temp(op.result, "retained")
+        # kept to the end of the run, for the trace
+        out = self.where[op.result] = self.b.buffer("dram", *self._matrix(op.result), "i32", f"retained.{self.prunings}", "output")
+        self.prunings += 1
         movement.emit_select(self.b, self.name, self.mat(op.ids), self.mat(op.sel), out, op.location)
 
     def _guard(self, op, emit, gather=None) -> None:

@@ -79,7 +79,8 @@ class Executable:
         for port in self.binary.inputs:
             simulator.write(port.address, _bytes(stored[port.name]))
         raw = simulator.run(True, sanitize, None, progress, timeline)
-        found = traces.from_simulator(simulator.trace(), self.binary)
+        lists = [simulator.read(p.address, p.nbytes).view(STORED[p.stored]) for p in self.binary.id_lists]
+        found = traces.from_simulator(simulator.trace(), self.binary, lists)
         counts = [traces.unique_counts(found, site) for site in self.binary.sites]
         outputs = {port.name: self._read(port) for port in self.binary.outputs}
         return Result(outputs, found, report.build(self.binary, raw, "functional", counts, counted), raw.get("timeline"))

@@ -149,7 +149,8 @@ class Binary:
 
     `text` uint8 [n, 16] and `source` uint32 [n] (index into `modules`, the module paths); `params` the arrays named in `param_table`
     (any mapping, which may make them when asked: they are taken one at a time, and floats are converted to the stored type); none of a
-    program for `timing_only`, whose parameters have places but no values.
+    program for `timing_only`, whose parameters have places but no values.  `layers`: of the decoder; `id_lists`: where a run leaves the
+    original indices (int32) of the visual tokens left after each pruning.
     """
     text: np.ndarray
     source: np.ndarray
@@ -162,6 +163,8 @@ class Binary:
     outputs: tuple[Port, ...] = ()
     fixed_inputs: tuple[FixedInput, ...] = ()
     sites: tuple[Site, ...] = ()
+    id_lists: tuple[Param, ...] = ()
+    layers: NonNegativeInt = 0
     tokens: TokenLayout | None = None
     concentration: Concentration = field(default_factory=lambda: Concentration(similarity=False))
     model: str = ""
@@ -247,7 +250,7 @@ _RECORDS = {
     "memory_map": ("memory_map", MemoryMap), "inputs": ("inputs", tuple[Port, ...]), "outputs": ("outputs", tuple[Port, ...]),
     "fixed_inputs": ("fixed_inputs", tuple[FixedInput, ...]), "params": ("param_table", tuple[Param, ...]),
     "modules": ("modules", tuple[str, ...]), "sites": ("sites", tuple[Site, ...]), "tokens": ("tokens", TokenLayout | None),
-    "concentration": ("concentration", Concentration), "weights_file": ("weights_file", WeightsFile | None),
+    "concentration": ("concentration", Concentration), "id_lists": ("id_lists", tuple[Param, ...]), "layers": ("layers", NonNegativeInt), "weights_file": ("weights_file", WeightsFile | None),
     "timing_only": ("timing_only", bool),
 }
 METADATA = ("format", "isa_version", "machine", "machine_fingerprint", "model", *_RECORDS, "sha256")
@@ -340,7 +343,7 @@ def _check_memory(binary: Binary) -> None:
     for region in binary.memory_map.regions:
         if region.address + region.bytes > dram:
             raise FocusError(f"region '{region.name}' reaches byte {region.address + region.bytes} of a DRAM of {dram}")
-    groups = {"parameter": binary.param_table, "input": binary.inputs, "output": binary.outputs}
+    groups = {"parameter": binary.param_table, "input": binary.inputs, "output": binary.outputs, "id list": binary.id_lists}
     for kind, entries in groups.items():
         names = [e.name for e in entries]
         if len(set(names)) < len(names):

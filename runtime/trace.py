@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors.numpy import save_file
 
+from .concentration import SITES
 from .errors import FocusError
 from .files import atomic_write
 
@@ -75,11 +76,26 @@ def write(path: str | os.PathLike, shapes: Mapping[str, tuple[np.dtype, tuple[in
     assert not missing, missing
 
 
-def from_simulator(found: Sequence[Mapping[str, np.ndarray]], binary: Binary) -> Trace:
-    """The trace of a functional run from what the simulator recorded, one entry for each site of the binary."""
-    arrays = {f"{part}/{site.name}": np.ascontiguousarray(entry[part], dtype)
+def from_simulator(found: Sequence[Mapping[str, np.ndarray]], binary: Binary, id_lists: Sequence[np.ndarray] = ()) -> Trace:
+    """The trace of a functional run: what the simulator recorded, one entry for each site of the binary, and the retained tokens of every
+    layer, from the original indices left after each pruning (`id_lists`)."""
+    arrays = retained(binary, id_lists) | {f"{part}/{site.name}": np.ascontiguousarray(entry[part], dtype)
               for site, entry in zip(binary.sites, found, strict=True) for part, dtype in PARTS.items()}
     return Trace(arrays, metadata(binary))
+
+
+def retained(binary: Binary, id_lists: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """`retained/{l}/{s}` of every layer and site; in a layer that prunes, its attention still sees the tokens before."""
+    if binary.tokens is None or not binary.tokens.V:
+        return {}
+    now, lists, out = np.arange(binary.tokens.V, dtype=np.int32), iter(id_lists), {}
+    counts = binary.concentration.retained(binary.layers, binary.tokens.V)
+    for layer in range(binary.layers):
+        before = now
+        if counts[layer + 1] < counts[layer]:
+            now = next(lists)
+        out |= {f"retained/{layer}/{site}": before if site in ("q_proj", "query", "o_proj") else now for site in SITES}
+    return out
 
 
 def metadata(binary: Binary) -> dict[str, str]:

@@ -1,0 +1,33 @@
+// More than a memory holds: slots that do not fit, and count entries of all sites that are alive at once.
+// RUN: focus-opt %s --allocate --split-input-file --verify-diagnostics
+
+!dram = memref<1024x32xf16, #focus.space<"dram">>
+!rows = memref<1024x32xf16, #focus.space<"input">>
+func.func @slots() {
+  %x = "focus.buffer"() {name = "x", kind = "input"} : () -> !dram
+  // expected-error@below {{'focus.kernel' op needs more than the 131072 bytes of 'input' that machine 'focus' has}}
+  "focus.kernel"() ({
+    %rows = "focus.buffer"() {name = "rows", kind = "tile", slots = 3 : i64} : () -> !rows
+    "focus.load"(%x, %rows) {stream = "activation"} : (!dram, !rows) -> ()
+  }) {name = "slots"} : () -> ()
+  return
+}
+
+// -----
+
+!counts = memref<1x20000xi16, #focus.space<"counts">>
+!rows = memref<64x32xf16, #focus.space<"output">>
+!table = memref<64x32xf16, #focus.space<"table">>
+!one = memref<1x1xi16, strided<[20000, 1], offset: ?>, #focus.space<"counts">>
+func.func @counts() {
+  // expected-error@below {{needs 40000 bytes of 'counts', but machine 'focus' has 32768}}
+  %counts = "focus.buffer"() {name = "counts.0", kind = "tile"} : () -> !counts
+  "focus.kernel"() ({
+    %c0 = arith.constant 0 : index
+    %rows = "focus.buffer"() {name = "rows", kind = "tile"} : () -> !rows
+    %table = "focus.buffer"() {name = "table", kind = "tile"} : () -> !table
+    %one = "focus.window"(%counts, %c0, %c0) {sizes = array<i64: 1, 1>} : (!counts, index, index) -> !one
+    "focus.sic_gather"(%rows, %table, %one) {site = 0 : i64, identity = 64 : i64} : (!rows, !table, !one) -> ()
+  }) {name = "counts"} : () -> ()
+  return
+}
