@@ -39,6 +39,8 @@ def load_model(spec: str, inputs_file: str | os.PathLike | None = None, scope: s
     elif Path(spec).is_dir():
         model = from_folder(Path(spec))
         inputs = {} if inputs_file else zoo.video_request(model, zoo.moving_pattern(8, 240, 320, speed=2.0))
+    elif spec.endswith(".py"):
+        raise FocusError(f"{spec}: which function of it? FILE.py:FUNCTION expected")
     else:
         raise FocusError(f"unknown model '{spec}'; expected a zoo name ({', '.join([*zoo.names(), *FULL_SIZE])}), a model folder, or FILE.py:FUNCTION")
     return model, dict(inputs) if inputs_file is None else read_inputs(inputs_file)

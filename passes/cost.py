@@ -145,7 +145,8 @@ def _nothing_fits(machine: Machine, rows: int, n: int, k: int, where: str):
 @dataclass(frozen=True)
 class AttentionTiling:
     """Query rows of a strand, strands whose work interleaves, key columns of a step, head columns of a K or V tile, output
-    columns accumulated at once, and whether the queries of a strand stay in the input buffer."""
+    columns accumulated at once, whether the queries of a strand stay in the input buffer, and whether scores and accumulators are `split`
+    into tiles of 32 columns, so that the vector unit works on one while the array works on the next."""
     m: int
     strands: int
     step: int
@@ -153,6 +154,7 @@ class AttentionTiling:
     out_cols: int
     resident_q: bool
     cost: float
+    split: bool = False
 
 
 def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regions: int = 1, fixed_m: int | None = None,
@@ -164,7 +166,8 @@ def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regi
     fixed_m: rows that concentration has fixed; then strands are two heads of one group, where those are `paired`.
     causal: the trip count of the loop over steps grows with the m-tile, so a step must divide the rows of all strands.
     Two strands let the vector unit work on one while the array works on the other; that pays where passes stream back to back (rule
-    `shadow`) and not where each pass pays its own fill and drain.  Raises FocusError when nothing fits the buffers.
+    `shadow`).  Where each pass pays its own fill and drain, one strand of twice the rows with `split` tiles does better.
+    Raises FocusError when nothing fits the buffers.
     """
     best = None
     for m in [fixed_m] if fixed_m else m_candidates(rows, 512):
@@ -197,7 +200,8 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regio
     if spanned and resident:
         return None
     out_cols = head_dim // blocks
-    values = 0 if scores_only else VALUE_TILES * aligned(2 * step * min(32, out_cols))
+    split = machine.array.rule != "shadow" and strands == 1 and step > 32 and not concentrated and not scores_only
+    values = 0 if scores_only else VALUE_TILES * aligned(2 * (32 if split else step) * min(32, out_cols))
     widths = {head_dim} | {c for c in (128, 96, 64) if c < head_dim} if resident else set()
     kv_cols = max((c for c in widths | {min(32, head_dim)} if regions * (values + _keys_bytes(step, c, head_dim)) <= size("wgt")), default=0)
     if not kv_cols:
@@ -213,13 +217,13 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regio
     one = sum(machine.cycles_per_pass(r) * c for r, c in tiles)
     array = one * ceil(keys, 32) * n_blocks * (slices * unique + ceil(out_cols, 32))
     sfu = rows * n_blocks * n_steps * (3 * step + out_cols) / 192
-    exposed = 0.15 if strands == 2 else 1
+    exposed = 0.15 if strands == 2 or split else 1
     fetches = sum(c for _, c in tiles) / strands
     traffic = rows * head_dim * 2 * (1 if resident else n_steps * n_blocks) + fetches * keys * head_dim * 2 * (n_blocks + 1)
     single = regions * (values + 2 * _keys_bytes(step, kv_cols, head_dim)) > size("wgt")
     stall = n_steps * fetches * n_blocks * ceil(head_dim, kv_cols) * (60 if single else 20)
     cost = max(array, traffic / bpc) + sfu * exposed + stall + TRAFFIC_WEIGHT * traffic / bpc
-    return AttentionTiling(m, strands, step, kv_cols, out_cols, resident, cost)
+    return AttentionTiling(m, strands, step, kv_cols, out_cols, resident, cost, split)
 
 
 def _keys_bytes(step: int, width: int, head_dim: int) -> int:

@@ -158,7 +158,8 @@ class _Inserter:
             layer = find_layer(attention)
             kept = self.config.keep(number, self.tokens.V, self.retained)
             before = self.ids
-            prune = self._prune(layer, kept) if kept < self.retained else None
+            if kept < self.retained:
+                self._prune(layer, kept)
             if self.config.sic:
                 for site, value in (("q_proj", layer.normed), ("query", attention.q), ("o_proj", attention.result)):
                     self._gather(number, site, value, before)
@@ -199,7 +200,7 @@ class _Inserter:
         for reader in readers:
             reader.operation.operands[0] = gather.result
 
-    def _prune(self, layer: Layer, kept: int) -> ir.OpView:
+    def _prune(self, layer: Layer, kept: int) -> None:
         """Keep the `kept` most important visual tokens of the residual stream behind a layer's attention."""
         attention = layer.attention
         heads = {name: getattr(attention, name) for name in ("heads", "kv_heads", "head_dim", "scale")}
@@ -219,7 +220,6 @@ class _Inserter:
                 if rows(result) == before:
                     result.set_type(matrix_type(after, result))
         self.retained = kept
-        return prune
 
     def _drop_moments(self, layer: Layer) -> None:
         """Row moments of the stream come from all rows; the norm behind the pruning computes its own."""

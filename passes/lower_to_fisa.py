@@ -380,8 +380,8 @@ class _Lowering:
     def _live(self, instr: Instr, rows: Extent, until: int) -> Extent:
         """`rows` while the counter of the innermost loop is below `until`, then none: an extent that falls by all rows an iteration."""
         level = instr.loops[-1].level
-        if not rows.fixed:
-            raise OpError(instr.op, "has 'until' and rows that a loop clips; expected one of them")
+        if not rows.fixed or until < 1:
+            raise OpError(instr.op, "has 'until' below 1, or besides rows that a loop clips; expected a positive number and all rows")
         return Extent(rows.full, rows.full * -(-until // self.steps[level]), rows.full, level)
 
     def _agree(self, instr: Instr, name: str, seen: list[Extent]) -> Extent:

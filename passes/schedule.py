@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch_mlir import ir
 
 from focus.dialects.support import OpError, set_attr
 from focus.passes.cost import aligned

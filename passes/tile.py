@@ -161,9 +161,9 @@ class Tiler:
         x = self.where[op.x]
         out = None
         if gather is not None and op.residual is None and op.moments is None:
-            target = self._concentrated(gather)
-            if not isinstance(x, Concentrated) or x.groups == target.groups:
-                out, self.where[gather.result] = target, target
+            t = gather.result.type
+            if not isinstance(x, Concentrated) or (x.visual, x.text, x.m_tile) == (t.visual, t.rows - t.visual, t.m_tile):
+                out = self.where[gather.result] = self._concentrated(gather)
                 site, ids = len(self.sites) - 1, self.where[gather.ids]
         if out is None:
             gather, site, ids = None, 0, None
@@ -213,9 +213,11 @@ class Tiler:
         return out
 
     def _only_gather(self, value: ir.Value):
-        """The focus.gather that is the only user of a value, or None."""
+        """The focus.gather that is the only user of a value, or None.  Attention reads the text rows of its queries dense, so it is a user too."""
         users = [u.owner for u in value.uses]
-        return users[0] if len(users) == 1 and isinstance(users[0], fd.GatherOp) else None
+        if len(users) != 1 or not isinstance(users[0], fd.GatherOp):
+            return None
+        return None if any(u.owner.operation.name == "focus.attention" for u in users[0].result.uses) else users[0]
 
     def _concentrated(self, op) -> Concentrated:
         """Memory for a concentrated operand, and its entry in the site table."""

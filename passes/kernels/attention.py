@@ -8,7 +8,7 @@ by sequence position, and columns that no row of an m-tile can see are not visit
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Iterator
 
 from torch_mlir import ir
@@ -86,7 +86,7 @@ class Strand:
     q: Mat | None = None
     qpos: Mat | None = None
     state: Mat | None = None
-    acc: Mat | None = None
+    acc: list[tuple[int, Mat]] = field(default_factory=list)        #: accumulators: first column of each part, and the part
 
 
 def causal_sections(visual: int, text: int, text_before: int, lead: int) -> list[Section]:
@@ -167,7 +167,7 @@ def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention
                 with _heads(b, heads, fixed, t.strands) as (head, kv_head), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
                     qpos = _positions(b, att.positions, tile.parts[-1][2] + att.lead, group.visual)
                     partial = Alternating(b, tile.rows, 2)
-                    blocks = _blocks_of(group, conc.m_tile, att.lead, machine)
+                    blocks = _blocks_of(group, conc.m_tile, att.lead, t.step, machine)
                     strands = [Strand(tile, head + i, group.visual, blocks, qpos=qpos) for i in range(t.strands)]
                     for strand in strands:
                         strand.scores = _ConcentratedScores(b, conc, strand, heads.dim, partial, t.resident_q and whole_slices)
@@ -190,9 +190,10 @@ def concentrated_pays(machine: Machine, visual: int, text: int, lead: int, group
     return compact < cost.attention_tiling(machine, visual, keys, heads.dim, where=where).cost
 
 
-def _blocks_of(group: TileGroup, m_tile: int, lead: int, machine: Machine) -> list[Block]:
-    """The visual rows of a tile in blocks.  In the loop over several tiles, or where short passes cost more than they save, in one."""
-    if group.count > 1 or machine.array.rule != "shadow":
+def _blocks_of(group: TileGroup, m_tile: int, lead: int, step: int, machine: Machine) -> list[Block]:
+    """The visual rows of a tile in blocks.  In the loop over several tiles, without a loop over key columns, or where short passes cost
+    more than they save, in one that never leaves off."""
+    if group.count > 1 or machine.array.rule != "shadow" or lead + group.first * m_tile + group.visual <= step:
         return [Block(0, group.visual)]
     size = -(-group.visual // -(-group.visual // BLOCK_ROWS))
     starts = range(0, group.visual, size)
@@ -238,8 +239,8 @@ class _DenseScores:
     def __init__(self, b: TileBuilder, dim: int, q: Mat):
         self.b, self.dim, self.q = b, dim, q
 
-    def run(self, strand: Strand, keys: Mat, col: Idx, scores: Mat, fresh: bool) -> None:
-        """scores (+)= q[:, 32 col : 32 col + width] keys^T; `fresh`: starts afresh where the loop over columns does."""
+    def run(self, strand: Strand, keys: Mat, col: Idx, scores: list[Mat], fresh: bool) -> None:
+        """scores (+)= q[:, 32 col : 32 col + width] keys^T, the columns in parts; `fresh`: starts afresh where the loop over columns does."""
         b = self.b
         for d in range(0, keys.cols, 32):
             width, at = min(32, keys.cols - d), 32 * col + d
@@ -248,8 +249,8 @@ class _DenseScores:
             else:
                 x = b.buffer("input", strand.tile.rows, width, "f16", "q")
                 strand.tile.load(b, self.q, strand.head * self.dim + at, width, x, "activation")
-            for c in range(0, scores.cols, 32):
-                b.mm(x, b.window(keys, c, d, 32, width), b.window(scores, 0, c, strand.tile.rows, 32), "first" if fresh and d == 0 else "never")
+            for at, part, c in _subtiles(scores):
+                b.mm(x, b.window(keys, at, d, 32, width), b.window(part, 0, c, strand.tile.rows, 32), "first" if fresh and d == 0 else "never")
 
 
 class _ConcentratedScores:
@@ -268,7 +269,7 @@ class _ConcentratedScores:
                 b.load(conc.data_of(b, tile, slice_, 32), b.window(self.rows, d * tile.rows, 0, tile.rows, 32), "compact",
                        count=conc.count_of(b, tile, slice_))
 
-    def run(self, strand: Strand, keys: Mat, col: Idx, scores: Mat, fresh: bool) -> None:
+    def run(self, strand: Strand, keys: Mat, col: Idx, scores: list[Mat], fresh: bool) -> None:
         b = self.b
         for at, slice_, offset, width in self._pieces(col, keys.cols):
             count = self.conc.count_of(b, self.tile, slice_)
@@ -280,8 +281,8 @@ class _ConcentratedScores:
                 b.load(self.conc.data_of(b, self.tile, slice_, width, offset), x, "compact", count=count)
             b.load(self.conc.map_of(b, self.tile, slice_), map_, "map")
             init = "first" if fresh and at == 0 else "never"
-            for c in range(0, scores.cols, 32):
-                w, acc = b.window(keys, c, at, 32, width), b.window(scores, 0, c, self.tile.rows, 32)
+            for row, part, c in _subtiles(scores):
+                w, acc = b.window(keys, row, at, 32, width), b.window(part, 0, c, self.tile.rows, 32)
                 self.partial.pass_(x, w, acc, map_, self.tile, init, count)
 
     def _places(self, width: int) -> tuple[Mat | None, Mat]:
@@ -309,14 +310,15 @@ def _columns(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: l
     with b.loop(dim, cols) as block:
         for s in strands:
             s.state = b.buffer("stats", s.rows, 4, "f32", "softmax")
-            s.acc = b.buffer("output", s.rows, cols, "f32", "weighted")
+            s.acc = [(at, b.buffer("output", s.rows, width, "f32", "weighted")) for at, width in _blocks(cols, 32 if t.split else cols)]
         for i, (k, v, kpos, region) in enumerate(kv):
             with b.loop(region.count, t.step, hi=None if region.ahead is None else row_end + region.ahead) as j:
                 _step(b, att, t, strands, (k, v, kpos), j, group * dim, block, cols, "never" if i else "first")
         for s in strands:
-            result = b.recast(s.acc, "f16")
-            b.op("v.finish", s.acc, s.state, result)
-            b.store(result, b.window(out, s.tile.parts[-1][2], s.head * dim + block, s.rows, cols), "result")
+            for at, acc in s.acc:
+                result = b.recast(acc, "f16")
+                b.op("v.finish", acc, s.state, result)
+                b.store(result, b.window(out, s.tile.parts[-1][2], s.head * dim + (block + at), s.rows, acc.cols), "result")
 
 
 def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], kv, j: Idx, first: Idx, block: Idx, cols: int,
@@ -328,31 +330,50 @@ def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list
     k, v, kpos = kv
     step = min(t.step, k.rows)
     columns = _positions(b, kpos, j, step) if kpos is not None else None
-    tiles = [b.buffer("output", s.tile.rows, step, "f32", "scores") for s in strands]
-    probs = [b.buffer("input", s.rows, step, "f16", "probabilities") for s in strands]
+    parts = _blocks(step, 32 if t.split else step)
+    tiles = [[b.buffer("output", s.tile.rows, width, "f32", "scores") for _, width in parts] for s in strands]
+    probs = [[b.buffer("input", s.rows, width, "f16", "probabilities") for _, width in parts] for s in strands]
     score_pass(b, t.kv_cols, strands, k, j, step, first, att.heads.dim, tiles)
-    for s, tile, p in zip(strands, tiles, probs):
-        for k_ in s.blocks:
-            part = lambda m, at=0: b.window(m, k_.row + at, 0, k_.rows, m.cols)
-            live = {} if k_.until is None else {"until": k_.until}
-            b.op("v.softmax", part(tile, s.tile.rows - s.rows), part(s.state), attrs={"scalar": att.heads.scale, "init": init} | live,
-                 dst=part(p), qpos=None if s.qpos is None else b.window(s.qpos, 0, k_.row, 1, k_.rows), kpos=columns)
-            b.op("v.rescale", part(s.acc), part(s.state), attrs={"init": init} | live)
     blocks = _blocks(cols, 32)
-    turns = [b.buffer("wgt", step, min(32, cols), "f16", f"values{i}") for i in range(min(cost.VALUE_TILES, len(blocks)))]
+    turns = [b.buffer("wgt", parts[0][1], min(32, cols), "f16", f"values{i}") for i in range(min(cost.VALUE_TILES, len(blocks)))]
+    for number, (at, width) in enumerate(parts):
+        begins = "never" if number else init
+        positions = None if columns is None else b.window(columns, 0, at, 1, width)
+        for s, tile, p in zip(strands, tiles, probs):
+            _softmax(b, att.heads.scale, s, tile[number], p[number], positions, begins)
+        values = b.window(v, j + at, 0, width, v.cols) if t.split else v
+        _weighted(b, strands, [p[number] for p in probs], values, Idx(0) if t.split else j, first + block, blocks, turns, begins)
+
+
+def _softmax(b: TileBuilder, scale: float, s: Strand, scores: Mat, probs: Mat, kpos: Mat | None, init: str) -> None:
+    """Probabilities of a tile of scores by the running softmax, and accumulators rescaled where a row's maximum grew."""
+    for k in s.blocks:
+        part = lambda m, at=0: b.window(m, k.row + at, 0, k.rows, m.cols)
+        live = {} if k.until is None else {"until": k.until}
+        b.op("v.softmax", part(scores, s.tile.rows - s.rows), part(s.state), attrs={"scalar": scale, "init": init} | live,
+             dst=part(probs), qpos=None if s.qpos is None else b.window(s.qpos, 0, k.row, 1, k.rows), kpos=kpos)
+        for _, acc in s.acc:
+            b.op("v.rescale", part(acc), part(s.state), attrs={"init": init} | live)
+
+
+def _weighted(b: TileBuilder, strands: list[Strand], probs: list[Mat], v: Mat, row: Idx, first: Idx, blocks: list[tuple[int, int]], turns: list[Mat],
+              init: str) -> None:
+    """Accumulators (+)= probabilities x values, in `blocks` of output columns; the value tiles take `turns`."""
+    rows = probs[0].cols
     for i, (at, width) in enumerate(blocks):
-        values = b.window(turns[i % len(turns)], 0, 0, step, width)
-        b.load(b.window(v, j, first + (block + at), step, width), values, "kv")
+        values = b.window(turns[i % len(turns)], 0, 0, rows, width)
+        b.load(b.window(v, row, first + at, rows, width), values, "kv")
         for s, p in zip(strands, probs):
-            for k_ in s.blocks:
-                for c in range(0, step, 32):
-                    b.mm(b.window(p, k_.row, c, k_.rows, 32), b.window(values, c, 0, 32, width), b.window(s.acc, k_.row, at, k_.rows, 32),
-                         "never" if c else init, kn=True, until=k_.until)
+            start, acc = next((a, m) for a, m in reversed(s.acc) if a <= at)
+            for k in s.blocks:
+                for c in range(0, rows, 32):
+                    b.mm(b.window(p, k.row, c, k.rows, 32), b.window(values, c, 0, 32, width), b.window(acc, k.row, at - start, k.rows, 32),
+                         "never" if c else init, kn=True, until=k.until)
 
 
 def score_pass(b: TileBuilder, kv_cols: int, strands: list[Strand], k: Mat, j: Idx, step: int, first: Idx, dim: int,
-               tiles: list[Mat]) -> None:
-    """scores of all strands against key rows [j, j + step), key columns [first, first + dim) in tiles of kv_cols."""
+               tiles: list[list[Mat]]) -> None:
+    """scores of all strands, each in parts, against key rows [j, j + step), key columns [first, first + dim) in tiles of kv_cols."""
     def part(col: Idx, width: int, fresh: bool, place: Mat | None = None) -> None:
         keys = b.buffer("wgt", step, width, "f16", "keys") if place is None else b.window(place, 0, 0, step, width)
         b.load(b.window(k, j, first + 32 * col, step, width), keys, "kv")
@@ -370,6 +391,15 @@ def score_pass(b: TileBuilder, kv_cols: int, strands: list[Strand], k: Mat, j: I
             part(col, kv_cols, True)
     if rest:
         part(Idx((dim - rest) // 32), rest, not whole)
+
+
+def _subtiles(parts: list[Mat]) -> Iterator[tuple[int, Mat, int]]:
+    """(column of the whole, part, column of the part) of every 32 columns of a tile that is stored in parts side by side."""
+    at = 0
+    for part in parts:
+        for c in range(0, part.cols, 32):
+            yield at + c, part, c
+        at += part.cols
 
 
 def _blocks(total: int, width: int) -> list[tuple[int, int]]:
@@ -402,7 +432,7 @@ def emit_importance(b: TileBuilder, machine: Machine, name: str, q: Mat, k: Mat,
             def tile_of(keys: Mat, kpos: Mat, j: Idx) -> tuple[Mat, Mat]:
                 columns = _positions(b, kpos, j, min(step, keys.rows))
                 tile = b.buffer("output", n, min(step, keys.rows), "f32", "scores")
-                score_pass(b, t.kv_cols, [strand], keys, j, min(step, keys.rows), group * heads.dim, heads.dim, [tile])
+                score_pass(b, t.kv_cols, [strand], keys, j, min(step, keys.rows), group * heads.dim, heads.dim, [[tile]])
                 return tile, columns
 
             with b.loop(k.rows, step) as j:

@@ -19,10 +19,11 @@ from focus.runtime.machine import Machine
 
 @dataclass
 class Linear:
-    """One linear kernel: y = act(x W^T + bias) [* (x Wup^T + up_bias)] [+ residual].
+    """One linear kernel: y = act(x W^T + bias) [* (x Wup^T + up_bias)] [+ residual, or * residual where `combine` is "mul"].
 
     x: [M, K] or concentrated; weights: one or two [N, K]; biases: [1, N] or None each; residual: [R, N] with R dividing M; out: [M, N]
     f16 or f32, or a `Concentrated` (then `ids` is the [1, n] list of retained tokens); moments: [M, 2] f32 or None.
+    aside: the activation works on results that have left the accumulators.
     """
     name: str
     x: Mat | Concentrated
@@ -34,6 +35,8 @@ class Linear:
     moments: Mat | None = None
     ids: Mat | None = None
     site: int = 0
+    combine: str = "add"
+    aside: bool = False
     k: int = field(init=False)
     n: int = field(init=False)
 
@@ -51,6 +54,11 @@ def emit_linear(b: TileBuilder, machine: Machine, lin: Linear, loc: ir.Location)
             with b.kernel(lin.name, loc), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
                 _tile_body(b, lin, tile, tiling)
         return
+    if lin.activation == "swiglu" and _apart(machine, lin):
+        gate = b.buffer("dram", lin.out.rows, lin.n, "f16", "gate", "temp")
+        emit_linear(b, machine, Linear(lin.name, lin.x, lin.weights[:1], lin.biases[:1], gate, "silu", aside=True), loc)
+        emit_linear(b, machine, Linear(lin.name, lin.x, lin.weights[1:], lin.biases[1:], lin.out, residual=gate, combine="mul"), loc)
+        return
     periods = lin.x.rows // lin.residual.rows if lin.residual is not None else 1
     rows = lin.x.rows // periods
     tiling = cost.linear_tiling(machine, rows, lin.n, lin.k, len(lin.weights), lin.residual is not None, lin.moments is not None, where=lin.name)
@@ -64,6 +72,17 @@ def emit_linear(b: TileBuilder, machine: Machine, lin: Linear, loc: ir.Location)
             inner = Linear(lin.name, period(lin.x), lin.weights, lin.biases, period(lin.out), lin.activation, lin.residual, period(lin.moments))
             with dense_tiles(b, rows, tiling.m) as tile:
                 _tile_body(b, inner, tile, tiling)
+
+
+def _apart(machine: Machine, lin: Linear) -> bool:
+    """Whether SwiGLU's two products cost less one after the other: the m-tiles may be twice as long, and the gate goes through DRAM."""
+    if lin.residual is not None or lin.moments is not None:
+        return False
+    rows, n, k = lin.x.rows, lin.n, lin.k
+    together, gate, up = (cost.linear_tiling(machine, rows, n, k, weights, residual, where=lin.name)
+                          for weights, residual in ((2, False), (1, False), (1, True)))
+    room = 2 * cost.aligned(gate.m * 64) + cost.aligned(gate.n_sub * 64) <= machine.buffer_bytes("vector")
+    return room and gate.cost + up.cost < together.cost
 
 
 def _tile_body(b: TileBuilder, lin: Linear, tile: RowTile, tiling: cost.LinearTiling) -> None:
@@ -88,10 +107,12 @@ def _tile_body(b: TileBuilder, lin: Linear, tile: RowTile, tiling: cost.LinearTi
             _concentrated_slices(b, lin, lin.x, tile, n, accs, tiling)
         else:
             _dense_slices(b, lin, tile, n, accs, resident)
+        if lin.aside:
+            _epilogue_aside(b, lin, tile, n, [acc for acc, in accs], biases[0])
         turns = []
         if lin.residual is not None:
             turns = [b.buffer("vector", tile.rows, widths[0], "f16", f"residual{i}") for i in range(min(tiling.residual_tiles, subs))]
-        for s in range(subs):
+        for s in range(0 if lin.aside else subs):
             windows = [None if v is None else b.window(v, 0, 32 * s, 1, 32) for v in biases]
             residual = b.window(turns[s % len(turns)], 0, 0, tile.rows, widths[s]) if turns else None
             result = b.buffer("output", tile.rows, widths[s], "f16", "result") if tiling.separate_result else None
@@ -209,7 +230,7 @@ def _epilogue(b: TileBuilder, lin: Linear, tile: RowTile, sub: Idx, acc: list[Ma
         steps.append(lambda d: b.map(acc[0], d or acc[0], lin.activation))
     if residual is not None:
         tile.load(b, lin.residual, n, result.cols, residual, "residual")
-        steps.append(lambda d: b.zip("add", acc[0], residual, d or acc[0]))
+        steps.append(lambda d: b.zip(lin.combine, acc[0], residual, d or acc[0]))
     if not steps and out_type == "f16":
         steps.append(lambda d: b.map(acc[0], d))
     for i, emit in enumerate(steps):
@@ -220,6 +241,29 @@ def _epilogue(b: TileBuilder, lin: Linear, tile: RowTile, sub: Idx, acc: list[Ma
         gather_slice(b, lin.out, tile, sub, result, ids, lin.site)
     else:
         tile.store(b, result, lin.out, n, result.cols, "result")
+
+
+def _epilogue_aside(b: TileBuilder, lin: Linear, tile: RowTile, n: Idx, accs: list[Mat], bias: Mat | None) -> None:
+    """Results leave the accumulators before their activation, which takes the vector unit long, so that the array can go on.
+
+    Two places of the vector unit's memory take turns.
+    """
+    places = [b.buffer("vector", tile.rows, accs[0].cols, "f16", f"aside{i}") for i in range(min(2, len(accs)))]
+    place = lambda i: b.window(places[i % 2], 0, 0, tile.rows, accs[i].cols)
+
+    def leave(i: int) -> None:
+        if bias is None:
+            b.map(accs[i], place(i))
+        else:
+            b.zip("add", accs[i], b.window(bias, 0, 32 * i, 1, accs[i].cols), place(i), "row")
+
+    for i in range(len(places)):
+        leave(i)
+    for i, acc in enumerate(accs):
+        b.map(place(i), place(i), lin.activation)
+        tile.store(b, place(i), lin.out, n + 32 * i, acc.cols, "result")
+        if i + 2 < len(accs):
+            leave(i + 2)
 
 
 def emit_resample(b: TileBuilder, machine: Machine, name: str, lhs: Mat, rhs: Mat, out: Mat, batch: int, loc: ir.Location) -> None:

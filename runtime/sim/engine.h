@@ -196,6 +196,7 @@ class Engine {
     Cost v_normalize(const Decoded& d);
     Cost v_rope(const Decoded& d);
     Cost v_softmax(const Decoded& d);
+    Cost keep_softmax(const Decoded& d, int64_t nrows, bool init);
     Cost v_prob(const Decoded& d);
     Cost v_rescale(const Decoded& d);
     Cost v_finish(const Decoded& d);

@@ -166,11 +166,23 @@ Engine::Cost Engine::v_rope(const Decoded& d) {
     return vector_cost(nrows * ncols, {0, 2, 1, 0, 0}, 0, {});
 }
 
+/// A step without columns: maximum and sum stay, the factor is 1.
+Engine::Cost Engine::keep_softmax(const Decoded& d, int64_t nrows, bool init) {
+    Tile running = operand(d, isa::v_softmax::state, nrows, 4, init ? isa::WRITE : isa::READ_WRITE, F32);
+    for (int64_t r = 0; options_.functional && r < nrows; ++r) {
+        float* s = reinterpret_cast<float*>(data(running, r));
+        if (init) s[0] = -INF, s[1] = 0.0f;
+        s[2] = 1.0f, s[3] = 0.0f;
+    }
+    return {};
+}
+
 Engine::Cost Engine::v_softmax(const Decoded& d) {
     using namespace isa::v_softmax;
     int64_t nrows = extent(d, rows), ncols = extent(d, cols);
-    if (nrows == 0 || ncols == 0) return {};
     bool init = initialises(d), masked = has(d, qpos), stored = has(d, dst);
+    if (nrows == 0) return {};
+    if (ncols == 0) return keep_softmax(d, nrows, init);
     Tile from = operand(d, src, nrows, ncols, isa::READ, F32);
     Tile running = operand(d, state, nrows, 4, init ? isa::WRITE : isa::READ_WRITE, F32);
     Tile q = masked ? operand(d, qpos, 1, nrows, isa::READ, I32) : Tile{}, k = masked ? operand(d, kpos, 1, ncols, isa::READ, I32) : Tile{};

@@ -61,6 +61,8 @@ compile_("llava-onevision-tiny", "--emit=llvm")
 # the model
 # CHECK-NEXT: 1 error: unknown model 'gpt-7'; expected a zoo name (llava-onevision-demo, {{.*}}), a model folder, or FILE.py:FUNCTION
 compile_("gpt-7", "-o", "m.fxb")
+# CHECK-NEXT: 1 error: mine.py: which function of it? FILE.py:FUNCTION expected
+compile_("mine.py", "-o", "m.fxb")
 # CHECK-NEXT: 1 error: mine.py:broken: RuntimeError: out of ideas
 compile_("mine.py:broken", "-o", "m.fxb")
 # CHECK-NEXT: 1 error: unknown model Linear; supported: LlavaOnevisionForConditionalGeneration
@@ -152,5 +154,5 @@ print(json.loads(Path("nan.json").read_text())["inputs"]["pixel_values"], bool(n
 # a trace of another program
 # CHECK-NEXT: 0 nothing {{.*}}['sec.fxb']
 compile_("llava-onevision-image-tiny", "-o", "sec.fxb", "--concentration", "sic")
-# CHECK-NEXT: 1 error: trace of another model or configuration: {{.*}}
+# CHECK-NEXT: 1 error: trace of another model: {{.*}}
 run(simulate.main, "sec.fxb", "--timing-only", "--trace", "t.safetensors")

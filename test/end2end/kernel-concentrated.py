@@ -4,11 +4,13 @@ Group by group the trace is the interpreter's; m-tiles that nothing divides, all
 import os
 import sys
 
+import numpy as np
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
 from functions import Function, trace_difference
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import blocks, depths, examples, layouts, m_tiles, machines, repetitive, seeds, video, widths
+from strategies import blocks, depths, examples, head_widths, layouts, m_tiles, machines, repetitive, seeds, video, widths
 
 ACTIVATIONS = ["none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu", "swiglu"]
 kinds = st.integers(0, 3)
@@ -56,7 +58,7 @@ def mlp(seed, machine, tokens, kind, keep, m_tile, block, k, n, norm, activation
 
 
 @examples(40)
-@given(*common, st.sampled_from([16, 32, 40, 64, 96, 128]), st.sampled_from([(2, 1), (4, 1), (4, 2)]))
+@given(*common, head_widths, st.sampled_from([(2, 1), (4, 1), (4, 2)]))
 def attention(seed, machine, tokens, kind, keep, m_tile, block, dim, heads):
     """Projections that share a gather, concentrated queries, and a gather of what attention makes."""
     f, x, ids = start(seed, tokens, 64, kind, keep)
@@ -73,3 +75,20 @@ for test in (linear, mlp, attention):
 # CHECK: linear agrees
 # CHECK-NEXT: mlp agrees
 # CHECK-NEXT: attention agrees
+
+
+# Computed operands are not separated from the threshold by design: one in a thousand may fall otherwise than in float32.
+# On the default machine: m-tiles of 1024, 512 and 100 rows, several of them, text in the last tile or in one of its own.
+for m_tile, tokens, width, dim in ((1024, video(1200, 5, 30), 100, 32), (1024, video(1010, 5, 30), 96, 80), (512, video(1300, 3, 5), 64, 32),
+                                   (100, video(500, 0, 7), 80, 40)):
+    f = Function(m_tile, tokens)
+    x, ids = repetitive(f, width, 0), f.token_ids()
+    c = f.gather(x, ids, m_tile)
+    q, k, v = (f.linear(c, n * dim) for n in (2, 1, 1))
+    y = f.attention(f.gather(q, ids, m_tile, site="query"), k, v, 2, 1, True, ids=ids)
+    y = f.linear(f.gather(f.norm("rms", y), ids, m_tile, site="gate_proj"), width, "swiglu")
+    y = f.linear(f.gather(y, ids, m_tile, site="down_proj"), width, residual=x)
+    outcome = f.run(y, tolerance=5e-3)
+    assert trace_difference(outcome) <= 1e-3 * sum(np.asarray(s["group"]).size for s in outcome.trace)
+# CHECK-NEXT: large agrees
+print("large agrees")

@@ -27,7 +27,8 @@ func.func @counts() {
     %rows = "focus.buffer"() {name = "rows", kind = "tile"} : () -> !rows
     %table = "focus.buffer"() {name = "table", kind = "tile"} : () -> !table
     %one = "focus.window"(%counts, %c0, %c0) {sizes = array<i64: 1, 1>} : (!counts, index, index) -> !one
-    "focus.sic_gather"(%rows, %table, %one) {site = 0 : i64, identity = 64 : i64} : (!rows, !table, !one) -> ()
+    "focus.sic_gather"(%rows, %table, %one) {site = 0 : i64, identity = 64 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>}
+        : (!rows, !table, !one) -> ()
   }) {name = "counts"} : () -> ()
   return
 }
