@@ -56,7 +56,8 @@ def measure(*arguments: str | Path) -> dict:
 def array_speed() -> dict[str, float]:
     """What sim_speed.py says: passes alone, and a tiled GEMM without data."""
     text = run(sys.executable, "-P", HERE / "sim_speed.py")
-    rates = {f"{v} kernels, {rows} rows": float(share) for v, rows, share in re.findall(r"functional (\w+) rows=(\d+): .*?, ([\d.]+) of numpy", text)}
+    found = re.findall(r"functional (\w+) rows=(\d+): .*?, ([\d.]+) of numpy", text)
+    rates = {f"{variant} kernels, {rows} rows": float(share) for variant, rows, share in found}
     numpy_rate = float(re.search(r"one core: ([\d.]+) GMAC/s", text)[1]) * 1e9
     return {"numpy": numpy_rate, "shares": rates, "instructions": float(re.search(r"timing: ([\d.]+) million", text)[1]) * 1e6}
 

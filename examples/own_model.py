@@ -13,8 +13,8 @@ VOCABULARY = 300
 def small() -> tuple[LlavaOnevisionForConditionalGeneration, dict[str, torch.Tensor]]:
     torch.manual_seed(0)
     config = LlavaOnevisionConfig(
-        vision_config=dict(model_type="siglip_vision_model", hidden_size=90, intermediate_size=130, num_hidden_layers=2, num_attention_heads=3,
-                           image_size=IMAGE, patch_size=PATCH, vision_use_head=False),
+        vision_config=dict(model_type="siglip_vision_model", hidden_size=90, intermediate_size=130, num_hidden_layers=2,
+                           num_attention_heads=3, image_size=IMAGE, patch_size=PATCH, vision_use_head=False),
         text_config=dict(model_type="qwen2", vocab_size=VOCABULARY, hidden_size=160, intermediate_size=344, num_hidden_layers=4,
                          num_attention_heads=5, num_key_value_heads=1),
         image_token_index=VOCABULARY - 2, video_token_index=VOCABULARY - 1)
