@@ -26,9 +26,9 @@ writes the IR after each to a file that `focus-opt` reads. Each can be run alone
     focus-opt 05-assign-layout.mlir --tile --schedule=machine=focus
     focus-opt 05-assign-layout.mlir --pass-pipeline="tile,schedule{{machine=focus}},canonicalize"
 
-Options are written `name=value`, several in quotes with spaces between; `focus-opt --list-passes` shows them too. `focus-opt --machine FILE`
-gives the machine to every pass that has such an option. Upstream passes (`canonicalize`, `cse`, ...) can stand between. How to write a
-pass: [the README](../README.md#bring-your-own-pass) and the head of `passes/manager.py`.
+Options are written `name=value`, several in quotes with spaces between; `focus-opt --list-passes` shows them too.
+`focus-opt --machine FILE` gives the machine to every pass that has such an option. Upstream passes (`canonicalize`, `cse`, ...) can
+stand between. How to write a pass: [the README](../README.md#bring-your-own-pass) and the head of `passes/manager.py`.
 
 | | pass | |
 |---|---|---|

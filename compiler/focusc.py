@@ -174,7 +174,8 @@ def _compile(model, inputs: Mapping[str, Any], machine: Machine, concentration: 
 def _save_inputs(path: Path, inputs: Mapping[str, Any]) -> None:
     import torch
     from safetensors.torch import save_file
-    tensors = {name: torch.as_tensor(value).contiguous() for name, value in inputs.items() if value is not None and not isinstance(value, bool)}
+    given = {name: value for name, value in inputs.items() if value is not None and not isinstance(value, bool)}     # flags are no tensors
+    tensors = {name: torch.as_tensor(value).contiguous() for name, value in given.items()}
     with atomic_write(path) as temporary:
         save_file(tensors, temporary)
 

@@ -186,9 +186,9 @@ def show_totals(dense: Run, concentrated: Run, differences: dict[str, float]) ->
     rows = table("", "dense", "concentrated", "dense / concentrated")
     rows.add_row("difference to PyTorch (relative L2)", f"{differences['dense']:.1e}", f"{differences['concentrated']:.1e}", "")
     rows.add_row("  with the same decisions", "", f"{differences['same decisions']:.1e}", "")
-    for name, key, show in (("cycles", "cycles", "{:,}"), ("instructions", "instructions", "{:,}"), ("multiply-accumulates", "macs", "{:,}"),
-                            ("array utilization", "utilization", "{:.1%}"), ("DRAM bytes", "dram_bytes", "{:,}"),
-                            ("energy in joules", "energy_j", "{:.5f}")):
+    for name, key, show in (("cycles", "cycles", "{:,}"), ("instructions", "instructions", "{:,}"),
+                            ("multiply-accumulates", "macs", "{:,}"), ("array utilization", "utilization", "{:.1%}"),
+                            ("DRAM bytes", "dram_bytes", "{:,}"), ("energy in joules", "energy_j", "{:.5f}")):
         ratio = "" if key == "utilization" else f"{a[key] / b[key]:.2f}"
         rows.add_row(name, show.format(a[key]), show.format(b[key]), ratio)
     console.print(rows)

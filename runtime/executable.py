@@ -20,6 +20,7 @@ from .fxb import STORED, Binary, FixedInput, Port
 from .machine import Machine
 from .trace import Trace
 
+WHOLE = (0, 2 ** 62)                        #: all cycles of a run
 Progress = Callable[[int, int], None]       #: called with (instructions done, instructions in all) a few times a second
 
 
@@ -61,11 +62,13 @@ class Executable:
         """From an `.fxb` file, everything checked; `weights` says where its weights file is if not beside it.  Raises FocusError."""
         return cls(fxb.load(path, weights))
 
-    def run(self, inputs: Mapping[str, Any], *, sanitize: bool = False, progress: Progress | None = None, timeline: int = 0) -> Result:
+    def run(self, inputs: Mapping[str, Any], *, sanitize: bool = False, progress: Progress | None = None, timeline: int = 0,
+            window: tuple[int, int] = WHOLE) -> Result:
         """Execute on data.  `inputs`: name -> numpy array or tensor, as the model's own forward takes them.
 
         Floats are rounded to fp16 on the way in; NaN, infinity, and values beyond fp16 (which become infinity) are allowed and counted in
-        the report.  `sanitize` looks for accesses that hardware would get wrong.  `timeline` keeps that many instructions' times.
+        the report.  `sanitize` looks for accesses that hardware would get wrong.  `timeline` keeps that many instructions' times,
+        of those that start in the cycles `window`.
         Raises FocusError for an input that is missing, unknown, or of another shape, type or token layout.
         """
         if self.binary.timing_only:
@@ -78,7 +81,7 @@ class Executable:
         self._parameters_written = True
         for port in self.binary.inputs:
             simulator.write(port.address, _bytes(stored[port.name]))
-        raw = simulator.run(True, sanitize, None, progress, timeline)
+        raw = simulator.run(True, sanitize, None, progress, timeline, *window)
         lists = [simulator.read(p.address, p.nbytes).view(STORED[p.stored]) for p in self.binary.id_lists]
         found = traces.from_simulator(simulator.trace(), self.binary, lists)
         counts = [traces.unique_counts(found, site) for site in self.binary.sites]
@@ -92,12 +95,12 @@ class Executable:
         """
         return self.time_with_timeline(trace, progress=progress)[0]
 
-    def time_with_timeline(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None, timeline: int = 0
-                           ) -> tuple[dict[str, Any], np.ndarray | None]:
-        """`time`, and the times of the first `timeline` instructions."""
+    def time_with_timeline(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None, timeline: int = 0,
+                           window: tuple[int, int] = WHOLE) -> tuple[dict[str, Any], np.ndarray | None]:
+        """`time`, and the times of the first `timeline` instructions that start in the cycles `window`."""
         traces.check(trace if trace is not None else {}, self.binary)
         counts = [traces.unique_counts(trace, site) for site in self.binary.sites]
-        raw = self._prepare().run(False, False, [c.reshape(-1) for c in counts], progress, timeline)
+        raw = self._prepare().run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window)
         return report.build(self.binary, raw, "timing", counts), raw.get("timeline")
 
     # ---- inside ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import numpy as np
 from . import report as reports, trace as traces
 from .cli import tool
 from .errors import FocusError
-from .executable import Executable
+from .executable import WHOLE, Executable
 from .files import atomic_write
 from .fxb import open_tensors
 from .trace import Trace
@@ -45,10 +45,11 @@ def main(argv: list[str] | None = None) -> None:
     exe = Executable.load(args.binary, args.weights)
     progress = None if args.json or not sys.stderr.isatty() else _show_progress
     if args.timing_only:
-        report, timeline = exe.time_with_timeline(Trace.load(args.trace) if args.trace else None, progress=progress, timeline=_events(args))
+        report, timeline = exe.time_with_timeline(Trace.load(args.trace) if args.trace else None, progress=progress, timeline=_events(args),
+                                                   window=_window(args.trace_window))
     else:
         inputs = _load_inputs(args.inputs) if args.inputs else {}
-        result = exe.run(inputs, sanitize=args.sanitize, progress=progress, timeline=_events(args))
+        result = exe.run(inputs, sanitize=args.sanitize, progress=progress, timeline=_events(args), window=_window(args.trace_window))
         report, timeline = result.report, result.timeline
         if args.outputs:
             _save_arrays(args.outputs, result.outputs)
@@ -76,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="write the instructions' times for Perfetto")
     parser.add_argument("--events", type=int, default=200_000, metavar="N",
                         help="how many instructions --timeline keeps (default %(default)s)")
+    parser.add_argument("--trace-window", type=int, nargs=2, metavar=("FROM", "TO"),
+                        help="keep only instructions for --timeline that start in these cycles (default: the first ones)")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the weights file the program refers to, if it is not beside it")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
     return parser
@@ -83,6 +86,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _events(args: argparse.Namespace) -> int:
     return max(args.events, 0) if args.timeline else 0
+
+
+def _window(given: list[int] | None) -> tuple[int, int]:
+    if given is None:
+        return WHOLE
+    begin, end = given
+    if not 0 <= begin < end:
+        raise FocusError(f"--trace-window {begin} {end}: two cycles, the first before the second, expected")
+    return begin, end
 
 
 def _load_inputs(path: Path) -> dict[str, np.ndarray]:

@@ -298,7 +298,8 @@ void Engine::record(const Decoded& d, int64_t start, int64_t finish) {
         module_->ticks += finish - frontier_;
         frontier_ = finish;
     }
-    if (counters_.timeline.size() < options_.timeline) counters_.timeline.push_back({int64_t(d.unit), pc_, start, finish});
+    if (counters_.timeline.size() < options_.timeline && start >= options_.window_begin * CYCLE && start < options_.window_end * CYCLE)
+        counters_.timeline.push_back({int64_t(d.unit), pc_, start, finish});
 }
 
 // ---- operands --------------------------------------------------------------------------------------------------------

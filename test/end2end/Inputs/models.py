@@ -79,7 +79,8 @@ def compare(binary, trace, wanted, details) -> tuple[bool, float, bool]:
     clear groups count up to the first site that has one."""
     pruned, clear, same, total = True, True, 0, 0
     for site in binary.sites:
-        certain = all(gap > GAP for key, gap in details.items() if key.startswith("importance_gap/") and _sees(site, int(key.rpartition("/")[2])))
+        gaps = [(key.split("/"), gap) for key, gap in details.items()]
+        certain = all(gap > GAP for (kind, *where), gap in gaps if kind == "importance_gap" and _sees(site, int(where[0])))
         alike = np.array_equal(trace[f"retained/{site.name}"], wanted[f"retained/{site.name}"])
         pruned &= alike or not certain
         if alike:

@@ -4,16 +4,19 @@ In: nothing.  Out: strategies, and `examples(n)`, the settings under which every
 """
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from functions import Function, Value
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from focus.runtime.tokens import Grid, TokenLayout
 
 HERE = Path(__file__).parent
+set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "focus-hypothesis")      # nothing is kept: every run draws the same
 #: the default machine, and small ones under each array rule, where loops over tiles, clipped tails and single slots appear at small sizes
 MACHINES = {"focus": "focus"} | {name: str(HERE / f"{name}.toml") for name in ("small", "scalesim", "rtl")}
 

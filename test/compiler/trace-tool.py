@@ -1,0 +1,90 @@
+# focus-trace: synthetic traces drive a program as written; the published format; ratios; each mistake is one clear error.
+# RUN: rm -rf %t && mkdir -p %t && %python %s %t | filecheck %s
+# RUN: focus-trace synth %t/small.fxb --ratio 1.25 --ratio down_proj=1.5 --spread 0.1 --seed 4 -o %t/a.safetensors
+# RUN: focus-trace synth %t/small.fxb --ratio 1.25 --ratio down_proj=1.5 --spread 0.1 --seed 4 --counts -o %t/b.safetensors
+# RUN: focus-trace show %t/a.safetensors | filecheck --check-prefix=SHOW %s
+# RUN: focus-trace show %t/b.safetensors | filecheck --check-prefix=SHOW %s
+# SHOW: model: small
+# SHOW: layer  tokens    q_proj     query    o_proj gate_proj down_proj       all   retained tokens a unique vector
+# SHOW-NEXT:   0      72     1.2{{.*}}     1.500
+# SHOW-NEXT:   1      36     1.2{{[0-9]+}}
+# SHOW-NEXT: all
+# RUN: focus-sim %t/small.fxb --timing-only --trace %t/a.safetensors --report %t/a.json
+# RUN: focus-sim %t/small.fxb --timing-only --trace %t/b.safetensors --report %t/b.json
+# RUN: cmp %t/a.json %t/b.json
+# RUN: focus-trace import %t/published.pth %t/small.fxb -o %t/c.safetensors
+# RUN: focus-sim %t/small.fxb --timing-only --trace %t/c.safetensors --json | filecheck --check-prefix=SIM %s
+# SIM: "cycles":
+# RUN: not focus-trace synth %t/small.fxb --ratio 400 -o %t/d.safetensors 2>&1 | filecheck --check-prefix=HIGH %s
+# HIGH: error: site 0/q_proj: a ratio of 400.000 is impossible; with these tokens, tiles and block at most
+# RUN: not focus-trace synth %t/small.fxb --ratio much -o %t/d.safetensors 2>&1 | filecheck --check-prefix=TEXT %s
+# TEXT: error: --ratio much: a number, or SITE=number, expected
+# RUN: not focus-trace synth nothing -o %t/d.safetensors 2>&1 | filecheck --check-prefix=NAME %s
+# NAME: error: 'nothing' is neither an .fxb file nor one of llava-video-7b
+# RUN: not focus-trace import %t/code.pth %t/small.fxb -o %t/d.safetensors 2>&1 | filecheck --check-prefix=CODE %s
+# CODE: error: {{.*}}code.pth: no trace of tensors alone:
+# RUN: not focus-trace import %t/forward.pth %t/small.fxb -o %t/d.safetensors 2>&1 | filecheck --check-prefix=FORWARD %s
+# FORWARD: error: {{.*}}forward.pth: trace 'group/0/q_proj' [0, 0] is 5, which is no representative before it in its m-tile
+# RUN: not focus-trace import %t/other.pth %t/small.fxb -o %t/d.safetensors 2>&1 | filecheck --check-prefix=OTHER %s
+# OTHER: error: {{.*}}other.pth: 'mask_zero' of site 'q_proj' has shape [2, 1, 71, 3]; [2 layers, 1, 72 tokens, 3 vectors] expected
+# RUN: not focus-trace show %t/small.fxb 2>&1 | filecheck --check-prefix=NONE %s
+# NONE: error: {{.*}}small.fxb: no trace: it has no keys group/<layer>/<site> or counts/<layer>/<site>
+# RUN: not focus-sim %t/small.fxb --timing-only --trace %t/wrong.safetensors 2>&1 | filecheck --check-prefix=COUNT %s
+# COUNT: error: trace 'counts/0/q_proj' [0, 0] is 33; 0..32 expected
+"""Writes a small program without parameter values, and files in the published format: good, with code, pointing forward, of other sizes."""
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from focus.compiler.backbone import Backbone
+from focus.compiler.compile import compile_model
+from focus.runtime import synth
+from focus.runtime.baselines import Decoder
+from focus.runtime.concentration import Concentration
+from focus.runtime.tokens import Grid
+
+folder = Path(sys.argv[1])
+backbone = Backbone.of_grids("small", Decoder(2, 96, 3, 1, 32, 160), 72, (Grid.dense(0, 3, 4, 6),))
+binary = compile_model(backbone, {}, "focus", Concentration(layers=(0,), alphas=(0.5,), m_tile=32)).binary
+binary.save(folder / "small.fxb")
+plan = synth.Plan.of_binary(binary)
+synth_trace = synth.synth(plan, synth.Recipe(1.2))
+compact = synth.synth(plan, synth.Recipe(1.2), compact=True)
+compact["counts/0/q_proj"] = compact["counts/0/q_proj"].copy()
+compact["counts/0/q_proj"][0, 0] = 33
+compact.save(folder / "wrong.safetensors")
+
+
+def published(tokens=72):
+    out = {"mask_zero": {}, "mask_similar": {}, "group_idx": {}}
+    for site in plan.sites:
+        shape = (2, 1, tokens, site.slices)
+        arrays = [out[name].setdefault(site.site, np.zeros(shape, kind)) for name, kind in zip(out, (bool, bool, np.int64))]
+        zero, similar, index = (a[site.layer, 0] for a in arrays)
+        if tokens == 72:
+            ids, group = (synth_trace[f"{part}/{site.name}"] for part in ("retained", "group"))
+            zero[:] = True
+            zero[ids] = False
+            similar[ids] = group != np.arange(len(ids))[:, None]
+            index[:] = np.arange(tokens)[:, None] * site.slices + np.arange(site.slices)
+            index[ids] = ids[group] * site.slices + np.arange(site.slices)
+    return {name: {s: torch.from_numpy(a) for s, a in sites.items()} for name, sites in out.items()}
+
+
+class Code:
+    def __reduce__(self):
+        return os.system, ("echo code ran",)
+
+
+torch.save(published(), folder / "published.pth")
+torch.save({"mask_zero": Code()}, folder / "code.pth")
+torch.save(published(71), folder / "other.pth")
+forward = published()
+forward["mask_similar"]["q_proj"][0, 0, 0, 0] = True
+forward["group_idx"]["q_proj"][0, 0, 0, 0] = 5 * 3
+torch.save(forward, folder / "forward.pth")
+print("written")
+# CHECK: written
