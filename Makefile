@@ -36,6 +36,7 @@ test: $(STAMP)
 
 bench: $(STAMP)
 	$(RUN) benchmarks/run.py
+	$(RUN) benchmarks/full_scale.py
 
 JOBS ?= 1
 paper: $(STAMP)
