@@ -40,7 +40,7 @@ bench: $(STAMP)
 
 JOBS ?= 1
 paper: $(STAMP)
-	$(RUN) -m focus.compiler.paper $(if $(ROWS),--rows $(ROWS)) --jobs $(JOBS)
+	$(RUN) -m focus.compiler.paper $(if $(ROWS),--rows $(ROWS)) --jobs $(JOBS) --whole
 
 docs: $(STAMP)
 	$(RUN) -m focus.runtime.docs docs/isa.md

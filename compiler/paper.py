@@ -5,7 +5,8 @@ tables on standard output.
 
 For each row: the published closed forms (rule "published": dense, AdapTiV, CMC, SEC only, Focus) and three programs of the backbone (dense,
 sec, focus), every instruction of which is executed under the `scalesim` and the `shadow` rule; Focus with a synthetic trace at the
-row's fitted ratio.  A finished row is kept in `<folder>/paper/` and not computed again until the code or the machines change.
+row's fitted ratio.  With --whole, also the whole model (vision tower, projector, text, lm_head) of the LLaVA rows under `shadow`, to see
+what share the published figures leave out ("whole" in the JSON file).  A finished row is kept in `<folder>/paper/` and not computed again until the code or the machines change.
 """
 from __future__ import annotations
 
@@ -100,6 +101,37 @@ def kind_of(path: str) -> str:
     return KINDS.get(path.rpartition(".")[2], "other")
 
 
+def run_whole(row: Row) -> dict[str, Any] | None:
+    """The whole model of a row, concentrated, under `shadow`: cycles, bytes and joules, and shares by part of the model; None without one."""
+    from . import full_size
+    from .compile import compile_model
+    name = next((f"{n}/{row.dataset}" for n, m in full_size.PUBLISHED.items() if m == row.model), "")
+    entry = full_size.FULL_SIZE.get(name)
+    if entry is None or entry.whole is None:
+        return None
+    binary = compile_model(*entry.whole(), "focus", row.concentration()).binary
+    trace = synth.synth(synth.Plan.of_binary(binary), synth.Recipe(row.ratio), compact=True)
+    report = Executable(binary).time(trace)
+    parts: dict[str, dict[str, int]] = {}
+    for path, m in report["modules"].items():
+        entry_ = parts.setdefault(part_of(path), {"cycles": 0, "array": 0, "sfu": 0, "dram_bytes": 0})
+        for key, source in (("cycles", "cycles"), ("array", "busy_array"), ("sfu", "busy_sfu"), ("dram_bytes", "dram_bytes")):
+            entry_[key] += m[source]
+    return {**_identity(row, "focus", "shadow"), "scope": "whole", "cycles": report["cycles"], "dram_bytes": report["dram_bytes"],
+            "energy_j": report["energy_j"], "text_tokens": binary.tokens.T, "visual_tokens": binary.tokens.V, "parts": parts, "detail": _detail(report)}
+
+
+def part_of(path: str) -> str:
+    """Part of a LLaVA model that a module path belongs to; of the decoder, with the kind of work."""
+    if path.startswith("model.vision_tower"):
+        return "vision tower"
+    if path.startswith("model.multi_modal_projector") or path == "visual_tokens":
+        return "projector and pooling"
+    if ".layers." in path:
+        return f"decoder: {kind_of(path)}"
+    return "embedding, last norm, lm_head"
+
+
 # ---- differences from the closed forms ---------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Term:
@@ -157,7 +189,7 @@ def run_all(rows: Iterable[Row], folder: Path, jobs: int, tell: Callable[[str], 
             temporary.write_text(json.dumps({"key": key, "rows": records}))
         tell(f"{row.name}: done ({len(done)} of {len(rows)})")
 
-    if jobs == 1:
+    if jobs == 1 or len(todo) == 1:
         for row in todo:
             keep(row, run_row(row, tell=tell))
     elif todo:
@@ -166,6 +198,39 @@ def run_all(rows: Iterable[Row], folder: Path, jobs: int, tell: Callable[[str], 
             for future in as_completed(futures):
                 keep(futures[future], future.result())
     return [record for row in rows for record in done[row.name]]
+
+
+def run_wholes(rows: Iterable[Row], folder: Path, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+    """The whole models of rows of different sizes, kept like the rows."""
+    out, key, seen = [], source_key(), set()
+    for row in rows:
+        path = folder / "paper" / f"whole-{row.name.replace('/', '-')}.json"
+        if (row.model, row.visual, row.ratio) in seen:
+            continue
+        seen.add((row.model, row.visual, row.ratio))
+        if path.exists() and (saved := json.loads(path.read_text()))["key"] == key:
+            record = saved["row"]
+        else:
+            tell(f"{row.name}: whole model")
+            record = run_whole(row)
+            with atomic_write(path) as temporary:
+                temporary.write_text(json.dumps({"key": key, "row": record}))
+        out += [record] if record else []
+    return out
+
+
+def whole_table(records: list[dict[str, Any]]) -> str:
+    """Shares of the parts of whole models as Markdown."""
+    lines = ["", "## Whole models under `shadow`, Focus", "", "Share of the cycles (of the DRAM bytes) of each part; maps and waiting are of the whole run.", ""]
+    names = list(dict.fromkeys(part for r in records for part in r["parts"]))
+    lines.append("| row | cycles | " + " | ".join(names) + " | vector unit busy | array waits for DRAM | maps, of DRAM bytes |")
+    lines.append("|---|--:|" + "--:|" * (len(names) + 3))
+    for r in records:
+        cells = [f"{r['parts'][n]['cycles'] / r['cycles']:.1%} ({r['parts'][n]['dram_bytes'] / r['dram_bytes']:.1%})" if n in r["parts"] else "" for n in names]
+        units, streams = r["detail"]["units"], r["detail"]["streams"]
+        cells += [f"{v:.1%}" for v in (units["sfu"]["busy"] / r["cycles"], units["array"]["stalls"]["dram"] / r["cycles"], streams.get("map", 0) / r["dram_bytes"])]
+        lines.append(f"| {r['model']}/{r['dataset']} | {r['cycles'] / 1e9:.3f} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def means(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -231,9 +296,9 @@ def _share_table(records: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _write(folder: Path, records: list[dict[str, Any]], text: str) -> None:
+def _write(folder: Path, records: list[dict[str, Any]], wholes: list[dict[str, Any]], text: str) -> None:
     with atomic_write(folder / "paper.json") as temporary:
-        temporary.write_text(json.dumps({"rows": records, "means": means(records)}, indent=1) + "\n")
+        temporary.write_text(json.dumps({"rows": records, "means": means(records), "whole": wholes}, indent=1) + "\n")
     with atomic_write(folder / "paper.csv") as temporary, open(temporary, "w", newline="") as out:
         table = csv.DictWriter(out, COLUMNS, extrasaction="ignore")
         table.writeheader()
@@ -247,6 +312,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m focus.compiler.paper", description="The published evaluation beside executed programs.")
     parser.add_argument("--rows", nargs="+", metavar="MODEL/DATASET", help=f"which rows (default all): {', '.join(r.name for r in baselines.ROWS)}")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="rows at a time (default 1)")
+    parser.add_argument("--whole", action="store_true", help="the whole LLaVA models too (imports PyTorch)")
     parser.add_argument("--output", type=Path, default=Path("build"), metavar="DIR", help="where paper.json, .csv and .md go (default build)")
     args = parser.parse_args(argv)
     if args.jobs < 1:
@@ -255,9 +321,14 @@ def main(argv: list[str] | None = None) -> None:
     if args.output.exists() and not args.output.is_dir():
         raise FocusError(f"{args.output}: is no folder")
     start = time.perf_counter()
-    records = run_all(rows, args.output, args.jobs, lambda text: print(f"[{time.perf_counter() - start:6.1f} s] {text}", file=sys.stderr, flush=True))
-    text = markdown(records, rows)
-    _write(args.output, records, text)
+
+    def tell(text: str) -> None:
+        print(f"[{time.perf_counter() - start:6.1f} s] {text}", file=sys.stderr, flush=True)
+
+    records = run_all(rows, args.output, args.jobs, tell)
+    wholes = run_wholes(rows, args.output, tell) if args.whole else []
+    text = markdown(records, rows) + (whole_table(wholes) if wholes else "")
+    _write(args.output, records, wholes, text)
     print(text, end="")
 
 

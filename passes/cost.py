@@ -103,7 +103,7 @@ def concentrated_tiling(machine: Machine, m: int, n: int, k: int, weights: int =
             if (partials * m * 128 > size("conc") or slots * aligned(m * 64) > size("input") or slots * aligned(subs * 2048) > size("wgt")
                     or (slots + gathered * n_sub) * aligned(m * 2) > size("map") or gathered * n_sub * aligned(m * 64) > size("table")):
                 continue
-            separate = gathered and aligned(subs * m * 128) + aligned(m * 64) <= size("output")
+            separate = gathered and subs * aligned(m * 128) + n_sub * aligned(m * 64) <= size("output")
             wait = max(0, (0.6 * m + 94 + m / 2) / partials - 0.6 * m) * ceil(n, 32) * slices * weights
             wait += shared * 150 * ceil(n, 32 * n_sub) * slices
             cost = wait + _linear_cost(machine, [(m, 1)], n, k, weights, n_sub, ceil(n, 32 * n_sub), residual)

@@ -25,6 +25,7 @@ The machine the table describes (design after VTA's decoupled access and execute
 """
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Iterable
@@ -381,16 +382,22 @@ def encode(mnemonic: str, values: dict[str, int]) -> bytes:
     if extra:
         raise EncodingError(f"'{mnemonic}' has no field '{sorted(extra)[0]}'")
     word, at = instr.opcode, 8
-    for f in instr.all_fields:
-        v = values.get(f.name, default_value(f))
+    for name, bits, default, lo, hi in _layout(mnemonic):
+        v = values.get(name, default)
         if v is None:
-            raise EncodingError(f"'{mnemonic}' needs field '{f.name}'")
-        lo, hi = (-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.kind == "sint" else (0, (1 << f.bits) - 1)
+            raise EncodingError(f"'{mnemonic}' needs field '{name}'")
         if not lo <= v <= hi:
-            raise EncodingError(f"'{mnemonic}' field '{f.name}' is {v}, outside {lo}..{hi}")
-        word |= (v & (1 << f.bits) - 1) << at
-        at += f.bits
+            raise EncodingError(f"'{mnemonic}' field '{name}' is {v}, outside {lo}..{hi}")
+        word |= (v & (1 << bits) - 1) << at
+        at += bits
     return word.to_bytes(16, "little")
+
+
+@functools.cache
+def _layout(mnemonic: str) -> tuple[tuple[str, int, int | None, int, int], ...]:
+    """Name, bits, default, smallest and largest value of an instruction's fields, in order."""
+    signed = lambda f: (-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.kind == "sint" else (0, (1 << f.bits) - 1)
+    return tuple((f.name, f.bits, default_value(f), *signed(f)) for f in TABLE[mnemonic].all_fields)
 
 
 def decode(raw: bytes) -> tuple[Instruction, dict[str, int]]:
