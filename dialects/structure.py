@@ -89,16 +89,25 @@ class WindowOp(FocusOp, name="window", traits=[Pure]):
             self.fail(f"result is {result}, expected {window_type(base, sizes)}")
 
 
-class RecastOp(FocusOp, name="recast", traits=[Pure]):
+class _Alias(FocusOp):
+    """What ops check that give the same memory another type."""
+
+    def memrefs(self) -> tuple[ir.MemRefType, ir.MemRefType]:
+        """Types of base and result, which must be static and of rank 2."""
+        for name in ("base", "result"):
+            type_ = getattr(self, name).type
+            if not isinstance(type_, ir.MemRefType) or type_.rank != 2 or not type_.has_static_shape:
+                self.fail(f"{name} must be a static rank-2 memref, but is {type_}")
+        return self.base.type, self.result.type
+
+
+class RecastOp(_Alias, name="recast", traits=[Pure]):
     """The same rows at the same addresses and byte pitch, as elements of a narrower type: how results replace accumulators in place."""
     result: Result[Any]
     base: Operand[Any]
 
     def check(self) -> None:
-        base, result = self.base.type, self.result.type
-        for name, type_ in (("base", base), ("result", result)):
-            if not isinstance(type_, ir.MemRefType) or type_.rank != 2 or not type_.has_static_shape:
-                self.fail(f"{name} must be a static rank-2 memref, but is {type_}")
+        base, result = self.memrefs()
         wide, narrow = (ELEMENT_BYTES.get(dtype_of(t.element_type), 0) for t in (base, result))
         if not narrow or wide < narrow:
             self.fail(f"result has elements of {dtype_of(result.element_type)}, "
@@ -110,16 +119,13 @@ class RecastOp(FocusOp, name="recast", traits=[Pure]):
             self.fail(f"result has strides {result.get_strides_and_offset()[0]}, expected {[pitch, 1]} (the byte pitch of base)")
 
 
-class ViewOp(FocusOp, name="view", traits=[Pure]):
+class ViewOp(_Alias, name="view", traits=[Pure]):
     """The same contiguous elements in row-major order under another rank-2 shape; the base is a whole buffer or (part of) one row."""
     result: Result[Any]
     base: Operand[Any]
 
     def check(self) -> None:
-        base, result = self.base.type, self.result.type
-        for name, type_ in (("base", base), ("result", result)):
-            if not isinstance(type_, ir.MemRefType) or type_.rank != 2 or not type_.has_static_shape:
-                self.fail(f"{name} must be a static rank-2 memref, but is {type_}")
+        base, result = self.memrefs()
         if prod(base.shape) != prod(result.shape) or base.element_type != result.element_type or base.memory_space != result.memory_space:
             self.fail(f"result is {result}, expected as many elements of the same type and memory as base, which is {base}")
         if base.shape[0] != 1 and base.get_strides_and_offset()[0] != [base.shape[1], 1]:
