@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,7 +197,10 @@ def run_all(rows: Iterable[Row], folder: Path, jobs: int, tell: Callable[[str], 
         with ProcessPoolExecutor(jobs) as pool:
             futures = {pool.submit(run_row, row): row for row in todo}
             for future in as_completed(futures):
-                keep(futures[future], future.result())
+                try:
+                    keep(futures[future], future.result())
+                except BrokenProcessPool:
+                    raise FocusError(f"{futures[future].name}: its process was ended; run again to go on with the rows that are left") from None
     return [record for row in rows for record in done[row.name]]
 
 

@@ -200,7 +200,8 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regio
     if spanned and resident:
         return None
     out_cols = head_dim // blocks
-    split = machine.array.rule != "shadow" and strands == 1 and step > 32 and not concentrated and not scores_only
+    # two tiles of 32, in a loop: more tiles, or several steps without a loop, would need too many semaphores
+    split = machine.array.rule != "shadow" and strands == 1 and step == 64 < keys and regions == 1 and not concentrated and not scores_only
     values = 0 if scores_only else VALUE_TILES * aligned(2 * (32 if split else step) * min(32, out_cols))
     widths = {head_dim} | {c for c in (128, 96, 64) if c < head_dim} if resident else set()
     kv_cols = max((c for c in widths | {min(32, head_dim)} if regions * (values + _keys_bytes(step, c, head_dim)) <= size("wgt")), default=0)
