@@ -6,7 +6,8 @@ tables on standard output.
 For each row: the published closed forms (rule "published": dense, AdapTiV, CMC, SEC only, Focus) and three programs of the backbone (dense,
 sec, focus), every instruction of which is executed under the `scalesim` and the `shadow` rule; Focus with a synthetic trace at the
 row's fitted ratio.  With --whole, also the whole model (vision tower, projector, text, lm_head) of the LLaVA rows under `shadow`, to see
-what share the published figures leave out ("whole" in the JSON file).  A finished row is kept in `<folder>/paper/` and not computed again until the code or the machines change.
+what share the published figures leave out ("whole" in the JSON file).  A finished row is kept in `<folder>/paper/` and not computed again
+until the code or the machines change.
 """
 from __future__ import annotations
 
@@ -225,14 +226,16 @@ def run_wholes(rows: Iterable[Row], folder: Path, tell: Callable[[str], None]) -
 
 def whole_table(records: list[dict[str, Any]]) -> str:
     """Shares of the parts of whole models as Markdown."""
-    lines = ["", "## Whole models under `shadow`, Focus", "", "Share of the cycles (of the DRAM bytes) of each part; maps and waiting are of the whole run.", ""]
+    lines = ["", "## Whole models under `shadow`, Focus", "",
+             "Share of the cycles (of the DRAM bytes) of each part; maps and waiting are of the whole run.", ""]
     names = list(dict.fromkeys(part for r in records for part in r["parts"]))
     lines.append("| row | cycles | " + " | ".join(names) + " | vector unit busy | array waits for DRAM | maps, of DRAM bytes |")
     lines.append("|---|--:|" + "--:|" * (len(names) + 3))
     for r in records:
-        cells = [f"{r['parts'][n]['cycles'] / r['cycles']:.1%} ({r['parts'][n]['dram_bytes'] / r['dram_bytes']:.1%})" if n in r["parts"] else "" for n in names]
-        units, streams = r["detail"]["units"], r["detail"]["streams"]
-        cells += [f"{v:.1%}" for v in (units["sfu"]["busy"] / r["cycles"], units["array"]["stalls"]["dram"] / r["cycles"], streams.get("map", 0) / r["dram_bytes"])]
+        parts, units, streams = r["parts"], r["detail"]["units"], r["detail"]["streams"]
+        cells = [f"{parts[n]['cycles'] / r['cycles']:.1%} ({parts[n]['dram_bytes'] / r['dram_bytes']:.1%})" if n in parts else "" for n in names]
+        whole = (units["sfu"]["busy"] / r["cycles"], units["array"]["stalls"]["dram"] / r["cycles"], streams.get("map", 0) / r["dram_bytes"])
+        cells += [f"{v:.1%}" for v in whole]
         lines.append(f"| {r['model']}/{r['dataset']} | {r['cycles'] / 1e9:.3f} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -255,15 +258,18 @@ def means(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 # ---- tables ------------------------------------------------------------------------------------------------------------------
 def markdown(records: list[dict[str, Any]], rows: list[Row]) -> str:
     """The tables as Markdown: results, means, and differences from the closed forms."""
-    lines = ["# Published and executed", "", "Cycles in 10^9, DRAM in 10^12 bytes, energy in joules; speed-up and energy ratio are those of the row's dense array "
-             "under the same rule.", "", "| row | design | rule | cycles | array-bound | DRAM | energy | speed-up | energy ratio |",
+    lines = ["# Published and executed", "",
+             "Cycles in 10^9, DRAM in 10^12 bytes, energy in joules; speed-up and energy ratio are those of the row's dense array under the same "
+             "rule.", "", "| row | design | rule | cycles | array-bound | DRAM | energy | speed-up | energy ratio |",
              "|---|---|---|--:|--:|--:|--:|--:|--:|"]
     dense = {(r["model"], r["dataset"], r["rule"]): r for r in records if r["design"] == "dense"}
     for r in records:
         base = dense[r["model"], r["dataset"], r["rule"]]
         lines.append(f"| {r['model']}/{r['dataset']} | {r['design']} | {r['rule']} | {r['cycles'] / 1e9:.3f} | {r['compute_cycles'] / 1e9:.3f} | "
-                     f"{r['dram_bytes'] / 1e12:.4f} | {r['energy_j']:.2f} | {base['cycles'] / r['cycles']:.2f} | {base['energy_j'] / r['energy_j']:.2f} |")
-    lines += ["", "## Focus over the baselines, geometric means", "", "| over | Focus | baseline | speed-up | energy ratio |", "|---|---|---|--:|--:|"]
+                     f"{r['dram_bytes'] / 1e12:.4f} | {r['energy_j']:.2f} | {base['cycles'] / r['cycles']:.2f} | "
+                     f"{base['energy_j'] / r['energy_j']:.2f} |")
+    lines += ["", "## Focus over the baselines, geometric means", "", "| over | Focus | baseline | speed-up | energy ratio |",
+              "|---|---|---|--:|--:|"]
     lines += [f"| {m['over']} | {m['rule']} | {m['baseline_rule']} | {m['speedup']:.2f} | {m['energy']:.2f} |" for m in means(records)]
     lines += ["", "## Executed under `scalesim` minus the closed form's array-bound cycles", "",
               "In percent of the closed form. SEC only is compared with the closed form for the m-tile of our programs."]
@@ -280,21 +286,23 @@ def _difference_table(records: list[dict[str, Any]], rows: list[Row]) -> list[st
                 continue
             found, whole = terms(r, row), reference(row, r["design"]).compute_cycles
             if not lines:
-                lines = ["", "| row | design | " + " | ".join(t.name for t in found) + " | all | array-bound |", "|---|---|" + "--:|" * (len(found) + 2)]
-            lines.append(f"| {row.name} | {r['design']} | " + " | ".join(f"{100 * t.cycles / whole:+.2f}" for t in found)
-                         + f" | {100 * (r['cycles'] / whole - 1):+.2f} | {100 * (r['compute_cycles'] / whole - 1):+.2f} |")
+                lines = ["", "| row | design | " + " | ".join(t.name for t in found) + " | all | array-bound |",
+                         "|---|---|" + "--:|" * (len(found) + 2)]
+            shown = [100 * t.cycles / whole for t in found] + [100 * (r[key] / whole - 1) for key in ("cycles", "compute_cycles")]
+            lines.append(f"| {row.name} | {r['design']} | " + " | ".join(f"{v:+.2f}" for v in shown) + " |")
     return lines
 
 
 def _share_table(records: list[dict[str, Any]]) -> list[str]:
     kinds = ("linear", "attention", "norm", "other")
-    lines = ["| row | design | " + " | ".join(kinds) + " | array waits for DRAM | for the vector unit | for scatter | maps' share of DRAM bytes |",
+    lines = ["| row | design | " + " | ".join(kinds) + " | array waits for DRAM | for the vector unit | for scatter | maps, of DRAM bytes |",
              "|---|---|" + "--:|" * (len(kinds) + 4)]
     for r in records:
         if r["rule"] != "shadow":
             continue
         d, stalls = r["detail"], r["detail"]["units"]["array"]["stalls"]
-        share = [d["kinds"].get(k, {"cycles": 0})["cycles"] / r["cycles"] for k in kinds] + [stalls[k] / r["cycles"] for k in ("dram", "sfu", "scatter")]
+        share = [d["kinds"].get(k, {"cycles": 0})["cycles"] / r["cycles"] for k in kinds]
+        share += [stalls[k] / r["cycles"] for k in ("dram", "sfu", "scatter")]
         maps = d["streams"].get("map", 0) / r["dram_bytes"]
         lines.append(f"| {r['model']}/{r['dataset']} | {r['design']} | " + " | ".join(f"{s:.1%}" for s in [*share, maps]) + " |")
     return lines
@@ -314,7 +322,8 @@ def _write(folder: Path, records: list[dict[str, Any]], wholes: list[dict[str, A
 @tool
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m focus.compiler.paper", description="The published evaluation beside executed programs.")
-    parser.add_argument("--rows", nargs="+", metavar="MODEL/DATASET", help=f"which rows (default all): {', '.join(r.name for r in baselines.ROWS)}")
+    parser.add_argument("--rows", nargs="+", metavar="MODEL/DATASET",
+                        help=f"which rows (default all): {', '.join(r.name for r in baselines.ROWS)}")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="rows at a time (default 1)")
     parser.add_argument("--whole", action="store_true", help="the whole LLaVA models too (imports PyTorch)")
     parser.add_argument("--output", type=Path, default=Path("build"), metavar="DIR", help="where paper.json, .csv and .md go (default build)")
