@@ -97,7 +97,8 @@ def main() -> None:
         return
     import tempfile
     with tempfile.TemporaryDirectory() as folder:
-        print(f"{'':<30} {'compile':>8} {'MB':>8} {'program':>9} {'time':>8} {'MB':>8} {'executed':>10} {'executed':>9} {'cycles':>9} {'cycles a':>9}")
+        print(f"{'':<30} {'compile':>8} {'MB':>8} {'program':>9} {'time':>8} {'MB':>8} {'executed':>10} {'executed':>9} "
+              f"{'cycles':>9} {'cycles a':>9}")
         print(f"{'':<30} {'s':>8} {'':>8} {'words':>9} {'s':>8} {'':>8} {'million':>10} {'M/s':>9} {'10^9':>9} {'s, 10^9':>9}")
         for i, (name, *rest) in enumerate(() if args.quick else WORKLOADS):
             path = f"{folder}/{i}.fxb"

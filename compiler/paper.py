@@ -120,7 +120,8 @@ def run_whole(row: Row) -> dict[str, Any] | None:
         for key, source in (("cycles", "cycles"), ("array", "busy_array"), ("sfu", "busy_sfu"), ("dram_bytes", "dram_bytes")):
             entry_[key] += m[source]
     return {**_identity(row, "focus", "shadow"), "scope": "whole", "cycles": report["cycles"], "dram_bytes": report["dram_bytes"],
-            "energy_j": report["energy_j"], "text_tokens": binary.tokens.T, "visual_tokens": binary.tokens.V, "parts": parts, "detail": _detail(report)}
+            "energy_j": report["energy_j"], "text_tokens": binary.tokens.T, "visual_tokens": binary.tokens.V, "parts": parts,
+            "detail": _detail(report)}
 
 
 def part_of(path: str) -> str:
@@ -259,14 +260,14 @@ def means(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def markdown(records: list[dict[str, Any]], rows: list[Row]) -> str:
     """The tables as Markdown: results, means, and differences from the closed forms."""
     lines = ["# Published and executed", "",
-             "Cycles in 10^9, DRAM in 10^12 bytes, energy in joules; speed-up and energy ratio are those of the row's dense array under the same "
-             "rule.", "", "| row | design | rule | cycles | array-bound | DRAM | energy | speed-up | energy ratio |",
+             "Cycles in 10^9, DRAM in 10^12 bytes, energy in joules; speed-up and energy ratio are those of the row's dense array under "
+             "the same rule.", "", "| row | design | rule | cycles | array-bound | DRAM | energy | speed-up | energy ratio |",
              "|---|---|---|--:|--:|--:|--:|--:|--:|"]
     dense = {(r["model"], r["dataset"], r["rule"]): r for r in records if r["design"] == "dense"}
     for r in records:
         base = dense[r["model"], r["dataset"], r["rule"]]
-        lines.append(f"| {r['model']}/{r['dataset']} | {r['design']} | {r['rule']} | {r['cycles'] / 1e9:.3f} | {r['compute_cycles'] / 1e9:.3f} | "
-                     f"{r['dram_bytes'] / 1e12:.4f} | {r['energy_j']:.2f} | {base['cycles'] / r['cycles']:.2f} | "
+        lines.append(f"| {r['model']}/{r['dataset']} | {r['design']} | {r['rule']} | {r['cycles'] / 1e9:.3f} | "
+                     f"{r['compute_cycles'] / 1e9:.3f} | {r['dram_bytes'] / 1e12:.4f} | {r['energy_j']:.2f} | {base['cycles'] / r['cycles']:.2f} | "
                      f"{base['energy_j'] / r['energy_j']:.2f} |")
     lines += ["", "## Focus over the baselines, geometric means", "", "| over | Focus | baseline | speed-up | energy ratio |",
               "|---|---|---|--:|--:|"]

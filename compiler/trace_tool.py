@@ -48,8 +48,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("program", metavar="PROGRAM", help="an .fxb file, or the name of an entry at full size")
         command.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the trace to write, a safetensors file")
         command.add_argument("--concentration", default="full", metavar="WHAT",
-                             help=f"for an entry at full size: {', '.join(PRESETS)} or a TOML file (default %(default)s: its published schedule)")
-    make.add_argument("--ratio", action="append", metavar="[SITE=]R", help=f"retained tokens a unique vector (default 1.7); SITE: {', '.join(SITES)}")
+                             help=f"for an entry at full size: {', '.join(PRESETS)} or a TOML file (default %(default)s, as published)")
+    make.add_argument("--ratio", action="append", metavar="[SITE=]R",
+                      help=f"retained tokens a unique vector (default 1.7); SITE: {', '.join(SITES)}")
     make.add_argument("--spread", type=float, default=0.0, metavar="X", help="standard deviation over tiles and slices, relative (default 0)")
     make.add_argument("--ramp", type=float, nargs=2, metavar=("A", "B"), help="factors of R - 1 in the first and the last layer, linear between")
     make.add_argument("--zeros", type=float, default=0.0, metavar="X", help="share of rows whose vectors are all zeros (default 0)")
