@@ -32,9 +32,11 @@ def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concen
 
     The trace has `retained/{layer}/{site}` (int32 [n], original visual indices) for every layer and site, and with similarity concentration
     `group/{layer}/{site}` (int32 [n, slices], row number of each vector's representative) and `zero/{layer}/{site}` (uint8 [n, slices]).
-    `decisions`, the trace of another run, says which tokens to keep and which vectors to merge instead of what is found here: what is then
-    different is arithmetic alone, not a choice that was close.
-    Raises FocusError for what `import_model` would refuse, and when tokens shall be pruned but no text follows the visual tokens.
+    `decisions`, the trace of another run, says which tokens to keep and which vectors to merge.  Then the logits are those of these decisions,
+    and the trace is what would be decided here at each site, the earlier sites having gone as `decisions` says: a close choice that fell
+    otherwise counts once, where it was made, and does not change what comes after it.
+    Raises FocusError for what `import_model` would refuse, when tokens shall be pruned but no text follows the visual tokens, and when
+    `decisions` are not of this model and concentration.
     """
     logits, trace, _ = reference_details(model, inputs, concentration, decisions)
     return logits, trace
@@ -45,8 +47,9 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
                       ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """As `reference`, and how clear each decision was, for tests that compare another implementation.
 
-    The third result holds, for each pruning layer, `importance/{layer}` (float32 [n]) and `importance_gap/{layer}` (the relative distance
-    between the least important kept and the most important dropped token, infinity when none is dropped); for each site
+    The third result holds, for each pruning layer, `importance/{layer}` (float32 [n]), `kept/{layer}` (int32 [k], original visual indices of
+    the most important) and `importance_gap/{layer}` (the relative distance between the least important kept and the most important dropped
+    token, infinity when none is dropped); for each site
     `threshold_margin/{layer}/{site}` (float32 [n, slices]: how far the best similarity is from the threshold, infinity without a candidate)
     and `choice_margin/{layer}/{site}` (how far the best candidate is ahead of the second).
     """
@@ -92,7 +95,7 @@ def in_float32(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[nn.Module, 
 # ---- similarity concentration -----------------------------------------------------------------------------------------------------
 @dataclass
 class Concentrated:
-    """Rows with each vector replaced by its group's mean, and how they came about (shapes [n, slices])."""
+    """Rows with each vector replaced by the mean of its group, and the groups found (shapes [n, slices])."""
     rows: Tensor
     group: np.ndarray
     zero: np.ndarray
@@ -120,7 +123,7 @@ def candidate_rows(ids: np.ndarray, tokens: TokenLayout, settings: Concentration
 
 def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Concentration,
                 decided: np.ndarray | None = None) -> Concentrated:
-    """Levels 2 and 3 on the rows x [n, width] of the retained tokens `ids`; the groups are `decided` [n, slices] if given."""
+    """Levels 2 and 3 on the rows x [n, width] of the retained tokens `ids`; means are over the groups `decided` [n, slices] if given."""
     n, width = x.shape
     vectors = F.pad(x, (0, -width % settings.vector)).view(n, -1, settings.vector)
     slices = vectors.shape[1]
@@ -139,9 +142,8 @@ def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Conce
     group = torch.where(best > settings.threshold, pointer, torch.arange(n)[:, None])
     while not torch.equal(further := group.gather(0, group), group):
         group = further
-    if decided is not None:
-        group = torch.from_numpy(decided.astype(np.int64))
-    return Concentrated(group_means(vectors, group).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
+    merged = group if decided is None else torch.from_numpy(decided.astype(np.int64))
+    return Concentrated(group_means(vectors, merged).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
                         (best - settings.threshold).abs().numpy(), (best - second).nan_to_num(posinf=torch.inf, nan=torch.inf).numpy())
 
 
@@ -238,9 +240,14 @@ class _Run:
         visual = np.flatnonzero(self.original >= 0)
         kept, gap = most_important(importance, self.settings.keep(number, self.tokens.V, len(visual)))
         self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.float32(gap)
+        self.details[f"kept/{number}"] = self.original[visual[kept]].astype(np.int32)
         decided = self.decisions.get(f"retained/{number}/gate_proj")
         if decided is not None:
-            kept = np.flatnonzero(np.isin(self.original[visual], decided))
+            chosen = np.flatnonzero(np.isin(self.original[visual], decided))
+            if len(chosen) != len(kept) or len(decided) != len(kept):
+                raise FocusError(f"retained/{number}/gate_proj: expected {len(kept)} of the {len(visual)} visual tokens left before it, "
+                                 f"got {len(decided)}, of which {len(chosen)} are left")
+            kept = chosen
         rows = np.sort(np.concatenate((visual[kept], np.flatnonzero(self.original < 0))))
         self.positions, self.original = self.positions[rows], self.original[rows]
         return hidden[rows]
@@ -252,7 +259,11 @@ class _Run:
         self.trace[f"retained/{key}"] = ids.astype(np.int32)
         if not self.settings.sic:
             return x
-        done = concentrate(x[rows], ids, self.tokens, self.settings, self.decisions.get(f"group/{key}"))
+        decided = self.decisions.get(f"group/{key}")
+        expected = (len(rows), -(-x.shape[1] // self.settings.vector))
+        if decided is not None and decided.shape != expected:
+            raise FocusError(f"group/{key}: expected the shape {list(expected)} of this model's tokens and vectors, got {list(decided.shape)}")
+        done = concentrate(x[rows], ids, self.tokens, self.settings, decided)
         self.trace[f"group/{key}"], self.trace[f"zero/{key}"] = done.group, done.zero
         self.details[f"threshold_margin/{key}"], self.details[f"choice_margin/{key}"] = done.threshold_margin, done.choice_margin
         x = x.clone()

@@ -1,6 +1,6 @@
 """Focus: from a PyTorch vision-language model to a binary for the Focus accelerator, and a simulator that runs it.
 
-In: nothing at import time.  Out: `compile`, `load`, `reference`, `Concentration`, `Machine` and `FocusError`, each imported from the
+In: nothing at import time.  Out: `compile`, `load`, `reference`, `agreement`, `Concentration`, `Machine` and `FocusError`, each imported from the
 room that owns it when it is first used (PEP 562), so that the small tools start without importing torch or MLIR.
 """
 import importlib
@@ -9,6 +9,7 @@ _EXPORTS = {
     "compile": "focus.compiler.compile",
     "load": "focus.runtime.executable",
     "reference": "focus.compiler.reference",
+    "agreement": "focus.compiler.agreement",
     "Concentration": "focus.runtime.concentration",
     "Machine": "focus.runtime.machine",
     "FocusError": "focus.runtime.errors",

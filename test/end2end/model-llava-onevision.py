@@ -10,12 +10,16 @@ from models import case, norm_weights, sizes
 
 sizes(["llava-onevision-tiny", "llava-odd", "llava-onevision-small"])
 # CHECK: llava-onevision-tiny dense True
-# CHECK-NEXT: llava-onevision-tiny full True pruned alike True groups True clear True
-# CHECK-NEXT: llava-onevision-tiny sic True pruned alike True groups True clear True
-# CHECK-NEXT: llava-onevision-tiny sec True pruned alike True
+# CHECK-NEXT: llava-onevision-tiny full True True
+# CHECK-NEXT: llava-onevision-tiny sic True True
+# CHECK-NEXT: llava-onevision-tiny sec True True
 # CHECK-NEXT: llava-odd dense True
-# CHECK-NEXT: llava-odd full True pruned alike True groups True clear True
+# CHECK-NEXT: llava-odd full True True
+# CHECK-NEXT: llava-odd sic True True
+# CHECK-NEXT: llava-odd sec True True
 # CHECK-NEXT: llava-onevision-small dense True
-# CHECK-NEXT: llava-onevision-small full True pruned alike True groups True clear True
+# CHECK-NEXT: llava-onevision-small full True True
+# CHECK-NEXT: llava-onevision-small sic True True
+# CHECK-NEXT: llava-onevision-small sec True True
 norm_weights(case("llava-onevision-tiny"))
 # CHECK-NEXT: norms True

@@ -47,12 +47,12 @@ for name, c, modes, machine in (("image", case("llava-onevision-image-tiny"), ("
                                 ("one image", case("qwen2.5-vl-image-tiny"), ("full",), small)):
     for mode in modes:
         run = c.run(mode, machine)
-        print(name, run.distance < (1e-2 if mode == "off" else 2e-2), run.pruned_alike, run.groups_alike >= 0.99, run.clear_alike)
-# CHECK: image True True True True
-# CHECK-NEXT: image True True True True
-# CHECK-NEXT: two runs, one frame True True True True
-# CHECK-NEXT: two runs, one frame True True True True
-# CHECK-NEXT: small tiles True True True True
-# CHECK-NEXT: images and video True True True True
-# CHECK-NEXT: images and video True True True True
-# CHECK-NEXT: one image True True True True
+        print(name, *(["dense", run.distance < 1e-2] if mode == "off" else ["concentrated", run.agreement.holds]))
+# CHECK: image dense True
+# CHECK-NEXT: image concentrated True
+# CHECK-NEXT: two runs, one frame dense True
+# CHECK-NEXT: two runs, one frame concentrated True
+# CHECK-NEXT: small tiles concentrated True
+# CHECK-NEXT: images and video dense True
+# CHECK-NEXT: images and video concentrated True
+# CHECK-NEXT: one image concentrated True

@@ -15,12 +15,10 @@ warnings.filterwarnings("ignore")
 
 import focus  # noqa: E402
 from focus.compiler import zoo  # noqa: E402
-from focus.compiler.reference import reference_details  # noqa: E402
+from focus.compiler.agreement import GAP, GROUPS, LOGITS, Agreement, agreement  # noqa: E402
 from focus.runtime import asm, isa  # noqa: E402
 
 CONCENTRATORS = (isa.Unit.SIC, isa.Unit.SEC, isa.Unit.SCATTER)
-CLEAR = 0.005           #: a similarity this far from the threshold, and from the second best, decides alike in fp16 and in fp32
-GAP = 0.005             #: so does an importance gap of 0.5 %
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -30,13 +28,13 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 @dataclass
 class Run:
-    """A checked run: how far its logits are from the reference, and how its decisions compare."""
+    """A checked run.  distance: of the logits, dense from the unmodified model, concentrated from the reference going its own way.
+    Concentrated runs also have the agreement with the reference, choice by choice, and as a whole (`free`)."""
     exe: object
     result: object
     distance: float
-    pruned_alike: bool = True       #: `retained` is the reference's up to the first cut that is too close to call
-    groups_alike: float = 1.0       #: share of `group` entries that are the reference's, at sites that retain the same tokens
-    clear_alike: bool = True        #: all entries of groups that were clear
+    agreement: Agreement | None = None
+    free: Agreement | None = None
 
     @property
     def cycles(self) -> int:
@@ -62,8 +60,8 @@ class Case:
         assert exe.time(result.trace)["cycles"] == result.report["cycles"]
         if concentration == "off":
             return Run(exe, result, distance(result.outputs["logits"], self.logits()))
-        wanted, trace, details = reference_details(self.model, self.inputs, concentration)
-        return Run(exe, result, distance(result.outputs["logits"], wanted), *compare(exe.binary, result.trace, trace, details))
+        followed, free = (agreement(self.model, self.inputs, result, concentration, follow) for follow in (True, False))
+        return Run(exe, result, free.logits, followed, free)
 
 
 def check_binary(binary, dense: bool) -> None:
@@ -72,36 +70,6 @@ def check_binary(binary, dense: bool) -> None:
     assert again.text.tobytes() == binary.text.tobytes()
     units = {isa.BY_OPCODE[int(code)].unit for code in np.unique(binary.text[:, 0])}
     assert not (dense and units & set(CONCENTRATORS)), units
-
-
-def compare(binary, trace, wanted, details) -> tuple[bool, float, bool]:
-    """(pruned alike, share of equal groups, clear groups alike).  After a decision that fell otherwise the data are no longer the same, so
-    clear groups count up to the first site that has one."""
-    pruned, clear, same, total = True, True, 0, 0
-    for site in binary.sites:
-        gaps = [(key.split("/"), gap) for key, gap in details.items()]
-        certain = all(gap > GAP for (kind, *where), gap in gaps if kind == "importance_gap" and _sees(site, int(where[0])))
-        alike = np.array_equal(trace[f"retained/{site.name}"], wanted[f"retained/{site.name}"])
-        pruned &= alike or not certain
-        if alike:
-            group, equal = wanted[f"group/{site.name}"], trace[f"group/{site.name}"] == wanted[f"group/{site.name}"]
-            clear &= same < total or bool(equal[_clear(group, details, site.name)].all())
-            same, total = same + int(equal.sum()), total + equal.size
-    return pruned, same / total if total else 1.0, clear
-
-
-def _sees(site, layer: int) -> bool:
-    """Whether the site comes after the pruning of a layer."""
-    return layer < site.layer or layer == site.layer and site.site in ("gate_proj", "down_proj")
-
-
-def _clear(group: np.ndarray, details, name: str) -> np.ndarray:
-    """bool [n, slices]: entries all of whose group's members decided clearly."""
-    unclear = (details[f"threshold_margin/{name}"] < CLEAR) | (details[f"choice_margin/{name}"] < CLEAR)
-    spoilt = np.zeros(group.shape, bool)
-    rows, columns = np.nonzero(unclear)
-    spoilt[group[rows, columns], columns] = True
-    return ~np.take_along_axis(spoilt, group, 0)
 
 
 # ---- sizes that the zoo does not have ------------------------------------------------------------------------------------
@@ -130,13 +98,19 @@ def case(name: str) -> Case:
 
 
 def sizes(names: list[str]) -> None:
-    """At each size: dense as the unmodified model, concentrated as the reference, in every mode at the first."""
-    for i, name in enumerate(names):
+    """At each size: dense as the unmodified model, concentrated as the reference, choice by choice and as a whole."""
+    for name in names:
         c = case(name)
         print(f"{name} dense {c.run('off').distance < 1e-2}")
-        for mode in ("full", "sic", "sec") if i == 0 else ("full",):
+        for mode in ("full", "sic", "sec"):
             run = c.run(mode)
-            print(f"{name} {mode} {run.distance < 2e-2} pruned alike {run.pruned_alike} groups {run.groups_alike >= 0.99} clear {run.clear_alike}")
+            print(f"{name} {mode} {run.agreement.holds} {literal(run.free)}", *[run.agreement] * (not run.agreement.holds))
+
+
+def literal(free: Agreement) -> bool:
+    """The reference going its own way: logits within 2e-2, 99 % of the groups alike, and the tokens up to the first close cut."""
+    certain = [cut for i, cut in enumerate(free.cuts) if all(c.gap > GAP for c in free.cuts[:i + 1])]
+    return free.logits < LOGITS and free.groups >= GROUPS and not any(cut.exchanged for cut in certain)
 
 
 def norm_weights(c: Case) -> None:
