@@ -100,7 +100,8 @@ class Tiler:
             src = self.where[v]
             if producer(src.value).name == "focus.buffer" and producer(src.value).opview.kind == "output":
                 continue
-            with self._begin(ret, "output"):
+            self._begin(ret, "output")
+            with ret.location:
                 out = self.b.buffer("dram", src.rows, src.cols, src.dtype, self._output_name(i), "output")
                 self.call(movement.emit_copy, self.machine, self.name, src, out)
 
@@ -152,21 +153,22 @@ class Tiler:
         handler = HANDLERS.get(op.operation.name)
         if handler is None:
             raise OpError(op, "cannot be tiled: no kernel for this op")
-        with self._begin(op, op.operation.name):
+        self._begin(op, op.operation.name)
+        with op.location:
             handler(self, op)
 
-    def _begin(self, op: ir.OpView, otherwise: str) -> ir.Location:
-        """Make `op` the one that is worked on; the location of what is made for it, which names its module path, or `otherwise` without one."""
+    def _begin(self, op: ir.OpView, otherwise: str) -> None:
+        """Make `op` the one that is worked on.  `otherwise`: what stands for its module path where it has none."""
         path = path_of(op)
         self.op, self.name = op, ModulePath(path or otherwise)
-        return op.location if path else ir.Location.name(otherwise, op.location)
+        self.loc = op.location if path else ir.Location.name(otherwise, op.location)
 
     def call(self, emit: Callable, *args: Any, gather: ir.OpView | None = None, site: int | None = None, **named: Any) -> None:
         """Call the routine of an emitter's kernels.  A tiling that does not fit becomes an error at the op; kernels of a gather carry its
         threshold and block."""
         self.b.kernel_attrs = {} if gather is None else {"threshold": gather.threshold, "block": list(gather.block)}
         try:
-            self.routines.call(emit, args, named, ir.Location.current, site)
+            self.routines.call(emit, args, named, self.loc, site)
         except FocusError as e:
             raise OpError(self.op, str(e)) from None
         finally:
