@@ -106,11 +106,13 @@ class CallOp(FisaOp, name="call"):
         routine = symbol(self, self.callee)
         if not isinstance(routine, RoutineOp):
             self.fail(f"calls '@{self.callee}', which is no fisa.routine of this module")
-        wanted, addresses, site = get_attr(routine, "arguments", 0), self.addresses, get_attr(self, "site", 0)
+        wanted, addresses, site = get_attr(routine, "arguments"), self.addresses, self.attributes["site"] if "site" in self.attributes else None
         if len(addresses) != wanted:
             self.fail(f"gives {len(addresses)} addresses, expected {wanted} (arguments of '@{self.callee}')")
-        if min(addresses, default=0) < 0 or not isinstance(site, int) or site < 0:
-            self.fail(f"has addresses {addresses} and site {site}, expected no negative number")
+        if min(addresses, default=0) < 0:
+            self.fail(f"has addresses {addresses}, expected none to be negative")
+        if site is not None and (not I64.matches(site) or site.value < 0):
+            self.fail(f"attribute 'site' must be an i64 that is not negative, but is {site}")
 
 
 class InstructionOp(FisaOp):

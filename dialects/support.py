@@ -386,7 +386,9 @@ def walk(root: Any, kind: str | type | tuple[type, ...] | None = None) -> list[i
 def symbol(user: Any, name: str) -> ir.OpView | None:
     """The op called `name` in the module around `user`, or None."""
     module = user.operation
-    while module.parent is not None:
+    while module.name != "builtin.module":
+        if module.parent is None:
+            return None
         module = module.parent.operation
     table = ir.SymbolTable(module)
     return table[name] if name in table else None

@@ -54,6 +54,8 @@ def _lower_routine(name: str, func: ir.OpView, control: "_Control") -> None:
 
 def _lower_program(func: ir.OpView, routines: dict[str, ir.OpView], control: "_Control") -> None:
     """A `fisa.program` in place of a function's kernels and calls."""
+    if len(func.arguments):
+        raise OpError(func, "has arguments, expected buffers of its own (only a private function is a routine, which others call)")
     block = func.regions[0].blocks[0]
     tokens, steps = get_attr(func, "focus.tokens"), steps_of(func)
     control.reset()
@@ -62,7 +64,7 @@ def _lower_program(func: ir.OpView, routines: dict[str, ir.OpView], control: "_C
     with ir.InsertionPoint(program.block), ir.Location.name("program"):
         for op in steps:
             kernels = _called(op, routines) if op.operation.name == "func.call" else [op]
-            with ir.Location.name(path_of(op) or get_attr(kernels[0], "name", "program")):
+            with ir.Location.name(path_of(op) or get_attr(op, "name", "program")):
                 for kernel in kernels:
                     control.configure(kernel, tokens.grid_list if tokens is not None else [])
                 if op.operation.name == "func.call":

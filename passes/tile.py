@@ -53,6 +53,7 @@ class Tiler:
     placed: dict = field(default_factory=dict)          #: concat op result -> its Mat, made when its first input is
     positions: dict = field(default_factory=dict)       #: ids value (None before pruning) -> Mat of sequence positions [1, lead + R]
     led: dict = field(default_factory=dict)             #: key or value tensor -> its Mat with the leading text rows
+    stay_concentrated: dict = field(default_factory=dict)       #: form of an attention -> whether its queries do
     deferred: dict = field(default_factory=dict)        #: norm result -> norm op, emitted with the gather that uses it
     sites: list = field(default_factory=list)
     prunings: int = 0
@@ -235,7 +236,10 @@ class Tiler:
         if op.site != "query" or any(u.operation.name != "focus.attention" for u in users):
             return None
         heads = attention.Heads(users[0].heads, users[0].kv_heads, users[0].head_dim, users[0].scale)
-        if attention.concentrated_pays(self.machine, conc.visual, conc.text, self._lead(), conc.groups, heads, self.name):
+        form = (conc.visual, conc.text, self._lead(), conc.groups, heads)
+        if form not in self.stay_concentrated:
+            self.stay_concentrated[form] = attention.concentrated_pays(self.machine, *form, self.name)
+        if self.stay_concentrated[form]:
             return None
         out = self.where[op.result] = self.b.buffer("dram", conc.visual + conc.text, conc.width, "f16", "merged", "temp")
         return out
