@@ -14,7 +14,8 @@ BUFFER_KINDS = ("param", "input", "output", "temp", "tile")
 class KernelOp(FocusOp, name="kernel", traits=[ir.NoTerminatorTrait]):
     """One computation on memrefs: scf.for loops over tile-level ops; uses the DRAM buffers or the function's arguments around it.
 
-    `name` is the path of the module it computes; in a function that several modules call, of the first.
+    `name` is the path of the module it computes.  Modules of one form share a routine, a private `func.func` that holds the kernels: then it is
+    the path of the first.  Each has a `func.call` of it, at its own location, with its buffers; `focus.site` says what site 0 of the routine is.
     """
     name: Str
     body: Region

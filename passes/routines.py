@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from itertools import count
 from typing import Any
 
 from torch_mlir import ir
@@ -67,11 +68,9 @@ class Routines:
             return Routine(name, self.b.scratch)
 
     def _name(self, kind: str) -> str:
-        number = len(self.known)
-        while f"{kind}_{number}" in self._taken:
-            number += 1
-        self._taken.add(f"{kind}_{number}")
-        return f"{kind}_{number}"
+        name = next(name for name in (f"{kind}_{i}" for i in count()) if name not in self._taken)
+        self._taken.add(name)
+        return name
 
 
 def substitute(value: Any, leaf: Callable[[Any], Any]) -> Any:

@@ -24,27 +24,27 @@ func.func @main(%x: !x {focus.name = "x"}) -> !x {
   // CHECK-NEXT: call @linear_1([[Y1]], [[W2]], [[Y2]])
   %2 = "focus.linear"(%1, %w2) {activation = "silu", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
       : (!x, !w) -> !x loc("layers.2.fc")
-  // CHECK: call @elementwise_2([[Y2]], [[Y1]],
+  // CHECK: call @elementwise_0([[Y2]], [[Y1]],
   %3 = "focus.add"(%2, %1) : (!x, !x) -> !x loc("layers.2")
-  // CHECK: call @elementwise_2({{%.*}}, [[Y0]],
+  // CHECK: call @elementwise_0({{%.*}}, [[Y0]],
   %4 = "focus.add"(%3, %0) : (!x, !x) -> !x loc("layers.3")
   // CHECK: [[SUM:%.*]] = "focus.buffer"() {{.*}}name = "combined"
-  // CHECK-NEXT: call @elementwise_3([[FOUR:%.*]], [[SUM]])
+  // CHECK-NEXT: call @elementwise_1([[FOUR:%.*]], [[SUM]])
   %5 = "focus.add"(%4, %4) : (!x, !x) -> !x loc("layers.4")
   // CHECK: [[TOP:%.*]] = "focus.window"([[SUM]]
   // CHECK: [[Y6:%.*]] = "focus.buffer"() {{.*}}name = "y"
-  // CHECK-NEXT: call @linear_4([[TOP]], [[W2]], [[Y6]])
+  // CHECK-NEXT: call @linear_2([[TOP]], [[W2]], [[Y6]])
   %top = "focus.slice"(%5) {offsets = array<i64: 0, 0>, sizes = array<i64: 32, 32>} : (!x) -> !w
   %6 = "focus.linear"(%top, %w2) {activation = "relu", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
       : (!w, !w) -> !w loc("layers.5.fc")
-  // CHECK: call @linear_5([[Y6]], [[W2]],
+  // CHECK: call @linear_3([[Y6]], [[W2]],
   %7 = "focus.linear"(%6, %w2) {activation = "relu", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
       : (!w, !w) -> !w loc("layers.6.fc")
-  // CHECK: call @linear_5({{%.*}}, [[W2]],
+  // CHECK: call @linear_3({{%.*}}, [[W2]],
   %8 = "focus.linear"(%7, %w2) {activation = "relu", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
       : (!w, !w) -> !w loc("layers.7.fc")
-  // CHECK: call @copy_6
-  // CHECK: call @copy_6
+  // CHECK: call @copy_0
+  // CHECK: call @copy_0
   %all = tensor.concat dim(0) %8, %8 : (!w, !w) -> !x
   return %all : !x
 }
@@ -52,9 +52,9 @@ func.func @main(%x: !x {focus.name = "x"}) -> !x {
 // CHECK: func.func private @linear_0({{%.*}}: memref<64x32xf16, #focus.space<"dram">>, {{%.*}}: memref<32x32xf16, {{.*}}, {{%.*}}: memref<64x32xf16
 // CHECK: name = "layers.0.fc"
 // CHECK: func.func private @linear_1
-// CHECK: func.func private @elementwise_2
-// CHECK: func.func private @elementwise_3
-// CHECK: func.func private @linear_4({{%.*}}: memref<32x32xf16, strided<[32, 1], offset: ?>
-// CHECK: func.func private @linear_5
-// CHECK: func.func private @copy_6
+// CHECK: func.func private @elementwise_0
+// CHECK: func.func private @elementwise_1
+// CHECK: func.func private @linear_2({{%.*}}: memref<32x32xf16, strided<[32, 1], offset: ?>
+// CHECK: func.func private @linear_3
+// CHECK: func.func private @copy_0
 // CHECK-NOT: func.func

@@ -23,12 +23,12 @@ func.func @main(%x: tensor<50x40xf16> {focus.name = "x"}) -> tensor<50x40xf16> a
   // CHECK: call @gather_0({{.*}}focus.site = 0
   %g = "focus.gather"(%normed, %ids) {layer = 3 : i64, site = "gate_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64, m_tile = 16 : i64}
       : (tensor<50x40xf16>, tensor<44xi32>) -> !c loc("gate")
-  // CHECK: call @linear_1({{.*}}focus.site = 1
+  // CHECK: call @linear_0({{.*}}focus.site = 1
   %p = "focus.linear"(%g, %w, %v) {activation = "swiglu", operandSegmentSizes = array<i32: 1, 1, 0, 1, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
       : (!c, tensor<96x40xf16>, tensor<96x40xf16>) -> tensor<50x96xf16> loc("up")
   %d = "focus.gather"(%p, %ids) {layer = 3 : i64, site = "down_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64, m_tile = 16 : i64}
       : (tensor<50x96xf16>, tensor<44xi32>) -> !d
-  // CHECK: call @linear_2
+  // CHECK: call @linear_1
   // CHECK-NOT: focus.site
   %y = "focus.linear"(%d, %o, %x) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1>, resultSegmentSizes = array<i32: 1, 0>}
       : (!d, tensor<40x96xf16>, tensor<50x40xf16>) -> tensor<50x40xf16> loc("down")
@@ -43,7 +43,7 @@ func.func @main(%x: tensor<50x40xf16> {focus.name = "x"}) -> tensor<50x40xf16> a
   // CHECK: block = array<i64: 2, 2, 2>, name = "gate", threshold = 9.000000e-01
   // CHECK: "focus.kernel"
   // CHECK: "focus.sic_gather"({{.*}}identity = 6 : i64
-  // CHECK: func.func private @linear_1
+  // CHECK: func.func private @linear_0
   // CHECK: "focus.kernel"
   // CHECK: "focus.scatter"
   // CHECK: op = "silu"
@@ -51,7 +51,7 @@ func.func @main(%x: tensor<50x40xf16> {focus.name = "x"}) -> tensor<50x40xf16> a
   // CHECK: "focus.sic_gather"({{.*}}site = 0 : i64
   // CHECK: "focus.store"({{.*}}stream = "compact"
   // CHECK: name = "up", threshold
-  // CHECK: func.func private @linear_2
+  // CHECK: func.func private @linear_1
   // CHECK: "focus.kernel"
   // CHECK: "focus.load"({{.*}}stream = "residual"
   // CHECK: name = "down"
