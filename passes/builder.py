@@ -77,7 +77,8 @@ class Mat:
 class TileBuilder:
     """Emits tile-level IR in the current MLIR context and insertion point."""
     kernel_attrs: dict = field(default_factory=dict)        #: Python values that kernels made from now on carry as attributes
-    scratch: list | None = None                             #: inside a function: the DRAM buffers that its callers bring, as (rows, cols, dtype, name)
+    scratch: list = field(default_factory=list)             #: the DRAM buffers that callers of the function bring, as (rows, cols, dtype, name)
+    _function: ir.Block | None = None                       #: the function's block
     _types: dict = field(default_factory=dict)
     _constants: dict = field(default_factory=dict)
     block: ir.Block | None = None                           #: where constants go: the kernel's block, or the function's
@@ -125,19 +126,19 @@ class TileBuilder:
     @contextlib.contextmanager
     def function(self, name: str, types: Sequence[ir.Type], module: ir.Block, loc: ir.Location):
         """A private function on memrefs of these types; yields its arguments.  A DRAM buffer made inside becomes one more argument (`scratch`)."""
-        around = self.block, self._constants, self.scratch
+        around = self.block, self._constants, self.scratch, self._function
         with loc, ir.InsertionPoint(module):
             attributes = {"sym_name": ir.StringAttr.get(name), "sym_visibility": ir.StringAttr.get("private"),
                           "function_type": ir.TypeAttr.get(ir.FunctionType.get(types, []))}
             op = ir.Operation.create("func.func", attributes=attributes, regions=1)
             block = op.regions[0].blocks.append(*types)
             self.enter(block)
-            self.scratch = []
+            self.scratch, self._function = [], block
             with ir.InsertionPoint(block):
                 yield list(block.arguments)
                 ir.Operation.create("func.return")
             op.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get([a.type for a in block.arguments], []))
-        self.block, self._constants, self.scratch = around
+        self.block, self._constants, self.scratch, self._function = around
 
     @contextlib.contextmanager
     def kernel(self, name: str, loc: ir.Location):
@@ -173,9 +174,9 @@ class TileBuilder:
     def buffer(self, space: str, rows: int, cols: int, dtype: str, name: str, kind: str = "tile", **attrs: str) -> Mat:
         """A `focus.buffer`: on-chip tile, or a DRAM tensor of kind param | input | output | temp."""
         type_ = self.memref((rows, cols, dtype, space))
-        if space == "dram" and self.scratch is not None:
+        if space == "dram" and self._function is not None:
             self.scratch.append((rows, cols, dtype, name))
-            return Mat(self.block.add_argument(type_, ir.Location.current), rows, cols, dtype, space, cols)
+            return Mat(self._function.add_argument(type_, ir.Location.current), rows, cols, dtype, space, cols)
         op = ir.Operation.create("focus.buffer", results=[type_],
                                  attributes={k: _attribute(v) for k, v in {"name": name, "kind": kind, **attrs}.items()})
         return Mat(op.result, rows, cols, dtype, space, cols)

@@ -1,7 +1,7 @@
 """lower-to-fisa: from scheduled, placed kernels to straight lists of instructions.
 
-In: kernels with `slots`, `address`, `wait`, `signal` and `credits`.  Out: in each function that is no routine one `fisa.program` in place of its
-kernels and calls; in place of each routine that it calls a `fisa.routine`, lowered once.  DRAM buffers and the functions' attributes stay.
+In: kernels with `slots`, `address`, `wait`, `signal` and `credits`.  Out: in place of each routine (a private
+function) a `fisa.routine`; in any other function one `fisa.program` in place of its kernels and calls.  DRAM buffers and attributes stay.
 
 Each memory operand becomes an address generator, each extent an extent generator, set up before the outermost loop that uses them; equal ones are
 shared.  An extent is what the operands agree on: windows near the end of their base are clipped, and a buffer is as large as what was last

@@ -39,7 +39,7 @@ def tile(module, *, machine: str = "focus"):
     routines = Routines(TileBuilder(), block)
     for op in list(block.operations):
         if op.operation.name == "func.func":
-            Tiler(op, target, routines.b, routines).run()
+            Tiler(op, target, routines).run()
 
 
 @dataclass
@@ -47,7 +47,6 @@ class Tiler:
     """State of the pass over one function: where each tensor lies, and what has been emitted."""
     func: ir.OpView
     machine: Machine
-    b: TileBuilder
     routines: Routines
     where: dict = field(default_factory=dict)           #: tensor value -> Mat or Concentrated
     placed: dict = field(default_factory=dict)          #: concat op result -> its Mat, made when its first input is
@@ -57,6 +56,10 @@ class Tiler:
     deferred: dict = field(default_factory=dict)        #: norm result -> norm op, emitted with the gather that uses it
     sites: list = field(default_factory=list)
     prunings: int = 0
+
+    @property
+    def b(self) -> TileBuilder:
+        return self.routines.b
 
     def run(self) -> None:
         block = self.func.regions[0].blocks[0]
