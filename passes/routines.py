@@ -55,7 +55,7 @@ class Routines:
         if key not in self.known:
             self.known[key] = self._emit(emit, args, named, operands, loc)
         routine = self.known[key]
-        scratch = [self.b.buffer("dram", *form, "temp").value for form in routine.scratch]
+        scratch = [self.b.buffer("dram", *buffer, "temp").value for buffer in routine.scratch]
         op = ir.Operation.create("func.call", operands=[*operands, *scratch], loc=loc,
                                  attributes={"callee": ir.FlatSymbolRefAttr.get(routine.name)})
         set_attr(op, "focus.site", site)
