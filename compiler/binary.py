@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from torch_mlir import ir
 
-from focus.dialects import fisa
 from focus.dialects import focus as fd
-from focus.dialects.support import get_attr, path_of, walk
-from focus.runtime import fxb, isa
+from focus.dialects.support import get_attr, walk
+from focus.runtime import fxb
 from focus.runtime.concentration import Concentration
 from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
 from focus.runtime.tokens import TokenLayout
+
+from .encode import encode_program
 
 ID_LIST = "retained."        #: outputs of this name are for the trace
 STORED = {"f16": "f16", "f32": "f32", "i32": "i32"}
@@ -89,16 +90,6 @@ def build_binary(module: ir.Module, machine: Machine, concentration: Concentrati
                       memory_map=_memory_map(func, buffers), inputs=_inputs(func, buffers, interface), outputs=_outputs(buffers),
                       fixed_inputs=_fixed(interface), sites=_sites(func, buffers), id_lists=_id_lists(buffers), tokens=tokens,
                       concentration=concentration, model=interface.model, layers=interface.layers)
-
-
-def encode_program(program: ir.OpView) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """`text` uint8 [n, 16], `source` uint32 [n] and the module paths it indexes."""
-    words, source, modules = [], [], {}
-    for op in program.regions[0].blocks[0].operations:
-        entry, values = fisa.fields_of(op)
-        words.append(isa.encode(entry.mnemonic, values))
-        source.append(modules.setdefault(path_of(op) or "program", len(modules)))
-    return np.frombuffer(b"".join(words), np.uint8).reshape(-1, 16).copy(), np.array(source, np.uint32), tuple(modules)
 
 
 def _placed(op: ir.OpView, **extra) -> dict:

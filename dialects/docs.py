@@ -49,7 +49,8 @@ def focus_page() -> str:
 def fisa_page() -> str:
     """The page of the fisa dialect."""
     parts = ["# The `fisa` dialect", "", _COMMAND, "", _prose(fisa.Fisa), "", *_module_text(fisa), "",
-             "What the machine does with each instruction is in [isa.md](isa.md).", "", "## Structure", "", *_op(fisa.ProgramOp),
+             "What the machine does with each instruction is in [isa.md](isa.md).", "", "## Structure", "",
+             *_op(fisa.ProgramOp), *_op(fisa.RoutineOp), *_op(fisa.CallOp),
              "## Instructions", "", "Every instruction but the control ones may also have the semaphore fields `wait0` to `wait2`, "
              "`signal0` to `signal2` and their `_depth`.", ""]
     for cls in fisa.INSTRUCTION_OPS.values():

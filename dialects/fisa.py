@@ -1,8 +1,10 @@
 """The `fisa` dialect: the instructions of the Focus accelerator, generated from the ISA table.
 
-In: `isa.TABLE`.  Out: `ProgramOp`, `INSTRUCTION_OPS` (mnemonic -> op class) and `instruction`, `fields_of` to make and read one.
+In: `isa.TABLE`.  Out: `ProgramOp`, `RoutineOp`, `CallOp`, `INSTRUCTION_OPS` (mnemonic -> op class) and `instruction`, `fields_of` to make and
+read one.
 
-`fisa.program` holds one straight list of `fisa.<ident>` ops (`fisa.v_map` for `v.map`).  Every field of an instruction is an i64
+`fisa.program` holds one straight list of `fisa.<ident>` ops (`fisa.v_map` for `v.map`) and of calls; what is computed several times over, with
+operands at other addresses, is a `fisa.routine`, which the encoder puts in the place of each call.  Every field of an instruction is an i64
 attribute of its raw value, as `isa.encode` takes it (float32 fields as their bits, enumerations as numbers); fields at their default (no
 semaphore, absent operand) are left out. The op's location is the module path it computes for.
 
@@ -12,7 +14,9 @@ from typing import Any
 
 from focus.runtime import isa
 
-from .support import I64, OpBase, Region, ext, ir
+from .support import I64, I64Array, OpBase, Region, Str, Symbol, ext, get_attr, ir, symbol
+
+ARGUMENT = "fisa.arg"       #: attribute of an address generator in a routine: the argument from whose address its base counts
 
 
 class Fisa(ext.Dialect, name="fisa"):
@@ -23,43 +27,92 @@ class FisaOp(OpBase, dialect=Fisa):
     """Base of the dialect's ops."""
 
 
-class ProgramOp(FisaOp, name="program", traits=[ir.NoTerminatorTrait]):
-    """A whole program: instructions in the order they are fetched.
-
-    Loops are balanced and at most seven deep; the last instruction is halt.
-    """
-    body: Region
-
-    @classmethod
-    def build(cls, **kw: Any) -> "ProgramOp":
-        """The op with an empty block, in which to insert: `ir.InsertionPoint(op.block)`."""
-        op = super().build(**kw)
-        op.regions[0].blocks.append()
-        return op
-
-    @property
-    def block(self) -> ir.Block:
-        return self.regions[0].blocks[0]
+class _Code(FisaOp):
+    """A straight list of instructions."""
+    OTHERS = ()         # what it may hold besides; without annotation: annotated names become fields of the op
 
     def check_region(self) -> None:
-        if len(self.regions[0].blocks) != 1:
-            self.fail("expects a body of one block")
-        depth, name = 0, ""
+        super().check_region()
+        depth = 0
         for number, inner in enumerate(self.block.operations):
             name = inner.operation.name
-            if not name.startswith("fisa.") or name == "fisa.program":
-                self.fail(f"holds '{name}', expected only instructions")
-            if name == "fisa.loop":
-                depth += 1
-            elif name == "fisa.endloop":
-                depth -= 1
+            if name not in _BY_OP_NAME and name not in self.OTHERS:
+                self.fail(f"holds '{name}', expected only instructions{' and calls' if self.OTHERS else ''}")
+            depth += (name == "fisa.loop") - (name == "fisa.endloop")
             if not 0 <= depth <= isa.MAX_LOOPS:
                 self.fail(f"instruction {number} opens loop {depth}, expected at most {isa.MAX_LOOPS} deep" if depth > 0
                           else f"instruction {number} is an endloop without a loop")
+            if depth and name == "fisa.call":
+                self.fail(f"instruction {number} is a call inside a loop")
+            if ARGUMENT in inner.operation.attributes:
+                self._check_argument(number, inner.operation)
         if depth:
             self.fail(f"ends inside {depth} open loop{'s' if depth > 1 else ''}")
-        if name != "fisa.halt":
+
+    def _check_argument(self, number: int, inner: ir.Operation) -> None:
+        if inner.name != "fisa.agu" or not isinstance(self, RoutineOp):
+            self.fail(f"instruction {number} ('{inner.name}') has '{ARGUMENT}', which only 'fisa.agu' in a routine may")
+        attr = inner.attributes[ARGUMENT]
+        if not I64.matches(attr) or not 0 <= attr.value < self.arguments:
+            self.fail(f"instruction {number} has {ARGUMENT} = {attr}, expected one of the {self.arguments} arguments")
+
+
+class ProgramOp(_Code, name="program", traits=[ir.NoTerminatorTrait]):
+    """A whole program: instructions, and calls of routines, in the order they are fetched.
+
+    Loops are balanced and at most seven deep; calls stand outside loops; the last instruction is halt.
+    """
+    body: Region
+    OTHERS = ("fisa.call",)
+
+    def check_region(self) -> None:
+        super().check_region()
+        inner = list(self.block.operations)
+        if not inner or inner[-1].operation.name != "fisa.halt":
             self.fail("must end with 'fisa.halt'")
+
+
+class RoutineOp(_Code, name="routine", traits=[ir.NoTerminatorTrait]):
+    """Instructions that stand in the program wherever they are called, for operands at other addresses.
+
+    `fisa.arg = i` on a `fisa.agu` makes its base count from the address that the call gives for argument i, of `arguments`.  The site of
+    a `fisa.sic_gather` counts from the call's.  A routine sets up every generator, register and semaphore it uses, and leaves semaphores as
+    it found them.
+    """
+    sym_name: Str
+    arguments: I64
+    body: Region
+
+    def check(self) -> None:
+        if self.arguments < 0:
+            self.fail(f"attribute 'arguments' must not be negative, but is {self.arguments}")
+
+    def check_region(self) -> None:
+        super().check_region()
+        if any(inner.operation.name == "fisa.halt" for inner in self.block.operations):
+            self.fail("holds 'fisa.halt', which only a program may")
+
+
+class CallOp(FisaOp, name="call"):
+    """The instructions of a routine, computing for the module path at this op's location.
+
+    `addresses`: where each argument lies.  `site` (optional): what site 0 of the routine is here.  Set-up that would change
+    nothing is left out of the binary.
+    """
+    callee: Symbol
+    addresses: I64Array
+
+    def check(self) -> None:
+        routine = symbol(self, self.callee)
+        if not isinstance(routine, RoutineOp):
+            self.fail(f"calls '@{self.callee}', which is no fisa.routine of this module")
+        wanted, addresses, site = get_attr(routine, "arguments"), self.addresses, self.attributes["site"] if "site" in self.attributes else None
+        if len(addresses) != wanted:
+            self.fail(f"gives {len(addresses)} addresses, expected {wanted} (arguments of '@{self.callee}')")
+        if min(addresses, default=0) < 0:
+            self.fail(f"has addresses {addresses}, expected none to be negative")
+        if site is not None and (not I64.matches(site) or site.value < 0):
+            self.fail(f"attribute 'site' must be an i64 that is not negative, but is {site}")
 
 
 class InstructionOp(FisaOp):
@@ -129,11 +182,16 @@ _BY_OP_NAME = {cls.OPERATION_NAME: cls for cls in INSTRUCTION_OPS.values()}
 
 
 def instruction(mnemonic: str, values: dict[str, int], loc: ir.Location | str | None = None,
-                ip: ir.InsertionPoint | None = None) -> ir.Operation:
-    """Create one instruction from raw field values (as `isa.encode` takes them); fields at their default are not written."""
+                ip: ir.InsertionPoint | None = None, argument: int | None = None) -> ir.Operation:
+    """Create one instruction from raw field values (as `isa.encode` takes them); fields at their default are not written.
+
+    `argument`: that from whose address the base of an address generator counts.
+    """
     cls = INSTRUCTION_OPS[mnemonic]
     defaults = cls._DEFAULTS
     attributes = {name: I64.wrap(v) for name, v in values.items() if v != defaults[name]}
+    if argument is not None:
+        attributes[ARGUMENT] = I64.wrap(argument)
     where = ir.Location.name(loc) if isinstance(loc, str) else loc
     return ir.Operation.create(cls.OPERATION_NAME, attributes=attributes, loc=where, ip=ip)
 

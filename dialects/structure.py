@@ -12,27 +12,13 @@ BUFFER_KINDS = ("param", "input", "output", "temp", "tile")
 
 
 class KernelOp(FocusOp, name="kernel", traits=[ir.NoTerminatorTrait]):
-    """One computation on memrefs: scf.for loops over tile-level ops; uses the DRAM buffers around it.
+    """One computation on memrefs: scf.for loops over tile-level ops; uses the DRAM buffers or the function's arguments around it.
 
-    `name` is the path of the module it computes.
+    `name` is the path of the module it computes.  Modules of one form share a routine, a private `func.func` that holds the kernels: then it is
+    the path of the first.  Each has a `func.call` of it, at its own location, with its buffers; `focus.site` says what site 0 of the routine is.
     """
     name: Str
     body: Region
-
-    @classmethod
-    def build(cls, **kw: Any) -> "KernelOp":
-        """The op with an empty block, in which to insert: `ir.InsertionPoint(op.block)`."""
-        op = super().build(**kw)
-        op.regions[0].blocks.append()
-        return op
-
-    @property
-    def block(self) -> ir.Block:
-        return self.regions[0].blocks[0]
-
-    def check_region(self) -> None:
-        if len(self.regions[0].blocks) != 1 or len(self.regions[0].blocks[0].arguments):
-            self.fail("expects a body of one block without arguments")
 
 
 class BufferOp(FocusOp, name="buffer"):

@@ -4,8 +4,8 @@ In: the torch-mlir wheel.  Out: what every other file of the compiler builds on:
 
 * contexts and IR in: `make_context()`, `parse_file`, `parse_text`, `verify`, `to_text`;
 * diagnostics: `collect(ctx)`, `Diagnostic`, `OpError` (raise it in a pass: it becomes an error at that op's location);
-* reading IR: `walk`, `path_of`, `get_attr`, `set_attr`, `to_attr`, `to_python`;
-* defining ops: `OpBase` and the attribute kinds `Str`, `I64`, `F64`, `Bool`, `I64Array`, `one_of(...)`, `default(value)`.
+* reading IR: `walk`, `path_of`, `symbol`, `get_attr`, `set_attr`, `to_attr`, `to_python`;
+* defining ops: `OpBase` and the attribute kinds `Str`, `I64`, `F64`, `Bool`, `I64Array`, `Symbol`, `one_of(...)`, `default(value)`.
 
 Building an op (every op class of `focus.dialects` offers the same `build`):
 
@@ -44,8 +44,8 @@ from focus.runtime.errors import FocusError
 
 __all__ = [
     "Any", "Bool", "DiagnosedError", "Diagnostic", "F64", "FocusError", "I64", "I64Array", "InvalidOp", "OpBase", "OpError", "Operand",
-    "Pure", "Region", "Result", "Sequence", "Str", "collect", "default", "ext", "get_attr", "ir", "make_context", "one_of",
-    "parse_file", "parse_text", "path_of", "register_view", "set_attr", "to_attr", "to_python", "to_text", "verify", "walk",
+    "Pure", "Region", "Result", "Sequence", "Str", "Symbol", "collect", "default", "ext", "get_attr", "ir", "make_context", "one_of",
+    "parse_file", "parse_text", "path_of", "register_view", "set_attr", "symbol", "to_attr", "to_python", "to_text", "verify", "walk",
 ]
 
 # Without the prefix, every look-up of an op class of ours does a failing import first, 15 to 25 times the cost of the look-up.
@@ -142,7 +142,24 @@ class I64Array(ir.DenseI64ArrayAttr):
         return isinstance(attr, ir.DenseI64ArrayAttr)
 
 
-_KINDS = (Str, I64, F64, Bool, I64Array)
+class Symbol(ir.FlatSymbolRefAttr):
+    """The name of an op of the module (`@linear_3`)."""
+    noun = "a symbol reference"
+
+    @staticmethod
+    def wrap(value: str) -> ir.Attribute:
+        return ir.FlatSymbolRefAttr.get(value)
+
+    @staticmethod
+    def unwrap(attr: ir.Attribute) -> str:
+        return attr.value
+
+    @staticmethod
+    def matches(attr: ir.Attribute) -> bool:
+        return isinstance(attr, ir.FlatSymbolRefAttr)
+
+
+_KINDS = (Str, I64, F64, Bool, I64Array, Symbol)
 
 
 def one_of(*choices: str) -> type[Str]:
@@ -366,6 +383,17 @@ def walk(root: Any, kind: str | type | tuple[type, ...] | None = None) -> list[i
     return found
 
 
+def symbol(user: Any, name: str) -> ir.OpView | None:
+    """The op called `name` in the module around `user`, or None."""
+    module = user.operation
+    while module.name != "builtin.module":
+        if module.parent is None:
+            return None
+        module = module.parent.operation
+    table = ir.SymbolTable(module)
+    return table[name] if name in table else None
+
+
 def register_view(view: type[ir.OpView], dialect: type) -> None:
     """Make `view`, a subclass of an upstream op class, the class by which Python sees that op."""
     _mlir.register_operation(dialect, replace=True)(view)
@@ -470,7 +498,8 @@ class OpBase(ext.Operation):
     @classmethod
     def build(cls, *operands: Any, results: Any = (), attrs: dict[str, Any] | None = None, loc: ir.Location | str | None = None,
               ip: ir.InsertionPoint | None = None, **named: Any) -> "ir.OpView":
-        """Create the op; see the head of `focus.dialects.support`.  Raises TypeError for a missing or unknown operand or attribute."""
+        """Create the op, a region with an empty block; see the head of `focus.dialects.support`.  Raises TypeError for a missing or unknown operand
+        or attribute."""
         attributes = {k: to_attr(v) for k, v in attrs.items()} if attrs else {}
         values = cls._operand_values(operands, named, attributes)
         for key, kind in cls._kinds.items():
@@ -487,8 +516,16 @@ class OpBase(ext.Operation):
         if cls._results.needs_segments:
             raise TypeError(f"{cls.OPERATION_NAME} has several optional result groups")
         where = ir.Location.name(loc) if isinstance(loc, str) else loc
-        return ir.Operation.create(cls.OPERATION_NAME, results=types_, operands=values, attributes=attributes, regions=cls._region_count,
-                                   loc=where, ip=ip).opview
+        op = ir.Operation.create(cls.OPERATION_NAME, results=types_, operands=values, attributes=attributes, regions=cls._region_count,
+                                 loc=where, ip=ip)
+        for region in op.regions:
+            region.blocks.append()
+        return op.opview
+
+    @property
+    def block(self) -> ir.Block:
+        """The block of an op with a region, in which to insert: `ir.InsertionPoint(op.block)`."""
+        return self.regions[0].blocks[0]
 
     @classmethod
     def _operand_values(cls, given: tuple, named: dict[str, Any], attributes: dict[str, ir.Attribute]) -> list[ir.Value]:
@@ -525,7 +562,9 @@ class OpBase(ext.Operation):
         """What the op requires beyond its declaration; overridden by op classes."""
 
     def check_region(self) -> None:
-        """What the op requires of its region, after all ops inside were verified; overridden by op classes."""
+        """What the op requires of its region, after all ops inside were verified; extended by op classes."""
+        if len(self.regions[0].blocks) != 1 or len(self.block.arguments):
+            self.fail("expects a body of one block without arguments")
 
     def verify_invariants(self) -> bool:
         """MLIR's hook.  Structural problems first, so that `check` may use every declared field."""

@@ -1,9 +1,9 @@
 """allocate: addresses for every buffer, on-chip and in DRAM.
 
-In: scheduled kernels.  Out: `address` on every `focus.buffer`; `focus.dram_bytes` on the function.
+In: scheduled kernels.  Out: `address` on every `focus.buffer`; `focus.dram_bytes` on every function that is no routine.
 
 On-chip buffers of one kernel lie side by side (kernels do not overlap in time).  DRAM holds, from address 0: parameters, inputs, outputs, then
-intermediates and count-memory entries by first fit over the kernels in which they live.
+intermediates and count-memory entries by first fit over the steps (kernels and calls of routines) in which they live.
 """
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch_mlir import ir
 from focus.dialects import focus as fd
 from focus.dialects.support import OpError, get_attr, set_attr
 from focus.passes.cost import aligned
-from focus.passes.kernel_ir import buffer_bytes, kernels_of, read_kernel
+from focus.passes.kernel_ir import buffer_bytes, is_routine, kernels_of, read_kernel, root_of, steps_of
 from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
 
@@ -23,7 +23,26 @@ from focus.passes.target import resolve_machine
 def allocate(func, *, machine: str = "focus"):
     """Assign addresses in DRAM and in every on-chip memory."""
     target = resolve_machine(machine)
-    lives = _kernel_buffers(func, target)
+    for op in kernels_of(func):
+        _place_on_chip(op, target)
+    if not is_routine(func):
+        _place_outside(func, target)
+
+
+def _place_on_chip(op, target) -> None:
+    """Place a kernel's own buffers."""
+    top: dict[str, int] = {}
+    for record in read_kernel(op).buffers.values():
+        at = top.get(record.space, 0)
+        set_attr(record.op, "address", at)
+        top[record.space] = at + aligned(record.bytes) * get_attr(record.op, "slots", 1)
+        if top[record.space] > target.buffer_bytes(record.space):
+            raise OpError(op, f"needs more than the {target.buffer_bytes(record.space)} bytes of '{record.space}' that machine '{target.name}' has")
+
+
+def _place_outside(func, target) -> None:
+    """Place the buffers that steps share."""
+    lives = _lives(func)
     outside = [op for op in func.regions[0].blocks[0].operations if op.operation.name == "focus.buffer"]
     top = _place_fixed(outside)
     temps = [op for op in outside if op.kind == "temp" and op.operation.result in lives]
@@ -34,7 +53,7 @@ def allocate(func, *, machine: str = "focus"):
         used = _first_fit(group, lives, 0)
         if used > target.buffer_bytes(space):
             raise OpError(group[0], f"needs {used} bytes of '{space}', but machine '{target.name}' has {target.buffer_bytes(space)}")
-    for op in outside:      # declared but used by no kernel
+    for op in outside:      # declared but not used
         if op.kind in ("temp", "tile") and op.operation.result not in lives:
             set_attr(op, "address", 0)
     if end > target.dram.capacity_bytes:
@@ -42,20 +61,12 @@ def allocate(func, *, machine: str = "focus"):
     func.attributes["focus.dram_bytes"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), end)
 
 
-def _kernel_buffers(func, target) -> dict[ir.Value, tuple[int, int]]:
-    """Place each kernel's own buffers; for buffers outside kernels, the first and last kernel that use them."""
+def _lives(func) -> dict[ir.Value, tuple[int, int]]:
+    """The first and last step that uses each buffer outside kernels."""
     lives: dict[ir.Value, tuple[int, int]] = {}
-    for number, op in enumerate(kernels_of(func)):
-        kernel = read_kernel(op)
-        top: dict[str, int] = {}
-        for record in kernel.buffers.values():
-            at = top.get(record.space, 0)
-            set_attr(record.op, "address", at)
-            slots = record.op.operation.attributes["slots"].value if "slots" in record.op.operation.attributes else 1
-            top[record.space] = at + aligned(record.bytes) * slots
-            if top[record.space] > target.buffer_bytes(record.space):
-                raise OpError(op, f"needs more than the {target.buffer_bytes(record.space)} bytes of '{record.space}' that machine '{target.name}' has")
-        for value in kernel.outside:
+    for number, op in enumerate(steps_of(func)):
+        used = read_kernel(op).outside if op.operation.name == "focus.kernel" else {root_of(v, op) for v in op.operation.operands}
+        for value in used:
             lives[value] = (lives.get(value, (number, number))[0], number)
     return lives
 
@@ -78,7 +89,7 @@ def _place_fixed(buffers: list) -> int:
 class _Placed:
     start: int
     end: int
-    last: int       #: the last kernel that uses it
+    last: int       #: the last step that uses it
 
 
 def _first_fit(ops: list, lives: dict, base: int) -> int:

@@ -1,7 +1,7 @@
 """Builds tile-level IR: kernels of scf loops over windows of memrefs, one op an instruction of the ISA.
 
 In: Python values (`Mat` handles on memrefs, `Idx` sums of loop counters).  Out: `focus.kernel`, `scf.for`, `focus.window`,
-`focus.buffer`, `focus.recast` and the ops generated from the ISA table, at the current insertion point.
+`focus.buffer`, `focus.recast` and the ops generated from the ISA table, at the current insertion point; functions to hold them.
 
 Conventions that the later passes rely on: a `focus.buffer` of kind "tile" lives for one iteration of the loop body it stands in;
 windows are clipped to the bounds of their base; a buffer is as large as what was last written to it; an instruction with the attribute
@@ -10,6 +10,7 @@ windows are clipped to the bounds of their base; a buffer is as large as what wa
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch_mlir import ir
@@ -76,6 +77,8 @@ class Mat:
 class TileBuilder:
     """Emits tile-level IR in the current MLIR context and insertion point."""
     kernel_attrs: dict = field(default_factory=dict)        #: Python values that kernels made from now on carry as attributes
+    scratch: list = field(default_factory=list)             #: the DRAM buffers that callers of the function bring, as (rows, cols, dtype, name)
+    _function: ir.Block | None = None                       #: the function's block
     _types: dict = field(default_factory=dict)
     _constants: dict = field(default_factory=dict)
     block: ir.Block | None = None                           #: where constants go: the kernel's block, or the function's
@@ -121,6 +124,23 @@ class TileBuilder:
 
     # ---- structure -----------------------------------------------------------------------------------------------
     @contextlib.contextmanager
+    def function(self, name: str, types: Sequence[ir.Type], module: ir.Block, loc: ir.Location):
+        """A private function on memrefs of these types; yields its arguments.  A DRAM buffer made inside becomes one more argument (`scratch`)."""
+        around = self.block, self._constants, self.scratch, self._function
+        with loc, ir.InsertionPoint(module):
+            attributes = {"sym_name": ir.StringAttr.get(name), "sym_visibility": ir.StringAttr.get("private"),
+                          "function_type": ir.TypeAttr.get(ir.FunctionType.get(types, []))}
+            op = ir.Operation.create("func.func", attributes=attributes, regions=1)
+            block = op.regions[0].blocks.append(*types)
+            self.enter(block)
+            self.scratch, self._function = [], block
+            with ir.InsertionPoint(block):
+                yield list(block.arguments)
+                ir.Operation.create("func.return")
+            op.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get([a.type for a in block.arguments], []))
+        self.block, self._constants, self.scratch, self._function = around
+
+    @contextlib.contextmanager
     def kernel(self, name: str, loc: ir.Location):
         """A `focus.kernel` region; everything emitted inside carries `loc`."""
         with loc:
@@ -153,7 +173,11 @@ class TileBuilder:
     # ---- memory --------------------------------------------------------------------------------------------------
     def buffer(self, space: str, rows: int, cols: int, dtype: str, name: str, kind: str = "tile", **attrs: str) -> Mat:
         """A `focus.buffer`: on-chip tile, or a DRAM tensor of kind param | input | output | temp."""
-        op = ir.Operation.create("focus.buffer", results=[self.memref((rows, cols, dtype, space))],
+        type_ = self.memref((rows, cols, dtype, space))
+        if space == "dram" and self._function is not None:
+            self.scratch.append((rows, cols, dtype, name))
+            return Mat(self._function.add_argument(type_, ir.Location.current), rows, cols, dtype, space, cols)
+        op = ir.Operation.create("focus.buffer", results=[type_],
                                  attributes={k: _attribute(v) for k, v in {"name": name, "kind": kind, **attrs}.items()})
         return Mat(op.result, rows, cols, dtype, space, cols)
 

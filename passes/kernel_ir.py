@@ -1,16 +1,19 @@
 """Reading tile-level IR: the loops, instructions and buffers of a kernel as Python records.
 
-In: a `focus.kernel` op.  Out: `Kernel`: its instructions in program order, each with the loops around it, and its on-chip buffers.
+In: a `focus.kernel` op.  Out: `Kernel`: its instructions in program order, each with the loops around it, and its on-chip buffers; what a
+function runs (`steps_of`): kernels of its own and calls of functions that hold some.
 Used by schedule, allocate and lower-to-fisa, which all need the same picture.
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from torch_mlir import ir
 
 from focus.dialects import focus as fd
-from focus.dialects.support import OpError
+from focus.dialects.support import OpError, get_attr
 from focus.dialects.tile_ops import TILE_OPS
 from focus.runtime import isa
 
@@ -51,8 +54,8 @@ class Kernel:
     op: ir.OpView
     instrs: list[Instr] = field(default_factory=list)
     buffers: dict = field(default_factory=dict)         #: result value of a focus.buffer -> BufferRecord
-    root: dict = field(default_factory=dict)            #: memref value -> the focus.buffer result it is (a window of)
-    outside: set = field(default_factory=set)           #: root buffers declared outside the kernel
+    root: dict = field(default_factory=dict)            #: memref value -> the focus.buffer result or function argument it is (a window of)
+    outside: set = field(default_factory=set)           #: roots that are declared outside the kernel
 
 
 def read_kernel(op: ir.OpView) -> Kernel:
@@ -61,7 +64,7 @@ def read_kernel(op: ir.OpView) -> Kernel:
     _read_block(kernel, op.regions[0].blocks[0], ())
     for instr in kernel.instrs:
         for _, value in instr.mems:
-            root = _root(kernel, value)
+            root = root_of(value, kernel.op, kernel.root)
             if root in kernel.buffers:
                 users = kernel.buffers[root].users
                 if not users or users[-1] is not instr:
@@ -86,7 +89,7 @@ def _read_block(kernel: Kernel, block: ir.Block, loops: tuple[LoopRecord, ...]) 
             kernel.buffers[op.result] = BufferRecord(view, view.name, fd.space_of(op.result), buffer_bytes(op.result.type), loops)
             kernel.root[op.result] = op.result
         elif name in DERIVED:
-            kernel.root[op.result] = _root(kernel, op.operands[0])
+            kernel.root[op.result] = root_of(op.operands[0], view, kernel.root)
         elif not name.startswith("arith.") and name != "scf.yield":
             raise OpError(view, "has no place in a kernel: expected loops, buffers, windows and tile-level instructions")
 
@@ -105,19 +108,19 @@ def memory_operands(view: ir.OpView, entry: isa.Instruction) -> list[tuple[isa.F
     return pairs
 
 
-def _root(kernel: Kernel, value: ir.Value) -> ir.Value:
-    """The buffer a memref is a window, recast or view of."""
-    root = kernel.root.get(value)
+def root_of(value: ir.Value, user: ir.OpView, known: Mapping[ir.Value, ir.Value] = MappingProxyType({})) -> ir.Value:
+    """The buffer or function argument a memref is a window, recast or view of.  Raises OpError at `user` where it is none."""
+    root = known.get(value)
     while root is None:
         owner = producer(value)
-        name = "" if owner is None else owner.name
-        if name == "focus.buffer":
+        name = value.owner.owner.operation.name if owner is None else owner.name
+        if name in ("focus.buffer", "func.func"):
             root = value
         elif name in DERIVED:
             value = owner.operands[0]
-            root = kernel.root.get(value)
+            root = known.get(value)
         else:
-            raise OpError(kernel.op, "uses a memref that no focus.buffer declares")
+            raise OpError(user, "uses a memref that no focus.buffer declares")
     return root
 
 
@@ -137,3 +140,13 @@ def producer(value: ir.Value) -> ir.Operation | None:
 
 def kernels_of(func: ir.OpView) -> list[ir.OpView]:
     return [op for op in func.regions[0].blocks[0].operations if op.operation.name == "focus.kernel"]
+
+
+def steps_of(func: ir.OpView) -> list[ir.OpView]:
+    """What a function runs, in order: its kernels and its calls."""
+    return [op for op in func.regions[0].blocks[0].operations if op.operation.name in ("focus.kernel", "func.call")]
+
+
+def is_routine(func: ir.OpView) -> bool:
+    """Whether a function is there to be called, on memrefs that others bring."""
+    return get_attr(func, "sym_visibility") == "private"

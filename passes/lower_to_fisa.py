@@ -1,6 +1,7 @@
-"""lower-to-fisa: from scheduled, placed kernels to one straight list of instructions.
+"""lower-to-fisa: from scheduled, placed kernels to straight lists of instructions.
 
-In: kernels with `slots`, `address`, `wait`, `signal` and `credits`.  Out: in their place one `fisa.program`; DRAM buffers and the function's attributes stay.
+In: kernels with `slots`, `address`, `wait`, `signal` and `credits`.  Out: in place of each routine (a private
+function) a `fisa.routine`; in any other function one `fisa.program` in place of its kernels and calls.  DRAM buffers and attributes stay.
 
 Each memory operand becomes an address generator, each extent an extent generator, set up before the outermost loop that uses them; equal ones are
 shared.  An extent is what the operands agree on: windows near the end of their base are clipped, and a buffer is as large as what was last
@@ -9,14 +10,14 @@ written to it.  Kernels do not overlap: at the end of each, every unit it used r
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch_mlir import ir
 
 from focus.dialects import fisa, focus as fd
 from focus.dialects.support import OpError, get_attr, path_of
 from focus.passes.cost import aligned
-from focus.passes.kernel_ir import ELEMENT_BYTES, Instr, Kernel, LoopRecord, kernels_of, producer, read_kernel
+from focus.passes.kernel_ir import ELEMENT_BYTES, Instr, Kernel, LoopRecord, is_routine, kernels_of, producer, read_kernel, steps_of
 from focus.passes.manager import register_pass
 from focus.runtime import isa
 
@@ -24,22 +25,82 @@ DRAIN = isa.NUM_SEMAPHORES          #: the semaphore with which units report the
 DTYPES = {"f16": isa.DType.F16, "f32": isa.DType.F32, "i32": isa.DType.I32, "i16": isa.DType.U16}
 
 
-@register_pass("lower-to-fisa", anchor="func.func")
-def lower_to_fisa(func):
+@register_pass("lower-to-fisa")
+def lower_to_fisa(module):
     """Turn kernels into instructions."""
+    functions = [op for op in module.regions[0].blocks[0].operations if op.operation.name == "func.func"]
+    routines = {get_attr(f, "sym_name"): f for f in functions if is_routine(f)}
+    control = _Control()
+    for name, func in routines.items():
+        with ir.InsertionPoint(func), func.location:
+            _lower_routine(name, func, control)
+    for func in functions:
+        if not is_routine(func):
+            _lower_program(func, routines, control)
+    for func in routines.values():
+        func.operation.erase()
+
+
+def _lower_routine(name: str, func: ir.OpView, control: "_Control") -> None:
+    """A `fisa.routine` of a function's kernels at the insertion point.  It may be called whatever came before it."""
+    routine = fisa.RoutineOp.build(sym_name=name, arguments=len(func.arguments))
+    control.forget()
+    with ir.InsertionPoint(routine.block):
+        for op in steps_of(func):
+            if op.operation.name == "func.call":
+                raise OpError(op, f"stands in the routine '@{name}'; only a function that is not private calls")
+            _Lowering(read_kernel(op), control).run()
+
+
+def _lower_program(func: ir.OpView, routines: dict[str, ir.OpView], control: "_Control") -> None:
+    """A `fisa.program` in place of a function's kernels and calls."""
+    if len(func.arguments):
+        raise OpError(func, "has arguments, expected buffers of its own (only a private function is a routine, which others call)")
     block = func.regions[0].blocks[0]
-    kernels = kernels_of(func)
-    terminator = block.operations[len(block.operations) - 1]
-    tokens = get_attr(func, "focus.tokens")
-    with ir.InsertionPoint(terminator.operation), ir.Location.name("program"):
+    tokens, steps = get_attr(func, "focus.tokens"), steps_of(func)
+    control.reset()
+    with ir.InsertionPoint(block.operations[len(block.operations) - 1].operation), ir.Location.name("program"):
         program = fisa.ProgramOp.build()
-        with ir.InsertionPoint(program.block):
-            state = _Control(tokens.grid_list if tokens is not None else [])
-            for op in kernels:
-                _Lowering(read_kernel(op), state).run()
-            fisa.instruction("halt", {})
-    for op in reversed(kernels):
+    with ir.InsertionPoint(program.block), ir.Location.name("program"):
+        for op in steps:
+            kernels = _called(op, routines) if op.operation.name == "func.call" else [op]
+            with ir.Location.name(path_of(op) or get_attr(op, "name", "program")):
+                for kernel in kernels:
+                    control.configure(kernel, tokens.grid_list if tokens is not None else [])
+                if op.operation.name == "func.call":
+                    _call(op, kernels, control)
+                else:
+                    _Lowering(read_kernel(op), control).run()
+        fisa.instruction("halt", {})
+    for op in reversed(steps):
         op.operation.erase()
+
+
+def _called(call: ir.OpView, routines: dict[str, ir.OpView]) -> list[ir.OpView]:
+    """The kernels of the routine that a call names."""
+    if call.callee.value not in routines:
+        raise OpError(call, f"calls '@{call.callee.value}', expected a routine (a private function)")
+    return kernels_of(routines[call.callee.value])
+
+
+def _call(call: ir.OpView, kernels: list[ir.OpView], control: "_Control") -> None:
+    """A `fisa.call` of a routine, with the addresses of its operands."""
+    site = get_attr(call, "focus.site")
+    if site is None and any(get_attr(kernel, "threshold") is not None for kernel in kernels):
+        raise OpError(call, f"calls '@{call.callee.value}', which concentrates, and needs 'focus.site'")
+    where = _Lowering(Kernel(call), control)
+    places = [where.place(value) for value in call.operands]
+    fisa.CallOp.build(callee=call.callee.value, addresses=[_address(p.root) + p.offset for p in places], attrs={} if site is None else {"site": site})
+    control.forget()
+
+
+def _address(root: ir.Value) -> int:
+    """Where a buffer lies."""
+    owner = producer(root)
+    address = get_attr(owner, "address")
+    if address is None:
+        raise OpError(owner.opview, "has no address; run allocate first")
+    return address
 
 
 class _Registers:
@@ -49,42 +110,73 @@ class _Registers:
         self.size, self.noun = size, noun
         self.held: dict[tuple, int] = {}
         self.holds: dict[int, tuple] = {}
+        self.ready: set[int] = set()            #: numbers known to be set up
         self.turn = 0
 
     def get(self, key: tuple, pinned: dict[tuple, int], op) -> tuple[int, bool]:
         """(number, whether it must be set up).  Numbers in `pinned` are in use by the code at hand."""
-        if key in self.held:
-            return self.held[key], False
-        taken = set(pinned.values())
-        if len(taken) == self.size:
-            raise OpError(op, f"needs more than {self.size} {self.noun} in one loop nest")
-        while self.turn in taken:
-            self.turn = (self.turn + 1) % self.size
-        n, self.turn = self.turn, (self.turn + 1) % self.size
-        self.held.pop(self.holds.get(n), None)
-        self.held[key], self.holds[n] = n, key
-        return n, True
+        if key not in self.held:
+            taken = set(pinned.values())
+            if len(taken) == self.size:
+                raise OpError(op, f"needs more than {self.size} {self.noun} in one loop nest")
+            while self.turn in taken:
+                self.turn = (self.turn + 1) % self.size
+            n, self.turn = self.turn, (self.turn + 1) % self.size
+            self.held.pop(self.holds.get(n), None)
+            self.held[key], self.holds[n] = n, key
+            self.ready.discard(n)
+        n = self.held[key]
+        fresh = n not in self.ready
+        self.ready.add(n)
+        return n, fresh
 
     def forget(self, key: tuple) -> None:
-        if key in self.held:
-            del self.holds[self.held.pop(key)]
+        """Have it set up again."""
+        self.ready.discard(self.held.get(key))
 
 
-@dataclass
 class _Control:
-    """Control state that outlives a kernel: concentrator settings, generators and registers, and the semaphores' counts between kernels."""
-    grids: list
-    sic: tuple | None = None
-    agus: _Registers = field(default_factory=lambda: _Registers(isa.NUM_AGUS, "address generators"))
-    extents: _Registers = field(default_factory=lambda: _Registers(isa.NUM_EXTENTS, "extent generators"))
-    scalars: _Registers = field(default_factory=lambda: _Registers(isa.NUM_SCALARS, "scalar registers"))
-    credits: dict[int, int] = field(default_factory=dict)
+    """Control state that outlives a kernel: concentrator settings, generators and registers, and the semaphores' counts between kernels.
+
+    Registers keep their numbers in all routines of a module, so that one routine may find what another has set up.
+    """
+
+    def __init__(self):
+        self.agus = _Registers(isa.NUM_AGUS, "address generators")
+        self.extents = _Registers(isa.NUM_EXTENTS, "extent generators")
+        self.scalars = _Registers(isa.NUM_SCALARS, "scalar registers")
+        self.reset()
+
+    def reset(self) -> None:
+        """A program begins: no semaphore has credits, and the concentrator has no settings."""
+        self.forget()
+        self.sic, self.credits = None, dict.fromkeys(self.credits, 0)
+
+    def forget(self) -> None:
+        """Nothing is known of what generators, registers and semaphores hold."""
+        for registers in (self.agus, self.extents, self.scalars):
+            registers.ready.clear()
+        self.credits: dict[int, int | None] = dict.fromkeys(range(1, isa.NUM_SEMAPHORES + 1))
 
     def set_credits(self, n: int, count: int) -> None:
         """Every kernel leaves its semaphores as it found them, so only a change needs an instruction."""
-        if self.credits.get(n, 0) != count:
+        if self.credits[n] != count:
             fisa.instruction("sem", {"id": n, "credits": count})
             self.credits[n] = count
+
+    def configure(self, kernel: ir.OpView, grids: list) -> None:
+        """Concentrator settings, where the kernel concentrates and they have changed."""
+        threshold = get_attr(kernel, "threshold")
+        if threshold is None:
+            return
+        settings = (threshold, tuple(get_attr(kernel, "block")))
+        if settings == self.sic:
+            return
+        self.sic = settings
+        fisa.instruction("sic.config", {"threshold": _bits(threshold)} | dict(zip(("block_f", "block_h", "block_w"), settings[1])))
+        for i, g in enumerate(grids):
+            fisa.instruction("sic.grid", {"index": i, "first": g.first, "frame_stride": g.frame_stride, "height_stride": g.height_stride,
+                                          "width_stride": g.width_stride})
 
 
 # ---- places and extents ------------------------------------------------------------------------------------------------------
@@ -158,7 +250,6 @@ class _Lowering:
     def run(self) -> None:
         op = self.kernel.op
         with ir.Location.name(path_of(op) or op.name):
-            self._configure(op)
             credits = get_attr(op, "credits", [])
             initial = dict(zip(credits[::2], credits[1::2]))
             for n in sorted({n for numbers in self._semaphores() for n in numbers}):
@@ -172,20 +263,6 @@ class _Lowering:
         for instr in self.kernel.instrs:
             for name in ("wait", "signal"):
                 yield get_attr(instr.op, name, [])[::2]
-
-    def _configure(self, op) -> None:
-        """Concentrator settings, where the kernel concentrates and they have changed."""
-        threshold = get_attr(op, "threshold")
-        if threshold is None:
-            return
-        settings = (threshold, tuple(get_attr(op, "block")))
-        if settings == self.control.sic:
-            return
-        self.control.sic = settings
-        fisa.instruction("sic.config", {"threshold": _bits(threshold)} | dict(zip(("block_f", "block_h", "block_w"), settings[1])))
-        for i, g in enumerate(self.control.grids):
-            fisa.instruction("sic.grid", {"index": i, "first": g.first, "frame_stride": g.frame_stride, "height_stride": g.height_stride,
-                                          "width_stride": g.width_stride})
 
     # ---- structure -------------------------------------------------------------------------------------------------------
     def _block(self, block: ir.Block, loops: tuple[LoopRecord, ...], setup: "_Setup | None") -> None:
@@ -276,17 +353,17 @@ class _Lowering:
         return result
 
     # ---- places ----------------------------------------------------------------------------------------------------------
-    def _place(self, value: ir.Value, fresh: bool = False) -> Place:
+    def place(self, value: ir.Value, fresh: bool = False) -> Place:
         """Where a memref lies now.  Buffers have the extents last written to them, or, where they are overwritten (`fresh`), their own."""
         owner = producer(value)
-        name = owner.name
-        if name == "focus.buffer":
+        name = "" if owner is None else owner.name
+        if name in ("", "focus.buffer"):
             rows, cols = value.type.shape
-            dtype = fd.dtype_of(value.type.element_type)
+            dtype, pitch = fd.dtype_of(value.type.element_type), value.type.get_strides_and_offset()[0][0]
             whole = (Extent.constant(rows), Extent.constant(cols))
             extents = whole if fresh else self.written.get(value, whole)
-            return Place(value, 0, (), cols * ELEMENT_BYTES[dtype], dtype, *extents, 0, 0)
-        base = self._place(owner.operands[0], fresh)
+            return Place(value, 0, (), pitch * ELEMENT_BYTES[dtype], dtype, *extents, 0, 0)
+        base = self.place(owner.operands[0], fresh)
         if name == "focus.recast":
             dtype = fd.dtype_of(value.type.element_type)
             return Place(base.root, base.offset, base.strides, base.pitch, dtype, base.rows, base.cols, base.rows_at, base.cols_at)
@@ -327,7 +404,7 @@ class _Lowering:
     # ---- instructions ----------------------------------------------------------------------------------------------------
     def _instr(self, instr: Instr, setup: "_Setup") -> None:
         overwrites = ("w", "rw") if get_attr(instr.op, "init") == "always" else ("w",)
-        places = {f.name: self._place(v, f.access in overwrites) for f, v in instr.mems}
+        places = {f.name: self.place(v, f.access in overwrites) for f, v in instr.mems}
         extents = self._extents(instr, places)
         self._note_written(instr, places, extents)
         until = get_attr(instr.op, "until")
@@ -420,7 +497,7 @@ class _Lowering:
         if how != "first":
             return isa.ALWAYS if how == "always" else isa.NEVER
         value = next(v for f, v in instr.mems if f.access == "rw")
-        record = self.kernel.buffers.get(self._place(value).root)
+        record = self.kernel.buffers.get(self.place(value).root)
         return len(record.loops) if record is not None else 0
 
 def _fields(kind: str, pairs: list[tuple[int, int]]) -> dict[str, int]:
@@ -442,20 +519,18 @@ class _Setup:
         self.agus: dict[tuple, int] = {}
         self.extents: dict[tuple, int] = {}
         self.scalars: dict[tuple, int] = {}
-        self.before: list[tuple[str, dict[str, int]]] = []      #: set-up instructions
+        self.before: list[tuple[str, dict[str, int], int | None]] = []      #: set-up: (mnemonic, fields, argument that the base counts from)
         self.code: list[tuple[str, dict[str, int], str]] = []   #: (mnemonic, fields, module path)
 
     def agu(self, p: Place) -> int:
-        owner = producer(p.root)
         space = isa.Space[fd.space_of(p.root).upper()]
-        address = get_attr(owner, "address")
-        if address is None:
-            raise OpError(owner.opview, "has no address; run allocate first")
         record = self.kernel.buffers.get(p.root)
-        slots = get_attr(owner, "slots", 1) if record is not None else 1
+        slots = get_attr(record.op, "slots", 1) if record is not None else 1
         level = len(record.loops) - 1 if slots > 1 else isa.ALWAYS
         slot_bytes = aligned(record.bytes) if slots > 1 else 0
-        key = (int(space), int(DTYPES[p.dtype]), address + p.offset, p.pitch, slots, slot_bytes, level, p.strides)
+        argument = ir.BlockArgument(p.root).arg_number if producer(p.root) is None else None
+        base = p.offset + (_address(p.root) if argument is None else 0)
+        key = (int(space), int(DTYPES[p.dtype]), base, p.pitch, slots, slot_bytes, level, p.strides, argument)
         if key in self.agus:
             return self.agus[key]
         if slots > 1:           # a ring starts at slot 0 in each item
@@ -464,8 +539,8 @@ class _Setup:
         self.agus[key] = n
         if fresh:
             names = ("space", "dtype", "base", "pitch", "slots", "slot_bytes", "ring_level")
-            self.before.append(("agu", {"id": n} | dict(zip(names, key))))
-            self.before += [("agu.stride", {"id": n, "level": at, "stride": stride}) for at, stride in p.strides]
+            self.before.append(("agu", {"id": n} | dict(zip(names, key)), argument))
+            self.before += [("agu.stride", {"id": n, "level": at, "stride": stride}, None) for at, stride in p.strides]
         return n
 
     def extent(self, e: Extent) -> int:
@@ -473,7 +548,7 @@ class _Setup:
         n, fresh = self.control.extents.get(key, self.extents, self.kernel.op)
         self.extents[key] = n
         if fresh:
-            self.before.append(("ext", {"id": n} | dict(zip(("full", "total", "step", "level"), key))))
+            self.before.append(("ext", {"id": n} | dict(zip(("full", "total", "step", "level"), key)), None))
         return n
 
     def scalar(self, value: float) -> int:
@@ -481,12 +556,12 @@ class _Setup:
         n, fresh = self.control.scalars.get(key, self.scalars, self.kernel.op)
         self.scalars[key] = n
         if fresh:
-            self.before.append(("scalar", {"id": n, "value": key[0]}))
+            self.before.append(("scalar", {"id": n, "value": key[0]}, None))
         return n
 
     def flush(self) -> None:
         """Emit the set-up, then the code."""
-        for mnemonic, values in self.before:
-            fisa.instruction(mnemonic, values)
+        for mnemonic, values, argument in self.before:
+            fisa.instruction(mnemonic, values, argument=argument)
         for mnemonic, values, path in self.code:
             fisa.instruction(mnemonic, values, loc=path or None)

@@ -203,6 +203,8 @@ def _steps(elements: Iterable[_Element], path: tuple[str, ...], defaults: dict[s
         if e.nested is not None:
             yield from _steps(e.nested, path + (e.name,), defaults)
         elif info := find_pass(e.name):
+            if info.anchor == MODULE and path[-1] != MODULE:
+                raise PipelineError(f"pipeline: pass '{e.name}' runs on {MODULE}, not on {path[-1]}")
             options = {k: v for k, v in defaults.items() if k in info.options} | parse_options(info, e.options or "")
             yield Step(e.name, options, path if info.anchor in path[-1:] else path + (info.anchor,))
         else:

@@ -1,15 +1,19 @@
 """tile: from ops on tensors to kernels of loops over tiles, as instructions on memrefs.
 
-In: a function in storage order (after assign-layout).  Out: the same function without arguments and results: DRAM buffers for
-inputs, parameters, intermediates and the output, then one or more `focus.kernel` for each op, in program order.  Tile sizes come from
-`cost`.  Tensors that are only views (slice, reshape) cost nothing; inputs of a concat are written in place where they can be.
+In: functions in storage order (after assign-layout).  Out: the same functions without arguments and results: DRAM buffers for inputs,
+parameters, intermediates and the output, then one or more calls for each op, in program order.  What they call are routines: private functions
+on memrefs that hold one or more `focus.kernel`.  Ops that are the same but for the values they work on, as those of identical layers, call the
+same routine.  Tile sizes come from `cost`.  Tensors that are only views (slice, reshape) cost nothing; inputs of a concat are written
+in place where they can be.
 
 The function keeps `focus.tokens` and gains `focus.sites`: for each concentrated operand its layer, site, width and m-tiles, in the order of
-the `site` numbers that its sic.gather instructions carry.
+the site numbers.  A call whose routine concentrates says in `focus.site` what site 0 of its sic.gather instructions is.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch_mlir import ir
 
@@ -20,6 +24,7 @@ from focus.passes.kernels import attention, concentrate, linear, movement
 from focus.passes.kernels.rows import Concentrated, m_tile_rows, split
 from focus.passes.kernel_ir import producer
 from focus.passes.manager import register_pass
+from focus.passes.routines import ModulePath, Routines
 from focus.passes.target import resolve_machine
 from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
@@ -27,10 +32,14 @@ from focus.runtime.machine import Machine
 ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "i16": "u16"}
 
 
-@register_pass("tile", anchor="func.func", help={"machine": "name or file of the machine description"})
-def tile(func, *, machine: str = "focus"):
-    """Cut every op into m-tiles, n-tiles and k-slices that fit the machine's buffers."""
-    Tiler(func, resolve_machine(machine)).run()
+@register_pass("tile", help={"machine": "name or file of the machine description"})
+def tile(module, *, machine: str = "focus"):
+    """Cut every op into m-tiles, n-tiles and k-slices that fit the machine's buffers; the same op twice is tiled once."""
+    target, block = resolve_machine(machine), module.regions[0].blocks[0]
+    routines = Routines(TileBuilder(), block)
+    for op in list(block.operations):
+        if op.operation.name == "func.func":
+            Tiler(op, target, routines).run()
 
 
 @dataclass
@@ -38,14 +47,19 @@ class Tiler:
     """State of the pass over one function: where each tensor lies, and what has been emitted."""
     func: ir.OpView
     machine: Machine
-    b: TileBuilder = field(default_factory=TileBuilder)
+    routines: Routines
     where: dict = field(default_factory=dict)           #: tensor value -> Mat or Concentrated
     placed: dict = field(default_factory=dict)          #: concat op result -> its Mat, made when its first input is
     positions: dict = field(default_factory=dict)       #: ids value (None before pruning) -> Mat of sequence positions [1, lead + R]
     led: dict = field(default_factory=dict)             #: key or value tensor -> its Mat with the leading text rows
+    stay_concentrated: dict = field(default_factory=dict)       #: form of an attention -> whether its queries do
     deferred: dict = field(default_factory=dict)        #: norm result -> norm op, emitted with the gather that uses it
     sites: list = field(default_factory=list)
     prunings: int = 0
+
+    @property
+    def b(self) -> TileBuilder:
+        return self.routines.b
 
     def run(self) -> None:
         block = self.func.regions[0].blocks[0]
@@ -90,9 +104,10 @@ class Tiler:
             src = self.where[v]
             if producer(src.value).name == "focus.buffer" and producer(src.value).opview.kind == "output":
                 continue
+            self._begin(ret, "output")
             with ret.location:
                 out = self.b.buffer("dram", src.rows, src.cols, src.dtype, self._output_name(i), "output")
-            movement.emit_copy(self.b, self.machine, "output", src, out, ret.location)
+                self.call(movement.emit_copy, self.machine, self.name, src, out)
 
     def _output_name(self, number: int) -> str:
         return "logits" if number == 0 else f"result{number}"
@@ -142,9 +157,26 @@ class Tiler:
         handler = HANDLERS.get(op.operation.name)
         if handler is None:
             raise OpError(op, "cannot be tiled: no kernel for this op")
-        self.name = path_of(op) or op.operation.name
+        self._begin(op, op.operation.name)
         with op.location:
             handler(self, op)
+
+    def _begin(self, op: ir.OpView, otherwise: str) -> None:
+        """Make `op` the one that is worked on.  `otherwise`: what stands for its module path where it has none."""
+        path = path_of(op)
+        self.op, self.name = op, ModulePath(path or otherwise)
+        self.loc = op.location if path else ir.Location.name(otherwise, op.location)
+
+    def call(self, emit: Callable, *args: Any, gather: ir.OpView | None = None, site: int | None = None, **named: Any) -> None:
+        """Call the routine of an emitter's kernels.  A tiling that does not fit becomes an error at the op; kernels of a gather carry its
+        threshold and block."""
+        self.b.kernel_attrs = {} if gather is None else {"threshold": gather.threshold, "block": list(gather.block)}
+        try:
+            self.routines.call(emit, args, named, self.loc, site)
+        except FocusError as e:
+            raise OpError(self.op, str(e)) from None
+        finally:
+            self.b.kernel_attrs = {}
 
     def param(self, op) -> None:
         name = op.name
@@ -166,26 +198,26 @@ class Tiler:
                 out = self.where[gather.result] = self._concentrated(gather)
                 site, ids = len(self.sites) - 1, self.where[gather.ids]
         if out is None:
-            gather, site, ids = None, 0, None
+            gather, site, ids = None, None, None
             out = self.where[op.y] = self.temp(op.y, "y")
         moments = None
         if op.moments is not None:
             moments = self.where[op.moments] = self.b.buffer("dram", out.rows, 2, "f32", "moments", "temp")
         both = [(op.weight, op.bias)] + ([(op.up_weight, op.up_bias)] if op.up_weight is not None else [])
         kernel = linear.Linear(self.name, x, [self.mat(w) for w, _ in both], [self.mat(v) for _, v in both], out, op.activation,
-                               self.mat(op.residual), moments, ids, site)
-        self._guard(op, lambda: linear.emit_linear(self.b, self.machine, kernel, op.location), gather)
+                               self.mat(op.residual), moments, ids)
+        self.call(linear.emit_linear, self.machine, kernel, gather=gather, site=site)
 
     def matmul(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "resampled")
-        self._guard(op, lambda: linear.emit_resample(self.b, self.machine, self.name, self.mat(op.lhs), self.mat(op.rhs), out, op.batch, op.location))
+        self.call(linear.emit_resample, self.machine, self.name, self.mat(op.lhs), self.mat(op.rhs), out, op.batch)
 
     def norm(self, op) -> None:
         if self._only_gather(op.result) is not None:
             self.deferred[op.result] = op
             return
         out = self.where[op.result] = self.temp(op.result, "normed")
-        self._guard(op, lambda: concentrate.emit_norm(self.b, self.machine, self.name, self.mat(op.x), self._norm(op), out, op.location))
+        self.call(concentrate.emit_norm, self.machine, self.name, self.mat(op.x), self._norm(op), out)
 
     def _norm(self, op) -> concentrate.Norm:
         layer = isinstance(op, fd.LayerNormOp)
@@ -198,8 +230,8 @@ class Tiler:
         expanded = self._expanded(op, conc)
         norm = self.deferred.get(op.x)
         x = self.mat(norm.x if norm is not None else op.x)
-        self._guard(op, lambda: concentrate.emit_gather(self.b, self.name, x, conc, self.where[op.ids], len(self.sites) - 1, op.location,
-                                                        None if norm is None else self._norm(norm), expanded), op)
+        self.call(concentrate.emit_gather, self.name, x, conc, self.where[op.ids], 0, norm=None if norm is None else self._norm(norm),
+                  expanded=expanded, gather=op, site=len(self.sites) - 1)
 
     def _expanded(self, op, conc: Concentrated) -> Mat | None:
         """Where concentrated queries are written dense again, if attention does better with that; then they are the op's result."""
@@ -207,7 +239,10 @@ class Tiler:
         if op.site != "query" or any(u.operation.name != "focus.attention" for u in users):
             return None
         heads = attention.Heads(users[0].heads, users[0].kv_heads, users[0].head_dim, users[0].scale)
-        if attention.concentrated_pays(self.machine, conc.visual, conc.text, self._lead(), conc.groups, heads, self.name):
+        form = (conc.visual, conc.text, self._lead(), conc.groups, heads)
+        if form not in self.stay_concentrated:
+            self.stay_concentrated[form] = attention.concentrated_pays(self.machine, *form, self.name)
+        if self.stay_concentrated[form]:
             return None
         out = self.where[op.result] = self.b.buffer("dram", conc.visual + conc.text, conc.width, "f16", "merged", "temp")
         return out
@@ -241,8 +276,8 @@ class Tiler:
     def rope(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "rotated")
         ids = self.mat(op.ids)
-        self._guard(op, lambda: concentrate.emit_rope(self.b, self.machine, self.name, self.mat(op.x), self.mat(op.cos), self.mat(op.sin), out,
-                                                      op.head_dim, op.location, ids, ids.cols if ids else 0, self.visual))
+        self.call(concentrate.emit_rope, self.machine, self.name, self.mat(op.x), self.mat(op.cos), self.mat(op.sin), out, op.head_dim, ids=ids,
+                  visual=ids.cols if ids else 0, visual_table=self.visual)
 
     def attention(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "attended")
@@ -257,10 +292,10 @@ class Tiler:
         before = self.tokens.run_list[0][0] if self.visual else 0
         sections = attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal else attention.segment_sections(out.rows, op.segments)
         if isinstance(q, Concentrated):         # the text rows from the dense queries that were concentrated
-            self._guard(op, lambda: attention.emit_concentrated_attention(self.b, self.machine, att, op.location))
+            self.call(attention.emit_concentrated_attention, self.machine, att)
             att = replace(att, q=self.mat(producer(op.q).opview.x))
             sections = [s for s in sections if s.start >= visual]
-        self._guard(op, lambda: attention.emit_attention(self.b, self.machine, att, sections, op.location))
+        self.call(attention.emit_attention, self.machine, att, sections)
 
     def _with_lead(self, value: ir.Value, visual: int, lead: int) -> Mat:
         """Keys or values behind copies of the text rows that visual tokens may see."""
@@ -268,9 +303,9 @@ class Tiler:
         whole = self.led.get(value)
         if whole is None:               # not made by a kernel of its own: copied whole
             whole = self.led[value] = self.b.buffer("dram", lead + rows.rows, rows.cols, rows.dtype, "led", "temp")
-            movement.emit_copy(self.b, self.machine, self.name, rows, self.b.window(whole, lead, 0, rows.rows, rows.cols), ir.Location.current)
-        movement.emit_copy(self.b, self.machine, self.name, self.b.window(rows, visual, 0, lead, rows.cols),
-                           self.b.window(whole, 0, 0, lead, rows.cols), ir.Location.current)
+            self.call(movement.emit_copy, self.machine, self.name, rows, self.b.window(whole, lead, 0, rows.rows, rows.cols))
+        self.call(movement.emit_copy, self.machine, self.name, self.b.window(rows, visual, 0, lead, rows.cols),
+                  self.b.window(whole, 0, 0, lead, rows.cols))
         return whole
 
     def _positions(self, ids: ir.Value | None, rows: int) -> Mat:
@@ -288,31 +323,31 @@ class Tiler:
             part = lambda m, at, n: self.b.window(m, 0, at, 1, n)
             tails = [(part(table, 0, lead), part(out, 0, lead))] if lead else []
             tails += [(part(table, lead + self.visual, text), part(out, lead + kept.cols, text))] if text else []
-            movement.emit_take_rows(self.b, self.machine, self.name, column(table, lead, self.visual), kept, column(out, lead, kept.cols),
-                                    ir.Location.current, "ids", tails=tails)
+            self.call(movement.emit_take_rows, self.machine, self.name, column(table, lead, self.visual), kept, column(out, lead, kept.cols),
+                      stream="ids", tails=tails)
             self.positions[ids] = out
         return self.positions[ids]
 
     def elementwise(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "combined")
         kind, a, other = (op.kind, op.x, None) if isinstance(op, fd.ActivationOp) else (op.operation.name.split(".")[1], op.a, op.b)
-        concentrate.emit_elementwise(self.b, self.machine, self.name, kind, self.mat(a), self.mat(other), out, op.location)
+        self.call(concentrate.emit_elementwise, self.machine, self.name, kind, self.mat(a), self.mat(other), out)
 
     def embedding(self, op) -> None:
         ids, table = self.mat(op.ids), self.mat(op.table)
         out = self.where[op.result] = self.temp(op.result, "embedded")
-        movement.emit_take_rows(self.b, self.machine, self.name, table, ids, out, op.location, "weight")
+        self.call(movement.emit_take_rows, self.machine, self.name, table, ids, out, stream="weight")
 
     def take_rows(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "taken")
-        movement.emit_take_rows(self.b, self.machine, self.name, self.mat(op.x), self.mat(op.indices), out, op.location)
+        self.call(movement.emit_take_rows, self.machine, self.name, self.mat(op.x), self.mat(op.indices), out)
 
     def prune(self, op) -> None:
         x, sel = self.mat(op.x), self.mat(op.sel)
         out = self.where[op.result] = self.temp(op.result, "pruned")
         text = out.rows - sel.cols
         tails = [(self.b.window(x, x.rows - text, 0, text, x.cols), self.b.window(out, sel.cols, 0, text, x.cols))] if text else []
-        movement.emit_take_rows(self.b, self.machine, self.name, x, sel, out, op.location, "residual", tails=tails)
+        self.call(movement.emit_take_rows, self.machine, self.name, x, sel, out, stream="residual", tails=tails)
 
     def concat(self, op) -> None:
         out = self.where[op.result] = self._concat_place(op)
@@ -322,7 +357,7 @@ class Tiler:
             uses = list(v.uses)
             in_place = len(uses) == 1 and producer(v) is not None and producer(v).name not in VIEWS
             if not in_place:
-                movement.emit_copy(self.b, self.machine, self.name, src, self.b.window(out, at, 0, rows, out.cols), op.location)
+                self.call(movement.emit_copy, self.machine, self.name, src, self.b.window(out, at, 0, rows, out.cols))
             at += rows
 
     def slice(self, op) -> None:
@@ -330,20 +365,18 @@ class Tiler:
         self.where[op.result] = self.b.window(self.mat(op.x), row, col, rows, cols)
 
     def reshape(self, op) -> None:
-        shape = op.result.type.shape
-        src = self.mat(op.x)
-        self._guard(op, lambda: self.where.__setitem__(op.result, self.b.view(src, *_flat(shape))))
+        self.where[op.result] = self.b.view(self.mat(op.x), *_flat(op.result.type.shape))
 
     def patch_embed(self, op) -> None:
         frames, channels, height, width = op.pixels.type.shape
         columns = channels * op.patch ** 2
         rows = frames * (height // op.patch) * (width // op.patch)
         patches = self.b.buffer("dram", rows, columns, "f16", "patches", "temp")
-        movement.emit_im2col(self.b, self.name, self.mat(op.pixels), (frames, channels, height, width), op.patch, patches, op.location)
+        self.call(movement.emit_im2col, self.name, self.mat(op.pixels), (frames, channels, height, width), op.patch, patches)
         out = self.where[op.result] = self.temp(op.result, "embedded")
         residual = getattr(op, "residual", None)
         kernel = linear.Linear(self.name, patches, [self.mat(op.weight)], [self.mat(op.bias)], out, residual=self.mat(residual))
-        self._guard(op, lambda: linear.emit_linear(self.b, self.machine, kernel, op.location))
+        self.call(linear.emit_linear, self.machine, kernel)
 
     def last_row(self, op) -> None:
         x = self.mat(op.x)
@@ -364,28 +397,17 @@ class Tiler:
         heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
         lead, positions = self._lead(), self._positions(op.ids, q.rows)
         positions = self.b.window(positions, 0, lead, 1, q.rows)
-        self._guard(op, lambda: attention.emit_importance(self.b, self.machine, self.name, q, k, positions, zeros, out, heads, ids.cols, prompt,
-                                                          op.location))
+        self.call(attention.emit_importance, self.machine, self.name, q, k, positions, zeros, out, heads, ids.cols, prompt)
 
     def topk(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "kept")
-        movement.emit_topk(self.b, self.name, self.mat(op.importance), out, op.location)
+        self.call(movement.emit_topk, self.name, self.mat(op.importance), out)
 
     def select_ids(self, op) -> None:
         # kept to the end of the run, for the trace
         out = self.where[op.result] = self.b.buffer("dram", *self._matrix(op.result), "i32", f"retained.{self.prunings}", "output")
         self.prunings += 1
-        movement.emit_select(self.b, self.name, self.mat(op.ids), self.mat(op.sel), out, op.location)
-
-    def _guard(self, op, emit, gather=None) -> None:
-        """Run an emitter.  A tiling that does not fit becomes an error at the op; kernels of a gather carry its threshold and block."""
-        self.b.kernel_attrs = {} if gather is None else {"threshold": gather.threshold, "block": list(gather.block)}
-        try:
-            emit()
-        except FocusError as e:
-            raise OpError(op, str(e)) from None
-        finally:
-            self.b.kernel_attrs = {}
+        self.call(movement.emit_select, self.name, self.mat(op.ids), self.mat(op.sel), out)
 
 
 #: what each op becomes, in the order of a model

@@ -400,6 +400,16 @@ def _layout(mnemonic: str) -> tuple[tuple[str, int, int | None, int, int], ...]:
     return tuple((f.name, f.bits, default_value(f), *signed(f)) for f in TABLE[mnemonic].all_fields)
 
 
+def place_of(mnemonic: str, name: str) -> tuple[int, int]:
+    """First bit and number of bits of a field in an instruction's word."""
+    at = 8
+    for field, bits, *_ in _layout(mnemonic):
+        if field == name:
+            return at, bits
+        at += bits
+    raise EncodingError(f"'{mnemonic}' has no field '{name}'")
+
+
 def decode(raw: bytes) -> tuple[Instruction, dict[str, int]]:
     """The instruction and raw field values of 16 bytes.
 

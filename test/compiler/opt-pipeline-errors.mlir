@@ -11,6 +11,8 @@
 // UNKNOWN: error: pipeline: pass 'canonicalise' on builtin.module: 'canonicalise' does not refer to a registered pass or pass pipeline
 // RUN: not focus-opt %s --pass-pipeline='convert-torch-to-linalg' 2>&1 | filecheck %s --check-prefix ANCHOR
 // ANCHOR: error: pipeline: pass 'convert-torch-to-linalg' on builtin.module: Can't add pass 'ConvertTorchToLinalg' restricted to 'func.func'
+// RUN: not focus-opt %s --pass-pipeline='func.func(tile)' 2>&1 | filecheck %s --check-prefix MODULE
+// MODULE: error: pipeline: pass 'tile' runs on builtin.module, not on func.func
 // RUN: not focus-opt %s --pass-pipeline='canonicalize{sideways}' 2>&1 | filecheck %s --check-prefix OPTION
 // OPTION: error: pipeline: pass 'canonicalize{sideways}' on builtin.module: <Pass-Options-Parser>: no such option sideways
 // RUN: not focus-opt %s --insert-concentration=treshold=0.5 2>&1 | filecheck %s --check-prefix OURS

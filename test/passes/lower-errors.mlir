@@ -1,5 +1,5 @@
 // What has no form as instructions: no address, a window that no one counter clips, a triangle whose slope its step does not divide, a bound that is
-// no index of the kernel, too deep a nest, and ops that have no place in a kernel.
+// no index of the kernel, too deep a nest, ops that have no place in a kernel, and calls of what is no routine or by one.
 // RUN: focus-opt %s --lower-to-fisa --split-input-file --verify-diagnostics
 
 !dram = memref<64x32xf16, #focus.space<"dram">>
@@ -116,5 +116,66 @@ func.func @place() {
     // expected-error@below {{has no place in a kernel: expected loops, buffers, windows and tile-level instructions}}
     %x = "focus.param"() {name = "p", row_order = "as_is"} : () -> tensor<8xf16>
   }) {name = "place"} : () -> ()
+  return
+}
+
+// -----
+
+!dram = memref<64x32xf16, #focus.space<"dram">>
+func.func @main() {
+  %x = "focus.buffer"() {name = "x", kind = "input", address = 0 : i64} : () -> !dram
+  // expected-error@below {{'func.call' op calls '@public', expected a routine (a private function)}}
+  func.call @public(%x) : (!dram) -> ()
+  return
+}
+func.func @public(%x: !dram) {
+  return
+}
+
+// -----
+
+!dram = memref<64x32xf16, #focus.space<"dram">>
+func.func @main() {
+  // expected-error@below {{has no address; run allocate first}}
+  %x = "focus.buffer"() {name = "x", kind = "input"} : () -> !dram
+  func.call @routine(%x) : (!dram) -> ()
+  return
+}
+func.func private @routine(%x: !dram) {
+  return
+}
+
+// -----
+
+!dram = memref<64x32xf16, #focus.space<"dram">>
+func.func @main() {
+  %x = "focus.buffer"() {name = "x", kind = "input", address = 0 : i64} : () -> !dram
+  // expected-error@below {{'func.call' op calls '@merge', which concentrates, and needs 'focus.site'}}
+  func.call @merge(%x) : (!dram) -> ()
+  return
+}
+func.func private @merge(%x: !dram) {
+  "focus.kernel"() ({
+    %c0 = arith.constant 0 : index
+  }) {name = "merge", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>} : () -> ()
+  return
+}
+
+// -----
+
+func.func private @outer() {
+  // expected-error@below {{'func.call' op stands in the routine '@outer'; only a function that is not private calls}}
+  func.call @inner() : () -> ()
+  return
+}
+func.func private @inner() {
+  return
+}
+
+// -----
+
+!dram = memref<64x32xf16, #focus.space<"dram">>
+// expected-error@below {{'func.func' op has arguments, expected buffers of its own (only a private function is a routine, which others call)}}
+func.func @main(%x: !dram) {
   return
 }

@@ -1,5 +1,6 @@
 // Concentrated operands: a norm that only a gather reads is applied in the gather's sweep; a product that only a gather reads is concentrated as it
-// leaves the accumulators.  The site table lists the m-tiles (first row, identity rows, visual rows); text joins the last tile.
+// leaves the accumulators.  The site table lists the m-tiles (first row, identity rows, visual rows); text joins the last tile.  Calls have the
+// site numbers.
 // RUN: focus-opt %s --tile | filecheck %s
 
 !c = !focus.concentrated<50, 40, 44, 32, 16, unit>
@@ -19,6 +20,19 @@ func.func @main(%x: tensor<50x40xf16> {focus.name = "x"}) -> tensor<50x40xf16> a
   // CHECK: kind = "temp", name = "unique.0"{{.*}} -> memref<108x32xf16
   // CHECK: kind = "temp", name = "map.0"{{.*}} -> memref<6x16xi16
   // CHECK: kind = "tile", name = "counts.0"{{.*}} -> memref<1x6xi16, #focus.space<"counts">>
+  // CHECK: call @gather_0({{.*}}focus.site = 0
+  %g = "focus.gather"(%normed, %ids) {layer = 3 : i64, site = "gate_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64, m_tile = 16 : i64}
+      : (tensor<50x40xf16>, tensor<44xi32>) -> !c loc("gate")
+  // CHECK: call @linear_0({{.*}}focus.site = 1
+  %p = "focus.linear"(%g, %w, %v) {activation = "swiglu", operandSegmentSizes = array<i32: 1, 1, 0, 1, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
+      : (!c, tensor<96x40xf16>, tensor<96x40xf16>) -> tensor<50x96xf16> loc("up")
+  %d = "focus.gather"(%p, %ids) {layer = 3 : i64, site = "down_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64, m_tile = 16 : i64}
+      : (tensor<50x96xf16>, tensor<44xi32>) -> !d
+  // CHECK: call @linear_1
+  // CHECK-NOT: focus.site
+  %y = "focus.linear"(%d, %o, %x) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1>, resultSegmentSizes = array<i32: 1, 0>}
+      : (!d, tensor<40x96xf16>, tensor<50x40xf16>) -> tensor<50x40xf16> loc("down")
+  // CHECK: func.func private @gather_0
   // Two tiles of one form in a loop, then the last with the text.
   // CHECK: "focus.kernel"
   // CHECK: [[TWO:%.*]] = arith.constant 2 : index
@@ -29,23 +43,17 @@ func.func @main(%x: tensor<50x40xf16> {focus.name = "x"}) -> tensor<50x40xf16> a
   // CHECK: block = array<i64: 2, 2, 2>, name = "gate", threshold = 9.000000e-01
   // CHECK: "focus.kernel"
   // CHECK: "focus.sic_gather"({{.*}}identity = 6 : i64
-  %g = "focus.gather"(%normed, %ids) {layer = 3 : i64, site = "gate_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64, m_tile = 16 : i64}
-      : (tensor<50x40xf16>, tensor<44xi32>) -> !c loc("gate")
+  // CHECK: func.func private @linear_0
   // CHECK: "focus.kernel"
   // CHECK: "focus.scatter"
   // CHECK: op = "silu"
   // CHECK: op = "mul"
-  // CHECK: "focus.sic_gather"({{.*}}site = 1 : i64
+  // CHECK: "focus.sic_gather"({{.*}}site = 0 : i64
   // CHECK: "focus.store"({{.*}}stream = "compact"
   // CHECK: name = "up", threshold
-  %p = "focus.linear"(%g, %w, %v) {activation = "swiglu", operandSegmentSizes = array<i32: 1, 1, 0, 1, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
-      : (!c, tensor<96x40xf16>, tensor<96x40xf16>) -> tensor<50x96xf16> loc("up")
-  %d = "focus.gather"(%p, %ids) {layer = 3 : i64, site = "down_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64, m_tile = 16 : i64}
-      : (tensor<50x96xf16>, tensor<44xi32>) -> !d
+  // CHECK: func.func private @linear_1
   // CHECK: "focus.kernel"
   // CHECK: "focus.load"({{.*}}stream = "residual"
   // CHECK: name = "down"
-  %y = "focus.linear"(%d, %o, %x) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1>, resultSegmentSizes = array<i32: 1, 0>}
-      : (!d, tensor<40x96xf16>, tensor<50x40xf16>) -> tensor<50x40xf16> loc("down")
   return %y : tensor<50x40xf16>
 }
