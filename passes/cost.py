@@ -188,6 +188,79 @@ def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regi
     return best
 
 
+@dataclass(frozen=True)
+class SpilledTiling:
+    """Attention whose probabilities go through DRAM: key columns of a step in which they are made, query rows and output columns of a
+    tile in which they are used."""
+    step: int
+    m: int
+    out_cols: int
+    cost: float
+
+
+SPILLED_COLS = 32       #: columns of a tile of spilled probabilities: they share a maximum a row
+PLACES = 2              #: tiles of probabilities on their way out, in turn
+
+
+def spilled_tiling(machine: Machine, tiles: list[tuple[int, int]], visual: int, keys: int, head_dim: int) -> SpilledTiling | None:
+    """Tiling of one head's causal attention of `visual` queries, concentrated in m-tiles of (rows, how many) `tiles`, over `keys` keys.
+
+    Cost is that of what causality leaves (`seen`).  None where the form is not possible: slices that span heads, m-tiles that no step of
+    key columns divides, or buffers that are too small.
+    """
+    best, m_tile = None, tiles[0][0]
+    if head_dim % 32 or len(tiles) > 1 and m_tile % 32:
+        return None
+    uses = m_candidates(visual) if sum(count for _, count in tiles) == 1 else [m_tile // d for d in (1, 2, 4, 8) if m_tile % (32 * d) == 0]
+    for step in (96, 64, 32):
+        if step > 32 and step - 32 >= keys or any(count > 1 and rows % step for rows, count in tiles):
+            continue
+        made = _making_cost(machine, tiles, visual, keys, head_dim, step)
+        for m in uses if made is not None else ():
+            for blocks in [n for n in (1, 2, 4) if head_dim % (32 * n) == 0]:
+                used = _using_cost(machine, visual, keys, head_dim, m, blocks)
+                if used is not None and (best is None or made + used < best.cost):
+                    best = SpilledTiling(step, m, head_dim // blocks, made + used)
+    return best
+
+
+def seen(rows: int, m: int, keys: int) -> float:
+    """Share of rows x keys that m-tiles of causal attention visit: each the columns up to its last row's; further keys stand in front."""
+    ends = [min(rows, at + m) for at in range(0, rows, m)]
+    return sum((end - at) * (keys - rows + end) for at, end in zip(range(0, rows, m), ends)) / (rows * keys)
+
+
+def spilled_bytes(rows: int, keys: int) -> int:
+    """DRAM bytes of the probabilities of `rows` x `keys`, with a factor for each row of a tile."""
+    return rows * (keys * 2 + ceil(keys, SPILLED_COLS) * 4)
+
+
+def _making_cost(machine: Machine, tiles: list[tuple[int, int]], visual: int, keys: int, head_dim: int, step: int) -> float | None:
+    """Cycles of one head's scores, from unique query vectors that are read for each step, and of writing probabilities; None: does not fit."""
+    size, bpc, m = machine.buffer_bytes, bytes_per_cycle(machine), max(rows for rows, _ in tiles)
+    subs = ceil(step, 32)
+    if (aligned(m * 64) > size("input") or subs * aligned(m * 128) > size("output") or min(PLACES, subs) * aligned(m * 64) > size("vector")
+            or 2 * aligned(m * 128) > size("conc") or aligned(m * 16) + subs * aligned(m * 4) > size("stats") or aligned(m * 2) > size("map") or aligned(64 * step) > size("wgt")):
+        return None
+    passes, rows = ceil(keys, 32) * head_dim // 32, sum(r * c for r, c in tiles)
+    array = sum(machine.cycles_per_pass(int(r * UNIQUE_SHARE)) * c for r, c in tiles) * passes
+    scatter, sfu = rows * passes / 2, rows * keys * 4 / 192
+    traffic = (rows * UNIQUE_SHARE * ceil(keys, step) + sum(c for _, c in tiles) * keys) * head_dim * 2 + spilled_bytes(visual, keys)
+    return (max(array, scatter, sfu, traffic / bpc) + TRAFFIC_WEIGHT * traffic / bpc) * seen(visual, tiles[0][0], keys)
+
+
+def _using_cost(machine: Machine, visual: int, keys: int, head_dim: int, m: int, blocks: int) -> float | None:
+    """Cycles of one head's values weighted by probabilities from DRAM, read for each of `blocks` of output columns; None: does not fit."""
+    size, bpc, subs = machine.buffer_bytes, bytes_per_cycle(machine), head_dim // blocks // 32
+    if (aligned(m * 64) > size("input") or subs * aligned(m * 128) > size("output") or subs * 2048 > size("wgt")
+            or 2 * aligned(m * 16) > size("stats")):
+        return None
+    cut = row_tiles(visual, m)
+    array = sum(machine.cycles_per_pass(r) * c for r, c in cut) * ceil(keys, 32) * head_dim // 32
+    traffic = sum(c for _, c in cut) * keys * head_dim * 2 + blocks * spilled_bytes(visual, keys)
+    return (max(array, traffic / bpc) + TRAFFIC_WEIGHT * traffic / bpc) * seen(visual, m, keys)
+
+
 VALUE_TILES = 2         #: tiles of 32 value columns that take turns in a step
 
 

@@ -16,7 +16,7 @@ from torch_mlir import ir
 from focus.dialects import focus as fd
 from focus.dialects.support import OpError, get_attr, path_of, set_attr
 from focus.passes.builder import Mat, TileBuilder
-from focus.passes.kernels import attention, concentrate, linear, movement
+from focus.passes.kernels import attention, concentrate, linear, movement, spilled
 from focus.passes.kernels.rows import Concentrated, m_tile_rows, split
 from focus.passes.kernel_ir import producer
 from focus.passes.manager import register_pass
@@ -207,7 +207,7 @@ class Tiler:
         if op.site != "query" or any(u.operation.name != "focus.attention" for u in users):
             return None
         heads = attention.Heads(users[0].heads, users[0].kv_heads, users[0].head_dim, users[0].scale)
-        if attention.concentrated_pays(self.machine, conc.visual, conc.text, self._lead(), conc.groups, heads, self.name):
+        if attention.query_form(self.machine, conc, self._lead(), heads, self.name) != "expand":
             return None
         out = self.where[op.result] = self.b.buffer("dram", conc.visual + conc.text, conc.width, "f16", "merged", "temp")
         return out
@@ -257,7 +257,9 @@ class Tiler:
         before = self.tokens.run_list[0][0] if self.visual else 0
         sections = attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal else attention.segment_sections(out.rows, op.segments)
         if isinstance(q, Concentrated):         # the text rows from the dense queries that were concentrated
-            self._guard(op, lambda: attention.emit_concentrated_attention(self.b, self.machine, att, op.location))
+            spilled_ = attention.query_form(self.machine, q, lead, heads, self.name) == "spill"
+            emit = spilled.emit_spilled_attention if spilled_ else attention.emit_concentrated_attention
+            self._guard(op, lambda: emit(self.b, self.machine, att, op.location))
             att = replace(att, q=self.mat(producer(op.q).opview.x))
             sections = [s for s in sections if s.start >= visual]
         self._guard(op, lambda: attention.emit_attention(self.b, self.machine, att, sections, op.location))
