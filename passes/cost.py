@@ -1,8 +1,8 @@
 """The cost function that chooses tile sizes, residency and loop order for the tile pass.
 
 In: shapes and the machine.  Out: the cheapest `LinearTiling` or `AttentionTiling` that fits the buffers.  Cost = array or DRAM
-cycles, whichever bounds the kernel, plus what cannot overlap, plus a third of the DRAM cycles (traffic is energy even where
-bandwidth hides it).  Figures of the machine: docs/machine.md.
+cycles, whichever bounds the kernel, plus what cannot overlap, plus the DRAM cycles times the machine's `traffic_weight` (traffic is energy
+even where bandwidth hides it).  Figures of the machine: docs/machine.md.
 """
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from math import gcd
 from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
 
-TRAFFIC_WEIGHT = 1 / 3
 UNIQUE_SHARE = 0.6      #: unique vectors a retained token that tilings are chosen for; the published runs have 0.5 to 0.9
 
 
@@ -133,7 +132,7 @@ def _linear_cost(machine: Machine, tiles: list[tuple[int, int]], n: int, k: int,
     traffic = 2 * (rows * k * x_reads + n * k * weights * sum(c for _, c in tiles) + rows * n * (2 if residual else 1))
     rings = machine.buffer_bytes("output") // (n_sub * weights * m * 128)
     drain = 0 if rings > 1 else rows * ceil(n, 32 * n_sub) * (weights * 64 / 192 + 64 / bpc)
-    return max(array, traffic / bpc) + drain + TRAFFIC_WEIGHT * traffic / bpc
+    return max(array, traffic / bpc) + drain + machine.energy.traffic_weight * traffic / bpc
 
 
 def _nothing_fits(machine: Machine, rows: int, n: int, k: int, where: str):
@@ -246,7 +245,7 @@ def _making_cost(machine: Machine, tiles: list[tuple[int, int]], visual: int, ke
     array = sum(machine.cycles_per_pass(int(r * UNIQUE_SHARE)) * c for r, c in tiles) * passes
     scatter, sfu = rows * passes / 2, rows * keys * 4 / 192
     traffic = (rows * UNIQUE_SHARE * ceil(keys, step) + sum(c for _, c in tiles) * keys) * head_dim * 2 + spilled_bytes(visual, keys)
-    return (max(array, scatter, sfu, traffic / bpc) + TRAFFIC_WEIGHT * traffic / bpc) * seen(visual, tiles[0][0], keys)
+    return (max(array, scatter, sfu, traffic / bpc) + machine.energy.traffic_weight * traffic / bpc) * seen(visual, tiles[0][0], keys)
 
 
 def _using_cost(machine: Machine, visual: int, keys: int, head_dim: int, m: int, blocks: int) -> float | None:
@@ -258,7 +257,7 @@ def _using_cost(machine: Machine, visual: int, keys: int, head_dim: int, m: int,
     cut = row_tiles(visual, m)
     array = sum(machine.cycles_per_pass(r) * c for r, c in cut) * ceil(keys, 32) * head_dim // 32
     traffic = sum(c for _, c in cut) * keys * head_dim * 2 + blocks * spilled_bytes(visual, keys)
-    return (max(array, traffic / bpc) + TRAFFIC_WEIGHT * traffic / bpc) * seen(visual, m, keys)
+    return (max(array, traffic / bpc) + machine.energy.traffic_weight * traffic / bpc) * seen(visual, m, keys)
 
 
 VALUE_TILES = 2         #: tiles of 32 value columns that take turns in a step
@@ -296,7 +295,7 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regio
     traffic = rows * head_dim * 2 * (1 if resident else n_steps * n_blocks) + fetches * keys * head_dim * 2 * (n_blocks + 1)
     single = regions * (values + 2 * _keys_bytes(step, kv_cols, head_dim)) > size("wgt")
     stall = n_steps * fetches * n_blocks * ceil(head_dim, kv_cols) * (60 if single else 20)
-    cost = max(array, traffic / bpc) + sfu * exposed + stall + TRAFFIC_WEIGHT * traffic / bpc
+    cost = max(array, traffic / bpc) + sfu * exposed + stall + machine.energy.traffic_weight * traffic / bpc
     return AttentionTiling(m, strands, step, kv_cols, out_cols, resident, cost, split)
 
 

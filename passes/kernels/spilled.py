@@ -17,8 +17,8 @@ from torch_mlir import ir
 from focus.passes import cost
 from focus.passes.builder import Idx, Mat, TileBuilder
 from focus.passes.cost import PLACES, SPILLED_COLS, ceil
-from focus.passes.kernels.attention import (Attention, Block, ConcentratedScores, Heads, Strand, heads_spilled, positions_of,
-                                            score_pass, softmax_step)
+from focus.passes.kernels import attention
+from focus.passes.kernels.attention import Attention, Block, ConcentratedScores, Heads, Strand, positions_of, score_pass, softmax_step
 from focus.passes.kernels.linear import Alternating
 from focus.passes.kernels.rows import TileGroup, dense_tiles, group_tiles
 from focus.runtime.errors import FocusError
@@ -91,7 +91,7 @@ def emit_spilled_attention(b: TileBuilder, machine: Machine, att: Attention, loc
     conc, heads, keys = att.q, att.heads, att.lead + att.q.visual
     groups = [g for g in conc.groups if g.visual]
     t = cost.spilled_tiling(machine, [(g.rows, g.count) for g in groups], conc.visual, keys, heads.dim)
-    together = min(heads.q, heads_spilled(machine, conc.visual, keys))
+    together = min(heads.q, attention.heads_spilled(machine, conc.visual, keys))
     if t is None or not together:
         raise FocusError(f"{att.name}: probabilities of {conc.visual} x {keys} cannot go through DRAM on machine '{machine.name}'")
     spill = Spill.of(b, together, conc.visual, keys, t.step)
