@@ -81,34 +81,52 @@ def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1,
 
 
 def concentrated_tiling(machine: Machine, m: int, n: int, k: int, weights: int = 1, residual: bool = False, gathered: bool = False,
-                        where: str = "") -> LinearTiling:
+                        slow: bool = False, aside: bool = False, where: str = "") -> LinearTiling:
     """Tiling of one m-tile of `m` rows whose input, or result (`gathered`), is concentrated.
 
     Partial sums of unique vectors wait in `partials` buffers for the scatter unit: with four, short passes hide the array's fill too.
+    slow: the activation needs a reciprocal for each element; aside: it works on results that have left the accumulators.
     Raises FocusError when nothing fits the buffers.
     """
     size, best, slices = machine.buffer_bytes, None, ceil(k, 32)
     for n_sub in (3, 2, 1):
         subs = n_sub * weights
-        tiles = _residual_tiles(machine, m, subs, residual)
-        if not _fits(machine, m, n, n_sub, subs) or tiles is None:
-            continue
-        if gathered and ceil(n, 32) % n_sub:        # every slice of the result has its own count
+        tiles = _residual_tiles(machine, m, subs, residual or aside)
+        if not _fits(machine, m, n, n_sub, subs) or tiles is None or aside and tiles < min(2, n_sub):
             continue
         for partials, shared in ((4, False), (2, False), (1, False), (1, True)):
             unroll = partials // gcd(partials, subs)
             looped = k // 32 // unroll * unroll
             slots = 1 if shared else min(unroll, looped) + slices - looped      # k-slices of the loop's body and behind the loop
             if (partials * m * 128 > size("conc") or slots * aligned(m * 64) > size("input") or slots * aligned(subs * 2048) > size("wgt")
-                    or (slots + gathered * n_sub) * aligned(m * 2) > size("map") or gathered * n_sub * aligned(m * 64) > size("table")):
+                    or (slots + gathered * n_sub) * aligned(m * 2) > size("map") or gathered * min(TABLES, n_sub) * aligned(m * 64) > size("table")):
                 continue
             separate = gathered and subs * aligned(m * 128) + n_sub * aligned(m * 64) <= size("output")
             wait = max(0, (0.6 * m + 94 + m / 2) / partials - 0.6 * m) * ceil(n, 32) * slices * weights
             wait += shared * 150 * ceil(n, 32 * n_sub) * slices
+            wait += _held(machine, m, n_sub, subs, tiles, gathered, separate, slow, aside) * ceil(n, 32 * n_sub)
+            wait += KERNEL_CYCLES if gathered and ceil(n, 32) % n_sub else 0
             cost = wait + _linear_cost(machine, [(m, 1)], n, k, weights, n_sub, ceil(n, 32 * n_sub), residual)
             if best is None or cost < best.cost:
                 best = LinearTiling(m, n_sub, False, cost, tiles, partials, separate, shared)
     return best or _nothing_fits(machine, m, n, k, where)
+
+
+TABLES = 2              #: tables of unique vectors that the sub-tiles of an n-tile take turns in
+KERNEL_CYCLES = 2000    #: what a kernel more costs
+BLOCK_MEMBERS = 8       #: of the largest block of the similarity concentrator, whose matching takes as many steps a vector
+
+
+def _held(machine: Machine, m: int, n_sub: int, subs: int, tiles: int, gathered: bool, separate: bool, slow: bool, aside: bool) -> float:
+    """Cycles for which results of an n-tile stay in accumulators that the next n-tile wants, beside plain arithmetic: slow activations, and
+    gathering where no other memory has room for the result."""
+    if machine.buffer_bytes("output") >= 2 * subs * m * 128:
+        return 0
+    activation = slow * m * 32 / machine.sfu.reciprocal
+    if aside:
+        return max(0, n_sub - tiles) * activation
+    gathering = BLOCK_MEMBERS * machine.sic.cycles_per_candidate * m if gathered and not separate else 0
+    return n_sub * activation + max(0, n_sub - tiles) * gathering
 
 
 def _fits(machine: Machine, m: int, n: int, n_sub: int, subs: int) -> bool:
