@@ -257,7 +257,8 @@ def _making_cost(machine: Machine, tiles: list[tuple[int, int]], visual: int, ke
     size, bpc, m = machine.buffer_bytes, bytes_per_cycle(machine), max(rows for rows, _ in tiles)
     subs = ceil(step, 32)
     if (aligned(m * 64) > size("input") or subs * aligned(m * 128) > size("output") or min(PLACES, subs) * aligned(m * 64) > size("vector")
-            or 2 * aligned(m * 128) > size("conc") or aligned(m * 16) + subs * aligned(m * 4) > size("stats") or aligned(m * 2) > size("map") or aligned(64 * step) > size("wgt")):
+            or 2 * aligned(m * 128) > size("conc") or aligned(m * 16) + subs * aligned(m * 4) > size("stats")
+            or aligned(m * 2) > size("map") or aligned(64 * step) > size("wgt")):
         return None
     passes, rows = ceil(keys, 32) * head_dim // 32, sum(r * c for r, c in tiles)
     array = sum(machine.cycles_per_pass(int(r * UNIQUE_SHARE)) * c for r, c in tiles) * passes

@@ -257,8 +257,8 @@ class Tiler:
         before = self.tokens.run_list[0][0] if self.visual else 0
         sections = attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal else attention.segment_sections(out.rows, op.segments)
         if isinstance(q, Concentrated):         # the text rows from the dense queries that were concentrated
-            spilled_ = attention.query_form(self.machine, q, lead, heads, self.name) == "spill"
-            emit = spilled.emit_spilled_attention if spilled_ else attention.emit_concentrated_attention
+            spills = attention.query_form(self.machine, q, lead, heads, self.name) == "spill"
+            emit = spilled.emit_spilled_attention if spills else attention.emit_concentrated_attention
             self._guard(op, lambda: emit(self.b, self.machine, att, op.location))
             att = replace(att, q=self.mat(producer(op.q).opview.x))
             sections = [s for s in sections if s.start >= visual]

@@ -6,7 +6,7 @@ residual, row moments, concentration of the result) works on the accumulators of
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import gcd
+from math import gcd, inf
 
 from torch_mlir import ir
 
@@ -114,14 +114,16 @@ def _apart_concentrated(machine: Machine, lin: Linear, rows: int) -> bool:
     """Whether SwiGLU's products of an m-tile cost less one after the other: n-tiles are wider, so that the input is read less often."""
     if lin.residual is not None or lin.moments is not None:
         return False
+
+    def cycles(**options) -> float:
+        try:
+            return cost.concentrated_tiling(machine, rows, lin.n, lin.k, **options).cost
+        except FocusError:
+            return inf
+
     gathered = isinstance(lin.out, Concentrated)
-    try:
-        gate = cost.concentrated_tiling(machine, rows, lin.n, lin.k, slow=True, aside=True)
-        up = cost.concentrated_tiling(machine, rows, lin.n, lin.k, residual=True, gathered=gathered)
-        together = _concentrated_tiling(machine, lin, rows)
-    except FocusError:
-        return False
-    return gate.cost + up.cost < together.cost
+    apart = cycles(slow=True, aside=True) + cycles(residual=True, gathered=gathered)
+    return apart < cycles(weights=2, gathered=gathered, slow=True)
 
 
 def _apart(machine: Machine, lin: Linear) -> bool:
