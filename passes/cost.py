@@ -57,10 +57,11 @@ def m_candidates(rows: int, limit: int = 1024) -> list[int]:
 
 
 def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1, residual: bool = False, moments: bool = False,
-                  where: str = "") -> LinearTiling:
+                  slow: bool = False, aside: bool = False, where: str = "") -> LinearTiling:
     """Tiling of out[rows, n] = x[rows, k] W^T for `weights` weight matrices at once (2 for SwiGLU), all dense.
 
-    moments: the rows' moments are collected on the way.  Raises FocusError when nothing fits the buffers.
+    moments: the rows' moments are collected on the way.  slow: the activation needs a reciprocal for each element; aside: it works on
+    results that have left the accumulators, two tiles at a time.  Raises FocusError when nothing fits the buffers.
     """
     size, best = machine.buffer_bytes, None
     for m in m_candidates(rows):
@@ -74,7 +75,8 @@ def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1,
                     continue
                 x_reads = 1 if resident else ceil(n, 32 * n_sub)
                 load = rows * k * 2 / bytes_per_cycle(machine) if resident and 2 * m * k * 2 > size("input") else 0
-                cost = load + _linear_cost(machine, row_tiles(rows, m), n, k, weights, n_sub, x_reads, residual)
+                held = _held(machine, m, n_sub, subs, 2, False, False, slow, aside) * rows / m * ceil(n, 32 * n_sub)
+                cost = load + held + _linear_cost(machine, row_tiles(rows, m), n, k, weights, n_sub, x_reads, residual)
                 if best is None or cost < best.cost:
                     best = LinearTiling(m, n_sub, resident, cost, tiles)
     return best or _nothing_fits(machine, rows, n, k, where)

@@ -65,7 +65,8 @@ def emit_linear(b: TileBuilder, machine: Machine, lin: Linear, loc: ir.Location)
         return
     periods = lin.x.rows // lin.residual.rows if lin.residual is not None else 1
     rows = lin.x.rows // periods
-    tiling = cost.linear_tiling(machine, rows, lin.n, lin.k, len(lin.weights), lin.residual is not None, lin.moments is not None, where=lin.name)
+    tiling = cost.linear_tiling(machine, rows, lin.n, lin.k, len(lin.weights), lin.residual is not None, lin.moments is not None,
+                                lin.activation in SLOW, lin.aside, where=lin.name)
     with b.kernel(lin.name, loc):
         if periods == 1:
             with dense_tiles(b, rows, tiling.m) as tile:
@@ -131,8 +132,8 @@ def _apart(machine: Machine, lin: Linear) -> bool:
     if lin.residual is not None or lin.moments is not None:
         return False
     rows, n, k = lin.x.rows, lin.n, lin.k
-    together, gate, up = (cost.linear_tiling(machine, rows, n, k, weights, residual, where=lin.name)
-                          for weights, residual in ((2, False), (1, False), (1, True)))
+    together, gate, up = (cost.linear_tiling(machine, rows, n, k, where=lin.name, **options) for options in (
+        dict(weights=2, slow=True), dict(slow=True, aside=True), dict(residual=True)))
     room = 2 * cost.aligned(gate.m * 64) + cost.aligned(gate.n_sub * 64) <= machine.buffer_bytes("vector")
     return room and gate.cost + up.cost < together.cost
 
