@@ -1,8 +1,8 @@
 """The cost function that chooses tile sizes, residency and loop order for the tile pass.
 
 In: shapes and the machine.  Out: the cheapest `LinearTiling` or `AttentionTiling` that fits the buffers.  Cost = array or DRAM
-cycles, whichever bounds the kernel, plus what cannot overlap, plus a third of the DRAM cycles (traffic is energy even where
-bandwidth hides it).  Figures of the machine: docs/machine.md.
+cycles, whichever bounds the kernel, plus what cannot overlap, plus the DRAM cycles times the machine's `traffic_weight` (traffic is energy
+even where bandwidth hides it).  Figures of the machine: docs/machine.md.
 """
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from math import gcd
 from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
 
-TRAFFIC_WEIGHT = 1 / 3
 UNIQUE_SHARE = 0.6      #: unique vectors a retained token that tilings are chosen for; the published runs have 0.5 to 0.9
 
 
@@ -58,10 +57,11 @@ def m_candidates(rows: int, limit: int = 1024) -> list[int]:
 
 
 def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1, residual: bool = False, moments: bool = False,
-                  where: str = "") -> LinearTiling:
+                  slow: bool = False, aside: bool = False, where: str = "") -> LinearTiling:
     """Tiling of out[rows, n] = x[rows, k] W^T for `weights` weight matrices at once (2 for SwiGLU), all dense.
 
-    moments: the rows' moments are collected on the way.  Raises FocusError when nothing fits the buffers.
+    moments: the rows' moments are collected on the way.  slow: the activation needs a reciprocal for each element; aside: it works on
+    results that have left the accumulators, two tiles at a time.  Raises FocusError when nothing fits the buffers.
     """
     size, best = machine.buffer_bytes, None
     for m in m_candidates(rows):
@@ -75,41 +75,60 @@ def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1,
                     continue
                 x_reads = 1 if resident else ceil(n, 32 * n_sub)
                 load = rows * k * 2 / bytes_per_cycle(machine) if resident and 2 * m * k * 2 > size("input") else 0
-                cost = load + _linear_cost(machine, row_tiles(rows, m), n, k, weights, n_sub, x_reads, residual)
+                held = _held(machine, m, n_sub, subs, 2, False, False, slow, aside) * rows / m * ceil(n, 32 * n_sub)
+                cost = load + held + _linear_cost(machine, row_tiles(rows, m), n, k, weights, n_sub, x_reads, residual)
                 if best is None or cost < best.cost:
                     best = LinearTiling(m, n_sub, resident, cost, tiles)
     return best or _nothing_fits(machine, rows, n, k, where)
 
 
 def concentrated_tiling(machine: Machine, m: int, n: int, k: int, weights: int = 1, residual: bool = False, gathered: bool = False,
-                        where: str = "") -> LinearTiling:
+                        slow: bool = False, aside: bool = False, where: str = "") -> LinearTiling:
     """Tiling of one m-tile of `m` rows whose input, or result (`gathered`), is concentrated.
 
     Partial sums of unique vectors wait in `partials` buffers for the scatter unit: with four, short passes hide the array's fill too.
+    slow: the activation needs a reciprocal for each element; aside: it works on results that have left the accumulators.
     Raises FocusError when nothing fits the buffers.
     """
     size, best, slices = machine.buffer_bytes, None, ceil(k, 32)
     for n_sub in (3, 2, 1):
         subs = n_sub * weights
-        tiles = _residual_tiles(machine, m, subs, residual)
-        if not _fits(machine, m, n, n_sub, subs) or tiles is None:
-            continue
-        if gathered and ceil(n, 32) % n_sub:        # every slice of the result has its own count
+        tiles = _residual_tiles(machine, m, subs, residual or aside)
+        if not _fits(machine, m, n, n_sub, subs) or tiles is None or aside and tiles < min(2, n_sub):
             continue
         for partials, shared in ((4, False), (2, False), (1, False), (1, True)):
             unroll = partials // gcd(partials, subs)
             looped = k // 32 // unroll * unroll
             slots = 1 if shared else min(unroll, looped) + slices - looped      # k-slices of the loop's body and behind the loop
             if (partials * m * 128 > size("conc") or slots * aligned(m * 64) > size("input") or slots * aligned(subs * 2048) > size("wgt")
-                    or (slots + gathered * n_sub) * aligned(m * 2) > size("map") or gathered * n_sub * aligned(m * 64) > size("table")):
+                    or (slots + gathered * n_sub) * aligned(m * 2) > size("map") or gathered * min(TABLES, n_sub) * aligned(m * 64) > size("table")):
                 continue
             separate = gathered and subs * aligned(m * 128) + n_sub * aligned(m * 64) <= size("output")
             wait = max(0, (0.6 * m + 94 + m / 2) / partials - 0.6 * m) * ceil(n, 32) * slices * weights
             wait += shared * 150 * ceil(n, 32 * n_sub) * slices
+            wait += _held(machine, m, n_sub, subs, tiles, gathered, separate, slow, aside) * ceil(n, 32 * n_sub)
+            wait += KERNEL_CYCLES if gathered and ceil(n, 32) % n_sub else 0
             cost = wait + _linear_cost(machine, [(m, 1)], n, k, weights, n_sub, ceil(n, 32 * n_sub), residual)
             if best is None or cost < best.cost:
                 best = LinearTiling(m, n_sub, False, cost, tiles, partials, separate, shared)
     return best or _nothing_fits(machine, m, n, k, where)
+
+
+TABLES = 2              #: tables of unique vectors that the sub-tiles of an n-tile take turns in
+KERNEL_CYCLES = 2000    #: what a kernel more costs
+BLOCK_MEMBERS = 8       #: of the largest block of the similarity concentrator, whose matching takes as many steps a vector
+
+
+def _held(machine: Machine, m: int, n_sub: int, subs: int, tiles: int, gathered: bool, separate: bool, slow: bool, aside: bool) -> float:
+    """Cycles for which results of an n-tile stay in accumulators that the next n-tile wants, beside plain arithmetic: slow activations, and
+    gathering where no other memory has room for the result."""
+    if machine.buffer_bytes("output") >= 2 * subs * m * 128:
+        return 0
+    activation = slow * m * 32 / machine.sfu.reciprocal
+    if aside:
+        return max(0, n_sub - tiles) * activation
+    gathering = BLOCK_MEMBERS * machine.sic.cycles_per_candidate * m if gathered and not separate else 0
+    return n_sub * activation + max(0, n_sub - tiles) * gathering
 
 
 def _fits(machine: Machine, m: int, n: int, n_sub: int, subs: int) -> bool:
@@ -133,7 +152,7 @@ def _linear_cost(machine: Machine, tiles: list[tuple[int, int]], n: int, k: int,
     traffic = 2 * (rows * k * x_reads + n * k * weights * sum(c for _, c in tiles) + rows * n * (2 if residual else 1))
     rings = machine.buffer_bytes("output") // (n_sub * weights * m * 128)
     drain = 0 if rings > 1 else rows * ceil(n, 32 * n_sub) * (weights * 64 / 192 + 64 / bpc)
-    return max(array, traffic / bpc) + drain + TRAFFIC_WEIGHT * traffic / bpc
+    return max(array, traffic / bpc) + drain + machine.energy.traffic_weight * traffic / bpc
 
 
 def _nothing_fits(machine: Machine, rows: int, n: int, k: int, where: str):
@@ -188,6 +207,80 @@ def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regi
     return best
 
 
+@dataclass(frozen=True)
+class SpilledTiling:
+    """Attention whose probabilities go through DRAM: key columns of a step in which they are made, query rows and output columns of a
+    tile in which they are used."""
+    step: int
+    m: int
+    out_cols: int
+    cost: float
+
+
+SPILLED_COLS = 32       #: columns of a tile of spilled probabilities: they share a maximum a row
+PLACES = 2              #: tiles of probabilities on their way out, in turn
+
+
+def spilled_tiling(machine: Machine, tiles: list[tuple[int, int]], visual: int, keys: int, head_dim: int) -> SpilledTiling | None:
+    """Tiling of one head's causal attention of `visual` queries, concentrated in m-tiles of (rows, how many) `tiles`, over `keys` keys.
+
+    Cost is that of what causality leaves (`seen`).  None where the form is not possible: slices that span heads, m-tiles that no step of
+    key columns divides, or buffers that are too small.
+    """
+    best, m_tile = None, tiles[0][0]
+    if head_dim % 32 or len(tiles) > 1 and m_tile % 32:
+        return None
+    uses = m_candidates(visual) if sum(count for _, count in tiles) == 1 else [m_tile // d for d in (1, 2, 4, 8) if m_tile % (32 * d) == 0]
+    for step in (96, 64, 32):
+        if step > 32 and step - 32 >= keys or any(count > 1 and rows % step for rows, count in tiles):
+            continue
+        made = _making_cost(machine, tiles, visual, keys, head_dim, step)
+        for m in uses if made is not None else ():
+            for blocks in [n for n in (1, 2, 4) if head_dim % (32 * n) == 0]:
+                used = _using_cost(machine, visual, keys, head_dim, m, blocks)
+                if used is not None and (best is None or made + used < best.cost):
+                    best = SpilledTiling(step, m, head_dim // blocks, made + used)
+    return best
+
+
+def seen(rows: int, m: int, keys: int) -> float:
+    """Share of rows x keys that m-tiles of causal attention visit: each the columns up to its last row's; further keys stand in front."""
+    ends = [min(rows, at + m) for at in range(0, rows, m)]
+    return sum((end - at) * (keys - rows + end) for at, end in zip(range(0, rows, m), ends)) / (rows * keys)
+
+
+def spilled_bytes(rows: int, keys: int) -> int:
+    """DRAM bytes of the probabilities of `rows` x `keys`, with a factor for each row of a tile."""
+    return rows * (keys * 2 + ceil(keys, SPILLED_COLS) * 4)
+
+
+def _making_cost(machine: Machine, tiles: list[tuple[int, int]], visual: int, keys: int, head_dim: int, step: int) -> float | None:
+    """Cycles of one head's scores, from unique query vectors that are read for each step, and of writing probabilities; None: does not fit."""
+    size, bpc, m = machine.buffer_bytes, bytes_per_cycle(machine), max(rows for rows, _ in tiles)
+    subs = ceil(step, 32)
+    if (aligned(m * 64) > size("input") or subs * aligned(m * 128) > size("output") or min(PLACES, subs) * aligned(m * 64) > size("vector")
+            or 2 * aligned(m * 128) > size("conc") or aligned(m * 16) + subs * aligned(m * 4) > size("stats")
+            or aligned(m * 2) > size("map") or aligned(64 * step) > size("wgt")):
+        return None
+    passes, rows = ceil(keys, 32) * head_dim // 32, sum(r * c for r, c in tiles)
+    array = sum(machine.cycles_per_pass(int(r * UNIQUE_SHARE)) * c for r, c in tiles) * passes
+    scatter, sfu = rows * passes / 2, rows * keys * 4 / 192
+    traffic = (rows * UNIQUE_SHARE * ceil(keys, step) + sum(c for _, c in tiles) * keys) * head_dim * 2 + spilled_bytes(visual, keys)
+    return (max(array, scatter, sfu, traffic / bpc) + machine.energy.traffic_weight * traffic / bpc) * seen(visual, tiles[0][0], keys)
+
+
+def _using_cost(machine: Machine, visual: int, keys: int, head_dim: int, m: int, blocks: int) -> float | None:
+    """Cycles of one head's values weighted by probabilities from DRAM, read for each of `blocks` of output columns; None: does not fit."""
+    size, bpc, subs = machine.buffer_bytes, bytes_per_cycle(machine), head_dim // blocks // 32
+    if (aligned(m * 64) > size("input") or subs * aligned(m * 128) > size("output") or subs * 2048 > size("wgt")
+            or 2 * aligned(m * 16) > size("stats")):
+        return None
+    cut = row_tiles(visual, m)
+    array = sum(machine.cycles_per_pass(r) * c for r, c in cut) * ceil(keys, 32) * head_dim // 32
+    traffic = sum(c for _, c in cut) * keys * head_dim * 2 + blocks * spilled_bytes(visual, keys)
+    return (max(array, traffic / bpc) + machine.energy.traffic_weight * traffic / bpc) * seen(visual, m, keys)
+
+
 VALUE_TILES = 2         #: tiles of 32 value columns that take turns in a step
 
 
@@ -223,7 +316,7 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regio
     traffic = rows * head_dim * 2 * (1 if resident else n_steps * n_blocks) + fetches * keys * head_dim * 2 * (n_blocks + 1)
     single = regions * (values + 2 * _keys_bytes(step, kv_cols, head_dim)) > size("wgt")
     stall = n_steps * fetches * n_blocks * ceil(head_dim, kv_cols) * (60 if single else 20)
-    cost = max(array, traffic / bpc) + sfu * exposed + stall + TRAFFIC_WEIGHT * traffic / bpc
+    cost = max(array, traffic / bpc) + sfu * exposed + stall + machine.energy.traffic_weight * traffic / bpc
     return AttentionTiling(m, strands, step, kv_cols, out_cols, resident, cost, split)
 
 

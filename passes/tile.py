@@ -20,7 +20,7 @@ from torch_mlir import ir
 from focus.dialects import focus as fd
 from focus.dialects.support import OpError, get_attr, path_of, set_attr
 from focus.passes.builder import Mat, TileBuilder
-from focus.passes.kernels import attention, concentrate, linear, movement
+from focus.passes.kernels import attention, concentrate, linear, movement, spilled
 from focus.passes.kernels.rows import Concentrated, m_tile_rows, split
 from focus.passes.kernel_ir import producer
 from focus.passes.manager import register_pass
@@ -52,7 +52,7 @@ class Tiler:
     placed: dict = field(default_factory=dict)          #: concat op result -> its Mat, made when its first input is
     positions: dict = field(default_factory=dict)       #: ids value (None before pruning) -> Mat of sequence positions [1, lead + R]
     led: dict = field(default_factory=dict)             #: key or value tensor -> its Mat with the leading text rows
-    stay_concentrated: dict = field(default_factory=dict)       #: form of an attention -> whether its queries do
+    query_forms: dict = field(default_factory=dict)     #: sizes of concentrated queries and heads -> what costs least for them
     deferred: dict = field(default_factory=dict)        #: norm result -> norm op, emitted with the gather that uses it
     sites: list = field(default_factory=list)
     prunings: int = 0
@@ -239,13 +239,17 @@ class Tiler:
         if op.site != "query" or any(u.operation.name != "focus.attention" for u in users):
             return None
         heads = attention.Heads(users[0].heads, users[0].kv_heads, users[0].head_dim, users[0].scale)
-        form = (conc.visual, conc.text, self._lead(), conc.groups, heads)
-        if form not in self.stay_concentrated:
-            self.stay_concentrated[form] = attention.concentrated_pays(self.machine, *form, self.name)
-        if self.stay_concentrated[form]:
+        if self._query_form(conc, heads) != "expand":
             return None
         out = self.where[op.result] = self.b.buffer("dram", conc.visual + conc.text, conc.width, "f16", "merged", "temp")
         return out
+
+    def _query_form(self, conc: Concentrated, heads: attention.Heads) -> str:
+        """attention.query_form, worked out once for queries of the same sizes."""
+        key = (conc.visual, conc.text, conc.groups, heads)
+        if key not in self.query_forms:
+            self.query_forms[key] = attention.query_form(self.machine, conc, self._lead(), heads, self.name)
+        return self.query_forms[key]
 
     def _only_gather(self, value: ir.Value):
         """The focus.gather that is the only user of a value, or None.  Attention reads the text rows of its queries dense, so it is a user too."""
@@ -292,7 +296,8 @@ class Tiler:
         before = self.tokens.run_list[0][0] if self.visual else 0
         sections = attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal else attention.segment_sections(out.rows, op.segments)
         if isinstance(q, Concentrated):         # the text rows from the dense queries that were concentrated
-            self.call(attention.emit_concentrated_attention, self.machine, att)
+            spills = self._query_form(q, heads) == "spill"
+            self.call(spilled.emit_spilled_attention if spills else attention.emit_concentrated_attention, self.machine, att)
             att = replace(att, q=self.mat(producer(op.q).opview.x))
             sections = [s for s in sections if s.start >= visual]
         self.call(attention.emit_attention, self.machine, att, sections)

@@ -94,6 +94,7 @@ class Stream(IntEnum):
     IDS = 7
     STATS = 8
     RESIDUAL = 9
+    SCORE = 10          #: probabilities of attention, written and read back
 
 
 class MapOp(IntEnum):
@@ -354,7 +355,8 @@ def _table() -> Iterable[Instruction]:
     yield I("v.prob", 0x3F, U.SFU, softmax("prob"),
             "Normalised probabilities from scores and finished row state.", "dst = exp(src * scale - m) / l, 0 where masked")
     yield I("v.rescale", 0x40, U.SFU, (mem("dst", "rw", "rows", "cols", "accumulators, fp32"), state("r"), _ROWS_DST, _COLS_DST, _INIT),
-            "Rescale accumulators after the row maximum grew; does nothing where `init` holds.", "dst[r, c] *= f[r]")
+            "Rescale accumulators after the row maximum grew; does nothing where `init` holds.  Of the state it reads the factors alone.",
+            "dst[r, c] *= f[r]")
     yield I("v.finish", 0x41, U.SFU, (mem("src", "r", "rows", "cols", "accumulators, fp32"), state("r"), mem("dst", "w", "rows", "cols", "tile"),
                                       _ROWS_DST, _COLS_DST),
             "Divide by the row sum.", "dst[r, c] = src[r, c] / l[r]")

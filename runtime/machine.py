@@ -123,6 +123,7 @@ class Energy(_Part):
     rule: Literal["published", "activity"]
     idle_fraction: Annotated[float, Field(ge=0, le=1)]  #: activity: share of a block's power that flows while it is idle
     supply_volts: Positive
+    traffic_weight: Amount                              #: cycles of run time that the compiler takes a cycle of DRAM transfer for
     macros: dict[str, MacroKind]
     components: dict[str, Component]
 

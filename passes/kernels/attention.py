@@ -82,7 +82,7 @@ class Strand:
     head: Idx
     rows: int
     blocks: list[Block]
-    scores: "_DenseScores | _ConcentratedScores | None" = None
+    scores: "_DenseScores | ConcentratedScores | None" = None
     q: Mat | None = None
     qpos: Mat | None = None
     state: Mat | None = None
@@ -127,7 +127,7 @@ def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: l
         with b.kernel(att.name, loc), b.loop(s.repeat, 1) as i:
             rows = lambda m, at, n: b.window(m, i * s.count + at, 0, n, m.cols)
             q, out = rows(att.q, s.start, s.count), rows(att.out, s.start, s.count)
-            kv = [_keys(b, att, rows, r) for r in s.regions]
+            kv = [keys_of(b, att, rows, r) for r in s.regions]
             qpos = b.window(att.positions, 0, att.lead + s.start, 1, s.count) if att.positions is not None else None
             with _heads(b, att.heads) as (head, group), b.loop(s.count, t.m * t.strands) as m:
                 # a single trip has constant sizes; in a loop the last tiles are clipped
@@ -139,7 +139,7 @@ def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: l
                         strand.q = b.buffer("input", strand.tile.rows, att.heads.dim, "f16", "q")
                         strand.tile.load(b, q, head * att.heads.dim, att.heads.dim, strand.q, "activation")
                     if qpos is not None:
-                        strand.qpos = _positions(b, qpos, strand.tile.parts[0][2], strand.tile.rows)
+                        strand.qpos = positions_of(b, qpos, strand.tile.parts[0][2], strand.tile.rows)
                 _columns(b, att, t, strands, kv, group, m + t.m * t.strands, out)
 
 
@@ -163,31 +163,45 @@ def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention
         # a slice of 32 columns may span heads only where 32 does not divide the head: then heads are written out one by one
         for fixed in [None] if whole_slices else range(heads.q):
             with b.kernel(att.name, loc):
-                kv = [_keys(b, att, lambda m, at, n: b.window(m, at, 0, n, m.cols), region)]
+                kv = [keys_of(b, att, lambda m, at, n: b.window(m, at, 0, n, m.cols), region)]
                 with _heads(b, heads, fixed, t.strands) as (head, kv_head), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
-                    qpos = _positions(b, att.positions, tile.parts[-1][2] + att.lead, group.visual)
+                    qpos = positions_of(b, att.positions, tile.parts[-1][2] + att.lead, group.visual)
                     partial = Alternating(b, tile.rows, 2)
                     blocks = _blocks_of(group, conc.m_tile, att.lead, t.step, machine)
                     strands = [Strand(tile, head + i, group.visual, blocks, qpos=qpos) for i in range(t.strands)]
                     for strand in strands:
-                        strand.scores = _ConcentratedScores(b, conc, strand, heads.dim, partial, t.resident_q and whole_slices)
+                        strand.scores = ConcentratedScores(b, conc, strand, heads.dim, partial, t.resident_q and whole_slices)
                     row_end = tile.index * conc.m_tile + group.visual
                     _columns(b, att, t, strands, kv, kv_head, row_end, att.out)
 
 
-def concentrated_pays(machine: Machine, visual: int, text: int, lead: int, groups: tuple[TileGroup, ...], heads: Heads, where: str) -> bool:
-    """Whether scores from unique vectors cost less than scores from rows made dense again, by the cost function.
+def query_form(machine: Machine, conc: Concentrated, lead: int, heads: Heads, where: str) -> str:
+    """What costs least for the visual rows of concentrated queries: "expand" them to dense rows; or scores from unique vectors, which
+    "stay" on the chip or are spilled ("spill") to DRAM as probabilities.
 
-    Dense queries may be cut into any m-tiles; concentrated ones come in the m-tiles of the concentration, whose accumulators may hold only a
-    part of the output columns, so that scores are made several times.
+    Dense queries may be cut into any m-tiles; concentrated ones come in the m-tiles of the concentration.  If scores stay, the accumulators
+    besides them may hold only a part of the output columns, so that scores are made several times.
     """
-    keys = lead + visual
-    try:
-        compact = sum(g.count * cost.attention_tiling(machine, g.rows, keys, heads.dim, fixed_m=g.rows, paired=heads.q // heads.kv % 2 == 0,
-                                                      unique=cost.UNIQUE_SHARE, where=where).cost for g in groups if g.visual)
-    except FocusError:
-        return False
-    return compact < cost.attention_tiling(machine, visual, keys, heads.dim, where=where).cost
+    visual, keys = conc.visual, lead + conc.visual
+    tiles = [(g.rows, g.count) for g in conc.groups if g.visual]
+    dense = cost.attention_tiling(machine, visual, keys, heads.dim, causal=True, where=where)
+    forms = {"expand": dense.cost * cost.seen(visual, dense.m * dense.strands, keys)}
+    with contextlib.suppress(FocusError):
+        stay = sum(n * cost.attention_tiling(machine, rows, keys, heads.dim, fixed_m=rows, paired=heads.q // heads.kv % 2 == 0,
+                                             unique=cost.UNIQUE_SHARE, where=where).cost for rows, n in tiles)
+        forms["stay"] = stay * cost.seen(visual, conc.m_tile, keys)
+    spilled = cost.spilled_tiling(machine, tiles, visual, keys, heads.dim)
+    if spilled is not None and heads_spilled(machine, visual, keys):
+        forms["spill"] = spilled.cost
+    return min(forms, key=forms.get)
+
+
+SPILL_SHARE = 1 / 16    #: of DRAM's capacity that probabilities may take
+
+
+def heads_spilled(machine: Machine, visual: int, keys: int) -> int:
+    """Heads whose probabilities DRAM is to hold at a time."""
+    return int(machine.dram.capacity_bytes * SPILL_SHARE // cost.spilled_bytes(visual, keys))
 
 
 def _blocks_of(group: TileGroup, m_tile: int, lead: int, step: int, machine: Machine) -> list[Block]:
@@ -209,7 +223,7 @@ def _separable(groups: tuple[TileGroup, ...]) -> Iterator[TileGroup]:
             yield from (replace(g, first=g.first + i, count=1) for i in range(g.count))
 
 
-def _keys(b: TileBuilder, att: Attention, rows, r: Region) -> tuple[Mat, Mat, Mat | None, Region]:
+def keys_of(b: TileBuilder, att: Attention, rows, r: Region) -> tuple[Mat, Mat, Mat | None, Region]:
     """Keys, values and positions of a region."""
     pos = b.window(att.positions, 0, r.start, 1, r.count) if att.positions is not None else None
     return rows(att.k, r.start, r.count), rows(att.v, r.start, r.count), pos, r
@@ -226,7 +240,7 @@ def _heads(b: TileBuilder, heads: Heads, fixed: int | None = None, together: int
         yield g * shared + h, g
 
 
-def _positions(b: TileBuilder, positions: Mat, start: Idx, count: int) -> Mat:
+def positions_of(b: TileBuilder, positions: Mat, start: Idx, count: int) -> Mat:
     buf = b.buffer("ids", 1, count, "i32", "positions")
     b.load(b.window(positions, 0, start, 1, count), buf, "ids")
     return buf
@@ -253,7 +267,7 @@ class _DenseScores:
                 b.mm(x, b.window(keys, at, d, 32, width), b.window(part, 0, c, strand.tile.rows, 32), "first" if fresh and d == 0 else "never")
 
 
-class _ConcentratedScores:
+class ConcentratedScores:
     """Scores of concentrated queries: unique vectors through the array, partial sums scattered to the tile's rows."""
 
     def __init__(self, b: TileBuilder, conc: Concentrated, strand: Strand, dim: int, partial: Alternating, resident: bool):
@@ -329,7 +343,7 @@ def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list
     """
     k, v, kpos = kv
     step = min(t.step, k.rows)
-    columns = _positions(b, kpos, j, step) if kpos is not None else None
+    columns = positions_of(b, kpos, j, step) if kpos is not None else None
     parts = _blocks(step, 32 if t.split else step)
     tiles = [[b.buffer("output", s.tile.rows, width, "f32", "scores") for _, width in parts] for s in strands]
     probs = [[b.buffer("input", s.rows, width, "f16", "probabilities") for _, width in parts] for s in strands]
@@ -340,12 +354,12 @@ def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list
         begins = "never" if number else init
         positions = None if columns is None else b.window(columns, 0, at, 1, width)
         for s, tile, p in zip(strands, tiles, probs):
-            _softmax(b, att.heads.scale, s, tile[number], p[number], positions, begins)
+            softmax_step(b, att.heads.scale, s, tile[number], p[number], positions, begins)
         values = b.window(v, j + at, 0, width, v.cols) if t.split else v
         _weighted(b, strands, [p[number] for p in probs], values, Idx(0) if t.split else j, first + block, blocks, turns, begins)
 
 
-def _softmax(b: TileBuilder, scale: float, s: Strand, scores: Mat, probs: Mat, kpos: Mat | None, init: str) -> None:
+def softmax_step(b: TileBuilder, scale: float, s: Strand, scores: Mat, probs: Mat, kpos: Mat | None, init: str) -> None:
     """Probabilities of a tile of scores by the running softmax, and accumulators rescaled where a row's maximum grew."""
     for k in s.blocks:
         part = lambda m, at=0: b.window(m, k.row + at, 0, k.rows, m.cols)
@@ -424,13 +438,13 @@ def emit_importance(b: TileBuilder, machine: Machine, name: str, q: Mat, k: Mat,
         qpos = b.window(positions, 0, k.rows - prompt, 1, prompt)
         with _heads(b, heads) as (head, group), b.loop(prompt, t.m) as m:
             n = min(t.m, prompt)
-            strand = Strand(RowTile(n, ((0, n, m),)), head, n, [], _DenseScores(b, heads.dim, q), qpos=_positions(b, qpos, m, n),
+            strand = Strand(RowTile(n, ((0, n, m),)), head, n, [], _DenseScores(b, heads.dim, q), qpos=positions_of(b, qpos, m, n),
                             state=b.buffer("stats", n, 4, "f32", "softmax"))
             strand.q = b.buffer("input", n, heads.dim, "f16", "q")
             strand.tile.load(b, rows, head * heads.dim, heads.dim, strand.q, "activation")
 
             def tile_of(keys: Mat, kpos: Mat, j: Idx) -> tuple[Mat, Mat]:
-                columns = _positions(b, kpos, j, min(step, keys.rows))
+                columns = positions_of(b, kpos, j, min(step, keys.rows))
                 tile = b.buffer("output", n, min(step, keys.rows), "f32", "scores")
                 score_pass(b, t.kv_cols, [strand], keys, j, min(step, keys.rows), group * heads.dim, heads.dim, [[tile]])
                 return tile, columns

@@ -14,12 +14,13 @@ from focus.runtime.machine import Machine
 
 
 def gather_slice(b: TileBuilder, conc: Concentrated, tile: RowTile, slice_: Idx, src: Mat, ids: Mat | None, site: int,
-                 expanded: Mat | None = None) -> None:
+                 expanded: Mat | None = None, table: Mat | None = None) -> None:
     """Concentrate one slice of an m-tile that stands on-chip ([identity rows, visual rows] x up to 32) and write it out.
 
     Written are the compact rows and the map; or, where `expanded` [n + T, width] is given, every row with its group's vector.
+    table: room for the unique vectors, if it is shared.
     """
-    table = b.buffer("table", tile.rows, src.cols, "f16", "unique")
+    table = table or b.buffer("table", tile.rows, src.cols, "f16", "unique")
     count = conc.count_of(b, tile, slice_)
     map_ = b.buffer("map", 1, tile.visual, "u16", "map") if tile.visual else None
     b.op("sic.gather", src, table, count, attrs={"site": site, "identity": tile.identity}, ids=ids, map=map_)

@@ -5,15 +5,16 @@ residual, row moments, concentration of the result) works on the accumulators of
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from math import gcd
+from dataclasses import dataclass, field, replace
+from math import gcd, inf
 
 from torch_mlir import ir
 
 from focus.passes import cost
 from focus.passes.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.concentrate import gather_slice
-from focus.passes.kernels.rows import Concentrated, RowTile, dense_tiles, group_tiles
+from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, dense_tiles, group_tiles
+from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
 
 
@@ -23,7 +24,7 @@ class Linear:
 
     x: [M, K] or concentrated; weights: one or two [N, K]; biases: [1, N] or None each; residual: [R, N] with R dividing M; out: [M, N]
     f16 or f32, or a `Concentrated` (then `ids` is the [1, n] list of retained tokens); moments: [M, 2] f32 or None.
-    aside: the activation works on results that have left the accumulators.
+    aside: the activation works on results that have left the accumulators; first: number of the first slice in a concentrated `out`.
     """
     name: str
     x: Mat | Concentrated
@@ -37,6 +38,7 @@ class Linear:
     site: int = 0
     combine: str = "add"
     aside: bool = False
+    first: int = 0
     k: int = field(init=False)
     n: int = field(init=False)
 
@@ -48,20 +50,23 @@ def emit_linear(b: TileBuilder, machine: Machine, lin: Linear, loc: ir.Location)
     """Emit the kernel (one for each shape of m-tile when an operand is concentrated).  Raises FocusError when nothing fits."""
     conc = lin.x if isinstance(lin.x, Concentrated) else lin.out if isinstance(lin.out, Concentrated) else None
     if conc is not None:
+        gate = None
         for group in conc.groups:
-            tiling = cost.concentrated_tiling(machine, group.rows, lin.n, lin.k, len(lin.weights), lin.residual is not None,
-                                              isinstance(lin.out, Concentrated), where=lin.name)
-            with b.kernel(lin.name, loc), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
-                _tile_body(b, lin, tile, tiling)
+            stages = [lin]
+            if lin.activation == "swiglu" and _apart_concentrated(machine, lin, group.rows):
+                gate = gate or b.buffer("dram", conc.visual + conc.text, lin.n, "f16", "gate", "temp")
+                stages = _halves(lin, gate)
+            for stage in stages:
+                _emit_group(b, machine, stage, conc, group, loc)
         return
     if lin.activation == "swiglu" and _apart(machine, lin):
-        gate = b.buffer("dram", lin.out.rows, lin.n, "f16", "gate", "temp")
-        emit_linear(b, machine, Linear(lin.name, lin.x, lin.weights[:1], lin.biases[:1], gate, "silu", aside=True), loc)
-        emit_linear(b, machine, Linear(lin.name, lin.x, lin.weights[1:], lin.biases[1:], lin.out, residual=gate, combine="mul"), loc)
+        for half in _halves(lin, b.buffer("dram", lin.out.rows, lin.n, "f16", "gate", "temp")):
+            emit_linear(b, machine, half, loc)
         return
     periods = lin.x.rows // lin.residual.rows if lin.residual is not None else 1
     rows = lin.x.rows // periods
-    tiling = cost.linear_tiling(machine, rows, lin.n, lin.k, len(lin.weights), lin.residual is not None, lin.moments is not None, where=lin.name)
+    tiling = cost.linear_tiling(machine, rows, lin.n, lin.k, len(lin.weights), lin.residual is not None, lin.moments is not None,
+                                lin.activation in SLOW, lin.aside, where=lin.name)
     with b.kernel(lin.name, loc):
         if periods == 1:
             with dense_tiles(b, rows, tiling.m) as tile:
@@ -74,13 +79,61 @@ def emit_linear(b: TileBuilder, machine: Machine, lin: Linear, loc: ir.Location)
                 _tile_body(b, inner, tile, tiling)
 
 
+def _halves(lin: Linear, gate: Mat) -> list[Linear]:
+    """SwiGLU as two layers: the activated gate goes to memory, the other product is multiplied by it."""
+    return [replace(lin, weights=lin.weights[:1], biases=lin.biases[:1], out=gate, activation="silu", aside=True),
+            replace(lin, weights=lin.weights[1:], biases=lin.biases[1:], activation="none", residual=gate, combine="mul")]
+
+
+def _emit_group(b: TileBuilder, machine: Machine, lin: Linear, conc: Concentrated, group: TileGroup, loc: ir.Location) -> None:
+    """The m-tiles of one shape.  Where the result is concentrated, n-tiles are whole: columns that are left over have a kernel of their own."""
+    tiling = _concentrated_tiling(machine, lin, group.rows)
+    columns = -(-lin.n // 32)
+    rest = columns % tiling.n_sub if isinstance(lin.out, Concentrated) else 0
+    parts = [_columns(b, lin, 0, columns - rest), _columns(b, lin, columns - rest, rest)] if rest else [lin]
+    for part in parts:
+        with b.kernel(lin.name, loc), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
+            _tile_body(b, part, tile, tiling if part is parts[0] else _concentrated_tiling(machine, part, group.rows))
+
+
+def _columns(b: TileBuilder, lin: Linear, first: int, count: int) -> Linear:
+    """`count` sub-tiles of 32 columns of a layer whose result is concentrated, from `first` on."""
+    rows = lambda m: b.window(m, 32 * first, 0, 32 * count, m.cols)
+    cols = lambda m: None if m is None else b.window(m, 0, 32 * first, m.rows, 32 * count)
+    return replace(lin, weights=[rows(w) for w in lin.weights], biases=[cols(v) for v in lin.biases], residual=cols(lin.residual), first=first)
+
+
+SLOW = ("swiglu", "silu", "gelu_tanh", "gelu_erf", "gelu_quick")        #: activations that need a reciprocal for each element
+
+
+def _concentrated_tiling(machine: Machine, lin: Linear, rows: int) -> cost.LinearTiling:
+    return cost.concentrated_tiling(machine, rows, lin.n, lin.k, len(lin.weights), lin.residual is not None, isinstance(lin.out, Concentrated),
+                                    lin.activation in SLOW, lin.aside, where=lin.name)
+
+
+def _apart_concentrated(machine: Machine, lin: Linear, rows: int) -> bool:
+    """Whether SwiGLU's products of an m-tile cost less one after the other: n-tiles are wider, so that the input is read less often."""
+    if lin.residual is not None or lin.moments is not None:
+        return False
+
+    def cycles(**options) -> float:
+        try:
+            return cost.concentrated_tiling(machine, rows, lin.n, lin.k, **options).cost
+        except FocusError:
+            return inf
+
+    gathered = isinstance(lin.out, Concentrated)
+    apart = cycles(slow=True, aside=True) + cycles(residual=True, gathered=gathered)
+    return apart < cycles(weights=2, gathered=gathered, slow=True)
+
+
 def _apart(machine: Machine, lin: Linear) -> bool:
     """Whether SwiGLU's two products cost less one after the other: the m-tiles may be twice as long, and the gate goes through DRAM."""
     if lin.residual is not None or lin.moments is not None:
         return False
     rows, n, k = lin.x.rows, lin.n, lin.k
-    together, gate, up = (cost.linear_tiling(machine, rows, n, k, weights, residual, where=lin.name)
-                          for weights, residual in ((2, False), (1, False), (1, True)))
+    together, gate, up = (cost.linear_tiling(machine, rows, n, k, where=lin.name, **options) for options in (
+        dict(weights=2, slow=True), dict(slow=True, aside=True), dict(residual=True)))
     room = 2 * cost.aligned(gate.m * 64) + cost.aligned(gate.n_sub * 64) <= machine.buffer_bytes("vector")
     return room and gate.cost + up.cost < together.cost
 
@@ -112,11 +165,17 @@ def _tile_body(b: TileBuilder, lin: Linear, tile: RowTile, tiling: cost.LinearTi
         turns = []
         if lin.residual is not None:
             turns = [b.buffer("vector", tile.rows, widths[0], "f16", f"residual{i}") for i in range(min(tiling.residual_tiles, subs))]
+        tables = []
+        if isinstance(lin.out, Concentrated):
+            tables = [b.buffer("table", tile.rows, widths[0], "f16", f"unique{i}") for i in range(min(cost.TABLES, subs))]
         for s in range(0 if lin.aside else subs):
             windows = [None if v is None else b.window(v, 0, 32 * s, 1, 32) for v in biases]
             residual = b.window(turns[s % len(turns)], 0, 0, tile.rows, widths[s]) if turns else None
-            result = b.buffer("output", tile.rows, widths[s], "f16", "result") if tiling.separate_result else None
-            _epilogue(b, lin, tile, sub + s, accs[s], windows, residual, result, stats, ids, first=s == 0)
+            result = residual if tables else None       # gathering takes long: accumulators are left first, where there is room
+            if tiling.separate_result:
+                result = b.buffer("output", tile.rows, widths[s], "f16", "result")
+            table = tables[s % len(tables)] if tables else None
+            _epilogue(b, lin, tile, sub + s, accs[s], windows, residual, result, stats, ids, table, first=s == 0)
     if stats is not None:
         tile.store(b, stats, lin.moments, 0, 2, "stats")
 
@@ -214,7 +273,7 @@ class Alternating:
 
 
 def _epilogue(b: TileBuilder, lin: Linear, tile: RowTile, sub: Idx, acc: list[Mat], biases: list[Mat | None], residual: Mat | None,
-              result: Mat | None, stats: Mat | None, ids: Mat | None, first: bool) -> None:
+              result: Mat | None, stats: Mat | None, ids: Mat | None, table: Mat | None, first: bool) -> None:
     """Bias, activation, residual, moments and the way out of sub-tile `sub`, 32 columns wide; `result`: where to, if not in place."""
     n = 32 * sub
     out_type = lin.out.dtype if isinstance(lin.out, Mat) else "f16"
@@ -238,7 +297,7 @@ def _epilogue(b: TileBuilder, lin: Linear, tile: RowTile, sub: Idx, acc: list[Ma
     if stats is not None:
         b.op("v.reduce", result, stats, attrs={"op": "moments", "init": "first" if first else "never"})
     if isinstance(lin.out, Concentrated):
-        gather_slice(b, lin.out, tile, sub, result, ids, lin.site)
+        gather_slice(b, lin.out, tile, sub + lin.first, result, ids, lin.site, table=b.window(table, 0, 0, tile.rows, result.cols))
     else:
         tile.store(b, result, lin.out, n, result.cols, "result")
 

@@ -244,10 +244,12 @@ Engine::Cost Engine::v_rescale(const Decoded& d) {
     using namespace isa::v_rescale;
     int64_t nrows = extent(d, rows), ncols = extent(d, cols);
     if (nrows == 0 || ncols == 0 || initialises(d)) return {};
-    Tile to = operand(d, dst, nrows, ncols, isa::READ_WRITE, F32), factors = operand(d, state, nrows, 4, isa::READ, F32);
+    Tile to = operand(d, dst, nrows, ncols, isa::READ_WRITE, F32), all = resolve(d, state, nrows, 4, F32);
+    Tile factors = {all.space, all.dtype, all.address + 8, all.pitch, nrows, 1, 4};         // the third of a row's four values
+    touch(state, factors, isa::READ);
     for (int64_t r = 0; options_.functional && r < nrows; ++r) {
         float* x = reinterpret_cast<float*>(data(to, r));
-        kernels().multiply(x, reinterpret_cast<const float*>(data(factors, r))[2], x, ncols);
+        kernels().multiply(x, *reinterpret_cast<const float*>(data(factors, r)), x, ncols);
     }
     return vector_cost(nrows * ncols, {0, 1, 0, 0, 0}, 0, {});
 }
