@@ -111,7 +111,7 @@ def concentrated_tiling(machine: Machine, m: int, n: int, k: int, weights: int =
             cost = wait + _linear_cost(machine, [(m, 1)], n, k, weights, n_sub, ceil(n, 32 * n_sub), residual)
             if best is None or cost < best.cost:
                 best = LinearTiling(m, n_sub, False, cost, tiles, partials, separate, shared)
-    return best or _nothing_fits(machine, m, n, k, where)
+    return best or _nothing_fits(machine, m, n, k, where, concentrated=True)
 
 
 TABLES = 2              #: tables of unique vectors that the sub-tiles of an n-tile take turns in
@@ -155,10 +155,11 @@ def _linear_cost(machine: Machine, tiles: list[tuple[int, int]], n: int, k: int,
     return max(array, traffic / bpc) + drain + machine.energy.traffic_weight * traffic / bpc
 
 
-def _nothing_fits(machine: Machine, rows: int, n: int, k: int, where: str):
-    size = machine.buffer_bytes
-    raise FocusError(f"{where}: no tiling of {rows} x {n} x {k} fits the buffers of machine '{machine.name}' (input {size('input')} B, "
-                     f"wgt {size('wgt')} B, conc {size('conc')} B, output {size('output')} B, vector {size('vector')} B)")
+def _nothing_fits(machine: Machine, rows: int, n: int, k: int, where: str, concentrated: bool = False):
+    names = ("input", "wgt", "conc", "output", "vector") + (("map", "table") if concentrated else ())
+    sizes = ", ".join(f"{name} {machine.buffer_bytes(name)} B" for name in names)
+    raise FocusError(f"{where}: no tiling of {rows} x {n} x {k} fits the buffers of machine '{machine.name}' ({sizes})"
+                     + ("; m-tiles of fewer tokens (m_tile of the concentration) need less" if concentrated else ""))
 
 
 @dataclass(frozen=True)
@@ -281,6 +282,11 @@ def _using_cost(machine: Machine, visual: int, keys: int, head_dim: int, m: int,
     return (max(array, traffic / bpc) + machine.energy.traffic_weight * traffic / bpc) * seen(visual, m, keys)
 
 
+def partial_sums(machine: Machine, m: int) -> int:
+    """Buffers of an m-tile's partial sums that the scores of concentrated queries take turns in: two, or one, or none that fits."""
+    return min(2, machine.buffer_bytes("conc") // aligned(m * 128))
+
+
 VALUE_TILES = 2         #: tiles of 32 value columns that take turns in a step
 
 
@@ -303,6 +309,8 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regio
     parts = [kv_cols] if spanned or head_dim % kv_cols == 0 else [kv_cols, head_dim % kv_cols]
     q = aligned(m * head_dim * 2) if resident else regions * aligned(m * 64) * len(parts)
     maps = sum(ceil(c, 32) for c in parts) * aligned(m * 2) if concentrated else 0
+    if concentrated and not partial_sums(machine, m):
+        return None
     step_tiles = regions * aligned(m * step * 2)
     if (strands * (q + step_tiles) > size("input") or strands * maps > size("map")
             or strands * (2 * step_tiles + aligned(m * out_cols * 4)) > size("output") or strands * aligned(m * 16) > size("stats")):

@@ -7,6 +7,7 @@ A buffer lives for one iteration of the loop body it stands in.  During that lif
 passes from one unit to another, the last access of the one signals a semaphore that the first access of the other waits on.  The
 last owner hands it back to the first for the next life; as many lives may be under way as the buffer has slots (double buffering), which is
 the semaphore's initial count.  Slots are given as the machine's buffers allow: first to what DMA loads in the innermost loops.
+Where a kernel would need more semaphores than there are, hand-overs of the same kind share one.
 """
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ from focus.runtime.isa import Unit
 from focus.runtime.machine import Machine
 
 MAX_SLOTS = 4
+MAX_SEMAPHORES = isa.NUM_SEMAPHORES - 1         #: of a kernel; with one more, it is closed
 
 
 @register_pass("schedule", anchor="func.func", help={"machine": "name or file of the machine description"})
@@ -126,16 +128,13 @@ class _Semaphores:
     """Semaphore numbers of a kernel, and what each instruction waits on and signals."""
 
     def __init__(self, kernel: Kernel):
-        self.kernel, self.numbers, self.credits = kernel, {}, []
-        self.waits: dict[int, list[int]] = {}
-        self.signals: dict[int, list[int]] = {}
+        self.kernel, self.numbers = kernel, {}
+        self.credits: dict[int, int] = {}               #: semaphore -> initial count
+        self.waits: dict[int, list[tuple[int, int]]] = {}       #: instruction -> (semaphore, depth)
+        self.signals: dict[int, list[tuple[int, int]]] = {}
 
     def number(self, key) -> int:
-        if key not in self.numbers:
-            if len(self.numbers) == isa.NUM_SEMAPHORES - 1:       # the last one closes the kernel
-                raise OpError(self.kernel.op, f"needs more than {isa.NUM_SEMAPHORES - 1} semaphores")
-            self.numbers[key] = len(self.numbers) + 1
-        return self.numbers[key]
+        return self.numbers.setdefault(key, len(self.numbers) + 1)
 
     def hand_over(self, key, giver: Run, taker: Run, give_depth: int, take_depth: int) -> None:
         """The buffer passes from `giver` to `taker`.  A run that both waits and signals in several roles does each once."""
@@ -148,6 +147,45 @@ class _Semaphores:
         entry = (n, min(depth, isa.ALWAYS))
         if entry not in table.setdefault(id(instr), []):
             table[id(instr)].append(entry)
+
+
+    def share(self) -> None:
+        """Let hand-overs share a semaphore where that changes nothing: between the same two units, each from one place to one other in the
+        same two loop bodies, in the same order on both sides, with as many credits.  Units work in order, so the nth wait then still
+        needs the signal that belongs to it.  OpError where too many are left.
+        """
+        first: dict[tuple, tuple[int, int, int]] = {}       # kind of hand-over -> (semaphore, place of its last signal, of its last wait)
+        became: dict[int, int] = {}
+        given, taken = self._places(self.signals), self._places(self.waits)
+        for n in sorted(self.numbers.values(), key=lambda n: given[n][0][0]):
+            credits = self.credits.get(n, 0)
+            if len(given[n]) == len(taken[n]) == 1:
+                (give, *giver), (take, *taker) = given[n][0], taken[n][0]
+                kind = (*giver, *taker, credits)
+                shared, last_give, last_take = first.get(kind, (n, -1, -1))
+                if give <= last_give or take <= last_take:
+                    shared = n
+                elif shared != n:
+                    self.credits[shared] = self.credits.get(shared, 0) + self.credits.pop(n, 0)
+                first[kind] = shared, give, take
+                became[n] = shared
+            else:
+                became[n] = n
+        dense = {n: i + 1 for i, n in enumerate(sorted(set(became.values())))}
+        if len(dense) > MAX_SEMAPHORES:
+            raise OpError(self.kernel.op, f"needs more than {MAX_SEMAPHORES} semaphores")
+        for table in (self.waits, self.signals):
+            for instr, entries in table.items():
+                table[instr] = [(dense[became[n]], depth) for n, depth in entries]
+        self.credits = {dense[n]: c for n, c in self.credits.items() if c}
+
+    def _places(self, table: dict[int, list[tuple[int, int]]]) -> dict[int, list[tuple]]:
+        """Semaphore -> where it is signalled or waited for: (place in the program, unit, loops around it, depth)."""
+        found: dict[int, list[tuple]] = {}
+        for place, instr in enumerate(self.kernel.instrs):
+            for n, depth in table.get(id(instr), []):
+                found.setdefault(n, []).append((place, instr.entry.unit, tuple(id(loop) for loop in instr.loops), depth))
+        return found
 
 
 def _place_semaphores(kernel: Kernel, lives: dict) -> None:
@@ -176,12 +214,14 @@ def _place_semaphores(kernel: Kernel, lives: dict) -> None:
             if first.unit != last.unit:
                 sems.hand_over(key(first, 0), last, first, last.depth, first.depth)
             if first.unit != last.unit or isinstance(life[0], Turns):
-                sems.credits += [sems.number(key(first, 0)), record.op.operation.attributes["slots"].value]
+                sems.credits[sems.number(key(first, 0))] = record.op.operation.attributes["slots"].value
+    if len(sems.numbers) > MAX_SEMAPHORES:
+        sems.share()
     for instr in kernel.instrs:
         for name, table in (("wait", sems.waits), ("signal", sems.signals)):
             if id(instr) in table:
                 set_attr(instr.op, name, [v for pair in table[id(instr)] for v in pair])
-    set_attr(kernel.op, "credits", sems.credits)
+    set_attr(kernel.op, "credits", [v for pair in sems.credits.items() for v in pair])
 
 
 def _end(item: Run | Turns, which: int) -> Run:

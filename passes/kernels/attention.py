@@ -166,7 +166,7 @@ def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention
                 kv = [keys_of(b, att, lambda m, at, n: b.window(m, at, 0, n, m.cols), region)]
                 with _heads(b, heads, fixed, t.strands) as (head, kv_head), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
                     qpos = positions_of(b, att.positions, tile.parts[-1][2] + att.lead, group.visual)
-                    partial = Alternating(b, tile.rows, 2)
+                    partial = Alternating(b, tile.rows, cost.partial_sums(machine, tile.rows))
                     blocks = _blocks_of(group, conc.m_tile, att.lead, t.step, machine)
                     strands = [Strand(tile, head + i, group.visual, blocks, qpos=qpos) for i in range(t.strands)]
                     for strand in strands:
