@@ -65,7 +65,7 @@ def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1,
     """
     size, best = machine.buffer_bytes, None
     for m in m_candidates(rows):
-        for n_sub in (3, 2, 1):
+        for n_sub in (2 * WEIGHT_SUBS, 5, 4, 3, 2, 1):
             subs = n_sub * weights
             tiles = _residual_tiles(machine, m, subs, residual)
             if not _fits(machine, m, n, n_sub, subs) or tiles is None or moments and m * 8 > size("stats"):
@@ -91,7 +91,7 @@ def concentrated_tiling(machine: Machine, m: int, n: int, k: int, weights: int =
     Raises FocusError when nothing fits the buffers.
     """
     size, best, slices = machine.buffer_bytes, None, ceil(k, 32)
-    for n_sub in (3, 2, 1):
+    for n_sub in (2 * WEIGHT_SUBS, 5, 4, 3, 2, 1):
         subs = n_sub * weights
         tiles = _residual_tiles(machine, m, subs, residual or aside)
         if not _fits(machine, m, n, n_sub, subs) or tiles is None or aside and tiles < min(2, n_sub):
@@ -114,6 +114,7 @@ def concentrated_tiling(machine: Machine, m: int, n: int, k: int, weights: int =
     return best or _nothing_fits(machine, m, n, k, where, concentrated=True)
 
 
+WEIGHT_SUBS = 3         #: sub-tiles whose weights are loaded together; of more, the first are loaded while the last are in use
 TABLES = 2              #: tables of unique vectors that the sub-tiles of an n-tile take turns in
 KERNEL_CYCLES = 2000    #: what a kernel more costs
 BLOCK_MEMBERS = 8       #: of the largest block of the similarity concentrator, whose matching takes as many steps a vector

@@ -189,17 +189,31 @@ def _row_vector(b: TileBuilder, vector: Mat | None, col: Idx, cols: int) -> Mat 
     return buf
 
 
-def _weight_buffers(b: TileBuilder, lin: Linear, width: int, subs: int) -> list[Mat]:
+@dataclass(frozen=True)
+class Weights:
+    """Stationary tiles of one k-slice of a weight matrix: `pieces` of at most cost.WEIGHT_SUBS sub-tiles each, loaded one by one, so that the
+    first sub-tiles' next weights come in while the last ones are in use."""
+    pieces: tuple[Mat, ...]
+
+    def tile(self, b: TileBuilder, sub: int, width: int) -> Mat:
+        """Sub-tile `sub`, `width` columns of k wide."""
+        return b.window(self.pieces[sub // cost.WEIGHT_SUBS], 32 * (sub % cost.WEIGHT_SUBS), 0, 32, width)
+
+
+def _weight_buffers(b: TileBuilder, lin: Linear, width: int, subs: int) -> list[Weights]:
     """Room for the stationary tiles of one k-slice: `subs` sub-tiles of `width` columns of each weight matrix."""
-    return [b.buffer("wgt", min(32 * subs, lin.n), width, "f16", f"w{i}") for i in range(len(lin.weights))]
+    rows = [min(32 * min(cost.WEIGHT_SUBS, subs - s), lin.n - 32 * s) for s in range(0, subs, cost.WEIGHT_SUBS)]
+    return [Weights(tuple(b.buffer("wgt", r, width, "f16", f"w{i}") for r in rows)) for i in range(len(lin.weights))]
 
 
-def _load_weights(b: TileBuilder, lin: Linear, n: Idx, k: Idx, tiles: list[Mat]) -> None:
-    for w, tile in zip(lin.weights, tiles):
-        b.load(b.window(w, n, k, tile.rows, tile.cols), tile, "weight")
+def _load_weights(b: TileBuilder, lin: Linear, n: Idx, k: Idx, tiles: list[Weights], width: int) -> None:
+    for w, stack in zip(lin.weights, tiles):
+        for i, piece in enumerate(stack.pieces):
+            target = b.window(piece, 0, 0, piece.rows, width)
+            b.load(b.window(w, n + 32 * cost.WEIGHT_SUBS * i, k, piece.rows, width), target, "weight")
 
 
-def _slice_buffers(b: TileBuilder, lin: Linear, tile: RowTile, width: int, subs: int) -> tuple[Mat, list[Mat], Mat | None]:
+def _slice_buffers(b: TileBuilder, lin: Linear, tile: RowTile, width: int, subs: int) -> tuple[Mat, list[Weights], Mat | None]:
     """Room for what one k-slice of a concentrated operand needs: unique vectors, weights, and the map if rows are mapped."""
     return (b.buffer("input", tile.rows, width, "f16", "unique"), _weight_buffers(b, lin, width, subs),
             b.buffer("map", 1, tile.visual, "u16", "map") if tile.visual else None)
@@ -214,10 +228,10 @@ def _dense_slices(b: TileBuilder, lin: Linear, tile: RowTile, n: Idx, accs, resi
             x = b.buffer("input", tile.rows, width, "f16", "x")
             tile.load(b, lin.x, k, width, x, "activation")
         weights = _weight_buffers(b, lin, width, len(accs))
-        _load_weights(b, lin, n, k, weights)
+        _load_weights(b, lin, n, k, weights, width)
         for s, acc in enumerate(accs):
             for w, a in zip(weights, acc):
-                b.mm(x, b.window(w, 32 * s, 0, 32, width), a, "first")
+                b.mm(x, w.tile(b, s, width), a, "first")
 
 
 def _concentrated_slices(b: TileBuilder, lin: Linear, x: Concentrated, tile: RowTile, n: Idx, accs, tiling: cost.LinearTiling) -> None:
@@ -236,14 +250,14 @@ def _concentrated_slices(b: TileBuilder, lin: Linear, x: Concentrated, tile: Row
     def slice_(j: Idx, init: str, width: int = 32) -> None:
         count = x.count_of(b, tile, j)
         rows, weights, map_ = shared or _slice_buffers(b, lin, tile, width, len(accs))
-        rows, weights = b.window(rows, 0, 0, tile.rows, width), [b.window(w, 0, 0, w.rows, width) for w in weights]
+        rows = b.window(rows, 0, 0, tile.rows, width)
         b.load(x.data_of(b, tile, j, width), rows, "compact", count=count)
-        _load_weights(b, lin, n, 32 * j, weights)
+        _load_weights(b, lin, n, 32 * j, weights, width)
         if tile.visual:         # wanted last: the scatter unit is behind the array
             b.load(x.map_of(b, tile, j), map_, "map")
         for s, acc in enumerate(accs):
             for w, a in zip(weights, acc):
-                w32 = b.window(w, 32 * s, 0, 32, width)
+                w32 = w.tile(b, s, width)
                 if tile.visual:
                     buffers.pass_(rows, w32, a, map_, tile, init, count)
                 else:
