@@ -85,7 +85,8 @@ def _cut(layer: int, details: Mapping[str, np.ndarray], trace: Mapping[str, np.n
     return Cut(layer, len(kept), len(np.setdiff1d(kept, details[f"kept/{layer}"])), float(details[f"importance_gap/{layer}"]))
 
 
-def _site(name: str, ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], details: Mapping[str, np.ndarray]) -> tuple[int, int, int, int]:
+def _site(name: str, ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray],
+          details: Mapping[str, np.ndarray]) -> tuple[int, int, int, int]:
     """(entries, alike, clear, clear and alike) of a site, representatives being compared by their original visual index."""
     our_ids, their_ids = ours[f"retained/{name}"], theirs[f"retained/{name}"]
     _, our_rows, their_rows = np.intersect1d(our_ids, their_ids, assume_unique=True, return_indices=True)
