@@ -38,7 +38,8 @@ class Agreement:
     """How a run compares with the reference.
 
     logits: relative L2 difference.  cuts: one for each pruning layer.  entries, alike: group entries compared, and those with the
-    reference's representative.  clear, clear_alike: the same of entries whose groups had no close choice in them.
+    reference's representative.  clear, clear_alike: the same of entries that were not close: by their own choice where each is judged for
+    itself, else by all choices in their group.
     """
     logits: float
     cuts: tuple[Cut, ...]
@@ -76,7 +77,8 @@ def agreement(model, inputs: Mapping[str, Any], result, concentration: Concentra
         raise FocusError(f"the run's trace has other sites than this model with this concentration: {sorted(set(trace) ^ set(result.trace))[0]}")
     logits = result.outputs["logits"]
     cuts = tuple(_cut(int(key.split("/")[1]), details, result.trace) for key in details if key.startswith("kept/"))
-    counts = np.sum([_site(key.removeprefix("group/"), result.trace, trace, details) for key in trace if key.startswith("group/")] or [(0,) * 4], 0)
+    sites = [key.removeprefix("group/") for key in trace if key.startswith("group/")]
+    counts = np.sum([_site(name, result.trace, trace, details, follow) for name in sites] or [(0,) * 4], 0)
     return Agreement(float(np.linalg.norm(logits - wanted) / np.linalg.norm(wanted)), cuts, *(int(n) for n in counts))
 
 
@@ -86,20 +88,20 @@ def _cut(layer: int, details: Mapping[str, np.ndarray], trace: Mapping[str, np.n
 
 
 def _site(name: str, ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray],
-          details: Mapping[str, np.ndarray]) -> tuple[int, int, int, int]:
+          details: Mapping[str, np.ndarray], follow: bool) -> tuple[int, int, int, int]:
     """(entries, alike, clear, clear and alike) of a site, representatives being compared by their original visual index."""
     our_ids, their_ids = ours[f"retained/{name}"], theirs[f"retained/{name}"]
     _, our_rows, their_rows = np.intersect1d(our_ids, their_ids, assume_unique=True, return_indices=True)
     group = theirs[f"group/{name}"]
     alike = our_ids[ours[f"group/{name}"][our_rows]] == their_ids[group[their_rows]]
-    clear = _clear(group, details, name)[their_rows]
+    unclear = (details[f"threshold_margin/{name}"] < CLEAR) | (details[f"choice_margin/{name}"] < CLEAR)
+    clear = ~(unclear if follow else _spoilt(group, unclear))[their_rows]
     return alike.size, int(alike.sum()), int(clear.sum()), int((alike & clear).sum())
 
 
-def _clear(group: np.ndarray, details: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """bool [n, slices]: entries all of whose group's members decided clearly."""
-    unclear = (details[f"threshold_margin/{name}"] < CLEAR) | (details[f"choice_margin/{name}"] < CLEAR)
+def _spoilt(group: np.ndarray, unclear: np.ndarray) -> np.ndarray:
+    """bool [n, slices]: entries of groups with an unclear member."""
     spoilt = np.zeros(group.shape, bool)
     rows, columns = np.nonzero(unclear)
     spoilt[group[rows, columns], columns] = True
-    return ~np.take_along_axis(spoilt, group, 0)
+    return np.take_along_axis(spoilt, group, 0)

@@ -33,8 +33,8 @@ def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concen
     The trace has `retained/{layer}/{site}` (int32 [n], original visual indices) for every layer and site, and with similarity concentration
     `group/{layer}/{site}` (int32 [n, slices], row number of each vector's representative) and `zero/{layer}/{site}` (uint8 [n, slices]).
     `decisions`, the trace of another run, says which tokens to keep and which vectors to merge.  Then the logits are those of these decisions,
-    and the trace is what would be decided here at each site, the earlier sites having gone as `decisions` says: a close choice that fell
-    otherwise counts once, where it was made, and does not change what comes after it.
+    and the trace is what would be decided here for each vector, all choices before it having gone as `decisions` says: a close choice that
+    fell otherwise counts once, where it was made, and does not change what comes after it.
     Raises FocusError for what `import_model` would refuse, when tokens shall be pruned but no text follows the visual tokens, and when
     `decisions` are not of this model and concentration.
     """
@@ -139,10 +139,15 @@ def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Conce
         second[t] = torch.where(wins, best[t], torch.maximum(second[t], similarity))
         pointer[t] = torch.where(wins, c[:, None], pointer[t])
         best[t] = torch.where(wins, similarity, best[t])
-    group = torch.where(best > settings.threshold, pointer, torch.arange(n)[:, None])
-    while not torch.equal(further := group.gather(0, group), group):
-        group = further
-    merged = group if decided is None else torch.from_numpy(decided.astype(np.int64))
+    own = torch.arange(n)[:, None]
+    group = pointer = torch.where(best > settings.threshold, pointer, own)
+    if decided is None:
+        while not torch.equal(further := group.gather(0, group), group):
+            group = further
+        merged = group
+    else:                   # where the candidate that a vector points to went is decided; what is found is where the vector goes from there
+        merged = torch.from_numpy(decided.astype(np.int64))
+        group = torch.where(pointer == own, own, merged.gather(0, pointer))
     return Concentrated(group_means(vectors, merged).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
                         (best - settings.threshold).abs().numpy(), (best - second).nan_to_num(posinf=torch.inf, nan=torch.inf).numpy())
 
