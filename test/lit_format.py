@@ -30,7 +30,7 @@ TOOLS = {
     "filecheck": "filecheck.main",
 }
 #: a Python test with one of these needs PyTorch; importing it once a worker saves seconds a test
-_USES_TORCH = re.compile(r"^\s*(?:import|from)\s+(?:torch|transformers)\b|focus\.(?:compile|reference)\(|focus\.compiler(?!\.opt)"
+_USES_TORCH = re.compile(r"^\s*(?:import|from)\s+(?:torch|transformers)\b|focus\.(?:compile|reference|agreement)\(|focus\.compiler(?!\.opt)"
                          r"|from focus import", re.MULTILINE)
 _TORCH_MODULES = ("torch", "torch.export", "torch._dynamo", "torch_mlir.fx", "transformers",
                   "transformers.models.llava_onevision.modeling_llava_onevision", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl")
@@ -214,8 +214,6 @@ class FocusTest(lit.formats.ShTest):
         script = lit.TestRunner.parseIntegratedTestScript(test)
         if isinstance(script, lit.Test.Result):
             return script
-        if test.config.unsupported:
-            return lit.Test.Result(lit.Test.UNSUPPORTED, "Test is unsupported")
         folder, base = lit.TestRunner.getTempPaths(test)
         substitutions = lit.TestRunner.getDefaultSubstitutions(test, folder, base)
         conditions = {feature: True for feature in test.config.available_features}
