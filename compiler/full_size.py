@@ -9,11 +9,12 @@ In: a name of `FULL_SIZE`, `<model>` or `<model>/<dataset>`.  Out: a model and i
 | llava-onevision-7b | the same tower, pooled to 14 x 14, Qwen2-7B | 32 frames x 196 |
 | minicpm-v-2.6 | Qwen2-7B backbone only | 64 x 199, 6 x 67 |
 | qwen2.5-vl-7b | windowed tower of 32 layers, M-RoPE decoder | an image of 32 x 46 cells |
+| llava-1.5-7b | CLIP ViT-L/14 at 336 pixels (23 layers used), Vicuna-7B | an image of 24 x 24 |
 """
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from focus.runtime import baselines
@@ -29,6 +30,9 @@ BEFORE, AFTER = 14, 32
 #: Qwen2.5-VL on single images (published schedule for it)
 QWEN_IMAGE = Concentration(layers=(10, 15, 20), alphas=(0.3, 0.2, 0.1))
 QWEN_GRID = (1, 32, 46)
+#: Vicuna-7B, whose projections have no biases, and LLaVA-1.5's one image
+VICUNA = Decoder(layers=32, hidden=4096, heads=32, kv_heads=32, head_dim=128, intermediate=11008)
+LLAVA_GRID = (1, 24, 24)
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,7 @@ def _table(module, name: str, buffer):
     raise FocusError(f"{type(module).__name__}: buffer '{name}' has no rule to compute it")
 
 
-# SigLIP takes 384 x 384 pixels of which its 27 x 27 patches of 14 cover 378 x 378
-_SIGLIP = dict(hidden_size=1152, intermediate_size=4304, num_hidden_layers=27, num_attention_heads=16, image_size=378, patch_size=14,
+_SIGLIP = dict(hidden_size=1152, intermediate_size=4304, num_hidden_layers=27, num_attention_heads=16, image_size=384, patch_size=14,
                vision_use_head=False)
 _VOCABULARY = 152064
 
@@ -131,11 +134,37 @@ def _qwen() -> tuple[Any, dict[str, Any]]:
     return model, inputs | {"pixel_values": torch.zeros(()).expand(int(grid.prod()), 3 * 2 * 14 * 14), "image_grid_thw": grid}
 
 
+def _llava_1_5() -> tuple[Any, dict[str, Any]]:
+    """LLaVA-1.5-7B with one image."""
+    import torch
+    from transformers import LlavaConfig, LlavaForConditionalGeneration
+
+    from .zoo import request
+    text = dict(model_type="llama", vocab_size=32064, hidden_size=VICUNA.hidden, intermediate_size=VICUNA.intermediate,
+                num_hidden_layers=VICUNA.layers, num_attention_heads=VICUNA.heads, num_key_value_heads=VICUNA.kv_heads)
+    vision = dict(model_type="clip_vision_model", hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16,
+                  image_size=336, patch_size=14)
+    config = LlavaConfig(text_config=text, vision_config=vision, image_token_index=32000)
+    model = shell(lambda: LlavaForConditionalGeneration(config))
+    _, height, width = LLAVA_GRID
+    inputs = request(model, BEFORE, AFTER, [(config.image_token_id, height * width)], {})
+    return model, inputs | {"pixel_values": torch.zeros(()).expand(1, 3, 336, 336)}
+
+
 def _published(row: Row) -> FullSize:
     wholes = {"llava_vid": lambda: _llava(row.frames, True), "llava_onevision": lambda: _llava(row.frames, False)}
     frames, height, width = row.grid
     return FullSize(f"{frames} frames of {height} x {width + row.row_gap} tokens, {row.visual} visual tokens", row.concentration(),
                     lambda: Backbone.of_row(row), wholes.get(row.model))
+
+
+def _image(name: str, decoder: Decoder, grid: tuple[int, int, int], concentration: Concentration,
+           whole: Callable[[], tuple[Any, dict[str, Any]]], bias: bool = True) -> FullSize:
+    """An entry for one image of a grid of cells."""
+    frames, height, width = grid
+    visual = frames * height * width
+    return FullSize(f"an image of {height} x {width} cells, {visual} visual tokens", concentration,
+                    lambda: replace(Backbone.of_grids(name, decoder, visual, (Grid.dense(0, *grid),), concentration), bias=bias), whole)
 
 
 #: name of the entry -> the model of the published rows
@@ -147,11 +176,8 @@ def _entries() -> dict[str, FullSize]:
     for name, model in PUBLISHED.items():
         rows = [r for r in baselines.ROWS if r.model == model]
         out |= {name: _published(rows[0])} | {f"{name}/{r.dataset}": _published(r) for r in rows}
-    frames, height, width = QWEN_GRID
-    visual = frames * height * width
-    out["qwen2.5-vl-7b"] = FullSize(
-        f"an image of {height} x {width} cells, {visual} visual tokens", QWEN_IMAGE,
-        lambda: Backbone.of_grids("qwen2.5-vl-7b", Decoder(), visual, (Grid.dense(0, *QWEN_GRID),), QWEN_IMAGE), _qwen)
+    out["qwen2.5-vl-7b"] = _image("qwen2.5-vl-7b", Decoder(), QWEN_GRID, QWEN_IMAGE, _qwen)
+    out["llava-1.5-7b"] = _image("llava-1.5-7b", VICUNA, LLAVA_GRID, Concentration.preset("full", VICUNA.layers), _llava_1_5, bias=False)
     return out
 
 

@@ -85,8 +85,13 @@ def request(model: nn.Module, before: int, after: int, visual: list[tuple[int, i
 
 def video_request(model: nn.Module, frames: np.ndarray, before: int = 4, after: int = 12, max_pixels: int = 196 * 196,
                   seed: int = 0) -> Inputs:
-    """Inputs of one video, frames uint8 [n, H, W, 3], for a model of a supported family; the prompt is drawn from `seed`."""
+    """Inputs of one video, frames uint8 [n, H, W, 3], for a model of a supported family; the prompt is drawn from `seed`.  LLaVA is shown
+    its frames as images."""
     config = model.config
+    if config.model_type == "llava":
+        pixels = {"pixel_values": llava_onevision_video(frames, config.vision_config.image_size)["pixel_values_videos"][0]}
+        tokens = len(frames) * (config.vision_config.image_size // config.vision_config.patch_size) ** 2
+        return request(model, before, after, [(config.image_token_id, tokens)], pixels, seed)
     if config.model_type == "llava_onevision":
         pixels = llava_onevision_video(frames, config.vision_config.image_size)
         side = -(-(config.vision_config.image_size // config.vision_config.patch_size) // 2)
@@ -118,12 +123,20 @@ class Decoder:
 
 
 def llava_onevision(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "qwen2", **config) -> nn.Module:
-    """A LLaVA-OneVision with a SigLIP tower and a Qwen2 (or Llama) decoder; `vision`, `config`: fields of those configurations."""
+    """A LLaVA-OneVision with a SigLIP tower and a Qwen2 (or another) decoder; `vision`, `config`: fields of those configurations."""
     from transformers import LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration
     tower = dict(model_type="siglip_vision_model", patch_size=14, vision_use_head=False) | vision
     return randomise(LlavaOnevisionForConditionalGeneration(LlavaOnevisionConfig(
         text_config=decoder.config(model_type=decoder_type), vision_config=tower, image_token_index=decoder.vocabulary - 2,
         video_token_index=decoder.vocabulary - 1, **config)), seed)
+
+
+def llava(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "llama", **config) -> nn.Module:
+    """A LLaVA with a CLIP tower and a Llama (or another) decoder; `vision`, `config`: fields of those configurations."""
+    from transformers import LlavaConfig, LlavaForConditionalGeneration
+    tower = dict(model_type="clip_vision_model", patch_size=14) | vision
+    return randomise(LlavaForConditionalGeneration(LlavaConfig(
+        text_config=decoder.config(model_type=decoder_type), vision_config=tower, image_token_index=decoder.vocabulary - 1, **config)), seed)
 
 
 def qwen2_5_vl(decoder: Decoder, vision: dict, seed: int = 0) -> nn.Module:
@@ -144,7 +157,7 @@ _SMALL = Decoder(hidden=160, intermediate=400, layers=4, heads=5, kv_heads=1, vo
 _DEMO = Decoder(hidden=256, intermediate=704, layers=8, heads=8, kv_heads=2, vocabulary=2048)
 
 
-def _siglip(hidden: int, intermediate: int, layers: int, image_size: int) -> dict:
+def _vit(hidden: int, intermediate: int, layers: int, image_size: int) -> dict:
     return dict(hidden_size=hidden, intermediate_size=intermediate, num_hidden_layers=layers, num_attention_heads=2, image_size=image_size)
 
 
@@ -154,15 +167,23 @@ def _windowed(hidden: int, intermediate: int, layers: int, window: int, full: li
 
 
 def _llava_tiny() -> nn.Module:
-    return llava_onevision(_TINY, _siglip(48, 80, 2, 70), image_grid_pinpoints=[[70 * a, 70 * b] for a in (1, 2) for b in (1, 2, 3)])
+    return llava_onevision(_TINY, _vit(48, 80, 2, 70), image_grid_pinpoints=[[70 * a, 70 * b] for a in (1, 2) for b in (1, 2, 3)])
 
 
 def _llava_small() -> nn.Module:
-    return llava_onevision(_SMALL, _siglip(144, 200, 3, 98))
+    return llava_onevision(_SMALL, _vit(144, 200, 3, 98))
 
 
 def _llava_demo() -> nn.Module:
-    return llava_onevision(_DEMO, _siglip(144, 400, 3, 196))
+    return llava_onevision(_DEMO, _vit(144, 400, 3, 196))
+
+
+def _clip_tiny() -> nn.Module:
+    return llava(_TINY, _vit(48, 80, 3, 70))
+
+
+def _clip_small() -> nn.Module:
+    return llava(_SMALL, _vit(144, 200, 3, 98), decoder_type="mistral")
 
 
 def _qwen_tiny() -> nn.Module:
@@ -211,6 +232,8 @@ ZOO: dict[str, Entry] = {
     "llava-onevision-tiny": Entry("SigLIP 2 layers, Qwen2 3 layers of 64; 4 synthetic frames",
                                   lambda: _with_video(_llava_tiny(), 4, 70, 70)),
     "llava-onevision-image-tiny": Entry("the tiny LLaVA-OneVision with one image of any resolution", _llava_image),
+    "llava-small": Entry("CLIP 3 layers, Mistral 4 layers of 160; 3 synthetic frames as images", lambda: _with_video(_clip_small(), 3, 98, 98)),
+    "llava-tiny": Entry("CLIP 3 layers, Llama 3 layers of 64; 2 synthetic frames as images", lambda: _with_video(_clip_tiny(), 2, 70, 70)),
     "qwen2.5-vl-demo": Entry("windowed tower of 4 layers, M-RoPE decoder of 8 layers of 256; 16 frames of bikes.mp4",
                              lambda: _with_clip(_qwen_demo(), 16, 8.0, max_pixels=224 * 448)),
     "qwen2.5-vl-small": Entry("windowed tower of 3 layers, M-RoPE decoder of 4 layers of 160; 8 synthetic frames",

@@ -320,7 +320,7 @@ class ReshapeOp(FocusOp, name="reshape", traits=[Pure]):
 class PatchEmbedOp(FocusOp, name="patch_embed", traits=[Pure]):
     """Convolution with stride = kernel = `patch`.
 
-    pixels [F, C, H, W] and weight [D, C * patch * patch] to [F * (H // patch) * (W // patch), D].
+    pixels [F, C, H, W] and weight [D, C * patch * patch] to [F * (H // patch) * (W // patch), D]; pixels beyond the last whole patch are not read.
     """
     result: Result[Any]
     pixels: Operand[Any]

@@ -328,8 +328,8 @@ def _patch_embed(c: Converter, op: ir.Operation) -> View:
     pixels, kernel = c.view(op, 0), c.view(op, 1)
     count, channels, height, width = pixels.shape
     dim, _, patch, across = kernel.shape
-    if patch != across or height % patch or width % patch:
-        raise NoMapping(op, f"patches of {patch}x{across} do not tile images of {height}x{width}")
+    if patch != across or patch > min(height, width):
+        raise NoMapping(op, f"square patches that fit the image expected, got {patch}x{across} for images of {height}x{width}")
     weight = c.as_matrix(op, kernel, [0], [1, 2, 3])
     made = d.PatchEmbedOp.build(c.array(op, pixels), weight, bias=c.vector(op, 2), patch=patch,
                                 results=tensor([count * (height // patch) * (width // patch), dim], ir.F16Type.get()))

@@ -20,7 +20,7 @@ from ..layout import VisualItem
 from ..surgery import Patch, check_activation, decoder_attention, norm_and_activation_patches
 
 #: Decoders whose attention is q/k/v/o projections, RoPE in rotate-half form and a causal softmax, and whose MLP is gated.
-DECODERS = ("qwen2", "llama", "qwen2_5_vl_text")
+DECODERS = ("qwen2", "llama", "mistral", "qwen2_5_vl_text")
 #: Inputs that change nothing about a prefill's logits.
 _IGNORED_FLAGS = ("use_cache", "return_dict", "output_attentions", "output_hidden_states")
 
@@ -100,7 +100,7 @@ def check_decoder(model: nn.Module, length: int) -> None:
     for i, layer in enumerate(decoder.layers):
         path = f"model.language_model.layers.{i}"
         check_activation(layer.mlp.act_fn, f"{path}.mlp.act_fn")
-        window = getattr(layer.self_attn, "sliding_window", None)
+        window = decoder.config.sliding_window if kind == "mistral" else getattr(layer.self_attn, "sliding_window", None)
         if window is not None and window < length:
             raise FocusError(f"{path}.self_attn: sliding window of {window} in a sequence of {length}; only full causal attention maps")
 

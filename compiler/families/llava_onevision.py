@@ -1,4 +1,4 @@
-"""LLaVA-OneVision: SigLIP tower, two-layer projector, Qwen2 (or Llama) decoder; videos and images.
+"""LLaVA-OneVision: SigLIP (or CLIP) tower, two-layer projector, Qwen2 (or another) decoder; videos and images.
 
 In: `pixel_values_videos` [videos, frames, 3, H, W]; `pixel_values` [images, patches, 3, H, W] or [all patches, 3, H, W] with `image_sizes`
 [images, 2] (height, width) and optionally `batch_num_images`.  Out: the family's plan and vision forward.
@@ -11,7 +11,6 @@ shrunk bilinearly.  One of several images (`batch_num_images` above 1) is one pa
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,113 +21,28 @@ from focus.runtime.errors import FocusError
 from focus.runtime.tokens import Grid
 
 from ..layout import VisualItem, average_weights, halved, linear_weights
-from ..surgery import Patch, attention, check_activation, patch_embed, resample, take_rows
-from .base import Constants, Family, Plan, check_decoder, check_ids_in_vocabulary, decoder_info, need, rope_tables
+from ..surgery import resample, take_rows
+from .base import Constants, Plan, need
+from .tower import TowerFamily, check_pixels, features, patches_a_side, plan_tower
 
 
-class LlavaOnevision(Family):
+class LlavaOnevision(TowerFamily):
     model_type = "llava_onevision"
     class_name = "LlavaOnevisionForConditionalGeneration"
     inputs = ("input_ids", "pixel_values_videos", "pixel_values", "image_sizes", "batch_num_images", "image_sizes_videos")
 
     def plan(self, model: nn.Module, inputs: dict[str, Tensor]) -> Plan:
-        config = model.config
-        ids = inputs["input_ids"][0].numpy()
-        token_ids = {"image": config.image_token_id, "video": config.video_token_id}
-        check_vision(model)
-        check_decoder(model, len(ids))
-        check_ids_in_vocabulary(ids, model.get_input_embeddings().num_embeddings, token_ids)
-        plan = Plan(ids=ids, token_ids=token_ids, pixels={}, items=[], constants=rope_tables(model, torch.arange(len(ids))[None]))
+        plan = self.start(model, inputs, {"image": model.config.image_token_id, "video": model.config.video_token_id})
         if "pixel_values" in inputs:
             plan_images(model, plan, inputs)
         if "pixel_values_videos" in inputs:
             plan_videos(model, plan, inputs["pixel_values_videos"])
         return plan
 
-    def vision_patches(self, model: nn.Module, plan: Plan, const: Constants) -> list[Patch]:
-        tower = model.model.vision_tower
-        rows = patches_a_side(model) ** 2
-        return [(tower.embeddings, embeddings_forward(tower.embeddings))] + \
-               [(layer.self_attn, attention_forward(layer.self_attn, rows)) for layer in tower.encoder.layers]
-
     def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
         if kind == "video":
             return video_rows(model, const, pixels)
         return image_rows(model, plan, const, pixels)
-
-    def info(self, model: nn.Module) -> dict[str, Any]:
-        vision = model.config.vision_config
-        return {**decoder_info(model), "vision_depth": feature_layers(model), "vision_hidden": vision.hidden_size,
-                "vision_heads": vision.num_attention_heads}
-
-
-# ---- checks and sizes ----------------------------------------------------------------------------------------------------------
-def patches_a_side(model: nn.Module) -> int:
-    """Rows, and columns, of a patch grid."""
-    vision = model.config.vision_config
-    return vision.image_size // vision.patch_size
-
-
-def feature_layers(model: nn.Module) -> int:
-    """How many encoder layers run before the hidden state the projector reads."""
-    layer, depth = model.config.vision_feature_layer, len(model.model.vision_tower.encoder.layers)
-    if isinstance(layer, (list, tuple)):
-        if len(layer) != 1:
-            raise FocusError(f"config.vision_feature_layer: one layer expected, got {list(layer)}; several have no mapping")
-        layer = layer[0]
-    if not -depth - 1 <= layer <= depth:
-        raise FocusError(f"config.vision_feature_layer: {layer} is outside a tower of {depth} layers")
-    return layer if layer >= 0 else depth + 1 + layer
-
-
-def check_vision(model: nn.Module) -> None:
-    """Raise FocusError for a tower or a feature selection that has no mapping."""
-    kind = model.config.vision_config.model_type
-    if kind != "siglip_vision_model":
-        raise FocusError(f"model.vision_tower: vision tower '{kind}' is not supported; supported: siglip_vision_model")
-    if model.config.vision_feature_select_strategy != "full":
-        raise FocusError(f"config.vision_feature_select_strategy: 'full' expected, got '{model.config.vision_feature_select_strategy}'")
-    for i, layer in enumerate(model.model.vision_tower.encoder.layers[:feature_layers(model)]):
-        check_activation(layer.mlp.activation_fn, f"model.vision_tower.encoder.layers.{i}.mlp.activation_fn")
-    check_activation(model.model.multi_modal_projector.act, "model.multi_modal_projector.act")
-
-
-def check_pixels(model: nn.Module, name: str, pixels: Tensor) -> None:
-    vision = model.config.vision_config
-    expected = [vision.num_channels, vision.image_size, vision.image_size]
-    if list(pixels.shape[-3:]) != expected:
-        raise FocusError(f"{name}: the last three dimensions must be {expected}, got {list(pixels.shape)}")
-
-
-# ---- vision tower on rows ------------------------------------------------------------------------------------------------------
-def embeddings_forward(embeddings: nn.Module):
-    """pixels [n, 3, H, W] -> rows [n * patches, D], position embedding added."""
-    def forward(pixels: Tensor) -> Tensor:
-        position = embeddings.position_embedding.weight
-        conv = embeddings.patch_embedding
-        rows = patch_embed(pixels, conv.weight, conv.bias)
-        return (rows.view(-1, *position.shape) + position).view(rows.shape)
-    return forward
-
-
-def attention_forward(module: nn.Module, rows: int):
-    """Every patch grid of `rows` rows attends to itself."""
-    def forward(hidden_states: Tensor, **_unused):
-        heads = module.embed_dim // module.head_dim
-        q, k, v = module.q_proj(hidden_states), module.k_proj(hidden_states), module.v_proj(hidden_states)
-        out = attention(q, k, v, heads, heads, float(module.scale), False, [rows] * (hidden_states.shape[0] // rows))
-        return module.out_proj(out), None
-    return forward
-
-
-def features(model: nn.Module, grids: list[Tensor]) -> Tensor:
-    """Projected rows [all patches, D] of pixel grids, each [n, 3, H, W]."""
-    tower = model.model.vision_tower
-    rows = [tower.embeddings(g) for g in grids]
-    hidden = rows[0] if len(rows) == 1 else torch.cat(rows)
-    for layer in tower.encoder.layers[:feature_layers(model)]:
-        hidden = layer(hidden, attention_mask=None)
-    return model.model.multi_modal_projector(hidden)
 
 
 # ---- videos: LLaVA-Video ---------------------------------------------------------------------------------------------------------
@@ -166,6 +80,7 @@ def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
     grid = Grid.dense(0, frames, pooled, pooled, row_gap=int(averaged))
     plan.items += [VisualItem("video", frames * grid.frame_stride + 1, (grid,))] * pixels.shape[0]
     plan.pixels["video"] = "pixel_values_videos"
+    plan_tower(model, plan, "video", pixels.shape[0] * frames)
     plan.constants["pool"] = torch.from_numpy(average_weights(side) if averaged else linear_weights(side, pooled))
     if averaged:
         cells = torch.arange(frames * pooled * pooled).view(-1, pooled)
@@ -177,7 +92,7 @@ def video_rows(model: nn.Module, const: Constants, pixels: Tensor) -> list[Tenso
     """Per video: pooled rows (LLaVA-Video: a newline behind each row of cells), then the newline.  Pooling, bilinear or of averages, is one
     linear map along columns and one along rows."""
     videos, side = pixels.shape[0], patches_a_side(model)
-    rows = features(model, [pixels.view(-1, *pixels.shape[2:])])
+    rows = features(model, const, "video", [pixels.view(-1, *pixels.shape[2:])])
     width = rows.shape[1]
     pool = const("pool")
     columns = resample(rows.view(-1, side, width), pool)
@@ -206,6 +121,7 @@ def plan_images(model: nn.Module, plan: Plan, inputs: dict[str, Tensor]) -> None
     check_patch_count(pixels, counts)
     plan.detail["patches"] = counts
     plan.pixels["image"] = "pixel_values"
+    plan_tower(model, plan, "image", sum(counts))
     for i, (count, size) in enumerate(zip(counts, sizes)):
         plan.items.append(plan_image(model, plan, i, count, size))
 
@@ -259,7 +175,7 @@ def image_rows(model: nn.Module, plan: Plan, const: Constants, pixels: Tensor) -
             [pixels.view(-1, *pixels.shape[2:]).narrow(0, i * pixels.shape[1], n) for i, n in enumerate(counts)]
     else:
         grids = [pixels]
-    rows = features(model, grids)
+    rows = features(model, const, "image", grids)
     newline = model.model.image_newline.view(1, -1)
     pieces: list[Tensor] = []
     first = 0

@@ -7,7 +7,7 @@ import torch
 import transformers
 from common import error, random_video
 from focus.compiler.importer import import_model
-from focus.compiler.zoo import Decoder, llava_onevision
+from focus.compiler.zoo import Decoder, llava, llava_onevision, moving_pattern, video_request
 
 tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70)
 decoder = Decoder(64, 96, 1, 2, 1, 100)
@@ -25,15 +25,15 @@ print(error(import_model, transformers.Qwen2ForCausalLM(transformers.Qwen2Config
 # The base model has no head and gives no logits.
 # CHECK-NEXT: unknown model LlavaOnevisionModel (model_type 'llava_onevision'); supported:
 print(error(import_model, llava_onevision(decoder, tower).model, {}))
-# CHECK-NEXT: model.vision_tower: vision tower 'clip_vision_model' is not supported; supported: siglip_vision_model
-refuse(llava_onevision(decoder, {k: v for k, v in tower.items()} | dict(model_type="clip_vision_model", projection_dim=32)))
+# CHECK-NEXT: model.vision_tower: vision tower 'dinov2' is not supported; supported: siglip_vision_model, clip_vision_model
+refuse(llava_onevision(decoder, tower | dict(model_type="dinov2")))
 # CHECK-NEXT: model.language_model: decoder 'mixtral' is not supported; supported: qwen2, llama
 refuse(llava_onevision(decoder, tower, decoder_type="mixtral"))
 # CHECK-NEXT: config.vision_feature_layer: one layer expected, got [-1, -2]
 refuse(llava_onevision(decoder, tower, vision_feature_layer=[-1, -2]))
 # CHECK-NEXT: config.vision_feature_layer: 5 is outside a tower of 1 layers
 refuse(llava_onevision(decoder, tower, vision_feature_layer=5))
-# CHECK-NEXT: config.vision_feature_select_strategy: 'full' expected, got 'default'
+# CHECK-NEXT: config.vision_feature_select_strategy: 'full' expected for 'siglip_vision_model', got 'default'
 refuse(llava_onevision(decoder, tower, vision_feature_select_strategy="default"))
 model = llava_onevision(decoder, tower)
 model.model.language_model.layers[0].self_attn.sliding_window = 8
@@ -62,3 +62,24 @@ model = llava_onevision(decoder, tower)
 model.model.language_model.layers[0].post_attention_layernorm = Summed()
 # CHECK-NEXT: model.language_model.layers.0.post_attention_layernorm: operator 'aten.cumsum' has no mapping to the accelerator
 refuse(model)
+
+
+def refuse_images(model, **change):
+    print(error(import_model, model, video_request(model, moving_pattern(2, 70, 70)) | change))
+
+
+# The other families' towers, decoders and inputs.
+# CHECK-NEXT: config.vision_feature_select_strategy: 'default' expected for 'clip_vision_model', got 'full'
+refuse_images(llava(decoder, tower, vision_feature_select_strategy="full"))
+model = llava(decoder, tower, decoder_type="mistral")
+# CHECK-NEXT: ACCEPTED
+refuse_images(model)
+# CHECK-NEXT: pixel_values: [images, channels, height, width] expected, got [2, 1, 3, 70, 70]
+refuse_images(model, pixel_values=torch.zeros(2, 1, 3, 70, 70))
+# CHECK-NEXT: input_ids: 50 image tokens (id 99), but the image inputs make 75
+refuse_images(model, pixel_values=torch.zeros(3, 3, 70, 70))
+# CHECK-NEXT: input 'image_sizes' is not supported for llava; supported: input_ids, pixel_values, attention_mask of ones
+refuse_images(model, image_sizes=torch.tensor([[70, 70]]))
+model.model.language_model.config.sliding_window = 7
+# CHECK-NEXT: model.language_model.layers.0.self_attn: sliding window of 7 in a sequence of 66; only full causal attention maps
+refuse_images(model)

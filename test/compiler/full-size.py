@@ -11,7 +11,7 @@ from focus.compiler.families.llava_onevision import as_llava_video
 from focus.compiler.importer import backbone_of, has_values
 from focus.compiler.loading import concentration_of, load_model
 
-for name in ("llava-video-7b", "llava-video-7b/mvbench", "llava-onevision-7b", "minicpm-v-2.6", "qwen2.5-vl-7b"):
+for name in ("llava-video-7b", "llava-video-7b/mvbench", "llava-onevision-7b", "minicpm-v-2.6", "qwen2.5-vl-7b", "llava-1.5-7b"):
     backbone, _ = load_model(name, scope="backbone")
     c = concentration_of(name, "full")
     print(name, backbone.decoder.layers, backbone.tokens.V, backbone.tokens.S, c.layers, c.alphas, c.threshold)
@@ -20,6 +20,7 @@ for name in ("llava-video-7b", "llava-video-7b/mvbench", "llava-onevision-7b", "
 # CHECK-NEXT: llava-onevision-7b 28 6272 6273 (2, 5, 8, 16, 25)
 # CHECK-NEXT: minicpm-v-2.6 28 12736 12737 (2, 5, 8, 16, 25) (0.4, 0.3, 0.2, 0.15, 0.1) 0.95
 # CHECK-NEXT: qwen2.5-vl-7b 28 1472 1473 (10, 15, 20) (0.3, 0.2, 0.1) 0.9
+# CHECK-NEXT: llava-1.5-7b 32 576 577 (2, 6, 9, 18, 29) (0.4, 0.3, 0.2, 0.15, 0.1) 0.9
 print(concentration_of("llava-video-7b", "off").sec, concentration_of("llava-video-7b", "sic").layers, concentration_of("llava-onevision-tiny", "sec"))
 # CHECK-NEXT: False () sec
 print(error(load_model, "minicpm-v-2.6"))
@@ -32,6 +33,11 @@ print(sum(p.numel() for p in model.parameters()) // 10**6, "M parameters", has_v
 b = backbone_of(model, inputs)
 print(b.tokens.V, b.tokens.grids[0].strides, b.decoder == full_size.baselines.QWEN2_7B)
 # CHECK-NEXT: 2367 (182, 14, 1) True
+
+
+model, inputs = load_model("llava-1.5-7b")
+print(sum(p.numel() for p in model.parameters()) // 10**6, "M parameters", has_values(model), backbone_of(model, inputs).decoder == full_size.VICUNA)
+# CHECK-NEXT: 70{{[0-9][0-9]}} M parameters False True
 
 
 # LLaVA-Video in small, with numbers: averages of 2 x 2 cells and a newline behind each row of cells.

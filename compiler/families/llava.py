@@ -1,0 +1,40 @@
+"""LLaVA (1.5 and its like): CLIP or SigLIP tower, two-layer projector, Llama, Mistral or Qwen2 decoder; images of one size.
+
+In: `pixel_values` [images, 3, H, W].  Out: the family's plan and vision forward.
+
+An image is its grid of patches, nothing added.  Several images are taken as the frames of a sequence, which is how LLaVA is shown a video: a
+token's candidates in the frame before are those of the image before, whatever text stands between the two.
+"""
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from focus.runtime.errors import FocusError
+from focus.runtime.tokens import Grid
+
+from ..layout import VisualItem
+from .base import Constants, Plan
+from .tower import TowerFamily, check_pixels, features, patches_a_side, plan_tower
+
+
+class Llava(TowerFamily):
+    model_type = "llava"
+    class_name = "LlavaForConditionalGeneration"
+    inputs = ("input_ids", "pixel_values")
+
+    def plan(self, model: nn.Module, inputs: dict[str, Tensor]) -> Plan:
+        plan = self.start(model, inputs, {"image": model.config.image_token_id})
+        if "pixel_values" in inputs:
+            pixels = inputs["pixel_values"]
+            check_pixels(model, "pixel_values", pixels)
+            if pixels.ndim != 4:
+                raise FocusError(f"pixel_values: [images, channels, height, width] expected, got {list(pixels.shape)}")
+            images, side = pixels.shape[0], patches_a_side(model)
+            plan_tower(model, plan, "image", images)
+            plan.pixels["image"] = "pixel_values"
+            plan.items.append(VisualItem("image", images * side ** 2, (Grid.dense(0, images, side, side),)))
+        return plan
+
+    def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
+        return [features(model, const, kind, [pixels])]

@@ -1,0 +1,137 @@
+"""Vision towers of the LLaVA families on rows: SigLIP, and CLIP with its class row; then their two-layer projector.
+
+In: pixels [grids, 3, H, W], a square grid of patches each.  Out: `TowerFamily`, what the LLaVA families share, and `features`: projected
+rows [grids * patches, D].
+
+CLIP puts a row for the class in front of each grid's patches.  It attends with them, and the projector does not read it.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from focus.runtime.errors import FocusError
+
+from ..surgery import Patch, attention, check_activation, patch_embed, take_rows
+from .base import Constants, Family, Plan, check_decoder, check_ids_in_vocabulary, decoder_info, rope_tables
+
+#: tower -> the `vision_feature_select_strategy` under which the projector reads exactly its patches
+_TOWERS = {"siglip_vision_model": "full", "clip_vision_model": "default"}
+
+
+class TowerFamily(Family):
+    """A family whose vision tower is a plain transformer on square grids of patches, at `model.vision_tower`."""
+    def start(self, model: nn.Module, inputs: dict[str, Tensor], token_ids: dict[str, int]) -> Plan:
+        """The plan of a request before its pixels; FocusError when tower, decoder or ids have no mapping."""
+        ids = inputs["input_ids"][0].numpy()
+        check_tower(model)
+        check_decoder(model, len(ids))
+        check_ids_in_vocabulary(ids, model.get_input_embeddings().num_embeddings, token_ids)
+        return Plan(ids=ids, token_ids=token_ids, pixels={}, items=[], constants=rope_tables(model, torch.arange(len(ids))[None]))
+
+    def vision_patches(self, model: nn.Module, plan: Plan, const: Constants) -> list[Patch]:
+        tower = model.model.vision_tower
+        rows = patches_a_side(model) ** 2 + has_class(model)
+        return [(tower.embeddings, embeddings_forward(tower.embeddings))] + \
+               [(layer.self_attn, attention_forward(layer.self_attn, rows)) for layer in tower.encoder.layers]
+
+    def info(self, model: nn.Module) -> dict[str, Any]:
+        vision = model.config.vision_config
+        return {**decoder_info(model), "vision_depth": feature_layers(model), "vision_hidden": vision.hidden_size,
+                "vision_heads": vision.num_attention_heads}
+
+
+# ---- checks and sizes ----------------------------------------------------------------------------------------------------------
+def patches_a_side(model: nn.Module) -> int:
+    """Rows, and columns, of a patch grid."""
+    vision = model.config.vision_config
+    return vision.image_size // vision.patch_size
+
+
+def has_class(model: nn.Module) -> bool:
+    """Whether the tower has a class row in front of each grid."""
+    return hasattr(model.model.vision_tower.embeddings, "class_embedding")
+
+
+def feature_layers(model: nn.Module) -> int:
+    """How many encoder layers run before the hidden state the projector reads."""
+    layer, depth = model.config.vision_feature_layer, len(model.model.vision_tower.encoder.layers)
+    if isinstance(layer, (list, tuple)):
+        if len(layer) != 1:
+            raise FocusError(f"config.vision_feature_layer: one layer expected, got {list(layer)}; several have no mapping")
+        layer = layer[0]
+    if not -depth - 1 <= layer <= depth:
+        raise FocusError(f"config.vision_feature_layer: {layer} is outside a tower of {depth} layers")
+    return layer if layer >= 0 else depth + 1 + layer
+
+
+def check_tower(model: nn.Module) -> None:
+    """Raise FocusError for a tower, a projector or a feature selection that has no mapping."""
+    config = model.config
+    kind, strategy = config.vision_config.model_type, config.vision_feature_select_strategy
+    if kind not in _TOWERS:
+        raise FocusError(f"model.vision_tower: vision tower '{kind}' is not supported; supported: {', '.join(_TOWERS)}")
+    if strategy != _TOWERS[kind]:
+        raise FocusError(f"config.vision_feature_select_strategy: '{_TOWERS[kind]}' expected for '{kind}', got '{strategy}'")
+    for i, layer in enumerate(model.model.vision_tower.encoder.layers[:feature_layers(model)]):
+        check_activation(layer.mlp.activation_fn, f"model.vision_tower.encoder.layers.{i}.mlp.activation_fn")
+    check_activation(model.model.multi_modal_projector.act, "model.multi_modal_projector.act")
+
+
+def check_pixels(model: nn.Module, name: str, pixels: Tensor) -> None:
+    """Raise FocusError unless the last dimensions of `pixels` are those of one of the tower's grids."""
+    vision = model.config.vision_config
+    expected = [vision.num_channels, vision.image_size, vision.image_size]
+    if list(pixels.shape[-3:]) != expected:
+        raise FocusError(f"{name}: the last three dimensions must be {expected}, got {list(pixels.shape)}")
+
+
+# ---- the tower on rows ---------------------------------------------------------------------------------------------------------
+def plan_tower(model: nn.Module, plan: Plan, kind: str, grids: int) -> None:
+    """Constants that `features` reads for the pixels of `kind`: where class rows come in, and where patch rows are, int64."""
+    if has_class(model):
+        patches = patches_a_side(model) ** 2
+        rows = torch.arange(grids * patches).view(grids, patches)
+        of_class = torch.full((grids, 1), grids * patches)
+        plan.constants[f"{kind}_with_class"] = torch.cat((of_class, rows), 1).reshape(-1)
+        plan.constants[f"{kind}_patches"] = (rows + torch.arange(1, grids + 1)[:, None]).reshape(-1)
+
+
+def features(model: nn.Module, const: Constants, kind: str, blocks: list[Tensor]) -> Tensor:
+    """Projected rows [grids * patches, D] of the pixels of `kind`: blocks [n, 3, H, W] of the grids that `plan_tower` was told of."""
+    tower = model.model.vision_tower
+    if has_class(model):
+        hidden = tower.pre_layrnorm(tower.embeddings(blocks, const(f"{kind}_with_class")))
+    else:
+        hidden = tower.embeddings(blocks)
+    for layer in tower.encoder.layers[:feature_layers(model)]:
+        hidden = layer(hidden, attention_mask=None)
+    if has_class(model):
+        hidden = take_rows(hidden, const(f"{kind}_patches"))
+    return model.model.multi_modal_projector(hidden)
+
+
+def embeddings_forward(embeddings: nn.Module):
+    """Blocks of pixels [n, 3, H, W] -> rows [all grids' rows, D], position embedding added; `with_class`: rows of patches and, last, class."""
+    def forward(blocks: list[Tensor], with_class: Tensor | None = None) -> Tensor:
+        conv, position = embeddings.patch_embedding, embeddings.position_embedding.weight
+        pieces = [patch_embed(pixels, conv.weight, conv.bias) for pixels in blocks]
+        if with_class is not None:
+            pieces.append(embeddings.class_embedding.view(1, -1))
+        rows = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+        if with_class is not None:
+            rows = take_rows(rows, with_class)
+        return (rows.view(-1, *position.shape) + position).view(rows.shape)
+    return forward
+
+
+def attention_forward(module: nn.Module, rows: int):
+    """Every grid of `rows` rows attends to itself."""
+    def forward(hidden_states: Tensor, **_unused):
+        heads = module.embed_dim // module.head_dim
+        q, k, v = module.q_proj(hidden_states), module.k_proj(hidden_states), module.v_proj(hidden_states)
+        out = attention(q, k, v, heads, heads, float(module.scale), False, [rows] * (hidden_states.shape[0] // rows))
+        return module.out_proj(out), None
+    return forward

@@ -1,0 +1,25 @@
+# RUN: %python %s | filecheck %s
+"""LLaVA at three sizes on the simulator: dense against the unmodified model, concentrated against the reference."""
+import os
+import sys
+
+import torch  # noqa: F401
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
+from models import case, norm_weights, sizes
+
+sizes(["llava-tiny", "clip-odd", "llava-small"])
+# CHECK: llava-tiny dense True
+# CHECK-NEXT: llava-tiny full True True
+# CHECK-NEXT: llava-tiny sic True True
+# CHECK-NEXT: llava-tiny sec True True
+# CHECK-NEXT: clip-odd dense True
+# CHECK-NEXT: clip-odd full True True
+# CHECK-NEXT: clip-odd sic True True
+# CHECK-NEXT: clip-odd sec True True
+# CHECK-NEXT: llava-small dense True
+# CHECK-NEXT: llava-small full True True
+# CHECK-NEXT: llava-small sic True True
+# CHECK-NEXT: llava-small sec True True
+norm_weights(case("llava-tiny"))
+# CHECK-NEXT: norms True
