@@ -4,11 +4,15 @@ In: an unmodified Hugging Face model, the inputs of its forward, and a concentra
 
 The vision tower and the embeddings are the model's own.  The decoder is written out here, layer by layer, reading the model's weights;
 nothing is shared with the passes or the simulator, only the token layout, which says where visual tokens stand.
+
+The same in other storage: arithmetic in float32, but weights and whatever a module hands on rounded to fp16.  How far that is from float32 says
+what fp16 storage alone does to a model, whoever computes it.
 """
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -27,7 +31,7 @@ from .wrapper import prefill_of
 
 
 def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concentration | str = "full",
-              decisions: Mapping[str, np.ndarray] | None = None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+              decisions: Mapping[str, np.ndarray] | None = None, storage: str = "float32") -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Logits float32 [1, vocabulary] of the last token, and the trace.
 
     The trace has `retained/{layer}/{site}` (int32 [n], original visual indices) for every layer and site, and with similarity concentration
@@ -35,25 +39,59 @@ def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concen
     `decisions`, the trace of another run, says which tokens to keep and which vectors to merge.  Then the logits are those of these decisions,
     and the trace is what would be decided here for each vector, all choices before it having gone as `decisions` says: a close choice that
     fell otherwise counts once, where it was made, and does not change what comes after it.
+    `storage` "float16" rounds weights and the values between modules to fp16; arithmetic stays in float32.
     Raises FocusError for what `import_model` would refuse, when tokens shall be pruned but no text follows the visual tokens, and when
     `decisions` are not of this model and concentration.
     """
-    logits, trace, _ = reference_details(model, inputs, concentration, decisions)
+    logits, trace, _ = reference_details(model, inputs, concentration, decisions, storage)
     return logits, trace
 
 
 def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration: Concentration | str = "full",
-                      decisions: Mapping[str, np.ndarray] | None = None
+                      decisions: Mapping[str, np.ndarray] | None = None, storage: str = "float32", values: bool = False
                       ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """As `reference`, and how clear each decision was, for tests that compare another implementation.
+    """As `reference`, and how clear each decision was, for those who compare another implementation.
 
     The third result holds, for each pruning layer, `importance/{layer}` (float32 [n]), `kept/{layer}` (int32 [k], original visual indices of
     the most important) and `importance_gap/{layer}` (the relative distance between the least important kept and the most important dropped
     token, infinity when none is dropped); for each site
     `threshold_margin/{layer}/{site}` (float32 [n, slices]: how far the best similarity is from the threshold, infinity without a candidate)
-    and `choice_margin/{layer}/{site}` (how far the best candidate is ahead of the second).
+    and `choice_margin/{layer}/{site}` (how far the best candidate is ahead of the second); with `values`, also
+    `value/{layer}/{site}` (float32 [n, width]: the rows that are compared).
     """
-    return _Run(model, inputs, concentration, decisions or {}).result()
+    if storage not in STORED:
+        raise FocusError(f"storage '{storage}': one of {', '.join(STORED)} expected")
+    return _Run(model, inputs, concentration, decisions or {}, storage, values).result()
+
+
+# ---- storage -----------------------------------------------------------------------------------------------------------------------
+#: storage -> what becomes of a value that is stored
+STORED = {"float32": lambda x: x, "float16": lambda x: x.half().float()}
+
+
+@contextmanager
+def stored_outputs(model: nn.Module, storage: str) -> Iterator[None]:
+    """Run the block with the results of every innermost module rounded to the storage."""
+    def rounded(_module, _inputs, output):
+        return STORED[storage](output) if isinstance(output, Tensor) and output.is_floating_point() else output
+    with ExitStack() as hooks:
+        if storage != "float32":
+            for module in model.modules():
+                if not list(module.children()):
+                    hooks.callback(module.register_forward_hook(rounded).remove)
+        yield
+
+
+def as_stored(model: nn.Module, inputs: Mapping[str, Any], storage: str) -> tuple[nn.Module, Mapping[str, Any]]:
+    """Model and inputs in float32, with values that the storage holds: the model itself if it is so already, else a copy."""
+    stored = STORED[storage]
+    inputs = {k: stored(v.float()) if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in inputs.items()}
+    if all(p.dtype == torch.float32 and torch.equal(p, stored(p)) for p in model.parameters()):
+        return model, inputs
+    model = copy.deepcopy(model).float()
+    for parameter in model.parameters():
+        parameter.data = stored(parameter.data)
+    return model, inputs
 
 
 # ---- the model's own front: up to the first decoder layer ------------------------------------------------------------------------
@@ -82,14 +120,6 @@ def decoder_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor,
         if hasattr(model.model, "rope_deltas"):
             model.model.rope_deltas = before
     return caught["hidden"][0], caught["cos"][0], caught["sin"][0]
-
-
-def in_float32(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[nn.Module, Mapping[str, Any]]:
-    """The model itself if it is float32, else a float32 copy; floating inputs likewise."""
-    inputs = {k: v.float() if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in inputs.items()}
-    if all(p.dtype == torch.float32 for p in model.parameters()):
-        return model, inputs
-    return copy.deepcopy(model).float(), inputs
 
 
 # ---- similarity concentration -----------------------------------------------------------------------------------------------------
@@ -190,42 +220,59 @@ class _Run:
     inputs: Mapping[str, Any]
     concentration: Concentration | str
     decisions: Mapping[str, np.ndarray]
+    storage: str
+    values: bool
     trace: dict[str, np.ndarray] = field(default_factory=dict)
     details: dict[str, np.ndarray] = field(default_factory=dict)
 
     @torch.no_grad()
     def result(self) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
         _, self.tokens, _ = prefill_of(self.model, self.inputs)
-        model, inputs = in_float32(self.model, self.inputs)
+        model, inputs = as_stored(self.model, self.inputs, self.storage)
+        with stored_outputs(model, self.storage):
+            return self.prefill(model, inputs), self.trace, self.details
+
+    def stored(self, x: Tensor) -> Tensor:
+        """x as it is when it has been stored."""
+        return STORED[self.storage](x)
+
+    def prefill(self, model: nn.Module, inputs: Mapping[str, Any]) -> np.ndarray:
+        """Logits of the last token."""
         decoder = decoder_of(model)
         self.settings = Concentration.resolve(self.concentration, len(decoder.layers))
         if self.settings.sec and not self.tokens.prompt_rows:
             raise FocusError("input_ids: no text after the visual tokens; importance is what the prompt attends to")
-        hidden, self.cos, self.sin = decoder_inputs(model, inputs)
+        hidden, self.cos, self.sin = map(self.stored, decoder_inputs(model, inputs))
         self.positions = np.arange(self.tokens.S)           # of the rows that are left, in sequence order
         self.original = np.full(self.tokens.S, -1)          # visual index of each row, -1 for text
         self.original[self.tokens.visual_positions()] = np.arange(self.tokens.V)
         for number, layer in enumerate(decoder.layers):
             hidden = self.layer(number, layer, hidden)
-        return F.linear(rms_norm(hidden[-1:], decoder.norm), model.lm_head.weight).numpy(), self.trace, self.details
+        return F.linear(self.normed(hidden[-1:], decoder.norm), model.lm_head.weight).numpy()
+
+    def normed(self, x: Tensor, norm: nn.Module) -> Tensor:
+        return self.stored(rms_norm(x, norm))
+
+    def rotated(self, x: Tensor) -> Tensor:
+        return self.stored(rotated(x, self.cos[self.positions], self.sin[self.positions]))
 
     def layer(self, number: int, layer: nn.Module, hidden: Tensor) -> Tensor:
         """One decoder layer on the rows that are left; returns the rows that are left after it."""
-        attended, importance = self.attention(number, layer.self_attn, rms_norm(hidden, layer.input_layernorm))
-        hidden = hidden + attended
+        attended, importance = self.attention(number, layer.self_attn, self.normed(hidden, layer.input_layernorm))
+        hidden = self.stored(hidden + attended)
         if importance is not None:
             hidden = self.prune(number, hidden, importance)
         mlp = layer.mlp
-        x = self.site(number, "gate_proj", rms_norm(hidden, layer.post_attention_layernorm))
-        product_ = mlp.act_fn(mlp.gate_proj(x)) * mlp.up_proj(x)
-        return hidden + mlp.down_proj(self.site(number, "down_proj", product_))
+        x = self.site(number, "gate_proj", self.normed(hidden, layer.post_attention_layernorm))
+        product_ = self.stored(mlp.act_fn(mlp.gate_proj(x)) * mlp.up_proj(x))
+        return self.stored(hidden + mlp.down_proj(self.site(number, "down_proj", product_)))
 
     def attention(self, number: int, module: nn.Module, x: Tensor) -> tuple[Tensor, np.ndarray | None]:
         """The attention block's output before the residual, and, in a pruning layer, the importance of the visual rows."""
         x = self.site(number, "q_proj", x)
-        cos, sin = self.cos[self.positions], self.sin[self.positions]
-        query = self.site(number, "query", rotated(module.q_proj(x), cos, sin))
-        q, k, v = (y.view(len(x), -1, cos.shape[1]).transpose(0, 1) for y in (query, rotated(module.k_proj(x), cos, sin), module.v_proj(x)))
+        query = self.site(number, "query", self.rotated(module.q_proj(x)))
+        size = self.cos.shape[1]
+        q, k, v = (y.view(len(x), -1, size).transpose(0, 1) for y in (query, self.rotated(module.k_proj(x)), module.v_proj(x)))
         visual = torch.from_numpy(self.original >= 0)
         hidden_from = torch.ones(len(x), len(x), dtype=torch.bool).triu(1)
         importance = None if self.settings.alpha(number) is None else torch.zeros(int(visual.sum()))
@@ -234,10 +281,10 @@ class _Run:
             shared = head * len(k) // len(q)
             scores = (q[head] @ k[shared].T * module.scaling).masked_fill_(hidden_from, -torch.inf)
             probabilities = scores.softmax(-1)
-            outputs.append(probabilities @ v[shared])
+            outputs.append(self.stored(probabilities) @ v[shared])
             if importance is not None:
                 importance = torch.maximum(importance, probabilities[-self.tokens.prompt_rows:, visual].amax(0))
-        out = self.site(number, "o_proj", torch.cat(outputs, 1))
+        out = self.site(number, "o_proj", self.stored(torch.cat(outputs, 1)))
         return module.o_proj(out), None if importance is None else importance.numpy()
 
     def prune(self, number: int, hidden: Tensor, importance: np.ndarray) -> Tensor:
@@ -271,6 +318,8 @@ class _Run:
         done = concentrate(x[rows], ids, self.tokens, self.settings, decided)
         self.trace[f"group/{key}"], self.trace[f"zero/{key}"] = done.group, done.zero
         self.details[f"threshold_margin/{key}"], self.details[f"choice_margin/{key}"] = done.threshold_margin, done.choice_margin
+        if self.values:
+            self.details[f"value/{key}"] = x[rows].numpy()
         x = x.clone()
-        x[rows] = done.rows
+        x[rows] = self.stored(done.rows)
         return x

@@ -1,7 +1,7 @@
 """The whole path on real video: a vision-language model compiled and run on the simulated accelerator, dense and concentrated.
 
 In: `llava-onevision-demo` of the zoo (SigLIP tower, Qwen2 decoder with grouped-query attention, random weights; frames of a real clip and
-a prompt), or another zoo entry.  Out: what `make demo` prints, and in build/demo: demo.fxb (concentrated) and demo-dense.fxb, ir/ with one
+a prompt), or any MODEL that focusc takes.  Out: what `make demo` prints, and in build/demo: demo.fxb (concentrated) and demo-dense.fxb, ir/ with one
 file a pass, and the inputs, trace and reports that the tools take.  Exit code 1 when a result differs from PyTorch by more than it may.
 """
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Run:
 @tool
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Compile a model with real video frames, run it dense and concentrated, compare.")
-    parser.add_argument("--model", default="llava-onevision-demo", help="a name of the zoo (default %(default)s)")
+    parser.add_argument("--model", default="llava-onevision-demo", help="a zoo name, a Hugging Face folder, or FILE.py:FUNCTION (default %(default)s)")
     parser.add_argument("--machine", default="focus", help="a machine with both concentrators (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for what is written (default %(default)s)")
     args = parser.parse_args(argv)
@@ -89,15 +89,16 @@ def stage(title: str) -> Iterator[Callable]:
 
 
 # ---- the path ------------------------------------------------------------------------------------------------------------------
-def load(name: str):
-    """Model and inputs of a zoo entry."""
+def load(spec: str):
+    """Model and inputs, as focusc finds them."""
     warnings.simplefilter("ignore")
     with stage("load PyTorch, the model and the frames"):
         import transformers
 
-        from focus.compiler import zoo
+        from focus.compiler.loading import load_model
         transformers.utils.logging.set_verbosity_error()
-        return zoo.build(name)
+        transformers.utils.logging.disable_progress_bar()
+        return load_model(spec)
 
 
 def describe(model, inputs) -> None:
@@ -200,7 +201,7 @@ def show_totals(dense: Run, concentrated: Run, differences: dict[str, float]) ->
         rows.add_row(name, show.format(a[key]), show.format(b[key]), ratio)
     console.print(rows)
     console.print(f"\n[bold]speed-up {a['cycles'] / b['cycles']:.2f}x, energy {a['energy_j'] / b['energy_j']:.2f}x less[/bold]; "
-                  f"concentration changes the logits of this random model by {differences['lost']:.0%}")
+                  f"concentration changes the logits by {differences['lost']:.0%}")
 
 
 def save(folder: Path, inputs, dense: Run, concentrated: Run) -> None:
