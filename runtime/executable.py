@@ -20,6 +20,7 @@ from .fxb import STORED, Binary, FixedInput, Port
 from .machine import Machine
 from .trace import Trace
 
+OVERFLOW = 65520.0                          #: the smallest value that rounds to infinity in fp16
 WHOLE = (0, 2 ** 62)                        #: all cycles of a run
 Progress = Callable[[int, int], None]       #: called with (instructions done, instructions in all) a few times a second
 
@@ -200,7 +201,7 @@ def _store(array: np.ndarray, port: Port) -> tuple[np.ndarray, dict[str, int]]:
     """The input in its stored type, with the counts of values that are not finite and of those that became infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
         stored = np.ascontiguousarray(array, STORED[port.stored])
-    if array.dtype.kind != "f":
+    if array.dtype.kind != "f" or not array.size or (array.min() > -OVERFLOW and array.max() < OVERFLOW):      # false for a NaN
         return stored, {"nonfinite": 0, "overflows": 0}
     nonfinite = array.size - int(np.count_nonzero(np.isfinite(array)))
     return stored, {"nonfinite": nonfinite, "overflows": math.prod(port.shape) - nonfinite - int(np.count_nonzero(np.isfinite(stored)))}

@@ -74,9 +74,8 @@ int64_t Engine::concentrate(const Decoded& d, const Tile& src, const Tile& table
     for (int64_t r = 1; r < visual; ++r)
         if (ids_[size_t(r)] <= ids_[size_t(r - 1)]) fail(d, "operand 'ids': not ascending");
     if (visual && (ids_[0] < 0 || ids_[size_t(visual - 1)] >= 1 << 24)) fail(d, "operand 'ids': not a visual index");
-    vectors_.assign(size_t(visual) * LANES, 0.0f);
-    for (int64_t r = 0; r < visual; ++r)
-        kernels().widen(reinterpret_cast<const uint16_t*>(data(src, identity + r)), vectors_.data() + r * LANES, src.cols);
+    vectors_.resize(size_t(visual) * LANES);
+    kernels().vectors(rows_of(src, identity), visual, src.cols, vectors_.data());
     find_groups(vectors_.data(), visual);
 
     number_.assign(size_t(visual), isa::UNMAPPED);
@@ -87,7 +86,6 @@ int64_t Engine::concentrate(const Decoded& d, const Tile& src, const Tile& table
         int32_t group = group_[size_t(r)];
         bool zero = norms_[size_t(r)] == 0;
         if (group == r && !zero) number_[size_t(r)] = int32_t(unique++);
-        kernels().accumulate(vectors_.data() + r * LANES, sums_.data() + group * LANES, LANES, false);
         ++members_[size_t(group)];
         size_t entry = size_t((row0 + r) * site.slices + slice);
         site.retained[size_t(row0 + r)] = ids_[size_t(r)];
@@ -95,12 +93,8 @@ int64_t Engine::concentrate(const Decoded& d, const Tile& src, const Tile& table
         site.zero[entry] = zero;
     }
     for (int64_t r = 0; r < identity; ++r) std::memmove(data(table, r), data(src, r), size_t(src.row_bytes));
-    for (int64_t r = 0; r < visual; ++r) {
-        if (number_[size_t(r)] == isa::UNMAPPED) continue;
-        float* mean = sums_.data() + r * LANES;
-        kernels().divide(mean, float(members_[size_t(r)]), mean, LANES);
-        store_row(table, identity + number_[size_t(r)], mean);
-    }
+    kernels().sum_groups(vectors_.data(), group_.data(), visual, sums_.data());
+    module_->overflows += kernels().means(sums_.data(), members_.data(), number_.data(), visual, rows_of(table, identity), src.cols);
     return unique;
 }
 
@@ -109,40 +103,59 @@ void Engine::find_groups(const float* vectors, int64_t n) {
     row_of_id_.resize(std::max(row_of_id_.size(), n ? size_t(ids_[size_t(n - 1)]) + 1 : 0), -1);
     group_.resize(size_t(n));
     norms_.resize(size_t(n));
+    std::vector<Neighbours> neighbours;
+    for (const Grid& g : grids_) neighbours.push_back(neighbours_of(g));
     for (int64_t r = 0; r < n; ++r) {
-        const float* mine = vectors + r * LANES;
-        norms_[size_t(r)] = std::sqrt(kernels().dot(mine, mine));
         row_of_id_[size_t(ids_[size_t(r)])] = int32_t(r);
-        int32_t candidates[7], best = -1;
-        float highest = 0;
-        int count = norms_[size_t(r)] == 0 ? 0 : candidates_of(r, candidates);
-        for (int i = 0; i < count; ++i) {
-            float norm = norms_[size_t(candidates[i])];
-            float similarity = norm == 0 ? 0.0f : kernels().dot(mine, vectors + candidates[i] * LANES) / (norms_[size_t(r)] * norm);
-            if (best < 0 || similarity > highest) {
-                best = candidates[i];
-                highest = similarity;
-            }
-        }
-        group_[size_t(r)] = best >= 0 && highest > threshold_ ? group_[size_t(best)] : int32_t(r);
+        int32_t candidates[MAX_BLOCK];
+        float products[MAX_BLOCK];
+        int count = candidates_of(ids_[size_t(r)], neighbours, candidates);
+        candidates[count] = int32_t(r);                 // for the norm
+        kernels().dots(vectors, r, candidates, count + 1, products);
+        norms_[size_t(r)] = std::sqrt(products[count]);
+        group_[size_t(r)] = group_of(r, candidates, products, norms_[size_t(r)] == 0 ? 0 : count);
     }
     for (int64_t r = 0; r < n; ++r) row_of_id_[size_t(ids_[size_t(r)])] = -1;
 }
 
-/// Rows of the retained members of row's block in this tile and grid, in the order df, dh, dw; returns how many.
-int Engine::candidates_of(int64_t row, int32_t* out) const {
-    int64_t id = ids_[size_t(row)];
-    auto grid = std::find_if(grids_.rbegin(), grids_.rend(), [&](const Grid& g) { return g.first <= id; });
-    if (grid == grids_.rend()) return 0;
-    int count = 0;
+/// The group of the most similar candidate, the first of equals, or a new one.
+int32_t Engine::group_of(int64_t row, const int32_t* candidates, const float* products, int count) const {
+    int32_t best = -1;
+    float highest = 0;
+    for (int i = 0; i < count; ++i) {
+        float norm = norms_[size_t(candidates[i])];
+        float similarity = norm == 0 ? 0.0f : products[i] / (norms_[size_t(row)] * norm);
+        if (best < 0 || similarity > highest) {
+            best = candidates[i];
+            highest = similarity;
+        }
+    }
+    return best >= 0 && highest > threshold_ ? group_[size_t(best)] : int32_t(row);
+}
+
+/// How far before a token of a grid the other members of its block are, in the order df, dh, dw.
+Engine::Neighbours Engine::neighbours_of(const Grid& grid) const {
+    Neighbours found{};
     for (int df = 0; df < block_f_; ++df)
         for (int dh = 0; dh < block_h_; ++dh)
             for (int dw = 0; dw < block_w_; ++dw) {
-                int64_t offset = df * grid->frame_stride + dh * grid->height_stride + dw * grid->width_stride;
-                if (offset <= 0 || id - offset < grid->first) continue;
-                int32_t candidate = row_of_id_[size_t(id - offset)];
-                if (candidate >= 0) out[count++] = candidate;
+                int64_t offset = df * grid.frame_stride + dh * grid.height_stride + dw * grid.width_stride;
+                if (offset > 0) found.offset[found.count++] = offset;
             }
+    return found;
+}
+
+/// Rows of the retained members of a token's block in this tile and grid; returns how many.
+int Engine::candidates_of(int64_t id, const std::vector<Neighbours>& neighbours, int32_t* out) const {
+    auto grid = std::find_if(grids_.rbegin(), grids_.rend(), [&](const Grid& g) { return g.first <= id; });
+    if (grid == grids_.rend()) return 0;
+    const Neighbours& near = neighbours[size_t(grids_.rend() - grid - 1)];
+    int count = 0;
+    for (int i = 0; i < near.count; ++i) {
+        if (id - near.offset[i] < grid->first) continue;
+        int32_t candidate = row_of_id_[size_t(id - near.offset[i])];
+        if (candidate >= 0) out[count++] = candidate;
+    }
     return count;
 }
 

@@ -355,26 +355,4 @@ int64_t Engine::row_count(const Decoded& d, int mem, int64_t rows) {
     return count;
 }
 
-/// One row as fp32; points into the memory itself where it holds fp32.
-const float* Engine::fetch_row(const Tile& t, int64_t row, std::vector<float>& buffer) {
-    const uint8_t* p = data(t, row);
-    if (t.dtype == DType::F32) return reinterpret_cast<const float*>(p);
-    if (buffer.size() < size_t(t.cols)) buffer.resize(size_t(t.cols));
-    if (t.dtype == DType::F16) {
-        kernels().widen(reinterpret_cast<const uint16_t*>(p), buffer.data(), t.cols);
-    } else if (t.dtype == DType::I32) {
-        for (int64_t c = 0; c < t.cols; ++c) buffer[size_t(c)] = float(reinterpret_cast<const int32_t*>(p)[c]);
-    } else {
-        for (int64_t c = 0; c < t.cols; ++c) buffer[size_t(c)] = float(reinterpret_cast<const uint16_t*>(p)[c]);
-    }
-    return buffer.data();
-}
-
-/// Rounds one row of fp32 to the operand's type.
-void Engine::store_row(const Tile& t, int64_t row, const float* values) {
-    uint8_t* p = data(t, row);
-    if (t.dtype == DType::F16) module_->overflows += kernels().narrow(values, reinterpret_cast<uint16_t*>(p), t.cols);
-    else if (reinterpret_cast<float*>(p) != values) std::memmove(p, values, size_t(t.row_bytes));
-}
-
 }  // namespace focus

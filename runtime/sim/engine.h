@@ -164,8 +164,7 @@ class Engine {
     void touch(int mem, const Tile& t, isa::Access access);
     int64_t row_count(const Decoded& d, int mem, int64_t rows);
     uint8_t* data(const Tile& t, int64_t row = 0) { return memory_.at(t.space, t.address + row * t.pitch); }
-    const float* fetch_row(const Tile& t, int64_t row, std::vector<float>& buffer);
-    void store_row(const Tile& t, int64_t row, const float* values);
+    Rows rows_of(const Tile& t, int64_t row = 0) { return {data(t, row), t.pitch, t.dtype}; }
 
     // instructions (execute.cpp, vector.cpp, concentrate.cpp)
     Cost execute(const Decoded& d);
@@ -176,10 +175,8 @@ class Engine {
     Cost transfer(isa::Stream stream, int64_t bytes, bool load);
     int64_t bursts(const Tile& t) const;
     void copy_rows(const Decoded& d, const Tile& src, const Tile& dst);
-    void count_nonfinite(const Tile& t);
     Cost array_pass(const Decoded& d);
     Cost scatter(const Decoded& d);
-    void scatter_rows(const Decoded& d, const Tile& src, const Tile& dst, const uint16_t* map, int64_t rows, int64_t identity);
     Cost sec_importance(const Decoded& d);
     Cost sec_topk(const Decoded& d);
     Cost sec_select(const Decoded& d);
@@ -187,8 +184,13 @@ class Engine {
     const SiteTile& site_tile(const Decoded& d, Site& site, int64_t count_address, int64_t& tile, int64_t& slice);
     int64_t concentrate(const Decoded& d, const Tile& src, const Tile& table, int64_t visual, int64_t identity, Site& site, int64_t row0,
                         int64_t slice);
+    static constexpr int MAX_BLOCK = 8;             // vectors of a block, 2 x 2 x 2
+    struct Grid { int64_t first, frame_stride, height_stride, width_stride; };
+    struct Neighbours { int64_t offset[MAX_BLOCK - 1]; int count; };
     void find_groups(const float* vectors, int64_t n);
-    int candidates_of(int64_t row, int32_t* out) const;
+    int32_t group_of(int64_t row, const int32_t* candidates, const float* products, int count) const;
+    Neighbours neighbours_of(const Grid& grid) const;
+    int candidates_of(int64_t id, const std::vector<Neighbours>& neighbours, int32_t* out) const;
     Cost vector_cost(int64_t elements, const Lanes& per_element, int64_t rows, const Lanes& per_row);
     Cost v_map(const Decoded& d);
     Cost v_zip(const Decoded& d);
@@ -197,6 +199,7 @@ class Engine {
     Cost v_normalize(const Decoded& d);
     Cost v_rope(const Decoded& d);
     Cost v_softmax(const Decoded& d);
+    Scores scores_of(const Decoded& d, const Tile& from, const Tile& state, const Tile& to, const Tile& q, const Tile& k);
     Cost keep_softmax(const Decoded& d, int64_t nrows, bool init);
     Cost v_prob(const Decoded& d);
     Cost v_rescale(const Decoded& d);
@@ -224,16 +227,13 @@ class Engine {
     std::chrono::steady_clock::time_point polled_;
 
     // similarity concentrator
-    struct Grid { int64_t first, frame_stride, height_stride, width_stride; };
     float threshold_ = 0;
     int block_f_ = 1, block_h_ = 1, block_w_ = 1;
     std::vector<Grid> grids_;
     std::vector<int32_t> ids_, row_of_id_, group_, number_, members_;
     std::vector<float> norms_, vectors_, sums_;
 
-    // one row of each operand
-    std::vector<float> row_a_, row_b_, row_c_, row_d_, row_e_;
-    alignas(64) float weights_[LANES * LANES];
+    alignas(64) float weights_[LANES * LANES];      // in the array
 };
 
 }  // namespace focus

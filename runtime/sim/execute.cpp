@@ -51,23 +51,11 @@ Engine::Cost Engine::dma(const Decoded& d, bool load) {
     return transfer(isa::Stream(d.enums[stream]), bursts(load ? from : to), load);
 }
 
-void Engine::copy_rows(const Decoded& d, const Tile& src, const Tile& dst) {
-    if (src.pitch == src.row_bytes && dst.pitch == dst.row_bytes) {
-        std::memcpy(data(dst), data(src), size_t(src.rows * src.row_bytes));
-    } else {
-        for (int64_t r = 0; r < src.rows; ++r) std::memcpy(data(dst, r), data(src, r), size_t(src.row_bytes));
-    }
-    if (d.unit == isa::Unit::LOAD) count_nonfinite(dst);
-}
-
 /// NaNs and infinities that come in are allowed, and reported.
-void Engine::count_nonfinite(const Tile& t) {
-    if (t.dtype != DType::F16 && t.dtype != DType::F32) return;
-    bool whole = t.pitch == t.row_bytes;
-    int64_t rows = whole ? 1 : t.rows, cols = whole ? t.rows * t.cols : t.cols;
-    for (int64_t r = 0; r < rows; ++r)
-        module_->nonfinite += t.dtype == DType::F16 ? kernels().nonfinite_half(reinterpret_cast<const uint16_t*>(data(t, r)), cols)
-                                                    : kernels().nonfinite_float(reinterpret_cast<const float*>(data(t, r)), cols);
+void Engine::copy_rows(const Decoded& d, const Tile& src, const Tile& dst) {
+    bool whole = src.pitch == src.row_bytes && dst.pitch == dst.row_bytes;
+    int64_t nonfinite = kernels().copy(rows_of(src), rows_of(dst), whole ? 1 : src.rows, whole ? src.rows * src.cols : src.cols);
+    if (d.unit == isa::Unit::LOAD) module_->nonfinite += nonfinite;
 }
 
 /// Bytes on the bus: whole bursts touched by each contiguous piece.
@@ -108,9 +96,8 @@ Engine::Cost Engine::gather(const Decoded& d) {
             if (id < 0 || begin + from.row_bytes > limit) fail(d, text("operand 'ids': row %lld is outside dram", (long long)id));
             memory_.grow(begin + from.row_bytes);
             if (sanitizer_) sanitizer_->access(src, {Space::DRAM, begin, from.pitch, 1, from.row_bytes}, isa::READ);
-            std::memcpy(data(to, r), memory_.at(Space::DRAM, begin), size_t(from.row_bytes));
+            module_->nonfinite += kernels().copy({memory_.at(Space::DRAM, begin), from.pitch, from.dtype}, rows_of(to, r), 1, ncols);
         }
-        count_nonfinite(to);
     }
     return transfer(isa::Stream(d.enums[stream]), bursts(from) * nrows, true);
 }
@@ -193,23 +180,14 @@ Engine::Cost Engine::scatter(const Decoded& d) {
     counters_.sram[size_t(from.space)].read += (own + mapped) * from.row_bytes;
     if (sanitizer_) sanitizer_->access(src, {from.space, from.address, from.pitch, from.rows, from.row_bytes}, isa::READ);
     Tile to = operand(d, dst, own + mapped, ncols, init ? isa::WRITE : isa::READ_WRITE, F32);
-    if (options_.functional) scatter_rows(d, from, to, numbers, mapped, own);
+    if (options_.functional) {
+        kernels().scatter(rows_of(from), rows_of(to), nullptr, own, ncols, init);
+        kernels().scatter(rows_of(from, own), rows_of(to, own), numbers, mapped, ncols, init);
+    }
     int64_t blocks = ceil_div(ncols, LANES);
     counters_.activity.scatter_rows += (own + mapped) * blocks;
     int64_t cycles = ceil_div(own + mapped, machine_.scatter_per_cycle) * blocks;
     return {cycles * CYCLE, cycles * CYCLE};
-}
-
-void Engine::scatter_rows(const Decoded& d, const Tile& src, const Tile& dst, const uint16_t* map, int64_t rows, int64_t identity) {
-    bool init = initialises(d);
-    auto add = kernels().accumulate;
-    auto from = [&](int64_t r) { return reinterpret_cast<const float*>(data(src, r)); };
-    auto to = [&](int64_t r) { return reinterpret_cast<float*>(data(dst, r)); };
-    for (int64_t r = 0; r < identity; ++r) add(from(r), to(r), src.cols, init);
-    for (int64_t t = 0; t < rows; ++t) {
-        if (map[t] != isa::UNMAPPED) add(from(identity + map[t]), to(identity + t), src.cols, init);
-        else if (init) std::fill_n(to(identity + t), src.cols, 0.0f);
-    }
 }
 
 // ---- semantic concentrator -------------------------------------------------------------------------------------------
@@ -226,7 +204,7 @@ Engine::Cost Engine::sec_importance(const Decoded& d) {
         float* out = reinterpret_cast<float*>(data(best));
         if (init) std::fill_n(out, ncols, 0.0f);
         for (int64_t r = 0; r < nrows; ++r)
-            kernels().zip(int(isa::ZipOp::MAX), out, reinterpret_cast<const float*>(data(p, r)), 1, out, ncols);
+            kernels().zip(int(isa::ZipOp::MAX), isa::Broadcast::FULL, rows_of(best), rows_of(p, r), rows_of(best), 1, ncols);
     }
     counters_.activity.sec_maxima += nrows * ncols;
     int64_t cycles = ceil_div(nrows * ncols, machine_.maxima_per_cycle);

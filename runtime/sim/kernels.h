@@ -1,12 +1,21 @@
-// Inner loops of the functional simulation.  kernels.cpp is compiled once for each instruction set and chosen when the module
-// is loaded; every variant gives the same bits (products of fp16 values are exact in fp32, everything else is compiled without
+// Inner loops of the functional simulation, each on all rows of a tile.  kernels.cpp is compiled once for each instruction set and chosen
+// when the module is loaded; every variant gives the same bits (products of fp16 values are exact in fp32, everything else is compiled without
 // contraction, and every reduction has a fixed order).
 #pragma once
 #include <cstdint>
 
+#include "isa.gen.h"
+
 namespace focus {
 
 constexpr int LANES = 32;  // width of the array, of a vector, of a scatter row
+
+/// Rows of a tile in memory.
+struct Rows {
+    uint8_t* data;
+    int64_t pitch;
+    isa::DType dtype;
+};
 
 /// One pass of the array: dst[r, j] = (init ? 0 : dst[r, j]) + sum_i src[r, i] * weights[i][j].
 struct Pass {
@@ -20,39 +29,53 @@ struct Pass {
     bool init;
 };
 
+/// Scores of attention: in * scale, nothing where kpos > qpos; without qpos and kpos nothing is masked.
+struct Scores {
+    Rows in;
+    Rows state;             // fp32 rows of maximum, sum, factor, 0
+    Rows out;               // without data: probabilities are not stored
+    const int32_t *qpos, *kpos;
+    int64_t rows, cols;
+    float scale;
+};
+
 struct Kernels {
     const char* name;
-    /// fp16 to fp32, exact.
-    void (*widen)(const uint16_t* in, float* out, int64_t n);
-    /// fp32 to fp16, nearest even; returns how many finite values became infinite.
-    int64_t (*narrow)(const float* in, uint16_t* out, int64_t n);
-    int64_t (*nonfinite_half)(const uint16_t* in, int64_t n);
-    int64_t (*nonfinite_float)(const float* in, int64_t n);
+    /// Copies rows; returns how many NaNs and infinities are in them.
+    int64_t (*copy)(Rows from, Rows to, int64_t rows, int64_t cols);
     void (*pass)(const Pass& p);
     /// weights[i][j] = tile[j][i] of an n x k fp16 tile (`transposed`) or tile[i][j] of a k x n one; [32][32], zero beyond.
     void (*stationary)(const uint8_t* tile, int64_t pitch, int k, int n, bool transposed, float* weights);
+    /// to[r] += from[map[r]], or = with `init`; from[r] without a map.  fp32.  UNMAPPED rows stand for zeros.
+    void (*scatter)(Rows from, Rows to, const uint16_t* map, int64_t rows, int64_t cols, bool init);
+
+    // The vector unit.  Those with a result of fp16 return how many finite values became infinite.
     /// op is a MapOp.
-    void (*map)(int op, const float* in, float* out, int64_t n, float scalar);
-    /// op is a ZipOp; `step` 1 for a row of b, 0 for one value.
-    void (*zip)(int op, const float* a, const float* b, int step, float* out, int64_t n);
-    float (*sum)(const float* in, int64_t n);
-    float (*sum_squares)(const float* in, int64_t n);
-    /// Maximum of n >= 1 values; NaN if there is one.
-    float (*max)(const float* in, int64_t n);
-    /// (in - mean) * rdev * weight + bias; bias may be null.
-    void (*normalize)(const float* in, float mean, float rdev, const float* weight, const float* bias, float* out, int64_t n);
-    /// Rotate-half rotary embedding of one head of n elements.
-    void (*rope)(const float* in, const float* cos, const float* sin, float* out, int64_t n);
-    /// in * scale, -inf where kpos > qpos; kpos may be null.
-    void (*scores)(const float* in, float scale, const int32_t* kpos, int32_t qpos, float* out, int64_t n);
-    /// exp(in - m), 0 where kpos > qpos; kpos may be null.
-    void (*exp_minus)(const float* in, float m, const int32_t* kpos, int32_t qpos, float* out, int64_t n);
-    void (*multiply)(const float* in, float by, float* out, int64_t n);
-    void (*divide)(const float* in, float by, float* out, int64_t n);
-    /// dst += src, or dst = src with `init`.
-    void (*accumulate)(const float* src, float* dst, int64_t n, bool init);
-    /// Inner product of two vectors of 32.
-    float (*dot)(const float* a, const float* b);
+    int64_t (*map)(int op, Rows in, Rows out, int64_t rows, int64_t cols, float scalar);
+    /// op is a ZipOp; b is one row or one column when it is broadcast.
+    int64_t (*zip)(int op, isa::Broadcast shape, Rows a, Rows b, Rows out, int64_t rows, int64_t cols);
+    /// out = in / by, a column of fp32.
+    int64_t (*divide)(Rows in, Rows by, Rows out, int64_t rows, int64_t cols);
+    /// op is a ReduceOp; out, fp32, is begun with `init` and added to without.
+    void (*reduce)(int op, Rows in, Rows out, int64_t rows, int64_t cols, bool init);
+    /// (in - mean) * rdev * weight + bias with rows (mean, rdev) of fp32; bias may be without data.
+    int64_t (*normalize)(Rows in, Rows stats, Rows weight, Rows bias, Rows out, int64_t rows, int64_t cols);
+    /// Rotate-half rotary embedding of heads of `cols` elements.
+    int64_t (*rope)(Rows in, Rows cos, Rows sin, Rows out, int64_t rows, int64_t cols);
+    /// A step of the running softmax; `init` begins the state.
+    int64_t (*softmax)(const Scores& s, bool init);
+    /// Probabilities from a finished state.
+    int64_t (*probabilities)(const Scores& s);
+
+    // The similarity concentrator.  Vectors are [n][32] of fp32.
+    /// fp16 rows as vectors, zeros from column `cols` on.
+    void (*vectors)(Rows in, int64_t n, int64_t cols, float* out);
+    /// Inner products of one vector with `count` of them.
+    void (*dots)(const float* vectors, int64_t row, const int32_t* others, int count, float* out);
+    /// sums[group[r]] += vectors[r], in order.
+    void (*sum_groups)(const float* vectors, const int32_t* group, int64_t n, float* sums);
+    /// Row number[r] of `out`, fp16, becomes sums[r] / members[r], for the r that have a number (not UNMAPPED); returns overflows.
+    int64_t (*means)(const float* sums, const int32_t* members, const int32_t* number, int64_t n, Rows out, int64_t cols);
 };
 
 /// The table in use: the best this processor can run unless select_kernels chose another.

@@ -26,20 +26,6 @@ Engine::Cost Engine::vector_cost(int64_t elements, const Lanes& e, int64_t rows,
     return {ticks, ticks};
 }
 
-namespace {
-
-/// Room for n values.
-float* room(std::vector<float>& buffer, int64_t n) {
-    if (buffer.size() < size_t(n)) buffer.resize(size_t(n));
-    return buffer.data();
-}
-
-const int32_t* positions(const uint8_t* p) { return reinterpret_cast<const int32_t*>(p); }
-
-constexpr float INF = __builtin_inff();
-
-}  // namespace
-
 Engine::Cost Engine::v_map(const Decoded& d) {
     using namespace isa::v_map;
     // exp, multiply, add, sqrt, reciprocal of an element, by MapOp
@@ -57,13 +43,7 @@ Engine::Cost Engine::v_map(const Decoded& d) {
     if (nrows == 0 || ncols == 0) return {};
     Tile from = operand(d, src, nrows, ncols, isa::READ, ANY), to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
     int function = d.enums[op];
-    if (options_.functional) {
-        float* out = room(row_e_, ncols);
-        for (int64_t r = 0; r < nrows; ++r) {
-            kernels().map(function, fetch_row(from, r, row_a_), out, ncols, scalars_[d.scalars[scalar]]);
-            store_row(to, r, out);
-        }
-    }
+    if (options_.functional) module_->overflows += kernels().map(function, rows_of(from), rows_of(to), nrows, ncols, scalars_[d.scalars[scalar]]);
     return vector_cost(nrows * ncols, USES[function], 0, {});
 }
 
@@ -76,14 +56,7 @@ Engine::Cost Engine::v_zip(const Decoded& d) {
     Tile left = operand(d, a, nrows, ncols, isa::READ, F16 | F32);
     Tile right = operand(d, b, row ? 1 : nrows, col ? 1 : ncols, isa::READ, F16 | F32);
     Tile to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
-    if (options_.functional) {
-        float* out = room(row_e_, ncols);
-        for (int64_t r = 0; r < nrows; ++r) {
-            const float* y = fetch_row(right, row ? 0 : r, row_b_);
-            kernels().zip(d.enums[op], fetch_row(left, r, row_a_), y, col ? 0 : 1, out, ncols);
-            store_row(to, r, out);
-        }
-    }
+    if (options_.functional) module_->overflows += kernels().zip(d.enums[op], shape, rows_of(left), rows_of(right), rows_of(to), nrows, ncols);
     bool multiplies = isa::ZipOp(d.enums[op]) == isa::ZipOp::MUL;
     return vector_cost(nrows * ncols, multiplies ? Lanes{0, 1, 0, 0, 0} : Lanes{0, 0, 1, 0, 0}, 0, {});
 }
@@ -96,17 +69,7 @@ Engine::Cost Engine::v_reduce(const Decoded& d) {
     bool moments = function == ReduceOp::MOMENTS, init = initialises(d);
     Tile from = operand(d, src, nrows, ncols, isa::READ, F16 | F32);
     Tile to = operand(d, dst, nrows, moments ? 2 : 1, init ? isa::WRITE : isa::READ_WRITE, F32);
-    for (int64_t r = 0; options_.functional && r < nrows; ++r) {
-        const float* x = fetch_row(from, r, row_a_);
-        float* y = reinterpret_cast<float*>(data(to, r));
-        if (function == ReduceOp::MAX) {
-            float m = kernels().max(x, ncols);
-            y[0] = init ? m : m > y[0] ? m : y[0] >= m ? y[0] : m + y[0];
-        } else {
-            y[0] = (init ? 0 : y[0]) + kernels().sum(x, ncols);
-            if (moments) y[1] = (init ? 0 : y[1]) + kernels().sum_squares(x, ncols);
-        }
-    }
+    if (options_.functional) kernels().reduce(int(function), rows_of(from), rows_of(to), nrows, ncols, init);
     return vector_cost(nrows * ncols, moments ? Lanes{0, 1, 2, 0, 0} : Lanes{0, 0, 1, 0, 0}, 0, {});
 }
 
@@ -122,7 +85,7 @@ Engine::Cost Engine::v_stats(const Decoded& d) {
         float mean = layer ? s[0] * inverse : 0.0f;
         float variance = s[1] * inverse - mean * mean;
         float out[2] = {mean, 1.0f / std::sqrt((variance < 0 ? 0.0f : variance) + epsilon)};
-        store_row(to, r, out);
+        std::memcpy(data(to, r), out, sizeof out);
     }
     return vector_cost(0, {}, nrows, {0, 3, 3, 1, 1});      // two scalings and a square; difference, clamp, epsilon; root; reciprocal
 }
@@ -136,16 +99,9 @@ Engine::Cost Engine::v_normalize(const Decoded& d) {
     Tile w = operand(d, weight, 1, ncols, isa::READ, F16 | F32);
     Tile shift = biased ? operand(d, bias, 1, ncols, isa::READ, F16 | F32) : Tile{};
     Tile to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
-    if (options_.functional) {
-        float* out = room(row_e_, ncols);
-        const float* gain = fetch_row(w, 0, row_b_);
-        const float* plus = biased ? fetch_row(shift, 0, row_c_) : nullptr;
-        for (int64_t r = 0; r < nrows; ++r) {
-            const float* s = reinterpret_cast<const float*>(data(row_stats, r));
-            kernels().normalize(fetch_row(from, r, row_a_), s[0], s[1], gain, plus, out, ncols);
-            store_row(to, r, out);
-        }
-    }
+    if (options_.functional)
+        module_->overflows += kernels().normalize(rows_of(from), rows_of(row_stats), rows_of(w), biased ? rows_of(shift) : Rows{}, rows_of(to),
+                                                  nrows, ncols);
     return vector_cost(nrows * ncols, {0, 2, biased ? 2 : 1, 0, 0}, 0, {});
 }
 
@@ -156,14 +112,15 @@ Engine::Cost Engine::v_rope(const Decoded& d) {
     if (ncols & 1) fail(d, text("a head of %lld elements has no halves", (long long)ncols));
     Tile from = operand(d, src, nrows, ncols, isa::READ, F16 | F32), c = operand(d, cos, nrows, ncols, isa::READ, F16 | F32);
     Tile s = operand(d, sin, nrows, ncols, isa::READ, F16 | F32), to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
-    if (options_.functional) {
-        float* out = room(row_e_, ncols);
-        for (int64_t r = 0; r < nrows; ++r) {
-            kernels().rope(fetch_row(from, r, row_a_), fetch_row(c, r, row_b_), fetch_row(s, r, row_c_), out, ncols);
-            store_row(to, r, out);
-        }
-    }
+    if (options_.functional) module_->overflows += kernels().rope(rows_of(from), rows_of(c), rows_of(s), rows_of(to), nrows, ncols);
     return vector_cost(nrows * ncols, {0, 2, 1, 0, 0}, 0, {});
+}
+
+/// Operands of the kernels of attention; `q` and `k` are empty where nothing is masked, `to` where nothing is stored.
+Scores Engine::scores_of(const Decoded& d, const Tile& from, const Tile& state, const Tile& to, const Tile& q, const Tile& k) {
+    auto positions = [&](const Tile& t) { return t.rows ? reinterpret_cast<const int32_t*>(data(t)) : nullptr; };
+    return {rows_of(from), rows_of(state), to.rows ? rows_of(to) : Rows{}, positions(q), positions(k), from.rows, from.cols,
+            scalars_[d.scalars[isa::v_softmax::scalar]]};
 }
 
 /// A step without columns: maximum and sum stay, the factor is 1.
@@ -171,7 +128,7 @@ Engine::Cost Engine::keep_softmax(const Decoded& d, int64_t nrows, bool init) {
     Tile running = operand(d, isa::v_softmax::state, nrows, 4, init ? isa::WRITE : isa::READ_WRITE, F32);
     for (int64_t r = 0; options_.functional && r < nrows; ++r) {
         float* s = reinterpret_cast<float*>(data(running, r));
-        if (init) s[0] = -INF, s[1] = 0.0f;
+        if (init) s[0] = -__builtin_inff(), s[1] = 0.0f;
         s[2] = 1.0f, s[3] = 0.0f;
     }
     return {};
@@ -187,31 +144,7 @@ Engine::Cost Engine::v_softmax(const Decoded& d) {
     Tile running = operand(d, state, nrows, 4, init ? isa::WRITE : isa::READ_WRITE, F32);
     Tile q = masked ? operand(d, qpos, 1, nrows, isa::READ, I32) : Tile{}, k = masked ? operand(d, kpos, 1, ncols, isa::READ, I32) : Tile{};
     Tile to = stored ? operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32) : Tile{};
-    if (options_.functional) {
-        float* scores = room(row_d_, ncols);
-        float* p = room(row_e_, ncols);
-        float scale = scalars_[d.scalars[scalar]];
-        const int32_t* columns = masked ? positions(data(k)) : nullptr;
-        for (int64_t r = 0; r < nrows; ++r) {
-            float* s = reinterpret_cast<float*>(data(running, r));      // maximum, sum, last factor
-            int32_t row = masked ? positions(data(q))[r] : 0;
-            float m = init ? -INF : s[0], l = init ? 0.0f : s[1];
-            kernels().scores(fetch_row(from, r, row_a_), scale, columns, row, scores, ncols);
-            float top = kernels().max(scores, ncols);
-            float grown = top > m ? top : m >= top ? m : top + m;
-            float factor = 1.0f;
-            if (grown == -INF) {
-                std::fill_n(p, ncols, 0.0f);
-            } else {
-                float difference = m - grown;
-                kernels().map(int(MapOp::EXP), &difference, &factor, 1, 0);
-                kernels().exp_minus(scores, grown, columns, row, p, ncols);
-            }
-            float sums[4] = {grown, l * factor + kernels().sum(p, ncols), factor, 0.0f};
-            std::memcpy(s, sums, sizeof sums);
-            if (stored) store_row(to, r, p);
-        }
-    }
+    if (options_.functional) module_->overflows += kernels().softmax(scores_of(d, from, running, to, q, k), init);
     // scale; maximum, difference, sum and (masked) comparison; and for a row: factor, its product, three sums and maxima
     return vector_cost(nrows * ncols, {1, 1, masked ? 4 : 3, 0, 0}, nrows, {1, 1, 3, 0, 0});
 }
@@ -224,19 +157,7 @@ Engine::Cost Engine::v_prob(const Decoded& d) {
     Tile from = operand(d, src, nrows, ncols, isa::READ, F32), final_state = operand(d, state, nrows, 4, isa::READ, F32);
     Tile q = masked ? operand(d, qpos, 1, nrows, isa::READ, I32) : Tile{}, k = masked ? operand(d, kpos, 1, ncols, isa::READ, I32) : Tile{};
     Tile to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
-    if (options_.functional) {
-        float* p = room(row_e_, ncols);
-        const int32_t* columns = masked ? positions(data(k)) : nullptr;
-        for (int64_t r = 0; r < nrows; ++r) {
-            const float* s = reinterpret_cast<const float*>(data(final_state, r));
-            int32_t row = masked ? positions(data(q))[r] : 0;
-            kernels().multiply(fetch_row(from, r, row_a_), scalars_[d.scalars[scalar]], p, ncols);
-            kernels().exp_minus(p, s[0], columns, row, p, ncols);
-            kernels().divide(p, s[1], p, ncols);
-            for (int64_t c = 0; masked && c < ncols; ++c) p[c] = columns[c] > row ? 0.0f : p[c];    // also where the sum is zero
-            store_row(to, r, p);
-        }
-    }
+    if (options_.functional) module_->overflows += kernels().probabilities(scores_of(d, from, final_state, to, q, k));
     return vector_cost(nrows * ncols, {1, 2, masked ? 2 : 1, 0, 0}, nrows, {0, 0, 0, 0, 1});
 }
 
@@ -247,10 +168,8 @@ Engine::Cost Engine::v_rescale(const Decoded& d) {
     Tile to = operand(d, dst, nrows, ncols, isa::READ_WRITE, F32), all = resolve(d, state, nrows, 4, F32);
     Tile factors = {all.space, all.dtype, all.address + 8, all.pitch, nrows, 1, 4};         // the third of a row's four values
     touch(state, factors, isa::READ);
-    for (int64_t r = 0; options_.functional && r < nrows; ++r) {
-        float* x = reinterpret_cast<float*>(data(to, r));
-        kernels().multiply(x, *reinterpret_cast<const float*>(data(factors, r)), x, ncols);
-    }
+    if (options_.functional)
+        kernels().zip(int(isa::ZipOp::MUL), isa::Broadcast::COL, rows_of(to), rows_of(factors), rows_of(to), nrows, ncols);
     return vector_cost(nrows * ncols, {0, 1, 0, 0, 0}, 0, {});
 }
 
@@ -261,11 +180,9 @@ Engine::Cost Engine::v_finish(const Decoded& d) {
     Tile from = operand(d, src, nrows, ncols, isa::READ, F32), sums = operand(d, state, nrows, 4, isa::READ, F32);
     Tile to = operand(d, dst, nrows, ncols, isa::WRITE, F16 | F32);
     if (options_.functional) {
-        float* out = room(row_e_, ncols);
-        for (int64_t r = 0; r < nrows; ++r) {
-            kernels().divide(fetch_row(from, r, row_a_), reinterpret_cast<const float*>(data(sums, r))[1], out, ncols);
-            store_row(to, r, out);
-        }
+        Rows totals = rows_of(sums);
+        totals.data += 4;               // the second of a row's four values
+        module_->overflows += kernels().divide(rows_of(from), totals, rows_of(to), nrows, ncols);
     }
     return vector_cost(nrows * ncols, {0, 1, 0, 0, 0}, nrows, {0, 0, 0, 0, 1});
 }

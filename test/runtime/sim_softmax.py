@@ -93,3 +93,22 @@ print(*step([[1, 2]], np.array([[-np.inf, 0, 1, 0]], "f4"), qpos=[1], kpos=[1, 2
 state, prob = step([[np.nan, 1], [1, 1]])
 print(np.isnan(state[0, :3]).all(), np.isnan(prob[0]).all(), prob[1])
 # CHECK: True True [1. 1.]
+
+
+def overflows(scores, maximum):
+    """Overflows counted, and probabilities in fp16, of one row of scores after a maximum."""
+    p = Program()
+    p.emit("scalar", id=0, value=1.0)
+    row, state = np.full((1, scores), float(maximum), "f4"), np.array([[maximum, 1, 1, 0]], "f4")
+    dst = p.agu("vector", 0, 64, "f2")
+    p.do("v.prob", src=p.put("output", 0, row), state=p.put("stats", 0, state), dst=dst, rows=p.n(1), cols=p.n(scores), scalar=0)
+    out = p.get(dst, row.shape, "f2")
+    counted = p.run()["modules"]["overflows"].sum()
+    return counted, p.result(out)
+
+
+# Scores of -20 after a maximum of -20 are 1; what would stand behind the last of them, e^20, is no overflow.
+for name in variants():
+    _sim.select_kernels(name)
+    print([(int(n), bool((x == 1).all())) for n, x in (overflows(cols, -20) for cols in (1, 7, 19))])
+# CHECK: [(0, True), (0, True), (0, True)]
