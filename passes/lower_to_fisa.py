@@ -16,9 +16,9 @@ from torch_mlir import ir
 
 from focus.dialects import fisa, focus as fd
 from focus.dialects.support import OpError, get_attr, path_of
-from focus.passes.cost import aligned
 from focus.passes.kernel_ir import ELEMENT_BYTES, Instr, Kernel, LoopRecord, is_routine, kernels_of, producer, read_kernel, steps_of
 from focus.passes.manager import register_pass
+from focus.passes.room import aligned
 from focus.runtime import isa
 
 DRAIN = isa.NUM_SEMAPHORES          #: the semaphore with which units report the end of a kernel

@@ -11,13 +11,13 @@ Where a kernel would need more semaphores than there are, hand-overs of the same
 """
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-
 from focus.dialects.support import OpError, set_attr
-from focus.passes.cost import aligned
 from focus.passes.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
 from focus.passes.manager import register_pass
+from focus.passes.room import aligned, fits, no_room
 from focus.passes.target import resolve_machine
 from focus.runtime import isa
 from focus.runtime.isa import Unit
@@ -98,14 +98,12 @@ def _check_turns(kernel: Kernel, record: BufferRecord, runs: list[Run]) -> None:
 # ---- slots -------------------------------------------------------------------------------------------------------------------
 def _give_slots(kernel: Kernel, lives: dict, machine: Machine) -> None:
     """One slot for all, then a second where units overlap and the memory allows, then more for small operands of inner loops."""
-    records = list(kernel.buffers.values())
-    free = {}
+    records, needs = list(kernel.buffers.values()), Counter()
     for r in records:
-        free.setdefault(r.space, machine.buffer_bytes(r.space))
-        free[r.space] -= aligned(r.bytes)
-        if free[r.space] < 0:
-            total = sum(aligned(x.bytes) for x in records if x.space == r.space)
-            raise OpError(kernel.op, f"needs {total} bytes of buffer '{r.space}', but machine '{machine.name}' has {machine.buffer_bytes(r.space)}")
+        needs[r.space] += aligned(r.bytes)
+    if not fits(machine, needs):
+        raise OpError(kernel.op, no_room(machine, needs))
+    free = {space: machine.buffer_bytes(space) - used for space, used in needs.items()}
     slots = {id(r): 1 for r in records}
     order = sorted((r for b, r in kernel.buffers.items() if r.loops and _rotates(lives[b])),
                    key=lambda r: (r.users[0].entry.unit != Unit.LOAD, -len(r.loops)))
