@@ -92,7 +92,8 @@ def _check_turns(kernel: Kernel, record: BufferRecord, runs: list[Run]) -> None:
     """In a loop with several owners, each iteration must hand the buffer over: neighbours differ, cyclically."""
     for a, b in zip(runs, runs[1:] + runs[:1]):
         if a.unit == b.unit:
-            raise OpError(record.op, f"cannot be scheduled: its loop begins and ends an iteration on unit '{a.unit.name.lower()}' but other units use it between")
+            raise OpError(record.op, f"cannot be scheduled: its loop begins and ends an iteration on unit '{a.unit.name.lower()}' but other units "
+                                     "use it between")
 
 
 # ---- slots -------------------------------------------------------------------------------------------------------------------
@@ -202,7 +203,8 @@ def _place_semaphores(kernel: Kernel, lives: dict) -> None:
         for i, (a, b) in enumerate(zip(life, life[1:])):
             giver, taker = _end(a, -1), _end(b, 0)
             if isinstance(a, Turns) and a.runs[0].unit != taker.unit:
-                raise OpError(record.op, f"cannot be scheduled: after a loop of several units it goes to '{taker.unit.name.lower()}', which did not begin the loop")
+                raise OpError(record.op, f"cannot be scheduled: after a loop of several units it goes to '{taker.unit.name.lower()}', which did not "
+                                         "begin the loop")
             if giver.unit != taker.unit:
                 sems.hand_over(key(taker, i + 1), giver, taker, giver.depth, taker.depth)
         first, last = flat[0], flat[-1]

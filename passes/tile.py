@@ -268,7 +268,8 @@ class Tiler:
         entries, number = tiles * t.slices, len(self.sites)
         conc = Concentrated(self.b.buffer("dram", entries * capacity, t.vector, "f16", f"unique.{number}", "temp"),
                             self.b.buffer("dram", entries, max(visual, 1), "u16", f"map.{number}", "temp"),
-                            self.b.buffer("counts", 1, entries, "u16", f"counts.{number}"), groups, t.width, t.visual, t.rows - t.visual, t.m_tile, t.vector)
+                            self.b.buffer("counts", 1, entries, "u16", f"counts.{number}"),
+                            groups, t.width, t.visual, t.rows - t.visual, t.m_tile, t.vector)
         self.sites.append((op.layer, op.site, conc))
         return conc
 
@@ -296,7 +297,8 @@ class Tiler:
             k, v = (self._with_lead(x, visual, lead) for x in (op.k, op.v))
         att = attention.Attention(self.name, q, k, v, out, heads, positions, lead)
         before = self.tokens.run_list[0][0] if self.visual else 0
-        sections = attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal else attention.segment_sections(out.rows, op.segments)
+        sections = (attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal
+                    else attention.segment_sections(out.rows, op.segments))
         if isinstance(q, Concentrated):         # the text rows from the dense queries that were concentrated
             spills = self._query_form(q, heads) == "spill"
             self.call(spilled.emit_spilled_attention if spills else attention.emit_concentrated_attention, self.machine, att)

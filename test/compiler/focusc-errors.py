@@ -92,9 +92,12 @@ compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "small.toml")
 for memory, size in (("map", 64), ("table", 2048), ("conc", 4096)):
     Path("tight.toml").write_text(f'base = "focus"\nname = "tight"\n[buffers.{memory}]\nbytes = {size}\n')
     compile_("llava-onevision-tiny", "-o", "m.fxb", "--machine", "tight.toml", "--concentration", "sic", "--save-inputs", "in.safetensors")
-# CHECK-NEXT: 1 error: 'focus.gather' op needs 128 bytes of 'map', but machine 'tight' has 64; a smaller m_tile of the concentration needs less (model.
-# CHECK-NEXT: 1 error: 'focus.gather' op needs {{.*}} of 'table', but machine 'tight' has 2048; a smaller m_tile of the concentration needs less (model.
-# CHECK-NEXT: 1 error: 'focus.linear' op needs {{.*}} of 'conc', but machine 'tight' has 4096; a smaller m_tile of the concentration needs less (model.
+# CHECK-NEXT: 1 error: 'focus.gather' op needs 128 bytes of 'map', but machine 'tight' has 64;
+# CHECK-SAME: a smaller m_tile of the concentration needs less (model.
+# CHECK-NEXT: 1 error: 'focus.gather' op needs {{.*}} of 'table', but machine 'tight' has 2048;
+# CHECK-SAME: a smaller m_tile of the concentration needs less (model.
+# CHECK-NEXT: 1 error: 'focus.linear' op needs {{.*}} of 'conc', but machine 'tight' has 4096;
+# CHECK-SAME: a smaller m_tile of the concentration needs less (model.
 # CHECK-NEXT: 1 error: machine 'dense' has no similarity concentrator; compile with concentration "off" or for another machine
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "dense", "--concentration", "sic")
 

@@ -1,4 +1,5 @@
-// What cannot be scheduled: buffers beyond the memory, turns that do not hand the buffer over, a loop of turns that another unit should take over from.
+// What cannot be scheduled: buffers beyond the memory, turns that do not hand the buffer over, a loop of turns that another unit should take over
+// from.
 // RUN: focus-opt %s --schedule --split-input-file --verify-diagnostics
 
 !dram = memref<2048x64xf16, #focus.space<"dram">>
