@@ -67,7 +67,8 @@ def gemm(rows: int, passes: int) -> _sim.Simulator:
         *agu(3, isa.Space.OUTPUT, isa.DType.F32, 384, strides=[(1, 128)]), *extents(rows, 32, -(-passes // 3), 3),
         ("load", dict(src=0, dst=1, rows=0, cols=1, stream=0, signal0=1)), ("load", dict(src=0, dst=2, rows=1, cols=1, stream=1, signal0=1)),
         ("drain", dict(id=1, credits=2)),
-        ("loop", dict(trips=2)), ("loop", dict(trips=3)), ("mm", dict(src=1, wgt=2, dst=3, rows=0, k=1, n=1, init=0)), ("endloop", {}), ("endloop", {}),
+        ("loop", dict(trips=2)), ("loop", dict(trips=3)), ("mm", dict(src=1, wgt=2, dst=3, rows=0, k=1, n=1, init=0)),
+        ("endloop", {}), ("endloop", {}),
         ("halt", {})])
 
 
@@ -89,14 +90,15 @@ def timing_rate() -> None:
     sim = simulator([
         *agu(0, isa.Space.DRAM, isa.DType.F16, 8192, strides=[(0, 1 << 20), (2, 64)]), *agu(1, isa.Space.INPUT, isa.DType.F16, 64),
         *agu(2, isa.Space.DRAM, isa.DType.F16, 8192, strides=[(1, 1 << 18), (2, 64), (3, 1 << 17)]), *agu(3, isa.Space.WGT, isa.DType.F16, 64),
-        *agu(4, isa.Space.OUTPUT, isa.DType.F32, 384, strides=[(3, 128)]), *agu(5, isa.Space.DRAM, isa.DType.F32, 8192, strides=[(0, 1 << 22), (1, 384)]),
+        *agu(4, isa.Space.OUTPUT, isa.DType.F32, 384, strides=[(3, 128)]),
+        *agu(5, isa.Space.DRAM, isa.DType.F32, 8192, strides=[(0, 1 << 22), (1, 384)]),
         *extents(1024, 32, 100, 100, 40, 3, 96),
         ("sem", dict(id=1, credits=2)), ("sem", dict(id=2, credits=2)), ("sem", dict(id=5, credits=1)),
         ("loop", dict(trips=2)), ("loop", dict(trips=3)), ("loop", dict(trips=4)),
         ("load", dict(src=0, dst=1, rows=0, cols=1, stream=0, wait0=1, signal0=3)), ("loop", dict(trips=5)),
         ("load", dict(src=2, dst=3, rows=1, cols=1, stream=1, wait0=2, signal0=4)),
-        ("mm", dict(src=1, wgt=3, dst=4, rows=0, k=1, n=1, init=2, wait0=3, wait0_depth=3, wait1=4, wait2=5, wait2_depth=2, signal0=1, signal0_depth=3,
-                    signal1=2, signal2=6, signal2_depth=2)),
+        ("mm", dict(src=1, wgt=3, dst=4, rows=0, k=1, n=1, init=2, wait0=3, wait0_depth=3, wait1=4, wait2=5, wait2_depth=2, signal0=1,
+                    signal0_depth=3, signal1=2, signal2=6, signal2_depth=2)),
         ("endloop", {}), ("endloop", {}),
         ("store", dict(src=4, dst=5, rows=0, cols=6, stream=2, wait0=6, signal0=5)), ("endloop", {}), ("endloop", {}),
         ("halt", {})])

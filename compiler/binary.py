@@ -37,7 +37,8 @@ class Interface:
 class ParamValues(Mapping):
     """Parameters by name in the binary, made when asked for: model parameters in their row order, and tables that follow from the tokens."""
 
-    def __init__(self, sources: Mapping[str, Callable[[], np.ndarray]], tokens: TokenLayout | None, entries: dict[str, tuple[str, str, tuple[int, ...]]]):
+    def __init__(self, sources: Mapping[str, Callable[[], np.ndarray]], tokens: TokenLayout | None,
+                 entries: dict[str, tuple[str, str, tuple[int, ...]]]):
         self._sources, self._tokens, self._entries = sources, tokens, entries
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -115,7 +116,8 @@ def _params(buffers: list) -> tuple[dict[str, tuple[str, str, tuple[int, ...]]],
 def _inputs(func, buffers: list, interface: Interface) -> tuple[fxb.Port, ...]:
     dtypes = {name: dtype for name, dtype, _ in interface.inputs}
     below = get_attr(func, "focus.id_limits", {})
-    return tuple(fxb.Port(**_placed(op, name=op.name, dtype=dtypes.get(op.name, "float32"), below=below.get(op.name))) for op in buffers if op.kind == "input")
+    return tuple(fxb.Port(**_placed(op, name=op.name, dtype=dtypes.get(op.name, "float32"), below=below.get(op.name)))
+                 for op in buffers if op.kind == "input")
 
 
 def _outputs(buffers: list) -> tuple[fxb.Port, ...]:

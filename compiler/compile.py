@@ -92,7 +92,8 @@ def _source(model, inputs: Mapping[str, Any], scope: str, stop: str) -> _Source:
         if stop == "torch":
             raise FocusError(f"{model.name}: a backbone is written in the focus dialect; there is no torch level to stop at")
         ports = ("visual", "float32", ()), ("input_ids", "int64", ())
-        return _Source(backbone_module(model), model.tokens, Interface(ports, {}, model.name, model.decoder.layers), model.decoder.layers, None, first=1)
+        return _Source(backbone_module(model), model.tokens, Interface(ports, {}, model.name, model.decoder.layers),
+                       model.decoder.layers, None, first=1)
     from .importer import import_model                      # needs torch
     imported = import_model(model, inputs)
     attach_token_layout(imported.module, imported.tokens)

@@ -42,7 +42,8 @@ def load_model(spec: str, inputs_file: str | os.PathLike | None = None, scope: s
     elif spec.endswith(".py"):
         raise FocusError(f"{spec}: which function of it? FILE.py:FUNCTION expected")
     else:
-        raise FocusError(f"unknown model '{spec}'; expected a zoo name ({zoo.names()[0]}, ...: focusc --list has all), a model folder, or FILE.py:FUNCTION")
+        raise FocusError(f"unknown model '{spec}'; expected a zoo name ({zoo.names()[0]}, ...: focusc --list has all), a model folder, "
+                         "or FILE.py:FUNCTION")
     return model, dict(inputs) if inputs_file is None else read_inputs(inputs_file)
 
 

@@ -7,16 +7,18 @@ intermediates and count-memory entries by first fit over the steps (kernels and 
 """
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from torch_mlir import ir
 
 from focus.dialects import focus as fd
 from focus.dialects.support import OpError, get_attr, set_attr
-from focus.passes.cost import aligned
 from focus.passes.kernel_ir import buffer_bytes, is_routine, kernels_of, read_kernel, root_of, steps_of
 from focus.passes.manager import register_pass
+from focus.passes.room import LARGER, aligned, fits, no_room
 from focus.passes.target import resolve_machine
+from focus.runtime.concentration import LARGEST_M_TILE
 
 
 @register_pass("allocate", anchor="func.func", help={"machine": "name or file of the machine description"})
@@ -31,13 +33,12 @@ def allocate(func, *, machine: str = "focus"):
 
 def _place_on_chip(op, target) -> None:
     """Place a kernel's own buffers."""
-    top: dict[str, int] = {}
+    top: Counter[str] = Counter()
     for record in read_kernel(op).buffers.values():
-        at = top.get(record.space, 0)
-        set_attr(record.op, "address", at)
-        top[record.space] = at + aligned(record.bytes) * get_attr(record.op, "slots", 1)
-        if top[record.space] > target.buffer_bytes(record.space):
-            raise OpError(op, f"needs more than the {target.buffer_bytes(record.space)} bytes of '{record.space}' that machine '{target.name}' has")
+        set_attr(record.op, "address", top[record.space])
+        top[record.space] += aligned(record.bytes) * get_attr(record.op, "slots", 1)
+    if not fits(target, top):
+        raise OpError(op, no_room(target, top))
 
 
 def _place_outside(func, target) -> None:
@@ -50,15 +51,22 @@ def _place_outside(func, target) -> None:
     counts = [op for op in outside if op.kind == "tile" and op.operation.result in lives]
     for space in {fd.space_of(op.operation.result) for op in counts}:
         group = [op for op in counts if fd.space_of(op.operation.result) == space]
-        used = _first_fit(group, lives, 0)
-        if used > target.buffer_bytes(space):
-            raise OpError(group[0], f"needs {used} bytes of '{space}', but machine '{target.name}' has {target.buffer_bytes(space)}")
+        needs = {space: _first_fit(group, lives, 0)}
+        if not fits(target, needs):
+            raise OpError(group[0], no_room(target, needs, LARGER if _has_short_tiles(func) else None))
     for op in outside:      # declared but not used
         if op.kind in ("temp", "tile") and op.operation.result not in lives:
             set_attr(op, "address", 0)
-    if end > target.dram.capacity_bytes:
-        raise OpError(func, f"needs {end} bytes of DRAM, but machine '{target.name}' has {target.dram.capacity_bytes}")
+    if not fits(target, {"dram": end}):
+        raise OpError(func, no_room(target, {"dram": end}))
     func.attributes["focus.dram_bytes"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), end)
+
+
+def _has_short_tiles(func) -> bool:
+    """Whether some operand is cut into m-tiles of fewer tokens than there may be: each m-tile has counts of its own."""
+    sites = func.attributes["focus.sites"] if "focus.sites" in func.attributes else []
+    tiles = [list(ir.DenseI64ArrayAttr(ir.DictAttr(site)["tiles"]))[2::3] for site in sites]
+    return any(sum(n > 0 for n in visual) > 1 and max(visual) < LARGEST_M_TILE for visual in tiles)
 
 
 def _lives(func) -> dict[ir.Value, tuple[int, int]]:

@@ -6,9 +6,11 @@ even where bandwidth hides it).  Figures of the machine: docs/machine.md.
 """
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import gcd
 
+from focus.passes.room import aligned, fits, m_tile_error, no_room
 from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
 
@@ -19,9 +21,21 @@ def ceil(a: int, b: int) -> int:
     return -(-a // b)
 
 
-def aligned(n: int) -> int:
-    """Buffers begin at multiples of 64 bytes."""
-    return ceil(n, 64) * 64
+@dataclass(frozen=True)
+class Gemm:
+    """What a tiling is for: out = act(x W^T) for `weights` matrices [n, k] at once (2 for SwiGLU), and what else is done with the result.
+
+    residual: another matrix is added to it or multiplies it; moments: those of its rows are collected; gathered: it is concentrated; slow:
+    the activation needs a reciprocal for each element; aside: it works on results that have left the accumulators, two tiles at a time.
+    """
+    n: int
+    k: int
+    weights: int = 1
+    residual: bool = False
+    moments: bool = False
+    gathered: bool = False
+    slow: bool = False
+    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,62 +70,51 @@ def m_candidates(rows: int, limit: int = 1024) -> list[int]:
     return sorted({m for m in even | {32, 64, 128, 256, 384, 512, 768, 1024} if m <= max(32, ceil(rows, 32) * 32)}, reverse=True)
 
 
-def linear_tiling(machine: Machine, rows: int, n: int, k: int, weights: int = 1, residual: bool = False, moments: bool = False,
-                  slow: bool = False, aside: bool = False, where: str = "") -> LinearTiling:
-    """Tiling of out[rows, n] = x[rows, k] W^T for `weights` weight matrices at once (2 for SwiGLU), all dense.
-
-    moments: the rows' moments are collected on the way.  slow: the activation needs a reciprocal for each element; aside: it works on
-    results that have left the accumulators, two tiles at a time.  Raises FocusError when nothing fits the buffers.
-    """
-    size, best = machine.buffer_bytes, None
+def linear_tiling(machine: Machine, rows: int, g: Gemm) -> LinearTiling:
+    """Tiling of `rows` rows, all dense.  Raises FocusError when nothing fits the buffers."""
+    best = None
     for m in m_candidates(rows):
-        for n_sub in (2 * WEIGHT_SUBS, 5, 4, 3, 2, 1):
-            subs = n_sub * weights
-            tiles = _residual_tiles(machine, m, subs, residual)
-            if not _fits(machine, m, n, n_sub, subs) or tiles is None or moments and m * 8 > size("stats"):
-                continue
+        for n_sub in _widths(g):
+            tiles = _tiles_beside(machine, g, m, n_sub)
             for resident in (False, True):
-                if (m * k * 2 if resident else m * 64) > size("input"):
+                if not fits(machine, _dense_needs(g, m, n_sub, resident)):
                     continue
-                x_reads = 1 if resident else ceil(n, 32 * n_sub)
-                load = rows * k * 2 / bytes_per_cycle(machine) if resident and 2 * m * k * 2 > size("input") else 0
-                held = _held(machine, m, n_sub, subs, 2, False, False, slow, aside) * rows / m * ceil(n, 32 * n_sub)
-                cost = load + held + _linear_cost(machine, row_tiles(rows, m), n, k, weights, n_sub, x_reads, residual)
+                x_reads = 1 if resident else ceil(g.n, 32 * n_sub)
+                load = rows * g.k * 2 / bytes_per_cycle(machine) if resident and 2 * m * g.k * 2 > machine.buffer_bytes("input") else 0
+                held = _held(machine, g, m, n_sub, tiles) * rows / m * ceil(g.n, 32 * n_sub)
+                cost = load + held + _linear_cost(machine, g, row_tiles(rows, m), n_sub, x_reads)
                 if best is None or cost < best.cost:
                     best = LinearTiling(m, n_sub, resident, cost, tiles)
-    return best or _nothing_fits(machine, rows, n, k, where)
+    if best is None:
+        raise FocusError(no_room(machine, _dense_needs(g, m_candidates(rows)[-1], 1, False)))
+    return best
 
 
-def concentrated_tiling(machine: Machine, m: int, n: int, k: int, weights: int = 1, residual: bool = False, gathered: bool = False,
-                        slow: bool = False, aside: bool = False, where: str = "") -> LinearTiling:
-    """Tiling of one m-tile of `m` rows whose input, or result (`gathered`), is concentrated.
+def concentrated_tiling(machine: Machine, m: int, visual: int, g: Gemm) -> LinearTiling:
+    """Tiling of one m-tile of `m` rows, of which the last `visual` are visual, whose input or result is concentrated.
 
     Partial sums of unique vectors wait in `partials` buffers for the scatter unit: with four, short passes hide the array's fill too.
-    slow: the activation needs a reciprocal for each element; aside: it works on results that have left the accumulators.
     Raises FocusError when nothing fits the buffers.
     """
-    size, best, slices = machine.buffer_bytes, None, ceil(k, 32)
-    for n_sub in (2 * WEIGHT_SUBS, 5, 4, 3, 2, 1):
-        subs = n_sub * weights
-        tiles = _residual_tiles(machine, m, subs, residual or aside)
-        if not _fits(machine, m, n, n_sub, subs) or tiles is None or aside and tiles < min(2, n_sub):
-            continue
+    best, slices = None, ceil(g.k, 32)
+    for n_sub in _widths(g):
+        tiles = _tiles_beside(machine, g, m, n_sub)
         for partials, shared in ((4, False), (2, False), (1, False), (1, True)):
-            unroll = partials // gcd(partials, subs)
-            looped = k // 32 // unroll * unroll
-            slots = 1 if shared else min(unroll, looped) + slices - looped      # k-slices of the loop's body and behind the loop
-            if (partials * m * 128 > size("conc") or slots * aligned(m * 64) > size("input") or slots * aligned(subs * 2048) > size("wgt")
-                    or (slots + gathered * n_sub) * aligned(m * 2) > size("map") or gathered * min(TABLES, n_sub) * aligned(m * 64) > size("table")):
+            needs = _concentrated_needs(g, m, visual, n_sub, partials, shared)
+            if not fits(machine, needs):
                 continue
-            separate = gathered and subs * aligned(m * 128) + n_sub * aligned(m * 64) <= size("output")
-            wait = max(0, (0.6 * m + 94 + m / 2) / partials - 0.6 * m) * ceil(n, 32) * slices * weights
-            wait += shared * 150 * ceil(n, 32 * n_sub) * slices
-            wait += _held(machine, m, n_sub, subs, tiles, gathered, separate, slow, aside) * ceil(n, 32 * n_sub)
-            wait += KERNEL_CYCLES if gathered and ceil(n, 32) % n_sub else 0
-            cost = wait + _linear_cost(machine, [(m, 1)], n, k, weights, n_sub, ceil(n, 32 * n_sub), residual)
+            n_tiles = ceil(g.n, 32 * n_sub)
+            separate = g.gathered and needs["output"] + n_sub * aligned(m * 64) <= machine.buffer_bytes("output")
+            wait = max(0, (0.6 * m + 94 + m / 2) / partials - 0.6 * m) * ceil(g.n, 32) * slices * g.weights
+            wait += shared * 150 * n_tiles * slices
+            wait += _held(machine, g, m, n_sub, tiles, separate) * n_tiles
+            wait += KERNEL_CYCLES if g.gathered and ceil(g.n, 32) % n_sub else 0
+            cost = wait + _linear_cost(machine, g, [(m, 1)], n_sub, n_tiles)
             if best is None or cost < best.cost:
                 best = LinearTiling(m, n_sub, False, cost, tiles, partials, separate, shared)
-    return best or _nothing_fits(machine, m, n, k, where, concentrated=True)
+    if best is None:
+        raise m_tile_error(machine, lambda m, visual: _concentrated_needs(g, m, visual, 1, 1, True), m, visual)
+    return best
 
 
 WEIGHT_SUBS = 3         #: sub-tiles whose weights are loaded together; of more, the first are loaded while the last are in use
@@ -120,47 +123,61 @@ KERNEL_CYCLES = 2000    #: what a kernel more costs
 BLOCK_MEMBERS = 8       #: of the largest block of the similarity concentrator, whose matching takes as many steps a vector
 
 
-def _held(machine: Machine, m: int, n_sub: int, subs: int, tiles: int, gathered: bool, separate: bool, slow: bool, aside: bool) -> float:
+def _widths(g: Gemm) -> list[int]:
+    """Sub-tiles that an n-tile may have, most first: none that is not needed."""
+    return [n_sub for n_sub in (2 * WEIGHT_SUBS, 5, 4, 3, 2, 1) if n_sub == 1 or 32 * (n_sub - 1) < g.n]
+
+
+def _needs(g: Gemm, m: int, n_sub: int) -> dict[str, int]:
+    """Bytes that an n-tile takes whatever form the operands have: accumulators, biases and the tiles beside them, moments."""
+    subs, beside = n_sub * g.weights, min(2, n_sub) if g.aside else int(g.residual)
+    return {"output": subs * aligned(m * 128), "vector": aligned(subs * 64) + beside * aligned(m * 64), "stats": g.moments * aligned(m * 8)}
+
+
+def _dense_needs(g: Gemm, m: int, n_sub: int, resident: bool) -> dict[str, int]:
+    """Bytes of a tiling of dense rows."""
+    return _needs(g, m, n_sub) | {"input": aligned(m * 2 * (g.k if resident else 32)), "wgt": n_sub * g.weights * 2048}
+
+
+def _concentrated_needs(g: Gemm, m: int, visual: int, n_sub: int, partials: int, shared: bool) -> dict[str, int]:
+    """Bytes of a tiling of an m-tile.  The k-slices of the loop's body, and those behind the loop, have places of their own unless `shared`."""
+    subs = n_sub * g.weights
+    unroll = partials // gcd(partials, subs) if visual else 1
+    looped = g.k // 32 // unroll * unroll
+    slots = 1 if shared else min(unroll, looped) + ceil(g.k, 32) - looped
+    return _needs(g, m, n_sub) | {
+        "input": slots * aligned(m * 64), "wgt": slots * aligned(subs * 2048), "conc": partials * aligned(m * 128) if visual else 0,
+        "map": (slots + g.gathered * n_sub) * aligned(visual * 2), "table": g.gathered * min(TABLES, n_sub) * aligned(m * 64),
+        "ids": g.gathered * aligned(visual * 4)}
+
+
+def _tiles_beside(machine: Machine, g: Gemm, m: int, n_sub: int) -> int:
+    """Tiles that the vector unit's memory has room for, at most two: of the residual, or of results that have left the accumulators."""
+    if not (g.residual or g.aside):
+        return 0
+    return min(2, (machine.buffer_bytes("vector") - aligned(n_sub * g.weights * 64)) // aligned(m * 64))
+
+
+def _held(machine: Machine, g: Gemm, m: int, n_sub: int, tiles: int, separate: bool = False) -> float:
     """Cycles for which results of an n-tile stay in accumulators that the next n-tile wants, beside plain arithmetic: slow activations, and
     gathering where no other memory has room for the result."""
-    if machine.buffer_bytes("output") >= 2 * subs * m * 128:
+    if machine.buffer_bytes("output") >= 2 * n_sub * g.weights * m * 128:
         return 0
-    activation = slow * m * 32 / machine.sfu.reciprocal
-    if aside:
+    activation = g.slow * m * 32 / machine.sfu.reciprocal
+    if g.aside:
         return max(0, n_sub - tiles) * activation
-    gathering = BLOCK_MEMBERS * machine.sic.cycles_per_candidate * m if gathered and not separate else 0
+    gathering = BLOCK_MEMBERS * machine.sic.cycles_per_candidate * m if g.gathered and not separate else 0
     return n_sub * activation + max(0, n_sub - tiles) * gathering
 
 
-def _fits(machine: Machine, m: int, n: int, n_sub: int, subs: int) -> bool:
-    """Whether an n-tile's accumulators, weights and bias fit, and all its sub-tiles are needed."""
-    size = machine.buffer_bytes
-    wanted = n_sub == 1 or 32 * (n_sub - 1) < n
-    return wanted and subs * aligned(m * 128) <= size("output") and subs * 2048 <= size("wgt") and aligned(subs * 64) <= size("vector")
-
-
-def _residual_tiles(machine: Machine, m: int, subs: int, residual: bool) -> int | None:
-    """Tiles of the residual that fit (at most two); None where one is needed and none fits."""
-    if not residual:
-        return 0
-    return min(2, (machine.buffer_bytes("vector") - aligned(subs * 64)) // aligned(m * 64)) or None
-
-
-def _linear_cost(machine: Machine, tiles: list[tuple[int, int]], n: int, k: int, weights: int, n_sub: int, x_reads: int, residual: bool) -> float:
+def _linear_cost(machine: Machine, g: Gemm, tiles: list[tuple[int, int]], n_sub: int, x_reads: int) -> float:
     """Cycles: array or DRAM, whichever bounds, draining that cannot overlap, and a share of the traffic."""
     bpc, rows, m = bytes_per_cycle(machine), sum(r * c for r, c in tiles), max(r for r, _ in tiles)
-    array = sum(machine.cycles_per_pass(r) * c for r, c in tiles) * ceil(n, 32) * ceil(k, 32) * weights
-    traffic = 2 * (rows * k * x_reads + n * k * weights * sum(c for _, c in tiles) + rows * n * (2 if residual else 1))
-    rings = machine.buffer_bytes("output") // (n_sub * weights * m * 128)
-    drain = 0 if rings > 1 else rows * ceil(n, 32 * n_sub) * (weights * 64 / 192 + 64 / bpc)
+    array = sum(machine.cycles_per_pass(r) * c for r, c in tiles) * ceil(g.n, 32) * ceil(g.k, 32) * g.weights
+    traffic = 2 * (rows * g.k * x_reads + g.n * g.k * g.weights * sum(c for _, c in tiles) + rows * g.n * (2 if g.residual else 1))
+    rings = machine.buffer_bytes("output") // (n_sub * g.weights * m * 128)
+    drain = 0 if rings > 1 else rows * ceil(g.n, 32 * n_sub) * (g.weights * 64 / 192 + 64 / bpc)
     return max(array, traffic / bpc) + drain + machine.energy.traffic_weight * traffic / bpc
-
-
-def _nothing_fits(machine: Machine, rows: int, n: int, k: int, where: str, concentrated: bool = False):
-    names = ("input", "wgt", "conc", "output", "vector") + (("map", "table") if concentrated else ())
-    sizes = ", ".join(f"{name} {machine.buffer_bytes(name)} B" for name in names)
-    raise FocusError(f"{where}: no tiling of {rows} x {n} x {k} fits the buffers of machine '{machine.name}' ({sizes})"
-                     + ("; m-tiles of fewer tokens (m_tile of the concentration) need less" if concentrated else ""))
 
 
 @dataclass(frozen=True)
@@ -179,8 +196,7 @@ class AttentionTiling:
 
 
 def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regions: int = 1, fixed_m: int | None = None,
-                     paired: bool = False, causal: bool = False, scores_only: bool = False, unique: float = 1.0,
-                     where: str = "") -> AttentionTiling:
+                     paired: bool = False, causal: bool = False, scores_only: bool = False, unique: float = 1.0) -> AttentionTiling:
     """Tiling of one head's attention of `rows` queries over `keys` keys in `regions` loops, each with buffers of its own.
 
     scores_only: no values are needed (importance).  unique: the share of query vectors that are unique, where the array sees only those.
@@ -190,7 +206,7 @@ def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regi
     `shadow`).  Where each pass pays its own fill and drain, one strand of twice the rows with `split` tiles does better.
     Raises FocusError when nothing fits the buffers.
     """
-    best = None
+    best, needs = None, {}
     for m in [fixed_m] if fixed_m else m_candidates(rows, 512):
         for strands in (2, 1) if (paired if fixed_m else rows > m) else (1,):
             for step in (96, 64, 32):
@@ -198,14 +214,12 @@ def attention_tiling(machine: Machine, rows: int, keys: int, head_dim: int, regi
                     continue
                 for blocks in [n for n in (1, 2, 3, 4) if head_dim % n == 0]:
                     for resident in (True, False):
-                        t = _attention_cost(machine, rows, keys, head_dim, regions, m, strands, step, blocks, resident, scores_only, unique,
-                                            fixed_m is not None)
+                        t, needs = _attention_cost(machine, rows, keys, head_dim, regions, m, strands, step, blocks, resident, scores_only,
+                                                   unique, fixed_m is not None)
                         if t and (best is None or t.cost < best.cost):
                             best = t
-    if best is None:
-        size = machine.buffer_bytes
-        raise FocusError(f"{where}: attention of {fixed_m or rows} query rows with head width {head_dim} does not fit the buffers of machine "
-                         f"'{machine.name}' (input {size('input')} B, output {size('output')} B, wgt {size('wgt')} B)")
+    if best is None:        # what was tried last is the smallest
+        raise FocusError(no_room(machine, needs))
     return best
 
 
@@ -258,11 +272,11 @@ def spilled_bytes(rows: int, keys: int) -> int:
 
 def _making_cost(machine: Machine, tiles: list[tuple[int, int]], visual: int, keys: int, head_dim: int, step: int) -> float | None:
     """Cycles of one head's scores, from unique query vectors that are read for each step, and of writing probabilities; None: does not fit."""
-    size, bpc, m = machine.buffer_bytes, bytes_per_cycle(machine), max(rows for rows, _ in tiles)
-    subs = ceil(step, 32)
-    if (aligned(m * 64) > size("input") or subs * aligned(m * 128) > size("output") or min(PLACES, subs) * aligned(m * 64) > size("vector")
-            or 2 * aligned(m * 128) > size("conc") or aligned(m * 16) + subs * aligned(m * 4) > size("stats")
-            or aligned(m * 2) > size("map") or aligned(64 * step) > size("wgt")):
+    bpc, m, subs = bytes_per_cycle(machine), max(rows for rows, _ in tiles), ceil(step, 32)
+    needs = {"input": aligned(m * 64), "output": subs * aligned(m * 128), "vector": min(PLACES, subs) * aligned(m * 64), "wgt": aligned(64 * step),
+             "conc": 2 * aligned(m * 128), "stats": aligned(m * 16) + subs * aligned(m * 4), "map": aligned(m * 2),
+             "ids": aligned(m * 4) + aligned(step * 4)}
+    if not fits(machine, needs):
         return None
     passes, rows = ceil(keys, 32) * head_dim // 32, sum(r * c for r, c in tiles)
     array = sum(machine.cycles_per_pass(int(r * UNIQUE_SHARE)) * c for r, c in tiles) * passes
@@ -273,11 +287,9 @@ def _making_cost(machine: Machine, tiles: list[tuple[int, int]], visual: int, ke
 
 def _using_cost(machine: Machine, visual: int, keys: int, head_dim: int, m: int, blocks: int) -> float | None:
     """Cycles of one head's values weighted by probabilities from DRAM, read for each of `blocks` of output columns; None: does not fit."""
-    size, bpc, subs = machine.buffer_bytes, bytes_per_cycle(machine), head_dim // blocks // 32
-    if (aligned(m * 64) > size("input") or subs * aligned(m * 128) > size("output") or subs * 2048 > size("wgt")
-            or 2 * aligned(m * 16) > size("stats")):
+    bpc, subs, cut = bytes_per_cycle(machine), head_dim // blocks // 32, row_tiles(visual, m)
+    if not fits(machine, {"input": aligned(m * 64), "output": subs * aligned(m * 128), "wgt": subs * 2048, "stats": 2 * aligned(m * 16)}):
         return None
-    cut = row_tiles(visual, m)
     array = sum(machine.cycles_per_pass(r) * c for r, c in cut) * ceil(keys, 32) * head_dim // 32
     traffic = sum(c for _, c in cut) * keys * head_dim * 2 + blocks * spilled_bytes(visual, keys)
     return (max(array, traffic / bpc) + machine.energy.traffic_weight * traffic / bpc) * seen(visual, m, keys)
@@ -292,30 +304,28 @@ VALUE_TILES = 2         #: tiles of 32 value columns that take turns in a step
 
 
 def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regions: int, m: int, strands: int, step: int, blocks: int,
-                    resident: bool, scores_only: bool, unique: float, concentrated: bool) -> AttentionTiling | None:
-    """The tiling with its cost, or None where it does not fit."""
-    size, bpc = machine.buffer_bytes, bytes_per_cycle(machine)
-    slices = ceil(head_dim, 32)
+                    resident: bool, scores_only: bool, unique: float, concentrated: bool) -> tuple[AttentionTiling | None, Mapping[str, int]]:
+    """The tiling with its cost, or None where it does not fit; and the bytes that it needs of each memory."""
+    bpc, slices, out_cols = bytes_per_cycle(machine), ceil(head_dim, 32), head_dim // blocks
     spanned = concentrated and head_dim % 32 > 0        # slices span heads: the pieces of a head take turns in one place
     if spanned and resident:
-        return None
-    out_cols = head_dim // blocks
+        return None, {}
     # two tiles of 32, in a loop: more tiles, or several steps without a loop, would need too many semaphores
     split = machine.array.rule != "shadow" and strands == 1 and step == 64 < keys and regions == 1 and not concentrated and not scores_only
     values = 0 if scores_only else VALUE_TILES * aligned(2 * (32 if split else step) * min(32, out_cols))
     widths = {head_dim} | {c for c in (128, 96, 64) if c < head_dim} if resident else set()
-    kv_cols = max((c for c in widths | {min(32, head_dim)} if regions * (values + _keys_bytes(step, c, head_dim)) <= size("wgt")), default=0)
-    if not kv_cols:
-        return None
+    least, wgt = min(32, head_dim), lambda c: regions * (values + _keys_bytes(step, c, head_dim))
+    kv_cols = max((c for c in widths | {least} if wgt(c) <= machine.buffer_bytes("wgt")), default=least)
     parts = [kv_cols] if spanned or head_dim % kv_cols == 0 else [kv_cols, head_dim % kv_cols]
-    q = aligned(m * head_dim * 2) if resident else regions * aligned(m * 64) * len(parts)
-    maps = sum(ceil(c, 32) for c in parts) * aligned(m * 2) if concentrated else 0
-    if concentrated and not partial_sums(machine, m):
-        return None
+    q = aligned(m * head_dim * 2) if resident or scores_only else regions * aligned(m * 64) * len(parts)
+    maps = sum(ceil(c, 32) for c in parts) * aligned(m * 2)
     step_tiles = regions * aligned(m * step * 2)
-    if (strands * (q + step_tiles) > size("input") or strands * maps > size("map")
-            or strands * (2 * step_tiles + aligned(m * out_cols * 4)) > size("output") or strands * aligned(m * 16) > size("stats")):
-        return None
+    needs = {"input": strands * (q + step_tiles), "output": strands * (2 * step_tiles + aligned(m * out_cols * 4)), "wgt": wgt(kv_cols),
+             "stats": strands * aligned(m * 16)}
+    if concentrated:
+        needs |= {"map": strands * maps, "conc": aligned(m * 128), "ids": aligned(m * 4) + aligned(step * 4)}
+    if not fits(machine, needs):
+        return None, needs
     n_steps, n_blocks, tiles = ceil(keys, step), blocks, row_tiles(rows, m)
     one = sum(machine.cycles_per_pass(r) * c for r, c in tiles)
     array = one * ceil(keys, 32) * n_blocks * (slices * unique + ceil(out_cols, 32))
@@ -323,10 +333,10 @@ def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regio
     exposed = 0.15 if strands == 2 or split else 1
     fetches = sum(c for _, c in tiles) / strands
     traffic = rows * head_dim * 2 * (1 if resident else n_steps * n_blocks) + fetches * keys * head_dim * 2 * (n_blocks + 1)
-    single = regions * (values + 2 * _keys_bytes(step, kv_cols, head_dim)) > size("wgt")
+    single = wgt(kv_cols) + regions * _keys_bytes(step, kv_cols, head_dim) > machine.buffer_bytes("wgt")
     stall = n_steps * fetches * n_blocks * ceil(head_dim, kv_cols) * (60 if single else 20)
     cost = max(array, traffic / bpc) + sfu * exposed + stall + machine.energy.traffic_weight * traffic / bpc
-    return AttentionTiling(m, strands, step, kv_cols, out_cols, resident, cost, split)
+    return AttentionTiling(m, strands, step, kv_cols, out_cols, resident, cost, split), needs
 
 
 def _keys_bytes(step: int, width: int, head_dim: int) -> int:

@@ -16,9 +16,9 @@ from torch_mlir import ir
 
 from focus.dialects import fisa, focus as fd
 from focus.dialects.support import OpError, get_attr, path_of
-from focus.passes.cost import aligned
 from focus.passes.kernel_ir import ELEMENT_BYTES, Instr, Kernel, LoopRecord, is_routine, kernels_of, producer, read_kernel, steps_of
 from focus.passes.manager import register_pass
+from focus.passes.room import aligned
 from focus.runtime import isa
 
 DRAIN = isa.NUM_SEMAPHORES          #: the semaphore with which units report the end of a kernel
@@ -369,15 +369,16 @@ class _Lowering:
             return Place(base.root, base.offset, base.strides, base.pitch, dtype, base.rows, base.cols, base.rows_at, base.cols_at)
         if name == "focus.view":
             rows, cols = value.type.shape
-            return Place(base.root, base.offset, base.strides, cols * ELEMENT_BYTES[base.dtype], base.dtype, Extent.constant(rows), Extent.constant(cols),
-                         None, None)
+            return Place(base.root, base.offset, base.strides, cols * ELEMENT_BYTES[base.dtype], base.dtype,
+                         Extent.constant(rows), Extent.constant(cols), None, None)
         at = [self._affine(v) for v in list(owner.operands)[1:]]
         sizes = get_attr(owner, "sizes")
         nbytes = ELEMENT_BYTES[base.dtype]
         offset = at[0].times(base.pitch).plus(at[1].times(nbytes)).plus(Affine(base.offset, base.strides))
         rows, cols = (self._clip(owner, e, i, n) for e, i, n in zip((base.rows, base.cols), at, sizes))
         known = lambda b, i: None if b is None or i.terms else b + i.const
-        return Place(base.root, offset.const, offset.terms, base.pitch, base.dtype, rows, cols, known(base.rows_at, at[0]), known(base.cols_at, at[1]))
+        return Place(base.root, offset.const, offset.terms, base.pitch, base.dtype, rows, cols,
+                     known(base.rows_at, at[0]), known(base.cols_at, at[1]))
 
     def _clip(self, owner, extent: Extent, at: Affine, size: int) -> Extent:
         """Extent of a window of `size` at `at` of a base with `extent`."""
@@ -394,7 +395,8 @@ class _Lowering:
                 return Extent(size, extent.full - at.const, c, level)
         elif len(at.terms) == 1 and at.terms[0][0] == extent.level:
             return Extent(size, extent.total - at.const, extent.step + at.terms[0][1], extent.level)
-        raise OpError(owner.opview, f"is not contained in its base (extent {extent.full}, index up to {high}) and cannot be clipped by one loop counter")
+        raise OpError(owner.opview, f"is not contained in its base (extent {extent.full}, index up to {high}) and cannot be clipped by one loop "
+                                    "counter")
 
     def _range(self, a: Affine) -> tuple[int, int]:
         """Smallest and largest value over all iterations."""

@@ -11,13 +11,13 @@ Where a kernel would need more semaphores than there are, hand-overs of the same
 """
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
-
 from focus.dialects.support import OpError, set_attr
-from focus.passes.cost import aligned
 from focus.passes.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
 from focus.passes.manager import register_pass
+from focus.passes.room import aligned, fits, no_room
 from focus.passes.target import resolve_machine
 from focus.runtime import isa
 from focus.runtime.isa import Unit
@@ -92,20 +92,19 @@ def _check_turns(kernel: Kernel, record: BufferRecord, runs: list[Run]) -> None:
     """In a loop with several owners, each iteration must hand the buffer over: neighbours differ, cyclically."""
     for a, b in zip(runs, runs[1:] + runs[:1]):
         if a.unit == b.unit:
-            raise OpError(record.op, f"cannot be scheduled: its loop begins and ends an iteration on unit '{a.unit.name.lower()}' but other units use it between")
+            raise OpError(record.op, f"cannot be scheduled: its loop begins and ends an iteration on unit '{a.unit.name.lower()}' but other units "
+                                     "use it between")
 
 
 # ---- slots -------------------------------------------------------------------------------------------------------------------
 def _give_slots(kernel: Kernel, lives: dict, machine: Machine) -> None:
     """One slot for all, then a second where units overlap and the memory allows, then more for small operands of inner loops."""
-    records = list(kernel.buffers.values())
-    free = {}
+    records, needs = list(kernel.buffers.values()), Counter()
     for r in records:
-        free.setdefault(r.space, machine.buffer_bytes(r.space))
-        free[r.space] -= aligned(r.bytes)
-        if free[r.space] < 0:
-            total = sum(aligned(x.bytes) for x in records if x.space == r.space)
-            raise OpError(kernel.op, f"needs {total} bytes of buffer '{r.space}', but machine '{machine.name}' has {machine.buffer_bytes(r.space)}")
+        needs[r.space] += aligned(r.bytes)
+    if not fits(machine, needs):
+        raise OpError(kernel.op, no_room(machine, needs))
+    free = {space: machine.buffer_bytes(space) - used for space, used in needs.items()}
     slots = {id(r): 1 for r in records}
     order = sorted((r for b, r in kernel.buffers.items() if r.loops and _rotates(lives[b])),
                    key=lambda r: (r.users[0].entry.unit != Unit.LOAD, -len(r.loops)))
@@ -204,7 +203,8 @@ def _place_semaphores(kernel: Kernel, lives: dict) -> None:
         for i, (a, b) in enumerate(zip(life, life[1:])):
             giver, taker = _end(a, -1), _end(b, 0)
             if isinstance(a, Turns) and a.runs[0].unit != taker.unit:
-                raise OpError(record.op, f"cannot be scheduled: after a loop of several units it goes to '{taker.unit.name.lower()}', which did not begin the loop")
+                raise OpError(record.op, f"cannot be scheduled: after a loop of several units it goes to '{taker.unit.name.lower()}', which did not "
+                                         "begin the loop")
             if giver.unit != taker.unit:
                 sems.hand_over(key(taker, i + 1), giver, taker, giver.depth, taker.depth)
         first, last = flat[0], flat[-1]

@@ -57,7 +57,9 @@ def downstream(value: ir.Value) -> Iterator[ir.OpView]:
 def erase_dead(function: ir.OpView) -> None:
     """Erase every tensor-level op none of whose results is used (all of them are pure); ids that are left belong to the trace and stay."""
     for op in reversed(body(function)):
-        if isinstance(op, (d.FocusOp, d.ConcatOp)) and not isinstance(op, d.SelectIdsOp) and len(op.operation.results) and not any(list(r.uses) for r in op.operation.results):
+        results = list(op.operation.results)
+        pure = isinstance(op, (d.FocusOp, d.ConcatOp)) and not isinstance(op, d.SelectIdsOp)
+        if pure and results and not any(list(r.uses) for r in results):
             op.operation.erase()
 
 

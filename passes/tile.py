@@ -159,7 +159,12 @@ class Tiler:
             raise OpError(op, "cannot be tiled: no kernel for this op")
         self._begin(op, op.operation.name)
         with op.location:
-            handler(self, op)
+            try:
+                handler(self, op)
+            except OpError:
+                raise
+            except FocusError as e:         # nothing fits the machine
+                raise OpError(op, str(e)) from None
 
     def _begin(self, op: ir.OpView, otherwise: str) -> None:
         """Make `op` the one that is worked on.  `otherwise`: what stands for its module path where it has none."""
@@ -168,13 +173,10 @@ class Tiler:
         self.loc = op.location if path else ir.Location.name(otherwise, op.location)
 
     def call(self, emit: Callable, *args: Any, gather: ir.OpView | None = None, site: int | None = None, **named: Any) -> None:
-        """Call the routine of an emitter's kernels.  A tiling that does not fit becomes an error at the op; kernels of a gather carry its
-        threshold and block."""
+        """Call the routine of an emitter's kernels; those of a gather carry its threshold and block."""
         self.b.kernel_attrs = {} if gather is None else {"threshold": gather.threshold, "block": list(gather.block)}
         try:
             self.routines.call(emit, args, named, self.loc, site)
-        except FocusError as e:
-            raise OpError(self.op, str(e)) from None
         finally:
             self.b.kernel_attrs = {}
 
@@ -230,7 +232,7 @@ class Tiler:
         expanded = self._expanded(op, conc)
         norm = self.deferred.get(op.x)
         x = self.mat(norm.x if norm is not None else op.x)
-        self.call(concentrate.emit_gather, self.name, x, conc, self.where[op.ids], 0, norm=None if norm is None else self._norm(norm),
+        self.call(concentrate.emit_gather, self.machine, self.name, x, conc, self.where[op.ids], 0, norm=None if norm is None else self._norm(norm),
                   expanded=expanded, gather=op, site=len(self.sites) - 1)
 
     def _expanded(self, op, conc: Concentrated) -> Mat | None:
@@ -241,14 +243,14 @@ class Tiler:
         heads = attention.Heads(users[0].heads, users[0].kv_heads, users[0].head_dim, users[0].scale)
         if self._query_form(conc, heads) != "expand":
             return None
-        out = self.where[op.result] = self.b.buffer("dram", conc.visual + conc.text, conc.width, "f16", "merged", "temp")
+        out = self.where[op.result] = self.b.buffer("dram", conc.rows, conc.width, "f16", "merged", "temp")
         return out
 
     def _query_form(self, conc: Concentrated, heads: attention.Heads) -> str:
         """attention.query_form, worked out once for queries of the same sizes."""
         key = (conc.visual, conc.text, conc.groups, heads)
         if key not in self.query_forms:
-            self.query_forms[key] = attention.query_form(self.machine, conc, self._lead(), heads, self.name)
+            self.query_forms[key] = attention.query_form(self.machine, conc, self._lead(), heads)
         return self.query_forms[key]
 
     def _only_gather(self, value: ir.Value):
@@ -266,7 +268,8 @@ class Tiler:
         entries, number = tiles * t.slices, len(self.sites)
         conc = Concentrated(self.b.buffer("dram", entries * capacity, t.vector, "f16", f"unique.{number}", "temp"),
                             self.b.buffer("dram", entries, max(visual, 1), "u16", f"map.{number}", "temp"),
-                            self.b.buffer("counts", 1, entries, "u16", f"counts.{number}"), groups, t.width, t.visual, t.rows - t.visual, t.m_tile, t.vector)
+                            self.b.buffer("counts", 1, entries, "u16", f"counts.{number}"),
+                            groups, t.width, t.visual, t.rows - t.visual, t.m_tile, t.vector)
         self.sites.append((op.layer, op.site, conc))
         return conc
 
@@ -294,7 +297,8 @@ class Tiler:
             k, v = (self._with_lead(x, visual, lead) for x in (op.k, op.v))
         att = attention.Attention(self.name, q, k, v, out, heads, positions, lead)
         before = self.tokens.run_list[0][0] if self.visual else 0
-        sections = attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal else attention.segment_sections(out.rows, op.segments)
+        sections = (attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal
+                    else attention.segment_sections(out.rows, op.segments))
         if isinstance(q, Concentrated):         # the text rows from the dense queries that were concentrated
             spills = self._query_form(q, heads) == "spill"
             self.call(spilled.emit_spilled_attention if spills else attention.emit_concentrated_attention, self.machine, att)

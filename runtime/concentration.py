@@ -19,6 +19,7 @@ from .schema import Record
 PRESETS = ("off", "sec", "sic", "full")
 SITES = ("q_proj", "query", "o_proj", "gate_proj", "down_proj")     #: the values SIC concentrates in a decoder layer, in execution order
 ARRAY_WIDTH = 32                                                    #: a vector is one k-slice of the array
+LARGEST_M_TILE = 1024
 
 # Default schedule (authors' implementation, any model without a schedule of its own), for a decoder of 28 layers.
 _DEFAULT_DEPTH = 28
@@ -40,7 +41,7 @@ class Concentration(Record):
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.9
     block: tuple[Side, Side, Side] = (2, 2, 2)
     vector: int = ARRAY_WIDTH
-    m_tile: Annotated[int, Field(ge=1, le=1024)] = 1024
+    m_tile: Annotated[int, Field(ge=1, le=LARGEST_M_TILE)] = LARGEST_M_TILE
     similarity: bool = True
 
     @model_validator(mode="after")

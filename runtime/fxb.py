@@ -250,7 +250,8 @@ _RECORDS = {
     "memory_map": ("memory_map", MemoryMap), "inputs": ("inputs", tuple[Port, ...]), "outputs": ("outputs", tuple[Port, ...]),
     "fixed_inputs": ("fixed_inputs", tuple[FixedInput, ...]), "params": ("param_table", tuple[Param, ...]),
     "modules": ("modules", tuple[str, ...]), "sites": ("sites", tuple[Site, ...]), "tokens": ("tokens", TokenLayout | None),
-    "concentration": ("concentration", Concentration), "id_lists": ("id_lists", tuple[Param, ...]), "layers": ("layers", NonNegativeInt), "weights_file": ("weights_file", WeightsFile | None),
+    "concentration": ("concentration", Concentration), "id_lists": ("id_lists", tuple[Param, ...]), "layers": ("layers", NonNegativeInt),
+    "weights_file": ("weights_file", WeightsFile | None),
     "timing_only": ("timing_only", bool),
 }
 METADATA = ("format", "isa_version", "machine", "machine_fingerprint", "model", *_RECORDS, "sha256")

@@ -141,8 +141,8 @@ class Field:
     """One bit field.  `kind`: mem (AGU number) | ext (extent number) | uint | sint | f32 | enum (see `enum`) | init | scalar | loop.
 
     For `mem`: `access` is "r", "w" or "rw"; `rows` and `cols` name the extent fields (or give the number) of the elements
-    touched ("" where the instruction's data decides); `optional` operands may be NO_AGU.  For `ext`: `of` names the memory operand and dimension that fixes it, which is how
-    the tile-level op of the same name gets its extents.
+    touched ("" where the instruction's data decides); `optional` operands may be NO_AGU.  For `ext`: `of` names the memory operand and
+    dimension that fixes it, which is how the tile-level op of the same name gets its extents.
     """
     name: str
     bits: int
@@ -271,7 +271,8 @@ def _table() -> Iterable[Instruction]:
     yield I("expand", 0x13, U.STORE, (
         mem("src", "r", "src_rows", "cols", "compact rows: identity rows, then unique vectors"),
         mem("map", "r", 1, "rows", "uint16 unique-vector number of each row; 0xFFFF none"),
-        mem("dst", "w", "rows", "cols", "DRAM"), ext("rows", ("dst", 0), "mapped rows"), Field("identity", 6, "ext", "identity rows", of=("identity", 0)),
+        mem("dst", "w", "rows", "cols", "DRAM"), ext("rows", ("dst", 0), "mapped rows"),
+        Field("identity", 6, "ext", "identity rows", of=("identity", 0)),
         ext("cols", ("dst", 1), "columns"), stream),
         "DMA of every token's group vector to DRAM: a concentrated slice made dense again.",
         "dst[t] = src[identity + map[t]], 0 where map[t] is 0xFFFF")

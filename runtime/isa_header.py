@@ -66,7 +66,8 @@ def header() -> str:
     lines.append(f"constexpr int DTYPE_BYTES[] = {{{', '.join(str(isa.DTYPE_BYTES[d]) for d in isa.DType)}}};")
     for cls in isa.ENUMS.values():
         lines += enumeration(cls)
-    lines += [f"enum class Kind : uint8_t {{ {', '.join(k.upper() for k in KINDS)} }};", "enum Access : uint8_t { NONE, READ, WRITE, READ_WRITE };", "",
+    lines += [f"enum class Kind : uint8_t {{ {', '.join(k.upper() for k in KINDS)} }};",
+              "enum Access : uint8_t { NONE, READ, WRITE, READ_WRITE };", "",
               "struct Field { const char* name; uint8_t at, bits; Kind kind; uint8_t access; bool optional; uint8_t enum_values; };",
               f"constexpr int MAX_FIELDS = {max(len(i.all_fields) for i in instrs)};",
               f"constexpr int MAX_MEMS = {max(len(i.mems) for i in instrs)};",

@@ -123,7 +123,7 @@ def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: l
     """Emit dense attention, one kernel a section.  Raises FocusError when no tiling fits the buffers."""
     for s in sections:
         causal = any(r.ahead is not None for r in s.regions)
-        t = cost.attention_tiling(machine, s.count, sum(r.count for r in s.regions), att.heads.dim, len(s.regions), causal=causal, where=att.name)
+        t = cost.attention_tiling(machine, s.count, sum(r.count for r in s.regions), att.heads.dim, len(s.regions), causal=causal)
         with b.kernel(att.name, loc), b.loop(s.repeat, 1) as i:
             rows = lambda m, at, n: b.window(m, i * s.count + at, 0, n, m.cols)
             q, out = rows(att.q, s.start, s.count), rows(att.out, s.start, s.count)
@@ -159,7 +159,7 @@ def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention
         region = Region(0, keys, ahead=att.lead)
         whole_slices = heads.dim % 32 == 0
         paired = whole_slices and heads.q // heads.kv % 2 == 0
-        t = cost.attention_tiling(machine, group.rows, keys, heads.dim, fixed_m=group.rows, paired=paired, causal=group.count > 1, where=att.name)
+        t = cost.attention_tiling(machine, group.rows, keys, heads.dim, fixed_m=group.rows, paired=paired, causal=group.count > 1)
         # a slice of 32 columns may span heads only where 32 does not divide the head: then heads are written out one by one
         for fixed in [None] if whole_slices else range(heads.q):
             with b.kernel(att.name, loc):
@@ -175,7 +175,7 @@ def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention
                     _columns(b, att, t, strands, kv, kv_head, row_end, att.out)
 
 
-def query_form(machine: Machine, conc: Concentrated, lead: int, heads: Heads, where: str) -> str:
+def query_form(machine: Machine, conc: Concentrated, lead: int, heads: Heads) -> str:
     """What costs least for the visual rows of concentrated queries: "expand" them to dense rows; or scores from unique vectors, which
     "stay" on the chip or are spilled ("spill") to DRAM as probabilities.
 
@@ -184,11 +184,11 @@ def query_form(machine: Machine, conc: Concentrated, lead: int, heads: Heads, wh
     """
     visual, keys = conc.visual, lead + conc.visual
     tiles = [(g.rows, g.count) for g in conc.groups if g.visual]
-    dense = cost.attention_tiling(machine, visual, keys, heads.dim, causal=True, where=where)
+    dense = cost.attention_tiling(machine, visual, keys, heads.dim, causal=True)
     forms = {"expand": dense.cost * cost.seen(visual, dense.m * dense.strands, keys)}
     with contextlib.suppress(FocusError):
         stay = sum(n * cost.attention_tiling(machine, rows, keys, heads.dim, fixed_m=rows, paired=heads.q // heads.kv % 2 == 0,
-                                             unique=cost.UNIQUE_SHARE, where=where).cost for rows, n in tiles)
+                                             unique=cost.UNIQUE_SHARE).cost for rows, n in tiles)
         forms["stay"] = stay * cost.seen(visual, conc.m_tile, keys)
     spilled = cost.spilled_tiling(machine, tiles, visual, keys, heads.dim)
     if spilled is not None and heads_spilled(machine, visual, keys):
@@ -429,7 +429,7 @@ def emit_importance(b: TileBuilder, machine: Machine, name: str, q: Mat, k: Mat,
     zeros: [1, visual] f32 constant; out: [1, visual] f32.  The row statistics are finished in a first pass over all keys; the second
     pass over the visual keys makes probabilities and takes maxima.
     """
-    t = cost.attention_tiling(machine, prompt, k.rows, heads.dim, 2, scores_only=True, where=name)
+    t = cost.attention_tiling(machine, prompt, k.rows, heads.dim, 2, scores_only=True)
     step = t.step
     with b.kernel(name, loc):
         best = b.buffer("importance", 1, visual, "f32", "importance")

@@ -5,11 +5,13 @@ In: operands as `Mat`, targets as `Mat` or `Concentrated`.  Out: one `focus.kern
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from torch_mlir import ir
 
 from focus.passes.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.rows import Concentrated, RowTile, dense_tiles, group_tiles, tile_rows
+from focus.passes.room import aligned, fits, m_tile_error
 from focus.runtime.machine import Machine
 
 
@@ -72,10 +74,27 @@ def _norm_params(b: TileBuilder, norm: Norm) -> tuple[Mat, Mat | None]:
     return bufs[0], bufs[1]
 
 
-def emit_gather(b: TileBuilder, name: str, x: Mat, conc: Concentrated, ids: Mat, site: int, loc: ir.Location, norm: Norm | None = None,
-                expanded: Mat | None = None) -> None:
-    """Concentrate x [n + T, D], or its norm, slice by slice of every m-tile; into `expanded` [n + T, D] as dense rows if given."""
+def _gather_needs(cols: int, norm: Norm | None, rows: int, visual: int) -> dict[str, int]:
+    """Bytes that concentrating an m-tile needs: whole slices and a narrower one at the end have places of their own."""
+    widths = [32] * (cols >= 32) + [cols % 32] * (cols % 32 > 0)
+    tiles = sum(aligned(rows * 2 * width) for width in widths)
+    needs = {"output": tiles, "table": tiles, "map": len(widths) * aligned(visual * 2), "ids": aligned(visual * 4)}
+    if norm is not None:
+        needs |= {"vector": (1 if norm.bias is None else 2) * aligned(cols * 2), "stats": aligned(rows * 8)}
+        needs["output"] += aligned(rows * 2 * min(32, cols)) if norm.moments is None else 0
+    return needs
+
+
+def emit_gather(b: TileBuilder, machine: Machine, name: str, x: Mat, conc: Concentrated, ids: Mat, site: int, loc: ir.Location,
+                norm: Norm | None = None, expanded: Mat | None = None) -> None:
+    """Concentrate x [n + T, D], or its norm, slice by slice of every m-tile; into `expanded` [n + T, D] as dense rows if given.
+
+    Raises FocusError where an m-tile does not fit the buffers.
+    """
+    needs = partial(_gather_needs, x.cols, norm)
     for group in conc.groups:
+        if not fits(machine, needs(group.rows, group.visual)):
+            raise m_tile_error(machine, needs, group.rows, group.visual)
         with b.kernel(name, loc):
             weight, bias = _norm_params(b, norm) if norm else (None, None)
             with group_tiles(b, group, conc.visual, conc.m_tile) as tile:

@@ -45,38 +45,42 @@ class Linear:
     def __post_init__(self):
         self.n, self.k = self.weights[0].rows, self.weights[0].cols
 
+    @property
+    def period(self) -> int:
+        """Rows after which the residual begins again."""
+        return self.x.rows if self.residual is None else self.residual.rows
+
 
 def emit_linear(b: TileBuilder, machine: Machine, lin: Linear, loc: ir.Location) -> None:
     """Emit the kernel (one for each shape of m-tile when an operand is concentrated).  Raises FocusError when nothing fits."""
-    conc = lin.x if isinstance(lin.x, Concentrated) else lin.out if isinstance(lin.out, Concentrated) else None
-    if conc is not None:
-        gate = None
-        for group in conc.groups:
-            stages = [lin]
-            if lin.activation == "swiglu" and _apart_concentrated(machine, lin, group.rows):
-                gate = gate or b.buffer("dram", conc.visual + conc.text, lin.n, "f16", "gate", "temp")
-                stages = _halves(lin, gate)
-            for stage in stages:
-                _emit_group(b, machine, stage, conc, group, loc)
-        return
-    if lin.activation == "swiglu" and _apart(machine, lin):
-        for half in _halves(lin, b.buffer("dram", lin.out.rows, lin.n, "f16", "gate", "temp")):
-            emit_linear(b, machine, half, loc)
-        return
-    periods = lin.x.rows // lin.residual.rows if lin.residual is not None else 1
-    rows = lin.x.rows // periods
-    tiling = cost.linear_tiling(machine, rows, lin.n, lin.k, len(lin.weights), lin.residual is not None, lin.moments is not None,
-                                lin.activation in SLOW, lin.aside, where=lin.name)
-    with b.kernel(lin.name, loc):
-        if periods == 1:
-            with dense_tiles(b, rows, tiling.m) as tile:
-                _tile_body(b, lin, tile, tiling)
-            return
-        with b.loop(periods, 1) as p:           # row-periodic residual (position embeddings): one period after the other
-            period = lambda m: None if m is None else b.window(m, p * rows, 0, rows, m.cols)
-            inner = Linear(lin.name, period(lin.x), lin.weights, lin.biases, period(lin.out), lin.activation, lin.residual, period(lin.moments))
-            with dense_tiles(b, rows, tiling.m) as tile:
-                _tile_body(b, inner, tile, tiling)
+    conc = next((m for m in (lin.x, lin.out) if isinstance(m, Concentrated)), None)
+    gate = None
+    for group in [None] if conc is None else conc.groups:
+        layers = [lin]
+        if _apart(machine, lin, group):
+            gate = gate or b.buffer("dram", lin.x.rows, lin.n, "f16", "gate", "temp")
+            layers = _halves(lin, gate)
+        for layer in layers:
+            if group is None:
+                _emit_dense(b, machine, layer, loc)
+            else:
+                _emit_group(b, machine, layer, conc, group, loc)
+
+
+def _apart(machine: Machine, lin: Linear, group: TileGroup | None) -> bool:
+    """Whether SwiGLU's two products cost less one after the other, or fit only so: tiles are larger, so that operands are read less often, and
+    the gate goes through DRAM."""
+    if lin.activation != "swiglu" or lin.residual is not None or lin.moments is not None:
+        return False
+
+    def cycles(*layers: Linear) -> float:
+        try:
+            return sum(_tiling(machine, layer, group).cost for layer in layers)
+        except FocusError:
+            return inf
+
+    gate = Mat(None, lin.x.rows, lin.n, "f16", "dram", lin.n)       # there is none yet, its form is enough
+    return cycles(*_halves(lin, gate)) < cycles(lin)
 
 
 def _halves(lin: Linear, gate: Mat) -> list[Linear]:
@@ -85,15 +89,37 @@ def _halves(lin: Linear, gate: Mat) -> list[Linear]:
             replace(lin, weights=lin.weights[1:], biases=lin.biases[1:], activation="none", residual=gate, combine="mul")]
 
 
+SLOW = ("swiglu", "silu", "gelu_tanh", "gelu_erf", "gelu_quick")        #: activations that need a reciprocal for each element
+
+
+def _tiling(machine: Machine, lin: Linear, group: TileGroup | None) -> cost.LinearTiling:
+    """Tiling of the m-tiles of a group; without one, of dense rows.  Raises FocusError when nothing fits."""
+    gemm = cost.Gemm(lin.n, lin.k, len(lin.weights), lin.residual is not None, lin.moments is not None, isinstance(lin.out, Concentrated),
+                     lin.activation in SLOW, lin.aside)
+    if group is None:
+        return cost.linear_tiling(machine, lin.period, gemm)
+    return cost.concentrated_tiling(machine, group.rows, group.visual, gemm)
+
+
+def _emit_dense(b: TileBuilder, machine: Machine, lin: Linear, loc: ir.Location) -> None:
+    """All rows; where the residual repeats (position embeddings), one period after the other."""
+    rows, tiling = lin.period, _tiling(machine, lin, None)
+    with b.kernel(lin.name, loc), b.loop(lin.x.rows, rows) as p:
+        period = lambda m: None if m is None else b.window(m, p, 0, rows, m.cols)
+        part = replace(lin, x=period(lin.x), out=period(lin.out), moments=period(lin.moments))
+        with dense_tiles(b, rows, tiling.m) as tile:
+            _tile_body(b, part, tile, tiling)
+
+
 def _emit_group(b: TileBuilder, machine: Machine, lin: Linear, conc: Concentrated, group: TileGroup, loc: ir.Location) -> None:
     """The m-tiles of one shape.  Where the result is concentrated, n-tiles are whole: columns that are left over have a kernel of their own."""
-    tiling = _concentrated_tiling(machine, lin, group.rows)
+    tiling = _tiling(machine, lin, group)
     columns = -(-lin.n // 32)
     rest = columns % tiling.n_sub if isinstance(lin.out, Concentrated) else 0
     parts = [_columns(b, lin, 0, columns - rest), _columns(b, lin, columns - rest, rest)] if rest else [lin]
     for part in parts:
         with b.kernel(lin.name, loc), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
-            _tile_body(b, part, tile, tiling if part is parts[0] else _concentrated_tiling(machine, part, group.rows))
+            _tile_body(b, part, tile, tiling if part is parts[0] else _tiling(machine, part, group))
 
 
 def _columns(b: TileBuilder, lin: Linear, first: int, count: int) -> Linear:
@@ -101,41 +127,6 @@ def _columns(b: TileBuilder, lin: Linear, first: int, count: int) -> Linear:
     rows = lambda m: b.window(m, 32 * first, 0, 32 * count, m.cols)
     cols = lambda m: None if m is None else b.window(m, 0, 32 * first, m.rows, 32 * count)
     return replace(lin, weights=[rows(w) for w in lin.weights], biases=[cols(v) for v in lin.biases], residual=cols(lin.residual), first=first)
-
-
-SLOW = ("swiglu", "silu", "gelu_tanh", "gelu_erf", "gelu_quick")        #: activations that need a reciprocal for each element
-
-
-def _concentrated_tiling(machine: Machine, lin: Linear, rows: int) -> cost.LinearTiling:
-    return cost.concentrated_tiling(machine, rows, lin.n, lin.k, len(lin.weights), lin.residual is not None, isinstance(lin.out, Concentrated),
-                                    lin.activation in SLOW, lin.aside, where=lin.name)
-
-
-def _apart_concentrated(machine: Machine, lin: Linear, rows: int) -> bool:
-    """Whether SwiGLU's products of an m-tile cost less one after the other: n-tiles are wider, so that the input is read less often."""
-    if lin.residual is not None or lin.moments is not None:
-        return False
-
-    def cycles(**options) -> float:
-        try:
-            return cost.concentrated_tiling(machine, rows, lin.n, lin.k, **options).cost
-        except FocusError:
-            return inf
-
-    gathered = isinstance(lin.out, Concentrated)
-    apart = cycles(slow=True, aside=True) + cycles(residual=True, gathered=gathered)
-    return apart < cycles(weights=2, gathered=gathered, slow=True)
-
-
-def _apart(machine: Machine, lin: Linear) -> bool:
-    """Whether SwiGLU's two products cost less one after the other: the m-tiles may be twice as long, and the gate goes through DRAM."""
-    if lin.residual is not None or lin.moments is not None:
-        return False
-    rows, n, k = lin.x.rows, lin.n, lin.k
-    together, gate, up = (cost.linear_tiling(machine, rows, n, k, where=lin.name, **options) for options in (
-        dict(weights=2, slow=True), dict(slow=True, aside=True), dict(residual=True)))
-    room = 2 * cost.aligned(gate.m * 64) + cost.aligned(gate.n_sub * 64) <= machine.buffer_bytes("vector")
-    return room and gate.cost + up.cost < together.cost
 
 
 def _tile_body(b: TileBuilder, lin: Linear, tile: RowTile, tiling: cost.LinearTiling) -> None:
@@ -345,7 +336,7 @@ def emit_resample(b: TileBuilder, machine: Machine, name: str, lhs: Mat, rhs: Ma
     lhs: [M, K] constant; rhs: [batch * K, N]; out: [batch * M, N].  Raises FocusError when no tiling fits.
     """
     m_rows, k_cols = lhs.rows, lhs.cols
-    tiling = cost.linear_tiling(machine, m_rows, rhs.cols, k_cols, where=name)
+    tiling = cost.linear_tiling(machine, m_rows, cost.Gemm(rhs.cols, k_cols))
     with b.kernel(name, loc), b.loop(batch, 1) as i:
         source, target = b.window(rhs, i * k_cols, 0, k_cols, rhs.cols), b.window(out, i * m_rows, 0, m_rows, rhs.cols)
         with dense_tiles(b, m_rows, tiling.m) as tile, b.loop(rhs.cols, 32 * tiling.n_sub) as n:

@@ -22,8 +22,9 @@ def tile_rows(machine: Machine, longest: int = LONGEST, **row_bytes: int) -> int
 
 
 def m_tile_rows(machine: Machine) -> int:
-    """Rows that the buffers are laid out for: a k-slice and its unique vectors and partial sums, each doubled, and 96 columns of accumulators."""
-    return tile_rows(machine, input=2 * 64, table=2 * 64, conc=2 * 128, output=96 * 4)
+    """Rows that the buffers are laid out for: a k-slice and its unique vectors and partial sums, a tile of the residual and row moments, each
+    doubled, and 96 columns of accumulators."""
+    return tile_rows(machine, input=2 * 64, table=2 * 64, conc=2 * 128, output=96 * 4, vector=2 * 64, stats=2 * 8)
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,10 @@ class Concentrated:
     text: int
     m_tile: int
     vector: int
+
+    @property
+    def rows(self) -> int:
+        return self.visual + self.text
 
     @property
     def slices(self) -> int:

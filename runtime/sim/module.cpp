@@ -256,7 +256,8 @@ class Simulator {
     }
 
   private:
-    static Engine make(Words words, Sources source, const std::string& machine_json, const std::string& sites_json, std::vector<std::string> modules) {
+    static Engine make(Words words, Sources source, const std::string& machine_json, const std::string& sites_json,
+                       std::vector<std::string> modules) {
         if (words.shape(0) != source.shape(0)) throw Error("text and source have different lengths");
         std::vector<Site> sites;
         for (nb::handle entry : from_json(sites_json)) sites.push_back(read_site(entry));
@@ -278,7 +279,9 @@ class Simulator {
     }
 
     static void check_counts(const Site& s, const std::vector<int32_t>& counts) {
-        auto problem = [&](const std::string& what) { throw Error(text("counts of layer %lld, site '%s': %s", (long long)s.layer, s.name.c_str(), what.c_str())); };
+        auto problem = [&](const std::string& what) {
+            throw Error(text("counts of layer %lld, site '%s': %s", (long long)s.layer, s.name.c_str(), what.c_str()));
+        };
         if (counts.size() != s.tiles.size() * size_t(s.slices))
             problem(text("%zu values expected, got %zu", s.tiles.size() * size_t(s.slices), counts.size()));
         for (size_t i = 0; i < counts.size(); ++i)

@@ -116,7 +116,8 @@ class Decoder {
             case Op::drain: in_range("id", d_.values[isa::drain::id], 1, isa::NUM_SEMAPHORES); break;
             case Op::sic_config: {
                 float threshold = __builtin_bit_cast(float, uint32_t(d_.values[isa::sic_config::threshold]));
-                if (!(threshold >= 0)) fail(text("field 'threshold' is %g: at least 0 expected", double(threshold)));   // or a zero vector could join a group
+                // or a zero vector could join a group
+                if (!(threshold >= 0)) fail(text("field 'threshold' is %g: at least 0 expected", double(threshold)));
                 in_range("block_f", d_.values[isa::sic_config::block_f], 1, 2);
                 in_range("block_h", d_.values[isa::sic_config::block_h], 1, 2);
                 in_range("block_w", d_.values[isa::sic_config::block_w], 1, 2);

@@ -126,7 +126,8 @@ void Sanitizer::write(int operand, isa::Space space, Page& p, int64_t base, int 
 
 /// Findings that differ only in the bytes or the iteration are one.
 void Sanitizer::report(Finding f) {
-    std::array<uint32_t, 4> key = {uint32_t(f.kind) * 4 + uint32_t(f.write) * 2 + uint32_t(f.other_write), f.instruction, uint32_t(f.operand), f.other};
+    std::array<uint32_t, 4> key = {uint32_t(f.kind) * 4 + uint32_t(f.write) * 2 + uint32_t(f.other_write), f.instruction,
+                                   uint32_t(f.operand), f.other};
     auto [found, is_new] = keys_.try_emplace(key, findings_.size());
     if (!is_new) {
         if (found->second >= findings_.size()) return;

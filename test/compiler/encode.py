@@ -60,7 +60,8 @@ show(*program([("r", [64, 1 << 39], 0, "a"), ("r", [128, 1 << 39], 7, "b"), ("r"
 # Set-up is not left out where another routine has changed it, a stride of its own or a loop may have, or the program has done something itself.
 print("changed")
 stray, loop = [agu(1, 512), ("agu.stride", dict(id=1, level=0, stride=32)), agu(0, 0), ("agu.stride", dict(id=1, level=1, stride=64))], \
-    [("ext", dict(id=0, full=9, total=9, step=0, level=0)), ("loop", dict(trips=0)), ("ext", dict(id=0, full=9, total=9, step=0, level=0)), ("endloop", {})]
+    [("ext", dict(id=0, full=9, total=9, step=0, level=0)), ("loop", dict(trips=0)),
+     ("ext", dict(id=0, full=9, total=9, step=0, level=0)), ("endloop", {})]
 once = [agu(1, 512), ("agu.stride", dict(id=1, level=0, stride=32)), loop[0]]
 show(*program([("stray", [], 0, "a"), ("once", [], 0, "b"), ("once", [], 0, "c"), ("loop", [], 0, "d"), ("once", [], 0, "e")],
               {"stray": (0, stray), "once": (0, once), "loop": (0, loop)}))

@@ -87,8 +87,17 @@ Path("small.toml").write_text('base = "focus"\nname = "small"\n[buffers.input]\n
 compile_("llava-onevision-tiny", "-o", "m.fxb", "--machine", "missing.toml")
 # CHECK-NEXT: 1 error: negative.toml: buffers.input.bytes: {{.*}}greater than 0
 compile_("llava-onevision-tiny", "-o", "m.fxb", "--machine", "negative.toml")
-# CHECK-NEXT: 1 error: {{.*}}model.{{.*}}input
+# CHECK-NEXT: 1 error: 'focus.patch_embed' op needs 2048 bytes of 'input', but machine 'small' has 64 (model.vision_tower.embeddings)
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "small.toml")
+for memory, size in (("map", 64), ("table", 2048), ("conc", 4096)):
+    Path("tight.toml").write_text(f'base = "focus"\nname = "tight"\n[buffers.{memory}]\nbytes = {size}\n')
+    compile_("llava-onevision-tiny", "-o", "m.fxb", "--machine", "tight.toml", "--concentration", "sic", "--save-inputs", "in.safetensors")
+# CHECK-NEXT: 1 error: 'focus.gather' op needs 128 bytes of 'map', but machine 'tight' has 64;
+# CHECK-SAME: a smaller m_tile of the concentration needs less (model.
+# CHECK-NEXT: 1 error: 'focus.gather' op needs {{.*}} of 'table', but machine 'tight' has 2048;
+# CHECK-SAME: a smaller m_tile of the concentration needs less (model.
+# CHECK-NEXT: 1 error: 'focus.linear' op needs {{.*}} of 'conc', but machine 'tight' has 4096;
+# CHECK-SAME: a smaller m_tile of the concentration needs less (model.
 # CHECK-NEXT: 1 error: machine 'dense' has no similarity concentrator; compile with concentration "off" or for another machine
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "dense", "--concentration", "sic")
 

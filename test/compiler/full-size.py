@@ -21,7 +21,8 @@ for name in ("llava-video-7b", "llava-video-7b/mvbench", "llava-onevision-7b", "
 # CHECK-NEXT: minicpm-v-2.6 28 12736 12737 (2, 5, 8, 16, 25) (0.4, 0.3, 0.2, 0.15, 0.1) 0.95
 # CHECK-NEXT: qwen2.5-vl-7b 28 1472 1473 (10, 15, 20) (0.3, 0.2, 0.1) 0.9
 # CHECK-NEXT: llava-1.5-7b 32 576 577 (2, 6, 9, 18, 29) (0.4, 0.3, 0.2, 0.15, 0.1) 0.9
-print(concentration_of("llava-video-7b", "off").sec, concentration_of("llava-video-7b", "sic").layers, concentration_of("llava-onevision-tiny", "sec"))
+print(concentration_of("llava-video-7b", "off").sec, concentration_of("llava-video-7b", "sic").layers,
+      concentration_of("llava-onevision-tiny", "sec"))
 # CHECK-NEXT: False () sec
 print(error(load_model, "minicpm-v-2.6"))
 # CHECK-NEXT: minicpm-v-2.6: only its backbone can be compiled (--scope=backbone)

@@ -1,5 +1,6 @@
 // Wrong usage exits with 2, wrong input with 1; neither writes output or a traceback.
-// RUN: %python -c "import subprocess, sys; r = subprocess.run(sys.argv[1:], capture_output=True, text=True); print(r.returncode, r.stdout, r.stderr)" focus-opt %s --no-such-pass | filecheck %s --check-prefix FLAG
+// RUN: %python -c "import subprocess, sys; r = subprocess.run(sys.argv[1:], capture_output=True, text=True); \
+// RUN:   print(r.returncode, r.stdout, r.stderr)" focus-opt %s --no-such-pass | filecheck %s --check-prefix FLAG
 // FLAG: 2  usage: focus-opt
 // FLAG: focus-opt: error: unrecognized arguments: --no-such-pass
 // RUN: not focus-opt %s --cse --pass-pipeline=cse 2>&1 | filecheck %s --check-prefix BOTH

@@ -83,6 +83,7 @@ func.func @stream(%a: memref<64x32xf16, #focus.space<"dram">>, %b: memref<64x32x
 
 func.func @transposed(%a: memref<64x32xf16, strided<[1, 64]>, #focus.space<"dram">>, %b: memref<64x32xf16, #focus.space<"input">>) {
   // expected-error@below {{'focus.load' op operand 'src' has column stride 64, expected 1}}
-  "focus.load"(%a, %b) {stream = "activation"} : (memref<64x32xf16, strided<[1, 64]>, #focus.space<"dram">>, memref<64x32xf16, #focus.space<"input">>) -> ()
+  "focus.load"(%a, %b) {stream = "activation"} : (memref<64x32xf16, strided<[1, 64]>, #focus.space<"dram">>, memref<64x32xf16,
+      #focus.space<"input">>) -> ()
   return
 }

@@ -1,6 +1,6 @@
 # RUN: %python %s | filecheck %s
-"""SwiGLU of concentrated rows as two layers, gate then up, so that an n-tile is wider and the input is read less often: where the cost function
-chooses it, and that results, ordering and cycles are those of both at once, on sizes that no tile divides."""
+"""SwiGLU of dense or concentrated rows as two layers, gate then up, so that tiles are larger and the input is read less often: where the cost
+function chooses it, and that results, ordering and cycles are those of both at once, on sizes that no tile divides."""
 import os
 import sys
 
@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inp
 from functions import Function, trace_difference
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import blocks, depths, examples, layouts, m_tiles, machines, repetitive, seeds, video, widths
+from strategies import blocks, depths, examples, layouts, m_tiles, machines, repetitive, rows, seeds, video, widths
 
 from focus.passes import cost
 from focus.passes.kernels import linear
@@ -17,17 +17,19 @@ from focus.runtime.machine import Machine
 
 # At the sizes of a 7B decoder, under both rules.  Both products at once have 32 columns each, one alone 96.
 for name in ("focus", "focus-published"):
-    at_once, gate, up = (cost.concentrated_tiling(Machine.load(name), 1024, 18944, 3584, **options) for options in (
+    at_once, gate, up = (cost.concentrated_tiling(Machine.load(name), 1024, 1024, cost.Gemm(18944, 3584, **options)) for options in (
         dict(weights=2, gathered=True, slow=True), dict(slow=True, aside=True), dict(residual=True, gathered=True)))
     print(name, at_once.n_sub, gate.n_sub, up.n_sub, gate.cost + up.cost < at_once.cost)
 # CHECK: focus 1 3 3 True
 # CHECK-NEXT: focus-published 1 3 3 True
 
 
-def forced(machine, lin, rows):
+def forced(machine, lin, group):
     """Two layers wherever they fit."""
+    if lin.activation != "swiglu":
+        return False
     try:
-        tilings = [linear._concentrated_tiling(machine, half, rows) for half in linear._halves(lin, lin.weights[0])]
+        tilings = [linear._tiling(machine, half, group) for half in linear._halves(lin, lin.out)]
     except FocusError:
         return False
     halves.append(tilings)
@@ -49,10 +51,24 @@ def agrees(seed, machine, tokens, kind, m_tile, block, k, n, bias, gathered):
     assert trace_difference(outcome) == 0
 
 
-linear._apart_concentrated, halves = forced, []
+linear._apart, halves = forced, []
 agrees()
 print("small", len(halves) > 50, any(t[1].n_sub == 3 for t in halves))
 # CHECK-NEXT: small True True
+
+
+
+@examples(15)
+@given(seeds, machines, rows, depths, widths, st.booleans())
+def agrees_dense(seed, machine, m, k, n, bias):
+    f = Function(seed)
+    f.run(f.linear(f.input(f.normal(m, k)), n, "swiglu", bias), machine, tolerance=5e-3)
+
+
+halves = []
+agrees_dense()
+print("dense", len(halves) == 15)
+# CHECK-NEXT: dense True
 
 # On the default machine: full m-tiles, where results to be gathered leave the accumulators for the place of the gate; columns left over.
 # One vector for all rows, then rows nothing alike: the gate is rounded once more, which a close similarity would feel.

@@ -25,23 +25,23 @@ queries = lambda visual, m_tile: SimpleNamespace(visual=visual, m_tile=m_tile, g
 
 # Under the rule of the published results, at the sizes of a 7B decoder, as there; where traffic weighs more, it does not pay.
 for machine in ("focus-published", "focus"):
-    print(machine, *(query_form(Machine.load(machine), queries(n, 1024), 0, attention.Heads(28, 4, 128, 1.0), "") for n in (11648, 2366, 1000)))
+    print(machine, *(query_form(Machine.load(machine), queries(n, 1024), 0, attention.Heads(28, 4, 128, 1.0)) for n in (11648, 2366, 1000)))
 # CHECK: focus-published spill spill spill
 # CHECK-NEXT: focus expand expand expand
 
 # Not possible: slices that span heads, m-tiles of 100 rows, a DRAM that holds no head's probabilities.
 published = Machine.load("focus-published")
 small = published.model_copy(update={"dram": published.dram.model_copy(update={"capacity_bytes": 2 ** 30})})
-print(*(query_form(m, queries(n, m_tile), 0, attention.Heads(2, 2, dim, 1.0), "") == "spill"
+print(*(query_form(m, queries(n, m_tile), 0, attention.Heads(2, 2, dim, 1.0)) == "spill"
         for m, n, m_tile, dim in ((published, 2000, 1024, 80), (published, 2000, 100, 64), (small, 11648, 1024, 128), (small, 2000, 1024, 128))))
 # CHECK-NEXT: False False False True
 
 
-def forced(machine, conc, lead, heads, where):
+def forced(machine, conc, lead, heads):
     """The form under test wherever it is possible."""
     tiles = [(g.rows, g.count) for g in conc.groups if g.visual]
     spilled = cost.spilled_tiling(machine, tiles, conc.visual, lead + conc.visual, heads.dim)
-    return query_form(machine, conc, lead, heads, where) if spilled is None else "spill"
+    return query_form(machine, conc, lead, heads) if spilled is None else "spill"
 
 
 def run(f, x, ids, machine, m_tile, dim, heads, block=(2, 2, 2)):

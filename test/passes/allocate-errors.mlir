@@ -5,7 +5,7 @@
 !rows = memref<1024x32xf16, #focus.space<"input">>
 func.func @slots() {
   %x = "focus.buffer"() {name = "x", kind = "input"} : () -> !dram
-  // expected-error@below {{'focus.kernel' op needs more than the 131072 bytes of 'input' that machine 'focus' has}}
+  // expected-error@below {{'focus.kernel' op needs 196608 bytes of 'input', but machine 'focus' has 131072}}
   "focus.kernel"() ({
     %rows = "focus.buffer"() {name = "rows", kind = "tile", slots = 3 : i64} : () -> !rows
     "focus.load"(%x, %rows) {stream = "activation"} : (!dram, !rows) -> ()

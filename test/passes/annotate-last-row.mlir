@@ -11,7 +11,8 @@ module attributes {focus.token_layout = {V = 2 : i64, S = 5 : i64, runs = array<
     %i1 = "focus.slice"(%ids) {offsets = array<i64: 0, 3>, sizes = array<i64: 1, 2>} : (tensor<1x5xi32>) -> tensor<1x2xi32>
     %t1 = "focus.embedding"(%i1, %table) : (tensor<1x2xi32>, tensor<16x8xf16>) -> tensor<2x8xf16>
     %x = tensor.concat dim(0) %t0, %visual, %t1 : (tensor<1x8xf16>, tensor<2x8xf16>, tensor<2x8xf16>) -> tensor<5x8xf16>
-    %a = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64, segments = array<i64>} : (tensor<5x8xf16>, tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
+    %a = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
+        segments = array<i64>} : (tensor<5x8xf16>, tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
     // CHECK: [[Y:%.*]] = "focus.add"
     %y = "focus.add"(%x, %a) : (tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
     // CHECK-NEXT: [[LAST:%.*]] = "focus.last_row"([[Y]]) : (tensor<5x8xf16>) -> tensor<1x8xf16>
@@ -20,7 +21,8 @@ module attributes {focus.token_layout = {V = 2 : i64, S = 5 : i64, runs = array<
     // CHECK-NEXT: [[R:%.*]] = "focus.activation"([[H]]) {kind = "relu"} : (tensor<1x16xf16>) -> tensor<1x16xf16>
     // CHECK-NEXT: return [[R]]
     %n = "focus.rms_norm"(%y, %w) {eps = 1.0e-5 : f64} : (tensor<5x8xf16>, tensor<8xf16>) -> tensor<5x8xf16>
-    %h = "focus.linear"(%n, %table) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<5x8xf16>, tensor<16x8xf16>) -> tensor<5x16xf16>
+    %h = "focus.linear"(%n, %table) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<5x8xf16>, tensor<16x8xf16>)
+        -> tensor<5x16xf16>
     %r = "focus.activation"(%h) {kind = "relu"} : (tensor<5x16xf16>) -> tensor<5x16xf16>
     %last = "focus.slice"(%r) {offsets = array<i64: 4, 0>, sizes = array<i64: 1, 16>} : (tensor<5x16xf16>) -> tensor<1x16xf16>
     return %last : tensor<1x16xf16>

@@ -1,7 +1,8 @@
 // Several runs of visual tokens, one of them made of two pieces; nested concatenations count as their pieces.
 // RUN: focus-opt %s --annotate-tokens | filecheck %s
 
-module attributes {focus.token_layout = {V = 5 : i64, S = 8 : i64, runs = array<i64: 0, 2, 3, 3>, grids = array<i64: 0, 1, 1, 2, 2, 2, 1, 2, 1, 1, 3, 3, 3, 1>}} {
+module attributes {focus.token_layout = {V = 5 : i64, S = 8 : i64, runs = array<i64: 0, 2, 3, 3>, grids = array<i64: 0, 1, 1, 2, 2, 2, 1, 2, 1, 1,
+    3, 3, 3, 1>}} {
   // CHECK: func.func @main
   // CHECK-SAME: #focus.tokens<5 : i64, 8 : i64, array<i64: 0, 2, 3, 3>
   func.func @main(%a: tensor<2x8xf16>, %b: tensor<2x8xf16>, %line: tensor<1x8xf16>, %ids: tensor<1x8xi32>) -> tensor<1x8xf16> {
@@ -13,7 +14,8 @@ module attributes {focus.token_layout = {V = 5 : i64, S = 8 : i64, runs = array<
     %v = tensor.concat dim(0) %b, %line : (tensor<2x8xf16>, tensor<1x8xf16>) -> tensor<3x8xf16>
     %x = tensor.concat dim(0) %a, %t0, %v, %t1 : (tensor<2x8xf16>, tensor<1x8xf16>, tensor<3x8xf16>, tensor<2x8xf16>) -> tensor<8x8xf16>
     // CHECK: "focus.attention"{{.*}}focus.layer = 0
-    %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64, segments = array<i64>} : (tensor<8x8xf16>, tensor<8x8xf16>, tensor<8x8xf16>) -> tensor<8x8xf16>
+    %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
+        segments = array<i64>} : (tensor<8x8xf16>, tensor<8x8xf16>, tensor<8x8xf16>) -> tensor<8x8xf16>
     // CHECK: "focus.last_row"
     %last = "focus.slice"(%y) {offsets = array<i64: 7, 0>, sizes = array<i64: 1, 8>} : (tensor<8x8xf16>) -> tensor<1x8xf16>
     return %last : tensor<1x8xf16>

@@ -10,9 +10,11 @@ func.func @main(%ids: !torch.vtensor<[1,9],si64> {focus.name = "input_ids"}) -> 
   %false = torch.constant.bool false
   %table = torch.operator "torch.vlm.param"() {vlm.name = "embed"} : () -> !torch.vtensor<[40,8],f32>
   %row = torch.aten.select.int %ids, %0, %0 : !torch.vtensor<[1,9],si64>, !torch.int, !torch.int -> !torch.vtensor<[9],si64>
-  %part = torch.aten.slice.Tensor %row, %0, %4, %8, %1 : !torch.vtensor<[9],si64>, !torch.int, !torch.int, !torch.int, !torch.int -> !torch.vtensor<[4],si64>
+  %part = torch.aten.slice.Tensor %row, %0, %4, %8, %1 : !torch.vtensor<[9],si64>, !torch.int, !torch.int, !torch.int, !torch.int
+      -> !torch.vtensor<[4],si64>
   // CHECK: [[PART:%.*]] = "focus.slice"([[IDS]]) {offsets = array<i64: 0, 4>, sizes = array<i64: 1, 4>} : (tensor<1x9xi32>) -> tensor<1x4xi32>
   // CHECK: "focus.embedding"([[PART]], {{%.*}}) : (tensor<1x4xi32>, tensor<40x8xf16>) -> tensor<4x8xf16>
-  %e = torch.aten.embedding %table, %part, %0, %false, %false : !torch.vtensor<[40,8],f32>, !torch.vtensor<[4],si64>, !torch.int, !torch.bool, !torch.bool -> !torch.vtensor<[4,8],f32>
+  %e = torch.aten.embedding %table, %part, %0, %false, %false : !torch.vtensor<[40,8],f32>, !torch.vtensor<[4],si64>, !torch.int, !torch.bool,
+      !torch.bool -> !torch.vtensor<[4,8],f32>
   return %e : !torch.vtensor<[4,8],f32>
 }

@@ -68,7 +68,8 @@ func.func @no_weight(%x: !torch.vtensor<[6,8],f32>) -> !torch.vtensor<[6,8],f32>
   %8 = torch.constant.int 8
   %over = torch.prim.ListConstruct %8 : (!torch.int) -> !torch.list<int>
   // expected-error@+1 {{no mapping for 'torch.aten.rms_norm': it has no weight}}
-  %y = torch.aten.rms_norm %x, %over, %none, %eps : !torch.vtensor<[6,8],f32>, !torch.list<int>, !torch.none, !torch.float -> !torch.vtensor<[6,8],f32>
+  %y = torch.aten.rms_norm %x, %over, %none, %eps : !torch.vtensor<[6,8],f32>, !torch.list<int>, !torch.none, !torch.float
+      -> !torch.vtensor<[6,8],f32>
   return %y : !torch.vtensor<[6,8],f32>
 }
 

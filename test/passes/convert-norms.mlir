@@ -11,9 +11,12 @@ func.func @main(%x: !torch.vtensor<[2,3,8],f32>) -> !torch.vtensor<[2,3,8],f32> 
   %w = torch.operator "torch.vlm.param"() {vlm.name = "w"} : () -> !torch.vtensor<[8],f32>
   %b = torch.operator "torch.vlm.param"() {vlm.name = "b"} : () -> !torch.vtensor<[8],f32>
   // CHECK: "focus.rms_norm"({{%.*}}, {{%.*}}) {eps = 1.000000e-05 : f64} : (tensor<6x8xf16>, tensor<8xf16>) -> tensor<6x8xf16>
-  %0 = torch.aten.rms_norm %x, %over, %w, %eps : !torch.vtensor<[2,3,8],f32>, !torch.list<int>, !torch.vtensor<[8],f32>, !torch.float -> !torch.vtensor<[2,3,8],f32>
-  // CHECK: "focus.layer_norm"({{%.*}}, {{%.*}}, {{%.*}}) {eps = 1.000000e-05 : f64} : (tensor<6x8xf16>, tensor<8xf16>, tensor<8xf16>) -> tensor<6x8xf16>
-  %1 = torch.aten.layer_norm %0, %over, %w, %b, %eps, %false : !torch.vtensor<[2,3,8],f32>, !torch.list<int>, !torch.vtensor<[8],f32>, !torch.vtensor<[8],f32>, !torch.float, !torch.bool -> !torch.vtensor<[2,3,8],f32>
+  %0 = torch.aten.rms_norm %x, %over, %w, %eps : !torch.vtensor<[2,3,8],f32>, !torch.list<int>, !torch.vtensor<[8],f32>, !torch.float
+      -> !torch.vtensor<[2,3,8],f32>
+  // CHECK: "focus.layer_norm"({{%.*}}, {{%.*}}, {{%.*}}) {eps = 1.000000e-05 : f64} : (tensor<6x8xf16>, tensor<8xf16>, tensor<8xf16>)
+  // CHECK-SAME: -> tensor<6x8xf16>
+  %1 = torch.aten.layer_norm %0, %over, %w, %b, %eps, %false : !torch.vtensor<[2,3,8],f32>, !torch.list<int>, !torch.vtensor<[8],f32>,
+      !torch.vtensor<[8],f32>, !torch.float, !torch.bool -> !torch.vtensor<[2,3,8],f32>
   // CHECK: "focus.activation"({{%.*}}) {kind = "silu"}
   %2 = torch.aten.silu %1 : !torch.vtensor<[2,3,8],f32> -> !torch.vtensor<[2,3,8],f32>
   // CHECK: "focus.activation"({{%.*}}) {kind = "relu"}

@@ -14,7 +14,8 @@ func.func @whole(%x: !torch.vtensor<[1,2,3,8,12],f32>) -> !torch.vtensor<[12,16]
   // CHECK: "focus.patch_embed"([[X]], [[W]]) {patch = 4 : i64} : (tensor<2x3x8x12xf16>, tensor<16x48xf16>) -> tensor<12x16xf16>
   %f = torch.aten.view %x, %shape : !torch.vtensor<[1,2,3,8,12],f32>, !torch.list<int> -> !torch.vtensor<[2,3,8,12],f32>
   %w = torch.operator "torch.vlm.param"() {vlm.name = "conv"} : () -> !torch.vtensor<[16,3,4,4],f32>
-  %y = torch.operator "torch.vlm.patch_embed"(%f, %w, %none) : (!torch.vtensor<[2,3,8,12],f32>, !torch.vtensor<[16,3,4,4],f32>, !torch.none) -> !torch.vtensor<[12,16],f32>
+  %y = torch.operator "torch.vlm.patch_embed"(%f, %w, %none) : (!torch.vtensor<[2,3,8,12],f32>, !torch.vtensor<[16,3,4,4],f32>, !torch.none)
+      -> !torch.vtensor<[12,16],f32>
   return %y : !torch.vtensor<[12,16],f32>
 }
 
@@ -29,9 +30,11 @@ func.func @some(%x: !torch.vtensor<[3,3,4,4],f32>) -> !torch.vtensor<[2,16],f32>
   // CHECK: [[TWO:%.*]] = "focus.slice"([[ROWS]]) {offsets = array<i64: 1, 0>, sizes = array<i64: 2, 48>}
   // CHECK: [[X:%.*]] = "focus.reshape"([[TWO]]) : (tensor<2x48xf16>) -> tensor<2x3x4x4xf16>
   // CHECK: "focus.patch_embed"([[X]]
-  %two = torch.aten.slice.Tensor %x, %0, %1, %3, %1 : !torch.vtensor<[3,3,4,4],f32>, !torch.int, !torch.int, !torch.int, !torch.int -> !torch.vtensor<[2,3,4,4],f32>
+  %two = torch.aten.slice.Tensor %x, %0, %1, %3, %1 : !torch.vtensor<[3,3,4,4],f32>, !torch.int, !torch.int, !torch.int, !torch.int
+      -> !torch.vtensor<[2,3,4,4],f32>
   %w = torch.operator "torch.vlm.param"() {vlm.name = "conv"} : () -> !torch.vtensor<[16,3,4,4],f32>
   %b = torch.operator "torch.vlm.param"() {vlm.name = "conv.bias"} : () -> !torch.vtensor<[16],f32>
-  %y = torch.operator "torch.vlm.patch_embed"(%two, %w, %b) : (!torch.vtensor<[2,3,4,4],f32>, !torch.vtensor<[16,3,4,4],f32>, !torch.vtensor<[16],f32>) -> !torch.vtensor<[2,16],f32>
+  %y = torch.operator "torch.vlm.patch_embed"(%two, %w, %b)
+      : (!torch.vtensor<[2,3,4,4],f32>, !torch.vtensor<[16,3,4,4],f32>, !torch.vtensor<[16],f32>) -> !torch.vtensor<[2,16],f32>
   return %y : !torch.vtensor<[2,16],f32>
 }

@@ -71,10 +71,12 @@ func.func @rows(%x: !torch.vtensor<[7,4],f32>) -> (!torch.vtensor<[1,4],f32>, !t
   %minus = torch.constant.int -1
   %end = torch.constant.int 9223372036854775807
   // CHECK: [[LAST:%.*]] = "focus.slice"(%arg0) {offsets = array<i64: 6, 0>, sizes = array<i64: 1, 4>}
-  %last = torch.aten.slice.Tensor %x, %0, %minus, %end, %1 : !torch.vtensor<[7,4],f32>, !torch.int, !torch.int, !torch.int, !torch.int -> !torch.vtensor<[1,4],f32>
+  %last = torch.aten.slice.Tensor %x, %0, %minus, %end, %1 : !torch.vtensor<[7,4],f32>, !torch.int, !torch.int, !torch.int, !torch.int
+      -> !torch.vtensor<[1,4],f32>
   // CHECK: [[TWO:%.*]] = "focus.slice"(%arg0) {offsets = array<i64: 1, 0>, sizes = array<i64: 4, 4>}
   %four = torch.constant.int 5
-  %some = torch.aten.slice.Tensor %x, %0, %1, %four, %1 : !torch.vtensor<[7,4],f32>, !torch.int, !torch.int, !torch.int, !torch.int -> !torch.vtensor<[4,4],f32>
+  %some = torch.aten.slice.Tensor %x, %0, %1, %four, %1 : !torch.vtensor<[7,4],f32>, !torch.int, !torch.int, !torch.int, !torch.int
+      -> !torch.vtensor<[4,4],f32>
   // CHECK: return [[LAST]], [[TWO]]
   return %last, %some : !torch.vtensor<[1,4],f32>, !torch.vtensor<[4,4],f32>
 }

@@ -3,9 +3,11 @@
 
 // CHECK-LABEL: func.func @yes
 func.func @yes(%x: tensor<6x8xf16>, %w: tensor<4x8xf16>, %b: tensor<4xf16>) -> tensor<6x4xf16> {
-  // CHECK-NEXT: [[Y:%.*]] = "focus.linear"(%arg0, %arg1, %arg2) {activation = "gelu_tanh", focus.layer = 3 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0>}
+  // CHECK-NEXT: [[Y:%.*]] = "focus.linear"(%arg0, %arg1, %arg2)
+  // CHECK-SAME: {activation = "gelu_tanh", focus.layer = 3 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0>}
   // CHECK-NEXT: return [[Y]]
-  %y = "focus.linear"(%x, %w, %b) {activation = "none", focus.layer = 3 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0>} : (tensor<6x8xf16>, tensor<4x8xf16>, tensor<4xf16>) -> tensor<6x4xf16>
+  %y = "focus.linear"(%x, %w, %b) {activation = "none", focus.layer = 3 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0>}
+      : (tensor<6x8xf16>, tensor<4x8xf16>, tensor<4xf16>) -> tensor<6x4xf16>
   %a = "focus.activation"(%y) {kind = "gelu_tanh"} : (tensor<6x4xf16>) -> tensor<6x4xf16>
   return %a : tensor<6x4xf16>
 }
@@ -16,7 +18,8 @@ func.func @yes(%x: tensor<6x8xf16>, %w: tensor<4x8xf16>, %b: tensor<4xf16>) -> t
 func.func @shared(%x: tensor<6x8xf16>, %w: tensor<4x8xf16>) -> (tensor<6x4xf16>, tensor<6x4xf16>) {
   // CHECK: "focus.linear"({{.*}}activation = "none"
   // CHECK: "focus.activation"
-  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<4x8xf16>) -> tensor<6x4xf16>
+  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<4x8xf16>)
+      -> tensor<6x4xf16>
   %a = "focus.activation"(%y) {kind = "relu"} : (tensor<6x4xf16>) -> tensor<6x4xf16>
   return %y, %a : tensor<6x4xf16>, tensor<6x4xf16>
 }
@@ -27,7 +30,8 @@ func.func @shared(%x: tensor<6x8xf16>, %w: tensor<4x8xf16>) -> (tensor<6x4xf16>,
 func.func @twice(%x: tensor<6x8xf16>, %w: tensor<4x8xf16>) -> tensor<6x4xf16> {
   // CHECK: "focus.linear"({{.*}}activation = "silu"
   // CHECK: "focus.activation"({{.*}}kind = "relu"
-  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<4x8xf16>) -> tensor<6x4xf16>
+  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<4x8xf16>)
+      -> tensor<6x4xf16>
   %a = "focus.activation"(%y) {kind = "silu"} : (tensor<6x4xf16>) -> tensor<6x4xf16>
   %c = "focus.activation"(%a) {kind = "relu"} : (tensor<6x4xf16>) -> tensor<6x4xf16>
   return %c : tensor<6x4xf16>

@@ -6,7 +6,8 @@ func.func @rms(%x: tensor<6x8xf16>, %w: tensor<8x8xf16>, %n: tensor<8xf16>) -> (
   // CHECK-NEXT: [[Y:%.*]]:2 = "focus.linear"(%arg0, %arg1, %arg0) {{.*}} -> (tensor<6x8xf16>, tensor<6x2xf32>)
   // CHECK-NEXT: [[N:%.*]] = "focus.rms_norm"([[Y]]#0, %arg2, [[Y]]#1) {eps = 1.000000e-05 : f64, focus.layer = 1 : i64}
   // CHECK-NEXT: return [[Y]]#0, [[N]]
-  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>) -> tensor<6x8xf16>
+  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>)
+      -> tensor<6x8xf16>
   %a = "focus.add"(%x, %y) : (tensor<6x8xf16>, tensor<6x8xf16>) -> tensor<6x8xf16>
   %r = "focus.rms_norm"(%a, %n) {eps = 1.0e-5 : f64, focus.layer = 1 : i64} : (tensor<6x8xf16>, tensor<8xf16>) -> tensor<6x8xf16>
   return %a, %r : tensor<6x8xf16>, tensor<6x8xf16>
@@ -19,7 +20,8 @@ func.func @two_norms(%x: tensor<6x8xf16>, %w: tensor<8x8xf16>, %n: tensor<8xf16>
   // CHECK-NEXT: [[Y:%.*]]:2 = "focus.linear"
   // CHECK-NEXT: "focus.layer_norm"([[Y]]#0, %arg2, %arg2, [[Y]]#1)
   // CHECK-NEXT: "focus.rms_norm"([[Y]]#0, %arg2, [[Y]]#1)
-  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>) -> tensor<6x8xf16>
+  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>)
+      -> tensor<6x8xf16>
   %l = "focus.layer_norm"(%y, %n, %n) {eps = 1.0e-5 : f64} : (tensor<6x8xf16>, tensor<8xf16>, tensor<8xf16>) -> tensor<6x8xf16>
   %r = "focus.rms_norm"(%y, %n) {eps = 1.0e-5 : f64} : (tensor<6x8xf16>, tensor<8xf16>) -> tensor<6x8xf16>
   return %l, %r : tensor<6x8xf16>, tensor<6x8xf16>

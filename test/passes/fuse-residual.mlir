@@ -6,9 +6,11 @@ func.func @both_sides(%x: tensor<6x8xf16>, %r: tensor<6x8xf16>, %w: tensor<8x8xf
   // CHECK-NEXT: [[A:%.*]] = "focus.linear"(%arg0, %arg2, %arg1) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1>}
   // CHECK-NEXT: [[B:%.*]] = "focus.linear"([[A]], %arg2, [[A]]) {activation = "relu", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 1>}
   // CHECK-NEXT: return [[B]]
-  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>) -> tensor<6x8xf16>
+  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>)
+      -> tensor<6x8xf16>
   %a = "focus.add"(%r, %y) : (tensor<6x8xf16>, tensor<6x8xf16>) -> tensor<6x8xf16>
-  %z = "focus.linear"(%a, %w) {activation = "relu", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>) -> tensor<6x8xf16>
+  %z = "focus.linear"(%a, %w) {activation = "relu", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>)
+      -> tensor<6x8xf16>
   %b = "focus.add"(%z, %a) : (tensor<6x8xf16>, tensor<6x8xf16>) -> tensor<6x8xf16>
   return %b : tensor<6x8xf16>
 }
@@ -21,8 +23,10 @@ func.func @two(%x: tensor<6x8xf16>, %w: tensor<8x8xf16>, %v: tensor<8x8xf16>) ->
   // CHECK-NEXT: [[Y:%.*]] = "focus.linear"(%arg0, %arg1) {{.*}}array<i32: 1, 1, 0, 0, 0, 0>
   // CHECK-NEXT: [[Z:%.*]] = "focus.linear"(%arg0, %arg2, [[Y]]) {{.*}}array<i32: 1, 1, 0, 0, 0, 1>
   // CHECK-NEXT: return [[Z]]
-  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>) -> tensor<6x8xf16>
-  %z = "focus.linear"(%x, %v) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>) -> tensor<6x8xf16>
+  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>)
+      -> tensor<6x8xf16>
+  %z = "focus.linear"(%x, %v) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>)
+      -> tensor<6x8xf16>
   %a = "focus.add"(%z, %y) : (tensor<6x8xf16>, tensor<6x8xf16>) -> tensor<6x8xf16>
   return %a : tensor<6x8xf16>
 }
@@ -34,7 +38,8 @@ func.func @two(%x: tensor<6x8xf16>, %w: tensor<8x8xf16>, %v: tensor<8x8xf16>) ->
 func.func @periodic(%x: tensor<6x8xf16>, %p: tensor<3x8xf16>, %w: tensor<8x8xf16>) -> tensor<6x8xf16> {
   // CHECK-NEXT: "focus.linear"(%arg0, %arg2, %arg1) {{.*}} (tensor<6x8xf16>, tensor<8x8xf16>, tensor<3x8xf16>) -> tensor<6x8xf16>
   // CHECK-NEXT: return
-  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>) -> tensor<6x8xf16>
+  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>)
+      -> tensor<6x8xf16>
   %a = "focus.add"(%y, %p) : (tensor<6x8xf16>, tensor<3x8xf16>) -> tensor<6x8xf16>
   return %a : tensor<6x8xf16>
 }
@@ -45,11 +50,14 @@ func.func @periodic(%x: tensor<6x8xf16>, %p: tensor<3x8xf16>, %w: tensor<8x8xf16
 // CHECK-LABEL: func.func @no
 func.func @no(%x: tensor<6x8xf16>, %p: tensor<3x8xf16>, %w: tensor<8x8xf16>) -> (tensor<6x8xf16>, tensor<6x8xf16>, tensor<6x8xf16>) {
   // CHECK-COUNT-3: "focus.add"
-  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>) -> tensor<6x8xf16>
+  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>)
+      -> tensor<6x8xf16>
   %a = "focus.add"(%y, %x) : (tensor<6x8xf16>, tensor<6x8xf16>) -> tensor<6x8xf16>
-  %s = "focus.linear"(%p, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<3x8xf16>, tensor<8x8xf16>) -> tensor<3x8xf16>
+  %s = "focus.linear"(%p, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<3x8xf16>, tensor<8x8xf16>)
+      -> tensor<3x8xf16>
   %b = "focus.add"(%x, %s) : (tensor<6x8xf16>, tensor<3x8xf16>) -> tensor<6x8xf16>
-  %d = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>) -> tensor<6x8xf16>
+  %d = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<6x8xf16>, tensor<8x8xf16>)
+      -> tensor<6x8xf16>
   %e = "focus.add"(%d, %d) : (tensor<6x8xf16>, tensor<6x8xf16>) -> tensor<6x8xf16>
   %f = "focus.add"(%a, %y) : (tensor<6x8xf16>, tensor<6x8xf16>) -> tensor<6x8xf16>
   return %f, %b, %e : tensor<6x8xf16>, tensor<6x8xf16>, tensor<6x8xf16>

@@ -1,7 +1,9 @@
 // Requests and schedules that leave nothing to concentrate, or no prompt to judge by.
 // RUN: not focus-opt %S/Inputs/decoder.mlir --annotate-tokens --insert-concentration="layers=3 alphas=0.5" 2>&1 | filecheck %s --check-prefix=RANGE
-// RUN: not focus-opt %S/Inputs/decoder.mlir --annotate-tokens --insert-concentration="layers=1,0 alphas=0.5,0.4" 2>&1 | filecheck %s --check-prefix=ORDER
-// RUN: not focus-opt %S/Inputs/decoder.mlir --annotate-tokens --insert-concentration="layers=1 alphas=0.5,0.4" 2>&1 | filecheck %s --check-prefix=COUNT
+// RUN: not focus-opt %S/Inputs/decoder.mlir --annotate-tokens --insert-concentration="layers=1,0 alphas=0.5,0.4" 2>&1 \
+// RUN:   | filecheck %s --check-prefix=ORDER
+// RUN: not focus-opt %S/Inputs/decoder.mlir --annotate-tokens --insert-concentration="layers=1 alphas=0.5,0.4" 2>&1 \
+// RUN:   | filecheck %s --check-prefix=COUNT
 // RUN: not focus-opt %S/Inputs/decoder.mlir --annotate-tokens --insert-concentration="vector=16" 2>&1 | filecheck %s --check-prefix=VECTOR
 // RUN: not focus-opt %S/Inputs/decoder.mlir --insert-concentration 2>&1 | filecheck %s --check-prefix=LAYOUT
 // RUN: not focus-opt %S/Inputs/decoder.mlir --annotate-tokens --insert-concentration --insert-concentration 2>&1 | filecheck %s --check-prefix=TWICE
@@ -20,7 +22,8 @@ module attributes {focus.token_layout = {V = 0 : i64, S = 3 : i64, runs = array<
   func.func @main(%ids: tensor<1x3xi32>) -> tensor<1x8xf16> {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %x = "focus.embedding"(%ids, %table) : (tensor<1x3xi32>, tensor<16x8xf16>) -> tensor<3x8xf16>
-    %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64, segments = array<i64>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
+    %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
+        segments = array<i64>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
     %last = "focus.slice"(%y) {offsets = array<i64: 2, 0>, sizes = array<i64: 1, 8>} : (tensor<3x8xf16>) -> tensor<1x8xf16>
     return %last : tensor<1x8xf16>
   }
@@ -35,7 +38,8 @@ module attributes {focus.token_layout = {V = 2 : i64, S = 3 : i64, runs = array<
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %t = "focus.embedding"(%ids, %table) : (tensor<1x1xi32>, tensor<16x8xf16>) -> tensor<1x8xf16>
     %x = tensor.concat dim(0) %t, %v : (tensor<1x8xf16>, tensor<2x8xf16>) -> tensor<3x8xf16>
-    %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64, segments = array<i64>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
+    %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
+        segments = array<i64>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
     %last = "focus.slice"(%y) {offsets = array<i64: 2, 0>, sizes = array<i64: 1, 8>} : (tensor<3x8xf16>) -> tensor<1x8xf16>
     return %last : tensor<1x8xf16>
   }
@@ -50,7 +54,8 @@ module attributes {focus.token_layout = {V = 2 : i64, S = 3 : i64, runs = array<
     %t = "focus.embedding"(%ids, %table) : (tensor<1x1xi32>, tensor<16x8xf16>) -> tensor<1x8xf16>
     %x = tensor.concat dim(0) %v, %t : (tensor<2x8xf16>, tensor<1x8xf16>) -> tensor<3x8xf16>
     // expected-error@+1 {{'focus.attention' op has an operand that is no linear projection}}
-    %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64, segments = array<i64>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
+    %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
+        segments = array<i64>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
     %last = "focus.slice"(%y) {offsets = array<i64: 2, 0>, sizes = array<i64: 1, 8>} : (tensor<3x8xf16>) -> tensor<1x8xf16>
     return %last : tensor<1x8xf16>
   }

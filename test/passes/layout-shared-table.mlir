@@ -1,7 +1,8 @@
 // A table that the decoder and something else read stays as it is for the latter.  Several runs: visual pieces in order, then text pieces in order.
 // RUN: focus-opt %s --annotate-tokens --assign-layout | filecheck %s
 
-module attributes {focus.token_layout = {V = 3 : i64, S = 5 : i64, runs = array<i64: 1, 1, 3, 2>, grids = array<i64: 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 1>}} {
+module attributes {focus.token_layout = {V = 3 : i64, S = 5 : i64, runs = array<i64: 1, 1, 3, 2>, grids = array<i64: 0, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    2, 2, 2, 1>}} {
   // CHECK: func.func @main([[A:%.*]]: tensor<1x8xf16>, [[B:%.*]]: tensor<2x8xf16>, [[IDS:%.*]]: tensor<1x5xi32>, [[Z:%.*]]: tensor<5x8xf16>)
   func.func @main(%a: tensor<1x8xf16>, %b: tensor<2x8xf16>, %ids: tensor<1x5xi32>, %z: tensor<5x8xf16>) -> (tensor<1x8xf16>, tensor<5x8xf16>) {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
@@ -20,7 +21,8 @@ module attributes {focus.token_layout = {V = 3 : i64, S = 5 : i64, runs = array<
     %x = tensor.concat dim(0) %t0, %a, %t1, %b : (tensor<1x8xf16>, tensor<1x8xf16>, tensor<1x8xf16>, tensor<2x8xf16>) -> tensor<5x8xf16>
     // CHECK: "focus.add"([[X]], [[STORED]])
     %y = "focus.add"(%x, %p) : (tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
-    %s = "focus.attention"(%y, %y, %y) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64, segments = array<i64>} : (tensor<5x8xf16>, tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
+    %s = "focus.attention"(%y, %y, %y) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
+        segments = array<i64>} : (tensor<5x8xf16>, tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
     %last = "focus.slice"(%s) {offsets = array<i64: 4, 0>, sizes = array<i64: 1, 8>} : (tensor<5x8xf16>) -> tensor<1x8xf16>
     return %last, %other : tensor<1x8xf16>, tensor<5x8xf16>
   }

@@ -31,9 +31,11 @@ func.func @clip() {
   return
 }
 // CHECK: "fisa.ext"() {full = 2 : i64, id = [[TRIPS:[0-9]+]] : i64, level = 0 : i64, step = 0 : i64, total = 2 : i64}
-// CHECK: "fisa.agu"() {base = 0 : i64, dtype = 0 : i64, id = [[X:[0-9]+]] : i64, pitch = 80 : i64, ring_level = 7 : i64, slot_bytes = 0 : i64, slots = 1 : i64, space = 0 : i64}
+// CHECK: "fisa.agu"() {base = 0 : i64, dtype = 0 : i64, id = [[X:[0-9]+]] : i64, pitch = 80 : i64, ring_level = 7 : i64, slot_bytes = 0 : i64,
+// CHECK-SAME: slots = 1 : i64, space = 0 : i64}
 // CHECK: "fisa.agu_stride"() {id = [[X]] : i64, level = 0 : i64, stride = 5120 : i64}
-// CHECK: "fisa.agu"() {base = 0 : i64, dtype = 0 : i64, id = [[ROWS:[0-9]+]] : i64, pitch = 64 : i64, ring_level = 0 : i64, slot_bytes = 4096 : i64, slots = 2 : i64, space = 4 : i64}
+// CHECK: "fisa.agu"() {base = 0 : i64, dtype = 0 : i64, id = [[ROWS:[0-9]+]] : i64, pitch = 64 : i64, ring_level = 0 : i64,
+// CHECK-SAME: slot_bytes = 4096 : i64, slots = 2 : i64, space = 4 : i64}
 // CHECK: "fisa.ext"() {full = 64 : i64, id = [[CLIPPED:[0-9]+]] : i64, level = 0 : i64, step = 64 : i64, total = 100 : i64}
 // CHECK: "fisa.ext"() {full = 32 : i64, id = [[WIDE:[0-9]+]] : i64
 // CHECK: "fisa.ext"() {full = 8 : i64, id = [[REST:[0-9]+]] : i64

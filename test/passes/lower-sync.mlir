@@ -22,6 +22,7 @@ func.func @sync() {
   }) {name = "sync"} : () -> ()
   return
 }
-// CHECK: "fisa.sync"() {unit = 3 : i64, wait0 = 1 : i64, wait0_depth = 1 : i64, wait1 = 2 : i64, wait1_depth = 1 : i64, wait2 = 3 : i64, wait2_depth = 1 : i64}
+// CHECK: "fisa.sync"() {unit = 3 : i64, wait0 = 1 : i64, wait0_depth = 1 : i64, wait1 = 2 : i64, wait1_depth = 1 : i64, wait2 = 3 : i64,
+// CHECK-SAME: wait2_depth = 1 : i64}
 // CHECK-NEXT: "fisa.mm"() {{.*}}init = 1 : i64, {{.*}}signal0 = 5 : i64, {{.*}}signal2 = 7 : i64, {{.*}}wait0 = 4 : i64, wait0_depth = 2 : i64
 // CHECK-NEXT: "fisa.sync"() {signal0 = 8 : i64, signal0_depth = 2 : i64, unit = 3 : i64}

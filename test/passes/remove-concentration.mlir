@@ -5,7 +5,8 @@
 // RUN: focus-opt %S/Inputs/decoder.mlir --annotate-tokens --fuse --insert-concentration="layers=1 alphas=0.5 sic=false" -o %t.sec
 // RUN: focus-opt %S/Inputs/decoder.mlir --annotate-tokens --fuse --insert-concentration="layers=1 alphas=0.5" --remove-concentration -o %t.removed
 // RUN: diff %t.sec %t.removed
-// RUN: focus-opt %S/Inputs/decoder.mlir --annotate-tokens --fuse --insert-concentration=mode=full --assign-layout --remove-concentration | filecheck %s
+// RUN: focus-opt %S/Inputs/decoder.mlir --annotate-tokens --fuse --insert-concentration=mode=full --assign-layout --remove-concentration \
+// RUN:   | filecheck %s
 
 // CHECK-NOT: focus.gather
 // CHECK-NOT: !focus.concentrated

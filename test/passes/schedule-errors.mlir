@@ -1,11 +1,12 @@
-// What cannot be scheduled: buffers beyond the memory, turns that do not hand the buffer over, a loop of turns that another unit should take over from.
+// What cannot be scheduled: buffers beyond the memory, turns that do not hand the buffer over, a loop of turns that another unit should take over
+// from.
 // RUN: focus-opt %s --schedule --split-input-file --verify-diagnostics
 
 !dram = memref<2048x64xf16, #focus.space<"dram">>
 !rows = memref<2048x64xf16, #focus.space<"input">>
 func.func @too_large() {
   %x = "focus.buffer"() {name = "x", kind = "input"} : () -> !dram
-  // expected-error@below {{'focus.kernel' op needs 262144 bytes of buffer 'input', but machine 'focus' has 131072}}
+  // expected-error@below {{'focus.kernel' op needs 262144 bytes of 'input', but machine 'focus' has 131072}}
   "focus.kernel"() ({
     %rows = "focus.buffer"() {name = "rows", kind = "tile"} : () -> !rows
     "focus.load"(%x, %rows) {stream = "activation"} : (!dram, !rows) -> ()

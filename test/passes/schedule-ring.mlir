@@ -29,7 +29,8 @@ func.func @pipeline() {
       // CHECK: "focus.mm"({{.*}}signal = array<i64: [[FREE]], 1, [[S:[0-9]+]], 1>, wait = array<i64: [[W]], 0, [[R]], 1, [[SFREE:[0-9]+]], 1>
       "focus.mm"(%rows, %weights, %sums) {init = "first", operandSegmentSizes = array<i32: 1, 1, 1, 0>}
           : (memref<64x32xf16, #focus.space<"input">>, memref<32x32xf16, #focus.space<"wgt">>, memref<64x32xf32, #focus.space<"output">>) -> ()
-      %half = "focus.recast"(%sums) : (memref<64x32xf32, #focus.space<"output">>) -> memref<64x32xf16, strided<[64, 1], offset: ?>, #focus.space<"output">>
+      %half = "focus.recast"(%sums) : (memref<64x32xf32, #focus.space<"output">>)
+          -> memref<64x32xf16, strided<[64, 1], offset: ?>, #focus.space<"output">>
       // CHECK: "focus.v_map"({{.*}}signal = array<i64: [[H:[0-9]+]], 1>, wait = array<i64: [[S]], 1>
       "focus.v_map"(%sums, %half) {op = "relu", scalar = 1.0 : f64}
           : (memref<64x32xf32, #focus.space<"output">>, memref<64x32xf16, strided<[64, 1], offset: ?>, #focus.space<"output">>) -> ()
@@ -37,7 +38,8 @@ func.func @pipeline() {
           : (memref<256x32xf16, #focus.space<"dram">>, index, index) -> memref<64x32xf16, strided<[32, 1], offset: ?>, #focus.space<"dram">>
       // CHECK: "focus.store"({{.*}}signal = array<i64: [[SFREE]], 1>, stream = "result", wait = array<i64: [[H]], 1>
       "focus.store"(%half, %to) {stream = "result", operandSegmentSizes = array<i32: 1, 1, 0>}
-          : (memref<64x32xf16, strided<[64, 1], offset: ?>, #focus.space<"output">>, memref<64x32xf16, strided<[32, 1], offset: ?>, #focus.space<"dram">>) -> ()
+          : (memref<64x32xf16, strided<[64, 1], offset: ?>, #focus.space<"output">>, memref<64x32xf16, strided<[32, 1], offset: ?>,
+              #focus.space<"dram">>) -> ()
     }
     // Two loops' worth of credits: slots of `rows` and of `sums`.
     // CHECK: credits = array<i64: [[FREE]], 4, [[SFREE]], 4>

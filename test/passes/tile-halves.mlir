@@ -1,5 +1,5 @@
-// SwiGLU of concentrated rows as gate, then up: sub-tiles of 32 columns are three at a time, the gate goes through DRAM, the product takes its place to
-// be gathered, and the column sub-tile that is left over has a kernel of its own.
+// SwiGLU of concentrated rows as gate, then up: sub-tiles of 32 columns are three at a time, the gate goes through DRAM, the product takes its place
+// to be gathered, and the column sub-tile that is left over has a kernel of its own.
 // RUN: focus-opt %s --tile | filecheck %s
 
 !c = !focus.concentrated<1024, 2048, 1024, 32, 1024, unit>
@@ -10,7 +10,8 @@ func.func @main(%x: tensor<1024x2048xf16> {focus.name = "x"}) -> tensor<1024x32x
   %v = "focus.param"() {name = "v", row_order = "as_is"} : () -> tensor<320x2048xf16>
   %o = "focus.param"() {name = "o", row_order = "as_is"} : () -> tensor<32x320xf16>
   %ids = "focus.token_ids"() : () -> tensor<1024xi32>
-  %g = "focus.gather"(%x, %ids) {layer = 0 : i64, site = "gate_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64, m_tile = 1024 : i64}
+  %g = "focus.gather"(%x, %ids) {layer = 0 : i64, site = "gate_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64,
+      m_tile = 1024 : i64}
       : (tensor<1024x2048xf16>, tensor<1024xi32>) -> !c loc("gate")
   // CHECK: kind = "temp", name = "gate"{{.*}} -> memref<1024x320xf16
   // CHECK: "focus.kernel"
@@ -27,7 +28,8 @@ func.func @main(%x: tensor<1024x2048xf16> {focus.name = "x"}) -> tensor<1024x32x
   // CHECK: name = "up"
   %p = "focus.linear"(%g, %w, %v) {activation = "swiglu", operandSegmentSizes = array<i32: 1, 1, 0, 1, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
       : (!c, tensor<320x2048xf16>, tensor<320x2048xf16>) -> tensor<1024x320xf16> loc("up")
-  %d = "focus.gather"(%p, %ids) {layer = 0 : i64, site = "down_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64, m_tile = 1024 : i64}
+  %d = "focus.gather"(%p, %ids) {layer = 0 : i64, site = "down_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64,
+      m_tile = 1024 : i64}
       : (tensor<1024x320xf16>, tensor<1024xi32>) -> !d
   %y = "focus.linear"(%d, %o) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
       : (!d, tensor<32x320xf16>) -> tensor<1024x32xf16> loc("down")

@@ -25,7 +25,8 @@ func.func @main(%x: tensor<3000x96xf16> {focus.name = "pixels"}) -> tensor<3000x
   // CHECK: "focus.v_map"({{.*}}op = "gelu_tanh"
   // CHECK: "focus.store"({{.*}}stream = "result"
   // CHECK: name = "encoder.fc1"
-  %y = "focus.linear"(%x, %w, %b) {activation = "gelu_tanh", operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
+  %y = "focus.linear"(%x, %w, %b) {activation = "gelu_tanh", operandSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0>, resultSegmentSizes = array<i32: 1,
+      0>}
       : (tensor<3000x96xf16>, tensor<200x96xf16>, tensor<200xf16>) -> tensor<3000x200xf16> loc("encoder.fc1")
   // CHECK: return
   // CHECK-NOT: tensor

@@ -18,7 +18,8 @@ func.func @main(%x: !x {focus.name = "x"}) -> !x {
       : (!x, !w) -> !x loc("layers.0.fc")
   // CHECK-NEXT: [[Y1:%.*]] = "focus.buffer"() {{.*}}name = "y"
   // CHECK-NEXT: call @linear_0([[Y0]], [[W1]], [[Y1]])
-  %1 = "focus.linear"(%0, %w1) {activation = "relu", focus.layer = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
+  %1 = "focus.linear"(%0, %w1) {activation = "relu", focus.layer = 1 : i64, operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>,
+      resultSegmentSizes = array<i32: 1, 0>}
       : (!x, !w) -> !x loc("layers.1.fc")
   // CHECK-NEXT: [[Y2:%.*]] = "focus.buffer"() {{.*}}name = "y"
   // CHECK-NEXT: call @linear_1([[Y1]], [[W2]], [[Y2]])

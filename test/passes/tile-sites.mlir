@@ -5,8 +5,10 @@
 
 !c = !focus.concentrated<50, 40, 44, 32, 16, unit>
 !d = !focus.concentrated<50, 96, 44, 32, 16, unit>
-// CHECK: focus.sites = [{layer = 3 : i64, site = "gate_proj", slices = 2 : i64, tiles = array<i64: 0, 0, 16, 16, 0, 16, 32, 6, 12>, visual = 44 : i64, width = 40 : i64},
-// CHECK-SAME:           {layer = 3 : i64, site = "down_proj", slices = 3 : i64, tiles = array<i64: 0, 0, 16, 16, 0, 16, 32, 6, 12>, visual = 44 : i64, width = 96 : i64}]
+// CHECK: focus.sites = [{layer = 3 : i64, site = "gate_proj", slices = 2 : i64, tiles = array<i64: 0, 0, 16, 16, 0, 16, 32, 6, 12>,
+// CHECK-SAME: visual = 44 : i64, width = 40 : i64},
+// CHECK-SAME:           {layer = 3 : i64, site = "down_proj", slices = 3 : i64, tiles = array<i64: 0, 0, 16, 16, 0, 16, 32, 6, 12>,
+// CHECK-SAME: visual = 44 : i64, width = 96 : i64}]
 func.func @main(%x: tensor<50x40xf16> {focus.name = "x"}) -> tensor<50x40xf16> attributes {
     focus.row_order = "storage", focus.tokens = #focus.tokens<44, 50, array<i64: 2, 44>, array<i64: 0, 1, 4, 11, 44, 11, 1>>} {
   %n = "focus.param"() {name = "n", row_order = "as_is"} : () -> tensor<40xf16>
@@ -15,18 +17,21 @@ func.func @main(%x: tensor<50x40xf16> {focus.name = "x"}) -> tensor<50x40xf16> a
   %o = "focus.param"() {name = "o", row_order = "as_is"} : () -> tensor<40x96xf16>
   // CHECK: kind = "param", name = "const.token_ids"
   %ids = "focus.token_ids"() : () -> tensor<44xi32>
-  %normed = "focus.rms_norm"(%x, %n) {eps = 1.0e-06 : f64, operandSegmentSizes = array<i32: 1, 1, 0>} : (tensor<50x40xf16>, tensor<40xf16>) -> tensor<50x40xf16>
+  %normed = "focus.rms_norm"(%x, %n) {eps = 1.0e-06 : f64, operandSegmentSizes = array<i32: 1, 1, 0>} : (tensor<50x40xf16>, tensor<40xf16>)
+      -> tensor<50x40xf16>
   // Six entries of (tile, slice), each with room for the largest tile.
   // CHECK: kind = "temp", name = "unique.0"{{.*}} -> memref<108x32xf16
   // CHECK: kind = "temp", name = "map.0"{{.*}} -> memref<6x16xi16
   // CHECK: kind = "tile", name = "counts.0"{{.*}} -> memref<1x6xi16, #focus.space<"counts">>
   // CHECK: call @gather_0({{.*}}focus.site = 0
-  %g = "focus.gather"(%normed, %ids) {layer = 3 : i64, site = "gate_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64, m_tile = 16 : i64}
+  %g = "focus.gather"(%normed, %ids) {layer = 3 : i64, site = "gate_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64,
+      m_tile = 16 : i64}
       : (tensor<50x40xf16>, tensor<44xi32>) -> !c loc("gate")
   // CHECK: call @linear_0({{.*}}focus.site = 1
   %p = "focus.linear"(%g, %w, %v) {activation = "swiglu", operandSegmentSizes = array<i32: 1, 1, 0, 1, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
       : (!c, tensor<96x40xf16>, tensor<96x40xf16>) -> tensor<50x96xf16> loc("up")
-  %d = "focus.gather"(%p, %ids) {layer = 3 : i64, site = "down_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64, m_tile = 16 : i64}
+  %d = "focus.gather"(%p, %ids) {layer = 3 : i64, site = "down_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64,
+      m_tile = 16 : i64}
       : (tensor<50x96xf16>, tensor<44xi32>) -> !d
   // CHECK: call @linear_1
   // CHECK-NOT: focus.site

@@ -49,7 +49,8 @@ wrong(input_ids=ids.astype(np.float32))
 wrong(input_ids=np.where(ids == 2, 100, ids))
 # CHECK-NEXT: input 'input_ids' [0, 1] is -1; 0..99 expected
 wrong(input_ids=np.where(ids == 2, -1, ids))
-# CHECK-NEXT: input 'input_ids': position 4 holds a text token; the program was compiled for a visual token there (3 visual tokens, runs {{\[\[2, 3\]\]}})
+# CHECK-NEXT: input 'input_ids': position 4 holds a text token; the program was compiled for a visual token there
+# CHECK-SAME: (3 visual tokens, runs {{\[\[2, 3\]\]}})
 wrong(input_ids=np.array([[1, 2, 90, 91, 7, 3, 4, 5]]))
 # CHECK-NEXT: input 'input_ids': position 0 holds a visual token; the program was compiled for a text token there
 wrong(input_ids=np.array([[91, 2, 90, 91, 90, 3, 4, 5]]))

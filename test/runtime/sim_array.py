@@ -1,4 +1,5 @@
-# One pass of the array against float64, for any shape: both weight layouts, overwriting and accumulating; the inner loops of every instruction set give the same bits.
+# One pass of the array against float64, for any shape: both weight layouts, overwriting and accumulating; the inner loops of every instruction set
+# give the same bits.
 # RUN: %python %s | filecheck %s
 import numpy as np
 from hypothesis import given, strategies as st

@@ -56,7 +56,8 @@ def run(build, **options):
 
 
 def copy(base=0, pitch=64, rows=2, cols=32, dtype="f2", space="vector"):
-    return lambda p: p.emit("v.map", op="copy", src=p.agu(space, base, pitch, dtype), dst=p.agu("output", 0, 128, "f4"), rows=p.n(rows), cols=p.n(cols), scalar=0)
+    return lambda p: p.emit("v.map", op="copy", src=p.agu(space, base, pitch, dtype), dst=p.agu("output", 0, 128, "f4"),
+                            rows=p.n(rows), cols=p.n(cols), scalar=0)
 
 
 # Bounds hold with and without data.
@@ -79,11 +80,14 @@ run(lambda p: (p.agu("vector", 0, 64, "f2", strides={0: -64}), p.agu("output", 0
 # CHECK-NEXT: (v.map): operand 'src': out of bounds: bytes -64..-62 of vector
 run(copy(space="dram"))
 # CHECK-NEXT: (v.map): operand 'src': must be on chip
-run(lambda p: p.emit("mm", src=p.agu("input", 0, 64, "f4"), wgt=p.agu("wgt", 0, 64, "f2"), dst=p.agu("output", 0, 128, "f4"), rows=p.n(1), k=p.n(1), n=p.n(1), init=7))
+run(lambda p: p.emit("mm", src=p.agu("input", 0, 64, "f4"), wgt=p.agu("wgt", 0, 64, "f2"), dst=p.agu("output", 0, 128, "f4"),
+                     rows=p.n(1), k=p.n(1), n=p.n(1), init=7))
 # CHECK-NEXT: (mm): operand 'src': element type f32 is not possible here
-run(lambda p: p.emit("mm", src=p.agu("input", 0, 128, "f2"), wgt=p.agu("wgt", 0, 64, "f2"), dst=p.agu("output", 0, 128, "f4"), rows=p.n(1), k=p.n(33), n=p.n(1), init=7))
+run(lambda p: p.emit("mm", src=p.agu("input", 0, 128, "f2"), wgt=p.agu("wgt", 0, 64, "f2"), dst=p.agu("output", 0, 128, "f4"),
+                     rows=p.n(1), k=p.n(33), n=p.n(1), init=7))
 # CHECK-NEXT: (mm): a 33 x 1 weight tile does not fit the 32 x 32 array
-scatter = lambda p: p.emit("scatter", src=p.agu("conc", 0, 128, "f4"), dst=p.agu("output", 0, 128, "f4"), rows=p.n(0), identity=p.n(1), cols=p.n(32), init=7)
+scatter = lambda p: p.emit("scatter", src=p.agu("conc", 0, 128, "f4"), dst=p.agu("output", 0, 128, "f4"), rows=p.n(0),
+                           identity=p.n(1), cols=p.n(32), init=7)
 run(scatter)
 run(scatter, machine="dense")
 # CHECK-NEXT: no error

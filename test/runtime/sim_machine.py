@@ -11,7 +11,8 @@ for name in machine.names():
     logic = sum(c.count * c.power_mw for c in m.energy.components.values())
     area = sum(c.count * c.area_mm2 for c in m.energy.components.values())
     area += sum(x.count * m.energy.macros[x.kind].area_mm2 for b in m.buffers.values() for x in b.macros)
-    print(name, m.array.rule, m.sic.present, m.sec.present, f"{logic:.3f} mW {area:.4f} mm2", m.cycles_per_pass(776), m.cycles_per_pass(5), m.cycles_per_pass(0))
+    print(name, m.array.rule, m.sic.present, m.sec.present, f"{logic:.3f} mW {area:.4f} mm2",
+          m.cycles_per_pass(776), m.cycles_per_pass(5), m.cycles_per_pass(0))
     assert Machine.from_json(m.to_json()) == m and Machine.from_json(m.to_json()).fingerprint == m.fingerprint
 # The published totals are 496.166 mW and 3.2055 mm2, without the concentrators 480.2715 mW and 3.1192 mm2.
 # CHECK: dense shadow False False {{.*}} 776 32 0
@@ -19,7 +20,8 @@ for name in machine.names():
 # CHECK-NEXT: focus shadow True True {{.*}} 776 32 0
 # CHECK-NEXT: focus-published scalesim True True 496.166 mW 3.2055 mm2 869 98 0
 m = Machine.load("focus")
-print(m.buffer_bytes("output"), m.buffer_bytes("dram"), round(m.bytes_per_cycle, 1), len(m.fingerprint), len({Machine.load(n).fingerprint for n in machine.names()}))
+print(m.buffer_bytes("output"), m.buffer_bytes("dram"), round(m.bytes_per_cycle, 1), len(m.fingerprint),
+      len({Machine.load(n).fingerprint for n in machine.names()}))
 # CHECK-NEXT: 393216 34359738368 137.4 64 4
 
 folder = Path(tempfile.mkdtemp())

@@ -56,7 +56,8 @@ halves = np.arange(0x7C01, dtype="u2").view("f2")
 halves = np.concatenate([halves, -halves])
 exact = halves.astype("f8")
 middle = ((exact[1:0x7C00] + exact[:0x7BFF]) / 2).astype("f4")
-near = np.concatenate([middle, np.nextafter(middle, np.float32(np.inf)), np.nextafter(middle, np.float32(0)), np.float32([65519.9, 65520, 1e30, -1e30, np.inf])])
+near = np.concatenate([middle, np.nextafter(middle, np.float32(np.inf)), np.nextafter(middle, np.float32(0)),
+                       np.float32([65519.9, 65520, 1e30, -1e30, np.inf])])
 for v in variants():
     assert run("copy", halves, v)[0].tobytes() == halves.astype("f4").tobytes()
     for part in np.array_split(near, 4):

@@ -1,5 +1,5 @@
-# DRAM under the sanitizer: what the host wrote is there, what nobody wrote is not; a store and a later load need a semaphore between them, to the byte; a drain orders
-# everything behind it.
+# DRAM under the sanitizer: what the host wrote is there, what nobody wrote is not; a store and a later load need a semaphore between them, to the
+# byte; a drain orders everything behind it.
 # RUN: %python %s | filecheck %s
 import numpy as np
 from Inputs.sim_builder import Program, complaint
@@ -34,7 +34,8 @@ through_dram(None, offset=64)
 # CHECK-NEXT: total 0
 # CHECK-NEXT: total 0
 through_dram(None, offset=62)
-# CHECK-NEXT: {'kind': 'unordered', 'instruction': {{[0-9]+}}, 'opcode': 'load', 'operand': 'src', 'access': 'read', 'space': 'dram', 'begin': 4158, 'end': 4160, 'other_instruction': {{[0-9]+}}, 'other_opcode': 'store', 'other_access': 'write'}
+# CHECK-NEXT: {'kind': 'unordered', 'instruction': {{[0-9]+}}, 'opcode': 'load', 'operand': 'src', 'access': 'read',
+# CHECK-SAME: 'space': 'dram', 'begin': 4158, 'end': 4160, 'other_instruction': {{[0-9]+}}, 'other_opcode': 'store', 'other_access': 'write'}
 # CHECK-NEXT: total 1
 
 # A row by id that nobody wrote.
@@ -44,7 +45,8 @@ src, dst = p.agu("dram", 0, 64, "f2"), p.agu("vector", 0, 64, "f2")
 ids = p.put("ids", 0, np.array([0, 3, 200], "i4"))
 p.do("gather", src=src, dst=dst, ids=ids, rows=p.n(3), cols=p.n(32), stream="param")
 show(p)
-# CHECK-NEXT: {'kind': 'uninitialised', 'instruction': {{[0-9]+}}, 'opcode': 'gather', 'operand': 'src', 'access': 'read', 'space': 'dram', 'begin': 12800, 'end': 12864}
+# CHECK-NEXT: {'kind': 'uninitialised', 'instruction': {{[0-9]+}}, 'opcode': 'gather', 'operand': 'src', 'access': 'read',
+# CHECK-SAME: 'space': 'dram', 'begin': 12800, 'end': 12864}
 # CHECK-NEXT: total 1
 
 # Order is transitive over units: load -> vector unit -> store, and the store's signal frees what the load may overwrite.

@@ -20,7 +20,8 @@ def any_shape(identity, rows, unique, cols, init, seed):
     p.do("scatter", src=a, dst=c, rows=p.n(rows), identity=p.n(identity), cols=p.n(cols), init=7 if init else 15, **fields)
     out = p.get(c, dst.shape, "f4")
     p.run()
-    values = np.concatenate([src, np.zeros((1, cols), "f4")])[np.concatenate([np.arange(identity), np.where(numbers == 0xFFFF, -1, identity + numbers.astype(int))])]
+    values = np.concatenate([src, np.zeros((1, cols), "f4")])[
+        np.concatenate([np.arange(identity), np.where(numbers == 0xFFFF, -1, identity + numbers.astype(int))])]
     np.testing.assert_array_equal(p.result(out), values if init else dst + values)
 
 

@@ -50,7 +50,8 @@ print(complaint(lambda: topk([1, 2], 3)))
 def select(values, sel):
     p = Program()
     dst = p.agu("ids", 4096, 4 * len(sel), "i4")
-    p.do("sec.select", src=p.put("ids", 0, np.array(values, "i4")), sel=p.put("ids", 2048, np.array(sel, "i4")), dst=dst, n=p.n(len(values)), k=p.n(len(sel)))
+    p.do("sec.select", src=p.put("ids", 0, np.array(values, "i4")), sel=p.put("ids", 2048, np.array(sel, "i4")), dst=dst,
+         n=p.n(len(values)), k=p.n(len(sel)))
     out = p.get(dst, (1, len(sel)), "i4")
     p.run()
     return p.result(out)[0].tolist()

@@ -1,4 +1,5 @@
-# The similarity concentrator against a plain statement of the algorithm: block sides, several grids, pruned tokens, several tiles with identity rows, zero vectors.
+# The similarity concentrator against a plain statement of the algorithm: block sides, several grids, pruned tokens, several tiles with identity rows,
+# zero vectors.
 # RUN: %python %s | filecheck %s
 import numpy as np
 from hypothesis import given, strategies as st
@@ -80,7 +81,8 @@ def any_site(data):
         assert count[0, 0] == identity + len(leaders)
         means = [x[group == r].astype("f4").mean(0, dtype="f4").astype("f2") for r in leaders]
         np.testing.assert_array_equal(table[:identity], text[:identity])
-        np.testing.assert_allclose(table[identity:identity + len(leaders)].astype("f4"), np.reshape(means, (-1, cols)).astype("f4"), rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(table[identity:identity + len(leaders)].astype("f4"), np.reshape(means, (-1, cols)).astype("f4"),
+                                   rtol=1e-3, atol=1e-6)
         assert (table[identity + len(leaders):] == 7).all()             # nothing is written behind the last unique vector
         expected = [0xFFFF if zero[r] else leaders.index(group[r]) for r in range(row0, row0 + visual)]
         np.testing.assert_array_equal(numbers[0], expected)

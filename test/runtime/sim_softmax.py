@@ -1,4 +1,5 @@
-# The running softmax over column tiles against float64: causal positions, rows that see nothing at first, rescaled accumulators, finished rows, normalised probabilities.
+# The running softmax over column tiles against float64: causal positions, rows that see nothing at first, rescaled accumulators, finished rows,
+# normalised probabilities.
 # RUN: %python %s | filecheck %s
 import numpy as np
 from hypothesis import given, strategies as st

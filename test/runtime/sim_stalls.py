@@ -19,7 +19,8 @@ def stalls(signaller):
         "store": lambda: p.emit("store", src=a["vector"], dst=a["dram"], rows=n64, cols=n32, stream="result", signal0=1),
         "array": lambda: p.emit("mm", src=a["input"], wgt=a["wgt"], dst=a["conc"], rows=n64, k=n32, n=n32, init=7, signal0=1),
         "scatter": lambda: p.emit("scatter", src=a["conc"], map=a["map"], dst=a["output"], rows=n64, identity=n0, cols=n32, init=7, signal0=1),
-        "sic": lambda: p.emit("sic.gather", src=a["input"], table=a["table"], map=a["map"], count=a["counts"], rows=n64, identity=n0, cols=n32, site=0, signal0=1),
+        "sic": lambda: p.emit("sic.gather", src=a["input"], table=a["table"], map=a["map"], count=a["counts"], rows=n64, identity=n0, cols=n32,
+                              site=0, signal0=1),
         "sec": lambda: p.emit("sec.importance", src=a["output"], dst=a["importance"], rows=n64, cols=n32, init=7, signal0=1),
         "sfu": lambda: p.emit("v.map", op="copy", src=a["vector"], dst=a["vector"], rows=n64, cols=n32, scalar=0, signal0=1),
     }

@@ -47,7 +47,8 @@ for order in ("load store", "store load"):
 # CHECK: True 0.5
 
 
-# A load that waits long for its semaphore is simulated before a store that follows it in the program, but the store's time comes first: it uses the free bus.
+# A load that waits long for its semaphore is simulated before a store that follows it in the program, but the store's time comes first: it uses the
+# free bus.
 def late_load(p_first):
     p = Program(machine(dram__latency_cycles=0, queues__depth=64))
     p.agu("dram", 0, 2, "f2"), p.agu("output", 0, 2, "f2"), p.agu("input", 0, 64, "f2"), p.agu("wgt", 0, 64, "f2"), p.agu("conc", 0, 128, "f4")

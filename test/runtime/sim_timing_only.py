@@ -30,11 +30,13 @@ def program():
             width = min(32, COLS - 32 * s)
             src, wgt = p.put("input", 0, rows[:, 32 * s:32 * s + width]), p.put("wgt", 0, weight[32 * s:32 * s + width])
             count = counts[tile, s] = p.agu("counts", 8 + 2 * (tile * SLICES + s), 2, "u2")
-            p.do("sic.gather", src=src, ids=here, table=table, map=numbers, count=count, rows=p.n(visual), identity=p.n(identity), cols=p.n(width), site=0)
+            p.do("sic.gather", src=src, ids=here, table=table, map=numbers, count=count, rows=p.n(visual), identity=p.n(identity),
+                 cols=p.n(width), site=0)
             p.do("mm.kn", src=table, wgt=wgt, dst=conc, count=count, rows=p.n(identity + visual), k=p.n(width), n=p.n(32), init=7)
             p.do("scatter", src=conc, map=numbers, dst=acc, rows=p.n(visual), identity=p.n(identity), cols=p.n(32), init=7 if s == 0 else 15)
             p.module += 1
-        p.do("store", src=conc, dst=p.agu("dram", p.dram(np.zeros((100, 32), "f4")), 128, "f4"), count=count, rows=p.n(identity + visual), cols=p.n(32), stream="compact")
+        p.do("store", src=conc, dst=p.agu("dram", p.dram(np.zeros((100, 32), "f4")), 128, "f4"), count=count,
+             rows=p.n(identity + visual), cols=p.n(32), stream="compact")
         p.result_of = getattr(p, "result_of", []) + [p.get(acc, (identity + visual, 32), "f4")]
     p.do("sec.importance", src=acc, dst=p.agu("importance", 0, 4, "f4"), rows=p.n(7), cols=p.n(32), init=7)
     p.do("sec.topk", src=p.agu("importance", 0, 4, "f4"), dst=here, n=p.n(32), k=p.n(9))

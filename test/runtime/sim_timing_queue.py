@@ -16,8 +16,8 @@ def one(p, **sync):
     p.emit("mm", src=0, wgt=1, dst=2, rows=0, k=1, n=1, init=7, **sync)
 
 
-# Six passes of 100 cycles, fetched from cycle 6 on, then an instruction of another unit that waits for nothing: with room in the queue it starts as soon as it is
-# fetched; with a queue of two it is fetched when the fourth pass has left the queue.
+# Six passes of 100 cycles, fetched from cycle 6 on, then an instruction of another unit that waits for nothing: with room in the queue it starts as
+# soon as it is fetched; with a queue of two it is fetched when the fourth pass has left the queue.
 def six(p):
     for _ in range(6):
         one(p)

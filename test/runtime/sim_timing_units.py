@@ -21,7 +21,8 @@ def scatter(p, rows, identity, cols):
 @examples(30)
 @given(st.integers(0, 900), st.integers(0, 100), st.integers(1, 96), st.integers(1, 4))
 def scatters(rows, identity, cols, lanes):
-    assert busy("scatter", lambda p: scatter(p, rows, identity, cols), sic__scatter_per_cycle=lanes) == ceil((rows + identity) / lanes) * ceil(cols / 32)
+    cycles = ceil((rows + identity) / lanes) * ceil(cols / 32)
+    assert busy("scatter", lambda p: scatter(p, rows, identity, cols), sic__scatter_per_cycle=lanes) == cycles
 
 
 scatters()
