@@ -16,6 +16,8 @@ print(good)
 # CHECK-SAME: groups alike, {{.*}} clear ones
 print(good.holds, good.clear_alike == good.clear > 100, good.groups > 0.99, [c.exchanged for c in good.cuts])
 # CHECK-NEXT: True True True [0, 0, 0]
+print(good.explained, good.unexplained, good.rounding.holds, 1e-5 < good.rounding.logits < 5e-3, good.rounding.rounding)
+# CHECK-NEXT: True 0 True True None
 
 
 def changed(key: str, value: np.ndarray):
@@ -28,20 +30,22 @@ group = result.trace["group/2/down_proj"].copy()
 alone = int(np.flatnonzero((group[:, 0] == np.arange(len(group))) & (np.bincount(group[:, 0], minlength=len(group)) == 1))[-1])
 group[alone, 0] = group[0, 0]
 wrong = changed("group/2/down_proj", group)
-print(wrong.holds, wrong.entries - wrong.alike - (good.entries - good.alike), wrong.clear - wrong.clear_alike)
-# CHECK-NEXT: False 1 1
+print(wrong.holds, wrong.entries - wrong.alike - (good.entries - good.alike), wrong.clear - wrong.clear_alike, wrong.explained)
+# CHECK-NEXT: False 1 1 False
+print(str(wrong).endswith("; 1 choices that rounding does not explain"))
+# CHECK-NEXT: True
 
 # Another token kept at a cut that was clear, in the place of one that the next cut drops.
 kept = result.trace["retained/0/gate_proj"]
 other, gone = np.setdiff1d(np.arange(37), kept)[0], np.setdiff1d(kept, result.trace["retained/1/gate_proj"])[0]
 swapped = np.sort(np.where(kept == gone, other, kept)).astype(np.int32)
 cuts = changed("retained/0/gate_proj", swapped).cuts
-print(cuts[0].exchanged, cuts[0].gap > 0.005)
-# CHECK-NEXT: 1 True
+print(cuts[0].exchanged, cuts[0].gap > 0.005, cuts[0].unexplained)
+# CHECK-NEXT: 1 True 2
 
 # Wrong logits.
 far = replace(result, outputs={"logits": result.outputs["logits"] * 1.05})
-print(focus.agreement(model, inputs, far).holds)
+print(focus.agreement(model, inputs, far).explained)
 # CHECK-NEXT: False
 
 try:
