@@ -5,8 +5,8 @@ In: an unmodified Hugging Face model, the inputs of its forward, and a concentra
 The vision tower and the embeddings are the model's own.  The decoder is written out here, layer by layer, reading the model's weights;
 nothing is shared with the passes or the simulator, only the token layout, which says where visual tokens stand.
 
-The same in other storage: arithmetic in float32, but weights and whatever a module hands on rounded to fp16.  How far that is from float32 says
-what fp16 storage alone does to a model, whoever computes it.
+The same in other storage: arithmetic in float32, but weights and whatever a module hands on rounded to fp16 (or bf16).  How far that is from
+float32 says what such storage alone does to a model, whoever computes it.
 """
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concen
     `decisions`, the trace of another run, says which tokens to keep and which vectors to merge.  Then the logits are those of these decisions,
     and the trace is what would be decided here for each vector, all choices before it having gone as `decisions` says: a close choice that
     fell otherwise counts once, where it was made, and does not change what comes after it.
-    `storage` "float16" rounds weights and the values between modules to fp16; arithmetic stays in float32.
+    `storage` "float16" (or "bfloat16") rounds weights and the values between modules to it; arithmetic stays in float32.
     Raises FocusError for what `import_model` would refuse, when tokens shall be pruned but no text follows the visual tokens, and when
     `decisions` are not of this model and concentration.
     """
@@ -66,7 +66,7 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
 
 # ---- storage -----------------------------------------------------------------------------------------------------------------------
 #: storage -> what becomes of a value that is stored
-STORED = {"float32": lambda x: x, "float16": lambda x: x.half().float()}
+STORED = {"float32": lambda x: x, "float16": lambda x: x.half().float(), "bfloat16": lambda x: x.bfloat16().float()}
 
 
 @contextmanager

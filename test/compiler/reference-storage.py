@@ -1,4 +1,4 @@
-# focus.reference with fp16 storage: close to float32 and not equal to it; for a model whose weights fp16 does not hold, too; the model is left as it was.
+# focus.reference with fp16 and bf16 storage: close to float32 and not equal to it; for a model whose weights fp16 does not hold, too; the model is left as it was.
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
@@ -31,5 +31,8 @@ for name in ("llava-onevision-tiny", "llava-tiny", "qwen2.5-vl-tiny"):
 # CHECK: llava-onevision-tiny True 15 True True True True
 # CHECK-NEXT: llava-tiny True 15 True True True True
 # CHECK-NEXT: qwen2.5-vl-tiny True 15 True True True True
-print(error(focus.reference, model, inputs, storage="bfloat16"))
-# CHECK-NEXT: storage 'bfloat16': one of float32, float16 expected
+coarse, _ = focus.reference(model, inputs, "sic", storage="bfloat16")
+print(relative(stored, exact) < relative(coarse, exact) < 5e-2)
+# CHECK-NEXT: True
+print(error(focus.reference, model, inputs, storage="int8"))
+# CHECK-NEXT: storage 'int8': one of float32, float16, bfloat16 expected
