@@ -94,10 +94,13 @@ def video_request(model: nn.Module, frames: np.ndarray, before: int = 4, after: 
         pixels = {"pixel_values": llava_onevision_video(frames, config.vision_config.image_size)["pixel_values_videos"][0]}
         tokens = len(frames) * (config.vision_config.image_size // config.vision_config.patch_size) ** 2
         return request(model, before, after, [(config.image_token_id, tokens)], pixels, seed)
-    if config.model_type == "llava_onevision":
+    if config.model_type in ("llava_onevision", "llava_next_video"):
         pixels = llava_onevision_video(frames, config.vision_config.image_size)
-        side = -(-(config.vision_config.image_size // config.vision_config.patch_size) // 2)
-        tokens = len(frames) * side * side + 1
+        side = config.vision_config.image_size // config.vision_config.patch_size
+        if config.model_type == "llava_onevision":
+            tokens = len(frames) * (-(-side // 2)) ** 2 + 1
+        else:
+            tokens = len(frames) * (side // config.spatial_pool_stride) ** 2
     else:
         vision = config.vision_config
         merge = vision.spatial_merge_size
@@ -107,7 +110,8 @@ def video_request(model: nn.Module, frames: np.ndarray, before: int = 4, after: 
 
 
 def image_request(model: nn.Module, images: Sequence[np.ndarray], before: int = 4, after: int = 12, seed: int = 0) -> Inputs:
-    """Inputs of images uint8 [H, W, 3] of any sizes, text between two of them, for a LLaVA-NeXT; the prompt is drawn from `seed`."""
+    """Inputs of images uint8 [H, W, 3] of any sizes, text between two of them, for a LLaVA-NeXT or a LLaVA-NeXT-Video; the prompt is drawn
+    from `seed`."""
     from .families.anyres import image_tokens
     config = model.config
     pixels = anyres_images(images, config.vision_config.image_size, config.image_grid_pinpoints)
@@ -156,6 +160,15 @@ def llava_next(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str 
     from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration
     return randomise(LlavaNextForConditionalGeneration(LlavaNextConfig(
         text_config=decoder.config(model_type=decoder_type), image_token_index=decoder.vocabulary - 1, **(_anyres(vision) | config))), seed)
+
+
+def llava_next_video(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "llama", **config) -> nn.Module:
+    """A LLaVA-NeXT-Video, of the same parts and with the same images as `llava_next`; its videos are pooled in squares of 2 x 2 patches, or as
+    `spatial_pool_mode` and `spatial_pool_stride` say."""
+    from transformers import LlavaNextVideoConfig, LlavaNextVideoForConditionalGeneration
+    return randomise(LlavaNextVideoForConditionalGeneration(LlavaNextVideoConfig(
+        text_config=decoder.config(model_type=decoder_type), image_token_index=decoder.vocabulary - 2, video_token_index=decoder.vocabulary - 1,
+        **(_anyres(vision) | config))), seed)
 
 
 def _anyres(vision: dict) -> dict:
@@ -269,6 +282,8 @@ ZOO: dict[str, Entry] = {
     "llava-small": Entry("CLIP 3 layers, Mistral 4 layers of 160; 3 synthetic frames as images", lambda: _with_video(_clip_small(), 3, 98, 98)),
     "llava-tiny": Entry("CLIP 3 layers, Llama 3 layers of 64; 2 synthetic frames as images", lambda: _with_video(_clip_tiny(), 2, 70, 70)),
     "llava-next-tiny": Entry("CLIP 3 layers, Llama 3 layers of 64; two images of different resolutions", _next_images),
+    "llava-next-video-tiny": Entry("CLIP 3 layers, Llama 3 layers of 64; 6 synthetic frames pooled to 3 x 3 averages",
+                                   lambda: _with_video(llava_next_video(_TINY, _vit(48, 80, 3, 98)), 6, 98, 98)),
     "qwen2.5-vl-demo": Entry("windowed tower of 4 layers, M-RoPE decoder of 8 layers of 256; 16 frames of bikes.mp4",
                              lambda: _with_clip(_qwen_demo(), 16, 8.0, max_pixels=224 * 448)),
     "qwen2.5-vl-small": Entry("windowed tower of 3 layers, M-RoPE decoder of 4 layers of 160; 8 synthetic frames",

@@ -20,7 +20,7 @@ from ..layout import VisualItem, average_weights, halved, linear_weights
 from ..surgery import take_rows
 from .anyres import image_rows, image_sizes, plan_images
 from .base import Constants, Plan
-from .tower import TowerFamily, check_pixels, features, patches_a_side, plan_tower, resampled
+from .tower import TowerFamily, check_video, features, patches_a_side, plan_tower, resampled
 
 
 class LlavaOnevision(TowerFamily):
@@ -70,9 +70,7 @@ def averages(model: nn.Module) -> bool:
 # ---- videos --------------------------------------------------------------------------------------------------------------------
 def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
     """Items and constants of `pixel_values_videos`."""
-    if pixels.ndim != 5:
-        raise FocusError(f"pixel_values_videos: [videos, frames, channels, height, width] expected, got {list(pixels.shape)}")
-    check_pixels(model, "pixel_values_videos", pixels)
+    check_video(model, pixels)
     side, frames = patches_a_side(model), pixels.shape[1]
     averaged = averages(model)
     pooled = side // 2 if averaged else halved(side)
@@ -80,7 +78,7 @@ def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
     plan.items += [VisualItem("video", frames * grid.frame_stride + 1, (grid,))] * pixels.shape[0]
     plan.pixels["video"] = "pixel_values_videos"
     plan_tower(model, plan, "video", pixels.shape[0] * frames)
-    plan.constants["pool"] = torch.from_numpy(average_weights(side) if averaged else linear_weights(side, pooled))
+    plan.constants["pool"] = torch.from_numpy(average_weights(side, 2) if averaged else linear_weights(side, pooled))
     if averaged:
         cells = torch.arange(frames * pooled * pooled).view(-1, pooled)
         newlines = torch.full((frames * pooled, 1), frames * pooled * pooled)

@@ -88,6 +88,13 @@ def check_pixels(model: nn.Module, name: str, pixels: Tensor) -> None:
         raise FocusError(f"{name}: the last three dimensions must be {expected}, got {list(pixels.shape)}")
 
 
+def check_video(model: nn.Module, pixels: Tensor) -> None:
+    """Raise FocusError unless `pixels` are the frames of videos, [videos, frames, 3, H, W], each one of the tower's grids."""
+    if pixels.ndim != 5:
+        raise FocusError(f"pixel_values_videos: [videos, frames, channels, height, width] expected, got {list(pixels.shape)}")
+    check_pixels(model, "pixel_values_videos", pixels)
+
+
 # ---- the tower on rows ---------------------------------------------------------------------------------------------------------
 def plan_tower(model: nn.Module, plan: Plan, kind: str, grids: int) -> None:
     """Constants that `features` reads for the pixels of `kind`: where class rows come in, and where patch rows are, int64."""

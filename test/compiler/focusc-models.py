@@ -45,3 +45,10 @@ for name in ("qwen2.5-vl-image-tiny", "llava-next-tiny"):
     print(code, sorted(given), relative(logits, last_logits(model, inputs)) < 1e-2)
 # CHECK-NEXT: 0 ['image_grid_thw', 'input_ids', 'mm_token_type_ids', 'pixel_values'] True
 # CHECK-NEXT: 0 ['image_sizes', 'input_ids', 'pixel_values'] True
+
+# Without a file the request is one of eight frames.
+model = zoo.build("llava-next-video-tiny")[0]
+model.save_pretrained(folder / "video")
+code, logits, given = compiled("video-folder", folder / "video")
+print(code, tuple(given["pixel_values_videos"].shape), relative(logits, last_logits(model, given)) < 1e-2)
+# CHECK-NEXT: 0 (1, 8, 3, 98, 98) True

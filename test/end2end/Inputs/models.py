@@ -108,7 +108,20 @@ def odd_next() -> zoo.Inputs:
     return model, zoo.image_request(model, images, before=2, after=5)
 
 
-MODELS = {"llava-odd": odd_llava, "clip-odd": odd_clip, "qwen-odd": odd_qwen, "next-odd": odd_next}
+def odd_next_video() -> zoo.Inputs:
+    """An image, then two videos of 3 x 3 cells, text between them, for a CLIP tower with heads of 20, pooling by convolution and a Mistral."""
+    decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
+    vision = dict(hidden_size=60, intermediate_size=100, num_hidden_layers=3, num_attention_heads=3, image_size=100)
+    model = zoo.llava_next_video(decoder, vision, seed=3, decoder_type="mistral", spatial_pool_mode="conv")
+    frames = zoo.moving_pattern(6, 100, 100, speed=1.5)
+    videos = zoo.video_request(model, frames)["pixel_values_videos"].view(2, 3, 3, 100, 100).numpy()
+    image = zoo.image_request(model, [zoo.moving_pattern(1, 60, 120)[0]])
+    pixels = {name: image[name].numpy() for name in ("pixel_values", "image_sizes")} | {"pixel_values_videos": videos}
+    tokens = int((image["input_ids"] == model.config.image_token_id).sum())
+    return model, zoo.request(model, 2, 5, [(model.config.image_token_id, tokens)] + [(model.config.video_token_id, 27)] * 2, pixels)
+
+
+MODELS = {"llava-odd": odd_llava, "clip-odd": odd_clip, "qwen-odd": odd_qwen, "next-odd": odd_next, "next-video-odd": odd_next_video}
 
 
 def case(name: str) -> Case:
