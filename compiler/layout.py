@@ -86,12 +86,9 @@ def linear_weights(source: int, target: int) -> np.ndarray:
     return weights.astype(np.float32)
 
 
-def average_weights(source: int) -> np.ndarray:
-    """Matrix [source // 2, source] that averages neighbours in pairs; an odd last one is left out.  float32."""
-    weights = np.zeros((source // 2, source), np.float32)
-    pairs = np.arange(source // 2)
-    weights[pairs, 2 * pairs] = weights[pairs, 2 * pairs + 1] = 0.5
-    return weights
+def average_weights(source: int, stride: int) -> np.ndarray:
+    """Matrix [source // stride, source] that averages `stride` neighbours each; last ones that are fewer are left out.  float32."""
+    return (np.arange(source)[None] // stride == np.arange(source // stride)[:, None]).astype(np.float32) / np.float32(stride)
 
 
 def halved(size: int) -> int:

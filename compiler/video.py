@@ -1,15 +1,17 @@
 """Frames of a clip and the pixel values a model's forward takes: decoding with PyAV, preprocessing in numpy.
 
-In: a video file or frames uint8 [n, H, W, 3].  Out: `pixel_values_videos` (and `video_grid_thw`) as numpy arrays.
+In: a video file or frames uint8 [n, H, W, 3], or images of several sizes.  Out: `pixel_values_videos` (and `video_grid_thw`), or `pixel_values`
+and `image_sizes`, as numpy arrays.
 
 Same steps as the Hugging Face processors, which need torchvision: bicubic resampling with antialiasing, rescale to 0..1, normalise,
-and for Qwen2.5-VL the cut into spatio-temporal patches.  Nothing here touches an activation.
+the cut into spatio-temporal patches for Qwen2.5-VL and of padded images for LLaVA-NeXT.  Nothing here touches an activation.
 """
 from __future__ import annotations
 
 import importlib.util
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,31 @@ def normalised(frames: np.ndarray) -> np.ndarray:
 def llava_onevision_video(frames: np.ndarray, image_size: int) -> dict[str, np.ndarray]:
     """`pixel_values_videos` float32 [1, n, 3, image_size, image_size] of one video."""
     return {"pixel_values_videos": normalised(resized(frames, image_size, image_size))[None]}
+
+
+def anyres_images(images: Sequence[np.ndarray], image_size: int, pinpoints: list[list[int]]) -> dict[str, np.ndarray]:
+    """`pixel_values` float32 [images, patches, 3, image_size, image_size] and `image_sizes` int64 [images, 2] (height, width) of images uint8
+    [H, W, 3] of any sizes, each at the best of `pinpoints` (height, width); images with fewer patches than another are filled up with zeros."""
+    from transformers.image_processing_utils import select_best_resolution      # only needed here, and slow to import
+    sizes = [image.shape[:2] for image in images]
+    patches = [anyres_patches(image, image_size, select_best_resolution(size, pinpoints)) for image, size in zip(images, sizes)]
+    pixels = np.zeros((len(images), max(map(len, patches)), *patches[0].shape[1:]), np.float32)
+    for filled, mine in zip(pixels, patches):
+        filled[:len(mine)] = mine
+    return {"pixel_values": pixels, "image_sizes": np.array(sizes)}
+
+
+def anyres_patches(image: np.ndarray, image_size: int, resolution: tuple[int, int]) -> np.ndarray:
+    """An image [H, W, 3] -> its base patch, which shows it whole, and the patches that cover it at `resolution` (height, width), row by row:
+    float32 [patches, 3, image_size, image_size].  It keeps its proportions there, black beside or above and below it."""
+    scale = min(r / side for r, side in zip(resolution, image.shape))
+    height, width = (min(math.ceil(side * scale), r) for r, side in zip(resolution, image.shape))
+    top, left = (resolution[0] - height) // 2, (resolution[1] - width) // 2
+    padded = np.zeros((*resolution, 3), np.float32)
+    padded[top:top + height, left:left + width] = resized(image[None], height, width)[0]
+    down, across = (r // image_size for r in resolution)
+    cut = padded.reshape(down, image_size, across, image_size, 3).swapaxes(1, 2).reshape(-1, image_size, image_size, 3)
+    return normalised(np.concatenate((resized(image[None], image_size, image_size), cut)))
 
 
 def smart_size(height: int, width: int, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:

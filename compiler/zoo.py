@@ -5,7 +5,7 @@ seed, so a name always means the same numbers.  The `demo` entries read a real c
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from focus.runtime.errors import FocusError
 
-from .video import llava_onevision_video, load_frames, moving_pattern, normalised, qwen2_5_vl_video, sample_clip
+from .video import anyres_images, llava_onevision_video, load_frames, moving_pattern, normalised, qwen2_5_vl_video, sample_clip
 
 Inputs = dict[str, Tensor]
 
@@ -85,23 +85,38 @@ def request(model: nn.Module, before: int, after: int, visual: list[tuple[int, i
 
 def video_request(model: nn.Module, frames: np.ndarray, before: int = 4, after: int = 12, max_pixels: int = 196 * 196,
                   seed: int = 0) -> Inputs:
-    """Inputs of one video, frames uint8 [n, H, W, 3], for a model of a supported family; the prompt is drawn from `seed`.  LLaVA is shown
-    its frames as images."""
+    """Inputs of one video, frames uint8 [n, H, W, 3], for a model of a supported family; the prompt is drawn from `seed`.  LLaVA and
+    LLaVA-NeXT are shown its frames as images, LLaVA-NeXT with text between two of them."""
     config = model.config
+    if config.model_type == "llava_next":
+        return image_request(model, frames, before, after, seed)
     if config.model_type == "llava":
         pixels = {"pixel_values": llava_onevision_video(frames, config.vision_config.image_size)["pixel_values_videos"][0]}
         tokens = len(frames) * (config.vision_config.image_size // config.vision_config.patch_size) ** 2
         return request(model, before, after, [(config.image_token_id, tokens)], pixels, seed)
-    if config.model_type == "llava_onevision":
+    if config.model_type in ("llava_onevision", "llava_next_video"):
         pixels = llava_onevision_video(frames, config.vision_config.image_size)
-        side = -(-(config.vision_config.image_size // config.vision_config.patch_size) // 2)
-        tokens = len(frames) * side * side + 1
+        side = config.vision_config.image_size // config.vision_config.patch_size
+        if config.model_type == "llava_onevision":
+            tokens = len(frames) * (-(-side // 2)) ** 2 + 1
+        else:
+            tokens = len(frames) * (side // config.spatial_pool_stride) ** 2
     else:
         vision = config.vision_config
         merge = vision.spatial_merge_size
         pixels = qwen2_5_vl_video(frames, max_pixels, patch=vision.patch_size, merge=merge, temporal=vision.temporal_patch_size)
         tokens = int(pixels["video_grid_thw"].prod()) // merge ** 2
     return request(model, before, after, [(config.video_token_id, tokens)], pixels, seed)
+
+
+def image_request(model: nn.Module, images: Sequence[np.ndarray], before: int = 4, after: int = 12, seed: int = 0) -> Inputs:
+    """Inputs of images uint8 [H, W, 3] of any sizes, text between two of them, for a LLaVA-NeXT or a LLaVA-NeXT-Video; the prompt is drawn
+    from `seed`."""
+    from .families.anyres import image_tokens
+    config = model.config
+    pixels = anyres_images(images, config.vision_config.image_size, config.image_grid_pinpoints)
+    runs = [(config.image_token_id, image_tokens(model, size)) for size in pixels["image_sizes"].tolist()]
+    return request(model, before, after, runs, pixels, seed)
 
 
 # ---- configurations ------------------------------------------------------------------------------------------------------------
@@ -137,6 +152,31 @@ def llava(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "ll
     tower = dict(model_type="clip_vision_model", patch_size=14) | vision
     return randomise(LlavaForConditionalGeneration(LlavaConfig(
         text_config=decoder.config(model_type=decoder_type), vision_config=tower, image_token_index=decoder.vocabulary - 1, **config)), seed)
+
+
+def llava_next(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "llama", **config) -> nn.Module:
+    """A LLaVA-NeXT with a CLIP tower and a Llama (or another) decoder; `vision`, `config`: fields of those configurations.  Images are cut into
+    up to 2 x 2 patches, or 3 in a row or column, as the published models do it."""
+    from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration
+    return randomise(LlavaNextForConditionalGeneration(LlavaNextConfig(
+        text_config=decoder.config(model_type=decoder_type), image_token_index=decoder.vocabulary - 1, **(_anyres(vision) | config))), seed)
+
+
+def llava_next_video(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "llama", **config) -> nn.Module:
+    """A LLaVA-NeXT-Video, of the same parts and with the same images as `llava_next`; its videos are pooled in squares of 2 x 2 patches, or as
+    `spatial_pool_mode` and `spatial_pool_stride` say."""
+    from transformers import LlavaNextVideoConfig, LlavaNextVideoForConditionalGeneration
+    return randomise(LlavaNextVideoForConditionalGeneration(LlavaNextVideoConfig(
+        text_config=decoder.config(model_type=decoder_type), image_token_index=decoder.vocabulary - 2, video_token_index=decoder.vocabulary - 1,
+        **(_anyres(vision) | config))), seed)
+
+
+def _anyres(vision: dict) -> dict:
+    """Fields of a configuration: a CLIP (or another) tower, and the resolutions an image may be cut at, height and width, in its patches."""
+    tower = dict(model_type="clip_vision_model", patch_size=14) | vision
+    strategy = "default" if tower["model_type"] == "clip_vision_model" else "full"
+    pinpoints = [[a * tower["image_size"], b * tower["image_size"]] for a, b in ((1, 2), (2, 1), (2, 2), (3, 1), (1, 3))]
+    return dict(vision_config=tower, vision_feature_select_strategy=strategy, image_grid_pinpoints=pinpoints)
 
 
 def qwen2_5_vl(decoder: Decoder, vision: dict, seed: int = 0) -> nn.Module:
@@ -216,6 +256,13 @@ def _llava_image() -> tuple[nn.Module, Inputs]:
     return model, request(model, 3, 6, [(model.config.image_token_id, tokens)], images)
 
 
+def _next_images() -> tuple[nn.Module, Inputs]:
+    """Two images: one of 120 x 170 pixels, 2 x 2 patches and 8 of their 10 rows of cells; one of 200 x 50, 3 x 1 patches and 3 of 5 columns."""
+    model = llava_next(_TINY, _vit(48, 80, 3, 70))
+    wide, narrow = moving_pattern(1, 120, 170)[0], moving_pattern(1, 200, 50, seed=1)[0]
+    return model, image_request(model, [wide, narrow])
+
+
 def _qwen_image() -> tuple[nn.Module, Inputs]:
     """One still image: a grid of one frame, whose patches hold it twice."""
     model = _qwen_tiny()
@@ -234,6 +281,9 @@ ZOO: dict[str, Entry] = {
     "llava-onevision-image-tiny": Entry("the tiny LLaVA-OneVision with one image of any resolution", _llava_image),
     "llava-small": Entry("CLIP 3 layers, Mistral 4 layers of 160; 3 synthetic frames as images", lambda: _with_video(_clip_small(), 3, 98, 98)),
     "llava-tiny": Entry("CLIP 3 layers, Llama 3 layers of 64; 2 synthetic frames as images", lambda: _with_video(_clip_tiny(), 2, 70, 70)),
+    "llava-next-tiny": Entry("CLIP 3 layers, Llama 3 layers of 64; two images of different resolutions", _next_images),
+    "llava-next-video-tiny": Entry("CLIP 3 layers, Llama 3 layers of 64; 6 synthetic frames pooled to 3 x 3 averages",
+                                   lambda: _with_video(llava_next_video(_TINY, _vit(48, 80, 3, 98)), 6, 98, 98)),
     "qwen2.5-vl-demo": Entry("windowed tower of 4 layers, M-RoPE decoder of 8 layers of 256; 16 frames of bikes.mp4",
                              lambda: _with_clip(_qwen_demo(), 16, 8.0, max_pixels=224 * 448)),
     "qwen2.5-vl-small": Entry("windowed tower of 3 layers, M-RoPE decoder of 4 layers of 160; 8 synthetic frames",

@@ -10,12 +10,14 @@ from focus.runtime.errors import FocusError
 
 from .base import Family, Plan
 from .llava import Llava
+from .llava_next import LlavaNext
+from .llava_next_video import LlavaNextVideo
 from .llava_onevision import LlavaOnevision
 from .qwen2_5_vl import Qwen25VL
 
 __all__ = ["FAMILIES", "Family", "Plan", "family_of"]
 
-FAMILIES: dict[str, Family] = {f.model_type: f for f in (LlavaOnevision(), Qwen25VL(), Llava())}
+FAMILIES: dict[str, Family] = {f.model_type: f for f in (LlavaOnevision(), Qwen25VL(), Llava(), LlavaNext(), LlavaNextVideo())}
 
 
 def family_of(model: nn.Module) -> Family:

@@ -32,8 +32,8 @@ class Plan:
     """Everything static about a request.
 
     `ids` int64 [S]; `token_ids`: kind ("image", "video") -> placeholder id; `pixels`: kind -> name of its pixel input; `items`: images in
-    order, then videos in order; `constants`: tables the accelerator reads (RoPE, index lists, resampling), float32 or int64, without the
-    prefix `const.`; `detail`: what the family keeps for its own forward.
+    order, then videos in order; `constants`: tables the accelerator reads (RoPE, index lists, resampling, rearranged weights), float32 or
+    int64, without the prefix `const.`; `detail`: what the family keeps for its own forward.
     """
     ids: np.ndarray
     token_ids: dict[str, int]

@@ -1,7 +1,7 @@
 """Vision towers of the LLaVA families on rows: SigLIP, and CLIP with its class row; then their two-layer projector.
 
-In: pixels [grids, 3, H, W], a square grid of patches each.  Out: `TowerFamily`, what the LLaVA families share, and `features`: projected
-rows [grids * patches, D].
+In: pixels [grids, 3, H, W], a square grid of patches each.  Out: `TowerFamily`, what the LLaVA families share; `tower_rows`: the tower's rows
+[grids * patches, its width]; `features`: the same rows projected, [grids * patches, D]; `resampled`: grids of rows at another resolution.
 
 CLIP puts a row for the class in front of each grid's patches.  It attends with them, and the projector does not read it.
 """
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from focus.runtime.errors import FocusError
 
-from ..surgery import Patch, attention, check_activation, patch_embed, take_rows
+from ..surgery import Patch, attention, check_activation, patch_embed, resample, take_rows
 from .base import Constants, Family, Plan, check_decoder, check_ids_in_vocabulary, decoder_info, rope_tables
 
 #: tower -> the `vision_feature_select_strategy` under which the projector reads exactly its patches
@@ -88,6 +88,13 @@ def check_pixels(model: nn.Module, name: str, pixels: Tensor) -> None:
         raise FocusError(f"{name}: the last three dimensions must be {expected}, got {list(pixels.shape)}")
 
 
+def check_video(model: nn.Module, pixels: Tensor) -> None:
+    """Raise FocusError unless `pixels` are the frames of videos, [videos, frames, 3, H, W], each one of the tower's grids."""
+    if pixels.ndim != 5:
+        raise FocusError(f"pixel_values_videos: [videos, frames, channels, height, width] expected, got {list(pixels.shape)}")
+    check_pixels(model, "pixel_values_videos", pixels)
+
+
 # ---- the tower on rows ---------------------------------------------------------------------------------------------------------
 def plan_tower(model: nn.Module, plan: Plan, kind: str, grids: int) -> None:
     """Constants that `features` reads for the pixels of `kind`: where class rows come in, and where patch rows are, int64."""
@@ -99,8 +106,9 @@ def plan_tower(model: nn.Module, plan: Plan, kind: str, grids: int) -> None:
         plan.constants[f"{kind}_patches"] = (rows + torch.arange(1, grids + 1)[:, None]).reshape(-1)
 
 
-def features(model: nn.Module, const: Constants, kind: str, blocks: list[Tensor]) -> Tensor:
-    """Projected rows [grids * patches, D] of the pixels of `kind`: blocks [n, 3, H, W] of the grids that `plan_tower` was told of."""
+def tower_rows(model: nn.Module, const: Constants, kind: str, blocks: list[Tensor]) -> Tensor:
+    """Rows [grids * patches, tower's width] of the pixels of `kind`, as the projector reads them: blocks [n, 3, H, W] of the grids that
+    `plan_tower` was told of."""
     tower = model.model.vision_tower
     if has_class(model):
         hidden = tower.pre_layrnorm(tower.embeddings(blocks, const(f"{kind}_with_class")))
@@ -110,7 +118,20 @@ def features(model: nn.Module, const: Constants, kind: str, blocks: list[Tensor]
         hidden = layer(hidden, attention_mask=None)
     if has_class(model):
         hidden = take_rows(hidden, const(f"{kind}_patches"))
-    return model.model.multi_modal_projector(hidden)
+    return hidden
+
+
+def features(model: nn.Module, const: Constants, kind: str, blocks: list[Tensor]) -> Tensor:
+    """`tower_rows`, projected: [grids * patches, D]."""
+    return model.model.multi_modal_projector(tower_rows(model, const, kind, blocks))
+
+
+def resampled(rows: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    """Grids of rows [grids * height * width, D] -> [grids * h * w, D] by two one-dimensional linear maps: down [h, height] along columns,
+    across [w, width] along rows."""
+    width = rows.shape[1]
+    columns = resample(rows.view(-1, across.shape[1], width), across)
+    return resample(columns.view(-1, down.shape[1], across.shape[0] * width), down).view(-1, width)
 
 
 def embeddings_forward(embeddings: nn.Module):

@@ -55,6 +55,12 @@ refuse(llava, video, pixel_values_videos=None)
 refuse(llava, video, pixel_values_videos=None, input_ids=torch.ones(1, 4).long())
 # CHECK-NEXT: input 'image_sizes' is missing; it goes with pixel_values
 refuse(llava, video, pixel_values=torch.zeros(1, 2, 3, 70, 70))
+# CHECK-NEXT: image_sizes: positive (height, width) of each image expected, got [70, 70]
+refuse(llava, video, pixel_values=torch.zeros(1, 2, 3, 70, 70), image_sizes=torch.tensor([70, 70]))
+# CHECK-NEXT: image_sizes: positive (height, width) of each image expected, got {{\[\[}}70, 0]]
+refuse(llava, video, pixel_values=torch.zeros(1, 2, 3, 70, 70), image_sizes=torch.tensor([[70, 0]]))
+# CHECK-NEXT: batch_num_images: says 2 images, image_sizes has 1
+refuse(llava, video, pixel_values=torch.zeros(1, 2, 3, 70, 70), image_sizes=torch.tensor([[70, 70]]), batch_num_images=torch.tensor([2]))
 # CHECK-NEXT: config.image_grid_pinpoints: multiples of the tower's image_size expected; the one of image 0 is none
 refuse(llava, video, pixel_values=torch.zeros(1, 37, 3, 70, 70), image_sizes=torch.tensor([[70, 70]]))
 # CHECK-NEXT: input 'video_grid_thw' is missing; it goes with pixel_values_videos

@@ -7,7 +7,7 @@ import torch
 import transformers
 from common import error, random_video
 from focus.compiler.importer import import_model
-from focus.compiler.zoo import Decoder, llava, llava_onevision, moving_pattern, video_request
+from focus.compiler.zoo import Decoder, llava, llava_next, llava_next_video, llava_onevision, moving_pattern, video_request
 
 tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70)
 decoder = Decoder(64, 96, 1, 2, 1, 100)
@@ -83,3 +83,37 @@ refuse_images(model, image_sizes=torch.tensor([[70, 70]]))
 model.model.language_model.config.sliding_window = 7
 # CHECK-NEXT: model.language_model.layers.0.self_attn: sliding window of 7 in a sequence of 66; only full causal attention maps
 refuse_images(model)
+
+model = llava_next(decoder, tower)
+# CHECK-NEXT: ACCEPTED
+refuse_images(model)
+# CHECK-NEXT: input 'image_sizes' is missing; it goes with pixel_values
+refuse_images(model, image_sizes=None)
+# CHECK-NEXT: pixel_values: image_sizes make 2 images of up to 3 patches, got [2, 2, 3, 70, 70]
+refuse_images(model, pixel_values=torch.zeros(2, 2, 3, 70, 70))
+# CHECK-NEXT: pixel_values: 6 patches expected from image_sizes, got [5, 3, 70, 70]
+refuse_images(model, pixel_values=torch.zeros(5, 3, 70, 70))
+# CHECK-NEXT: pixel_values: image_sizes make 1 images of up to 5 patches, got [2, 3, 3, 70, 70]
+refuse_images(model, image_sizes=torch.tensor([[140, 140]]))
+# CHECK-NEXT: pixel_values: 4 or 5 dimensions expected, got [3, 70, 70]
+refuse_images(model, pixel_values=torch.zeros(3, 70, 70))
+# CHECK-NEXT: input_ids: 120 image tokens (id 99), but the image inputs make 100
+refuse_images(model, image_sizes=torch.tensor([[70, 70], [70, 20]]))
+# CHECK-NEXT: input 'batch_num_images' is not supported for llava_next; supported: input_ids, pixel_values, image_sizes,
+refuse_images(model, batch_num_images=torch.tensor([2]))
+# CHECK-NEXT: config.image_grid_pinpoints: multiples of the tower's image_size expected; the one of image 0 is none
+print(error(import_model, llava_next(decoder, tower, image_grid_pinpoints=[[70, 100]]), video_request(model, moving_pattern(1, 70, 70))))
+
+# CHECK-NEXT: model.vision_resampler.pool: MaxPool2d has no mapping; config.spatial_pool_mode 'average' or 'conv' expected
+refuse_images(llava_next_video(decoder, tower, spatial_pool_mode="max"))
+# CHECK-NEXT: config.spatial_pool_stride: 6 is more than the 5 patches on a side of a frame
+refuse_images(llava_next_video(decoder, tower, spatial_pool_stride=6))
+model = llava_next_video(decoder, tower)
+# CHECK-NEXT: ACCEPTED
+refuse_images(model)
+# CHECK-NEXT: pixel_values_videos: [videos, frames, channels, height, width] expected, got [2, 3, 70, 70]
+refuse_images(model, pixel_values_videos=torch.zeros(2, 3, 70, 70))
+# CHECK-NEXT: input_ids: 8 video tokens (id 99), but the video inputs make 12
+refuse_images(model, pixel_values_videos=torch.zeros(1, 3, 3, 70, 70))
+# CHECK-NEXT: input 'image_sizes' is missing; it goes with pixel_values
+refuse_images(model, pixel_values=torch.zeros(1, 3, 3, 70, 70))

@@ -37,9 +37,18 @@ print(code, relative(logits, last_logits(mine.odd()[0], inputs)) < 1e-2)
 
 # A folder has no inputs of its own: a file gives them.
 from safetensors.torch import save_file  # noqa: E402
-model, inputs = zoo.build("qwen2.5-vl-image-tiny")
-model.save_pretrained(folder / "model")
-save_file(inputs, folder / "request.safetensors")
-code, logits, given = compiled("folder", folder / "model", "--inputs", folder / "request.safetensors")
-print(code, sorted(given), relative(logits, last_logits(model, inputs)) < 1e-2)
+for name in ("qwen2.5-vl-image-tiny", "llava-next-tiny"):
+    model, inputs = zoo.build(name)
+    model.save_pretrained(folder / name)
+    save_file(inputs, folder / f"{name}-request.safetensors")
+    code, logits, given = compiled(f"{name}-folder", folder / name, "--inputs", folder / f"{name}-request.safetensors")
+    print(code, sorted(given), relative(logits, last_logits(model, inputs)) < 1e-2)
 # CHECK-NEXT: 0 ['image_grid_thw', 'input_ids', 'mm_token_type_ids', 'pixel_values'] True
+# CHECK-NEXT: 0 ['image_sizes', 'input_ids', 'pixel_values'] True
+
+# Without a file the request is one of eight frames.
+model = zoo.build("llava-next-video-tiny")[0]
+model.save_pretrained(folder / "video")
+code, logits, given = compiled("video-folder", folder / "video")
+print(code, tuple(given["pixel_values_videos"].shape), relative(logits, last_logits(model, given)) < 1e-2)
+# CHECK-NEXT: 0 (1, 8, 3, 98, 98) True

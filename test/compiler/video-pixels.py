@@ -1,10 +1,11 @@
-# Preprocessing agrees with PyTorch's antialiased bicubic resampling and with the order in which Qwen2.5-VL's tower reads its patches.
+# Preprocessing agrees with PyTorch's antialiased bicubic resampling, and with the order in which the towers of Qwen2.5-VL and of LLaVA-NeXT
+# read their patches.
 # RUN: %python %s | filecheck %s
 import numpy as np
 import torch
 import torch.nn.functional as F
-from focus.compiler.video import (DEVIATION, MEAN, llava_onevision_video, moving_pattern, normalised, qwen2_5_vl_video, resized, smart_size,
-                                  spatio_temporal_patches)
+from focus.compiler.video import (DEVIATION, MEAN, anyres_images, llava_onevision_video, moving_pattern, normalised, qwen2_5_vl_video, resized,
+                                  smart_size, spatio_temporal_patches)
 
 frames = moving_pattern(3, 61, 90, speed=3.0)
 as_tensor = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
@@ -43,3 +44,23 @@ print([smart_size(272, 640, 28, 3136, 100352), smart_size(100, 100, 28, 3136, 10
 inputs = qwen2_5_vl_video(frames, 56 * 84)
 print({name: (value.shape, value.dtype.name) for name, value in inputs.items()}, inputs["video_grid_thw"].tolist())
 # CHECK-NEXT: {'pixel_values_videos': ((48, 1176), 'float32'), 'video_grid_thw': ((1, 3), 'int64')} {{\[\[}}2, 4, 6]]
+
+# Images of any resolution: the whole image, then patches of it at the best resolution, row by row, in the middle of black.
+images = [moving_pattern(1, 60, 81)[0], moving_pattern(1, 33, 20)[0]]
+inputs = anyres_images(images, 28, [[28, 56], [56, 28], [56, 56], [84, 28]])
+print(inputs["pixel_values"].shape, inputs["pixel_values"].dtype, inputs["image_sizes"].tolist())
+# CHECK-NEXT: (2, 5, 3, 28, 28) float32 {{\[\[}}60, 81], [33, 20]]
+
+
+def resized_by_torch(image, *size):
+    return F.interpolate(torch.from_numpy(image).permute(2, 0, 1)[None].float(), size=size, mode="bicubic", antialias=True).clamp(0, 255)
+
+
+for image, pixels, size, padding, shape in ((images[0], inputs["pixel_values"][0], (42, 56), (0, 0, 7, 7), (2, 2)),
+                                            (images[1], inputs["pixel_values"][1], (47, 28), (0, 0, 4, 5), (2, 1))):
+    whole, padded = resized_by_torch(image, 28, 28), F.pad(resized_by_torch(image, *size), padding)
+    cut = [padded[:, :, 28 * i:28 * i + 28, 28 * j:28 * j + 28] for i in range(shape[0]) for j in range(shape[1])]
+    theirs = normalised(torch.cat((whole, *cut)).permute(0, 2, 3, 1).numpy())
+    print("patches", np.abs(pixels[:len(theirs)] - theirs).max() < 1e-4, len(theirs), not pixels[len(theirs):].any())
+# CHECK-NEXT: patches True 5 True
+# CHECK-NEXT: patches True 3 True

@@ -19,7 +19,9 @@ for name in zoo.names():
 # CHECK: llava-onevision-image-tiny llava_onevision True True [] 194
 # CHECK: llava-small llava True True [] 163
 # CHECK: llava-tiny llava True True [] 66
-# CHECK: qwen2.5-vl-demo qwen2_5_vl True True []
+# CHECK: llava-next-tiny llava_next True True [] 217
+# CHECK-NEXT: llava-next-video-tiny llava_next_video True True [] 70
+# CHECK-NEXT: qwen2.5-vl-demo qwen2_5_vl True True []
 # CHECK: qwen2.5-vl-image-tiny qwen2_5_vl True True []
 print(error(zoo.build, "llava"))
 # CHECK: unknown model 'llava'; the zoo has: llava-onevision-demo,

@@ -98,7 +98,30 @@ def odd_clip() -> zoo.Inputs:
     return model, zoo.request(model, 2, 5, [(model.config.image_token_id, 16)] * 3, {"pixel_values": pixels})
 
 
-MODELS = {"llava-odd": odd_llava, "clip-odd": odd_clip, "qwen-odd": odd_qwen}
+def odd_next() -> zoo.Inputs:
+    """Three images of different resolutions with text between, one of them 3 patches in a column, for a SigLIP tower and a Qwen2 decoder."""
+    decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
+    vision = dict(model_type="siglip_vision_model", hidden_size=60, intermediate_size=100, num_hidden_layers=3, num_attention_heads=3,
+                  image_size=44)
+    model = zoo.llava_next(decoder, vision, seed=3, decoder_type="qwen2")
+    images = [zoo.moving_pattern(1, *size, seed=i)[0] for i, size in enumerate(((61, 90), (131, 40), (44, 44)))]
+    return model, zoo.image_request(model, images, before=2, after=5)
+
+
+def odd_next_video() -> zoo.Inputs:
+    """An image, then two videos of 3 x 3 cells, text between them, for a CLIP tower with heads of 20, pooling by convolution and a Mistral."""
+    decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
+    vision = dict(hidden_size=60, intermediate_size=100, num_hidden_layers=3, num_attention_heads=3, image_size=100)
+    model = zoo.llava_next_video(decoder, vision, seed=3, decoder_type="mistral", spatial_pool_mode="conv")
+    frames = zoo.moving_pattern(6, 100, 100, speed=1.5)
+    videos = zoo.video_request(model, frames)["pixel_values_videos"].view(2, 3, 3, 100, 100).numpy()
+    image = zoo.image_request(model, [zoo.moving_pattern(1, 60, 120)[0]])
+    pixels = {name: image[name].numpy() for name in ("pixel_values", "image_sizes")} | {"pixel_values_videos": videos}
+    tokens = int((image["input_ids"] == model.config.image_token_id).sum())
+    return model, zoo.request(model, 2, 5, [(model.config.image_token_id, tokens)] + [(model.config.video_token_id, 27)] * 2, pixels)
+
+
+MODELS = {"llava-odd": odd_llava, "clip-odd": odd_clip, "qwen-odd": odd_qwen, "next-odd": odd_next, "next-video-odd": odd_next_video}
 
 
 def case(name: str) -> Case:
