@@ -19,7 +19,9 @@ import numpy as np
 from focus.runtime.concentration import Concentration
 from focus.runtime.errors import FocusError
 
-from .reference import candidate_rows, decoder_of, prefill_of, reference_details
+from .families.base import decoder_of
+from .reference import candidate_rows, reference_details
+from .wrapper import prefill_of
 
 CLEAR = 0.005           #: a similarity this far from the threshold, and from the second best, must decide alike in fp16 and in float32
 GAP = 0.005             #: so must a relative gap in importance at the cut of this much
