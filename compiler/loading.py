@@ -76,8 +76,8 @@ def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, An
         result = getattr(module, function)()
     except FocusError:
         raise
-    except Exception as e:      # whatever the user's code raises is the user's to read, as one line
-        raise FocusError(f"{path}:{function}: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}") from e
+    except (Exception, SystemExit) as e:        # whatever the user's code raises is the user's to read, as one line
+        raise FocusError(f"{path}:{function}: {type(e).__name__}: {(str(e).strip().splitlines() or [''])[0]}") from e
     finally:
         sys.path.pop(0)
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], nn.Module) and isinstance(result[1], Mapping)):

@@ -74,6 +74,8 @@ def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
     if pixels.ndim != 5:
         raise FocusError(f"pixel_values_videos: [videos, frames, channels, height, width] expected, got {list(pixels.shape)}")
     check_pixels(model, "pixel_values_videos", pixels)
+    if 0 in pixels.shape:
+        raise FocusError(f"pixel_values_videos: at least one video of at least one frame expected, got {list(pixels.shape)}")
     side, frames = patches_a_side(model), pixels.shape[1]
     averaged = averages(model)
     pooled = side // 2 if averaged else halved(side)
@@ -110,10 +112,16 @@ def plan_images(model: nn.Module, plan: Plan, inputs: dict[str, Tensor]) -> None
     """Items and constants of `pixel_values`: for each image the number of patches and the static map of its rows."""
     pixels = inputs["pixel_values"]
     check_pixels(model, "pixel_values", pixels)
-    sizes = [[int(v) for v in size] for size in need(inputs, "image_sizes", "pixel_values")]
+    image_sizes = need(inputs, "image_sizes", "pixel_values")
+    sizes = image_sizes.tolist()
+    if image_sizes.ndim != 2 or image_sizes.shape[1] != 2 or bool((image_sizes < 1).any()):
+        raise FocusError(f"image_sizes: (height, width) of each image, both positive, expected, got {sizes}")
     alone = [True] * len(sizes)
     if "batch_num_images" in inputs:
-        alone = [n == 1 for n in inputs["batch_num_images"].tolist() for _ in range(n)]
+        numbers = inputs["batch_num_images"].tolist()
+        if inputs["batch_num_images"].ndim != 1:
+            raise FocusError(f"batch_num_images: a list of numbers of images expected, got {numbers}")
+        alone = [n == 1 for n in numbers for _ in range(n)]
     if len(alone) != len(sizes):
         raise FocusError(f"batch_num_images: says {len(alone)} images, image_sizes has {len(sizes)}")
     counts = [image_size_to_num_patches(size, model.config.image_grid_pinpoints, model.config.vision_config.image_size) if one else 1
