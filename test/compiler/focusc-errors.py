@@ -164,5 +164,5 @@ print(counted, bool(load_file("nan.out")["logits"].isnan().any()))
 # a trace of another program
 # CHECK-NEXT: 0 nothing {{.*}}['sec.fxb']
 compile_("llava-onevision-image-tiny", "-o", "sec.fxb", "--concentration", "sic")
-# CHECK-NEXT: 1 error: trace of another model: {{.*}}
+# CHECK-NEXT: 1 error: t.safetensors: trace of another model: {{.*}}
 run(simulate.main, "sec.fxb", "--timing-only", "--trace", "t.safetensors")
