@@ -27,11 +27,13 @@ STORED = {"f16": "f16", "f32": "f32", "i32": "i32"}
 
 @dataclass(frozen=True)
 class Interface:
-    """What the user's model expects: inputs (name, numpy dtype, shape), inputs fixed at compile time, its name and its decoder layers."""
+    """What the user's model expects: inputs (name, numpy dtype, shape), inputs fixed at compile time, its name, its decoder layers, and how
+    many tokens its embedding knows (None where none is looked up)."""
     inputs: tuple[tuple[str, str, tuple[int, ...]], ...]
     fixed: Mapping[str, np.ndarray]
     model: str
     layers: int = 0
+    vocabulary: int | None = None
 
 
 class ParamValues(Mapping):
@@ -88,7 +90,7 @@ def build_binary(module: ir.Module, machine: Machine, concentration: Concentrati
     entries, table = _params(buffers)
     return fxb.Binary(text=text, source=source, machine=machine, modules=modules, param_table=table,
                       params={} if params is None else ParamValues(params, tokens, entries), timing_only=params is None,
-                      memory_map=_memory_map(func, buffers), inputs=_inputs(func, buffers, interface), outputs=_outputs(buffers),
+                      memory_map=_memory_map(func, buffers), inputs=_inputs(buffers, interface), outputs=_outputs(buffers),
                       fixed_inputs=_fixed(interface), sites=_sites(func, buffers), id_lists=_id_lists(buffers), tokens=tokens,
                       concentration=concentration, model=interface.model, layers=interface.layers)
 
@@ -113,9 +115,8 @@ def _params(buffers: list) -> tuple[dict[str, tuple[str, str, tuple[int, ...]]],
     return entries, tuple(table)
 
 
-def _inputs(func, buffers: list, interface: Interface) -> tuple[fxb.Port, ...]:
-    dtypes = {name: dtype for name, dtype, _ in interface.inputs}
-    below = get_attr(func, "focus.id_limits", {})
+def _inputs(buffers: list, interface: Interface) -> tuple[fxb.Port, ...]:
+    dtypes, below = {name: dtype for name, dtype, _ in interface.inputs}, {"input_ids": interface.vocabulary}
     return tuple(fxb.Port(**_placed(op, name=op.name, dtype=dtypes.get(op.name, "float32"), below=below.get(op.name)))
                  for op in buffers if op.kind == "input")
 

@@ -97,8 +97,9 @@ def _source(model, inputs: Mapping[str, Any], scope: str, stop: str) -> _Source:
     from .importer import import_model                      # needs torch
     imported = import_model(model, inputs)
     attach_token_layout(imported.module, imported.tokens)
-    interface = Interface(tuple(imported.inputs), imported.static_inputs, imported.model_info["class"], imported.model_info["depth"])
-    return _Source(imported.module, imported.tokens, interface, imported.model_info["depth"], imported.params)
+    info = imported.model_info
+    interface = Interface(tuple(imported.inputs), imported.static_inputs, info["class"], info["depth"], model.get_input_embeddings().num_embeddings)
+    return _Source(imported.module, imported.tokens, interface, info["depth"], imported.params)
 
 
 def resolve_concentration(spec: Concentration | str | PathLike, machine: Machine, depth: int) -> Concentration:

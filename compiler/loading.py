@@ -76,8 +76,8 @@ def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, An
         result = getattr(module, function)()
     except FocusError:
         raise
-    except Exception as e:      # whatever the user's code raises is the user's to read, as one line
-        raise FocusError(f"{path}:{function}: {type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}") from e
+    except (Exception, SystemExit) as e:        # whatever the user's code raises is the user's to read, as one line
+        raise FocusError(f"{path}:{function}: {type(e).__name__}: {(str(e).strip().splitlines() or [''])[0]}") from e
     finally:
         sys.path.pop(0)
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], nn.Module) and isinstance(result[1], Mapping)):
@@ -86,7 +86,8 @@ def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, An
 
 
 def from_folder(path: Path) -> nn.Module:
-    """The model of a Hugging Face folder (config.json and weights), float32."""
+    """The model of a Hugging Face folder (config.json and weights), float32.  Raises FocusError also for weights that are missing or of another
+    shape, which transformers would draw at random."""
     import torch
     import transformers
 
@@ -98,6 +99,13 @@ def from_folder(path: Path) -> nn.Module:
     if kind not in FAMILIES:
         raise FocusError(f"{path}: model_type '{kind}' is not supported; supported: {', '.join(FAMILIES)}")
     try:
-        return getattr(transformers, FAMILIES[kind].class_name).from_pretrained(path, dtype=torch.float32, local_files_only=True).eval()
-    except (OSError, ValueError, RuntimeError) as e:
-        raise FocusError(f"{path}: cannot load the model: {str(e).splitlines()[0]}") from None
+        model, info = getattr(transformers, FAMILIES[kind].class_name).from_pretrained(
+            path, dtype=torch.float32, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True)
+    except Exception as e:          # transformers' exceptions for damaged configurations and weights are many
+        raise FocusError(f"{path}: cannot load the model: {(str(e).strip().splitlines() or [type(e).__name__])[0]}") from None
+    if mismatched := sorted(info["mismatched_keys"]):
+        name, found, expected = mismatched[0]
+        raise FocusError(f"{path}: weight '{name}' has shape {list(found)}; {list(expected)} expected from config.json")
+    if missing := sorted(info["missing_keys"]):
+        raise FocusError(f"{path}: {len(missing)} weights are missing, '{missing[0]}' first")
+    return model.eval()

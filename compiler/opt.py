@@ -14,6 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # numpy comes with the b
 
 from focus.dialects.support import DiagnosedError, Diagnostic, ir, make_context, parse_file, parse_text, to_text  # noqa: E402
 from focus.passes.manager import Printing, find_pass, load_passes, parse_pipeline, run, timing_report  # noqa: E402
+from focus.runtime.cli import tool  # noqa: E402
 from focus.runtime.errors import FocusError  # noqa: E402
 from focus.runtime.files import atomic_write  # noqa: E402
 
@@ -191,8 +192,9 @@ def _check_diagnostics(found: list[Diagnostic], source: _Input) -> bool:
 
 
 # ---- command ----------------------------------------------------------------------------------------------------------------
-def _command(argv: list[str]) -> int:
-    elements, others = _split_pass_flags(argv)
+@tool
+def main(argv: list[str] | None = None) -> int:
+    elements, others = _split_pass_flags(sys.argv[1:] if argv is None else argv)
     parser = _parser()
     args = parser.parse_args(others)
     if args.pass_pipeline is not None and elements:
@@ -217,23 +219,10 @@ def _command(argv: list[str]) -> int:
 
 def _write(text: str, to: str) -> None:
     if to == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        print(text, end="")
         return
     with atomic_write(to) as temporary:
         temporary.write_text(text)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Entry point of `focus-opt`; returns the exit code: 0, 1 for an error in the input, 2 for wrong usage."""
-    try:
-        return _command(sys.argv[1:] if argv is None else argv)
-    except FocusError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:         # the reader of our output has gone, as in `focus-opt ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from .trace import Trace
 
 OVERFLOW = 65520.0                          #: the smallest value that rounds to infinity in fp16
 WHOLE = (0, 2 ** 62)                        #: all cycles of a run
+FLAGS = ("use_cache", "return_dict", "output_attentions", "output_hidden_states")      #: of the model's forward; they change no logits
+MASK = "attention_mask"                     #: as processors give it: ones, since there is one request and no padding
 Progress = Callable[[int, int], None]       #: called with (instructions done, instructions in all) a few times a second
 
 
@@ -99,6 +101,11 @@ class Executable:
     def time_with_timeline(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None, timeline: int = 0,
                            window: tuple[int, int] = WHOLE) -> tuple[dict[str, Any], np.ndarray | None]:
         """`time`, and the times of the first `timeline` instructions that start in the cycles `window`."""
+        if trace is None and self.binary.sites:
+            raise FocusError("the program merges similar vectors, so its time depends on the data: a trace is needed (--trace of focus-sim, "
+                             "focus-trace)")
+        if trace is not None and not isinstance(trace, Mapping):
+            raise FocusError(f"trace: a dictionary of names and arrays expected, not {type(trace).__name__}")
         traces.check(trace if trace is not None else {}, self.binary)
         counts = [traces.unique_counts(trace, site) for site in self.binary.sites]
         raw = self._prepare().run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window)
@@ -128,16 +135,19 @@ class Executable:
         ports = {port.name: port for port in self.binary.inputs}
         fixed = {f.name: f for f in self.binary.fixed_inputs}
         for name in given:
-            if name not in ports and name not in fixed:
+            if name not in ports and name not in fixed and name not in FLAGS and not (name == MASK and "input_ids" in ports):
                 raise FocusError(f"input '{name}' is unknown; the program takes {', '.join([*ports, *fixed]) or 'none'}")
         for name in ports:
             if name not in given:
                 raise FocusError(f"input '{name}' is missing; the program takes {', '.join(ports)}")
         for name in given.keys() & fixed.keys():
             _check_fixed(fixed[name], _to_numpy(name, given[name]))
-        arrays = {name: _checked(port, _to_numpy(name, given[name])) for name, port in ports.items()}
+        placeholders = self.binary.tokens.visual_ids if self.binary.tokens else ()
+        arrays = {name: _checked(port, _to_numpy(name, given[name], port.dtype), placeholders) for name, port in ports.items()}
         if "input_ids" in arrays:
             self._check_layout(arrays["input_ids"])
+        if MASK in given:
+            _check_mask(_to_numpy(MASK, given[MASK]), ports["input_ids"])
         stored, counted = {}, {}
         for name, port in ports.items():
             stored[name], counted[name] = _store(arrays[name], port)
@@ -161,36 +171,46 @@ load = Executable.load
 
 
 # ---- inputs ----------------------------------------------------------------------------------------------------------
-def _to_numpy(name: str, value: Any) -> np.ndarray:
-    """A numpy array from an array, a list or a tensor of PyTorch (known by its methods: nothing here imports torch)."""
+def _to_numpy(name: str, value: Any, dtype: str | None = None) -> np.ndarray:
+    """A numpy array from an array, a list or a tensor of PyTorch (known by its methods: nothing here imports torch).  A list of floats has
+    no type of its own and takes `dtype`."""
     try:
         if hasattr(value, "detach"):
             value = value.detach().cpu()
             value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
-        return np.asarray(value)
+        array = np.asarray(value)
+        return array.astype(dtype) if isinstance(value, (list, tuple)) and dtype and array.dtype.kind == np.dtype(dtype).kind == "f" else array
     except (TypeError, ValueError, RuntimeError) as e:
         raise FocusError(f"input '{name}' is no array: {e}") from None
 
 
-def _checked(port: Port, array: np.ndarray) -> np.ndarray:
-    """`array` if it has the port's shape and a type that converts to the port's without loss."""
+def _checked(port: Port, array: np.ndarray, placeholders: tuple[int, ...] = ()) -> np.ndarray:
+    """`array` if it has the port's shape, a type that converts to the port's without loss, and ids in range (`placeholders` are looked up
+    nowhere and may lie outside)."""
     if array.dtype.kind != np.dtype(port.dtype).kind or not np.can_cast(array.dtype, port.dtype):
         raise FocusError(f"input '{port.name}' is {array.dtype}; {port.dtype} expected")
     if array.shape != port.shape:
         raise FocusError(f"input '{port.name}' has shape {list(array.shape)}; {list(port.shape)} expected")
     if array.dtype.kind == "i":
         low, high = (0, port.below - 1) if port.below else (np.iinfo(np.int32).min, np.iinfo(np.int32).max)
-        bad = (array < low) | (array > high)
+        bad = ((array < low) | (array > high)) & ~np.isin(array, placeholders)
         if bad.any():
             at = tuple(int(i) for i in np.argwhere(bad)[0])
             raise FocusError(f"input '{port.name}' {list(at)} is {array[at]}; {low}..{high} expected")
     return array
 
 
+def _check_mask(mask: np.ndarray, ids: Port) -> None:
+    if mask.shape != ids.shape or not (mask == 1).all():
+        raise FocusError(f"input '{MASK}': only ones of shape {list(ids.shape)} are supported, no padding; got shape {list(mask.shape)}")
+
+
 def _check_fixed(fixed: FixedInput, array: np.ndarray) -> None:
     """Whether an input the program was specialised to has the value it was specialised to."""
     if array.shape != fixed.shape:
         raise FocusError(f"input '{fixed.name}' has shape {list(array.shape)}; the program was compiled for {list(fixed.shape)}")
+    if array.dtype.kind == "f" and np.dtype(fixed.dtype).kind == "f":       # a list's floats have 64 bits, those of the compilation 32
+        array = array.astype(fixed.dtype)
     wrong = np.flatnonzero(array.reshape(-1) != np.array(fixed.values).reshape(-1))
     if len(wrong):
         raise FocusError(f"input '{fixed.name}': value {wrong[0]} is {array.reshape(-1)[wrong[0]]}; the program was compiled for "
@@ -201,7 +221,7 @@ def _store(array: np.ndarray, port: Port) -> tuple[np.ndarray, dict[str, int]]:
     """The input in its stored type, with the counts of values that are not finite and of those that became infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
         stored = np.ascontiguousarray(array, STORED[port.stored])
-    if array.dtype.kind != "f" or not array.size or (array.min() > -OVERFLOW and array.max() < OVERFLOW):      # false for a NaN
+    if array.dtype.kind != "f" or not array.size or (float(array.min()) > -OVERFLOW and float(array.max()) < OVERFLOW):      # false for a NaN
         return stored, {"nonfinite": 0, "overflows": 0}
     nonfinite = array.size - int(np.count_nonzero(np.isfinite(array)))
     return stored, {"nonfinite": nonfinite, "overflows": math.prod(port.shape) - nonfinite - int(np.count_nonzero(np.isfinite(stored)))}

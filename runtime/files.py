@@ -1,10 +1,11 @@
 """Output files that appear whole or not at all.
 
-In: a path.  Out: `atomic_write`, a context manager that yields a temporary name beside it.
+In: a path.  Out: `atomic_write`, a context manager that yields a temporary name beside it (for a pipe or a device, elsewhere).
 """
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,22 +18,28 @@ from .errors import FocusError
 def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` when the block ends, remove it when the block raises.
 
-    Whoever uses it writes the temporary path in full (it exists and is empty at the start).
+    Whoever uses it writes the temporary path in full (it exists and is empty at the start).  A link stays one: what it points to is
+    replaced.  A pipe or a device (/dev/null, /dev/stdout) stays one too: the finished file is copied into it.
     Raises FocusError when the folder does not exist or cannot be written.
     """
-    path = Path(path)
+    shown, path = path, Path(os.path.realpath(path))
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        special = path.exists() and not path.is_file() and not path.is_dir()
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=None if special else path.parent)
     except OSError as e:
-        raise FocusError(f"{path}: cannot write: {e.strerror or e}") from None
+        raise FocusError(f"{shown}: cannot write: {e.strerror or e}") from None
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
+        if special:
+            with open(temporary, "rb") as source, open(path, "wb") as out:
+                shutil.copyfileobj(source, out)
+            return
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as e:
-        raise FocusError(f"{path}: cannot write: {e.strerror or e}") from e
+        raise FocusError(f"{shown}: cannot write: {e.strerror or e}") from e
     finally:
         temporary.unlink(missing_ok=True)
 

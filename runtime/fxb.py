@@ -68,7 +68,8 @@ class Param(Placed):
 
 
 class Port(Placed):
-    """An input or output.  `dtype` is the user's element type (numpy name); `below`, for ids, the number of rows they choose from."""
+    """An input or output.  `dtype` is the user's element type (numpy name); `below`, for ids, the number of rows they choose
+    from (placeholders of visual tokens may lie outside)."""
     dtype: Literal["float16", "float32", "float64", "int32", "int64"]
     below: PositiveInt | None = None
 

@@ -23,10 +23,14 @@ MACHINES = Path(__file__).parent / "machines"       #: the machine files that sh
 LAYOUTER = "layouter"                               #: the one memory no instruction addresses; inside the similarity concentrator
 BUFFERS = tuple(s.name.lower() for s in isa.Space if s != isa.Space.DRAM) + (LAYOUTER,)
 
-PositiveInt = Annotated[int, Field(gt=0, strict=True)]
-Count = Annotated[int, Field(ge=0, strict=True)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# Upper limits are far beyond any machine, and such that cycles of a run stay countable and memories can be simulated.
+MOST = 2 ** 32
+PositiveInt = Annotated[int, Field(gt=0, le=MOST, strict=True)]
+Count = Annotated[int, Field(ge=0, le=MOST, strict=True)]
+Rate = Annotated[float, Field(ge=1, le=1e15, allow_inf_nan=False, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
 
 
 class _Part(BaseModel):
@@ -46,11 +50,11 @@ class Array(_Part):
 
 class Dram(_Part):
     """Off-chip memory.  Latency in array cycles, capacity and burst in bytes, energy in picojoule a byte."""
-    bytes_per_second: Positive
+    bytes_per_second: Rate
     latency_cycles: Count
     burst_bytes: PositiveInt
     pj_per_byte: Amount
-    capacity_bytes: PositiveInt
+    capacity_bytes: Annotated[int, Field(gt=0, le=2 ** 48, strict=True)]
 
 
 class Macro(_Part):
@@ -66,7 +70,7 @@ class Macro(_Part):
 
 class Buffer(_Part):
     """One on-chip memory: its usable bytes and the macros it is built from."""
-    bytes: PositiveInt
+    bytes: Annotated[int, Field(gt=0, le=2 ** 30, strict=True)]
     macros: tuple[Macro, ...]
 
 
@@ -87,7 +91,7 @@ class Sfu(_Part):
 
 class Sic(_Part):
     """Similarity concentrator and scatter unit."""
-    present: bool
+    present: Flag
     cycles_per_candidate: PositiveInt   #: a visual vector takes this times the block's members
     cycles_per_identity_row: PositiveInt
     scatter_per_cycle: PositiveInt      #: rows of 32 partial sums added a cycle
@@ -96,7 +100,7 @@ class Sic(_Part):
 
 class Sec(_Part):
     """Semantic concentrator."""
-    present: bool
+    present: Flag
     maxima_per_cycle: PositiveInt
     topk_passes: PositiveInt            #: sweeps over the importance vector, `maxima_per_cycle` values a cycle
     select_per_cycle: PositiveInt       #: list entries compacted a cycle
@@ -121,7 +125,7 @@ class Component(_Part):
 class Energy(_Part):
     """Which energy rule the report uses and what it needs."""
     rule: Literal["published", "activity"]
-    idle_fraction: Annotated[float, Field(ge=0, le=1)]  #: activity: share of a block's power that flows while it is idle
+    idle_fraction: Annotated[float, Field(ge=0, le=1, strict=True)]  #: activity: share of a block's power that flows while it is idle
     supply_volts: Positive
     traffic_weight: Amount                              #: cycles of run time that the compiler takes a cycle of DRAM transfer for
     macros: dict[str, MacroKind]
@@ -132,7 +136,7 @@ class Machine(_Part):
     """A whole accelerator."""
     name: Annotated[str, Field(min_length=1)]
     isa_version: Literal[isa.ISA_VERSION]
-    frequency_hz: Positive
+    frequency_hz: Rate
     array: Array
     dram: Dram
     buffers: dict[str, Buffer]

@@ -21,6 +21,8 @@ from .files import atomic_write
 from .fxb import open_tensors
 from .trace import Trace
 
+EVENTS = 200_000            #: instructions that a time line keeps unless told otherwise
+
 _EXAMPLES = """
 examples:
   focus-sim demo.fxb --inputs in.safetensors --outputs out.safetensors --trace t.safetensors --report r.json
@@ -39,6 +41,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.timing_only and (args.inputs or args.outputs or args.sanitize):
         parser.error("--timing-only uses no data: it takes neither --inputs, --outputs nor --sanitize")
+    if (args.events is not None or args.trace_window) and not args.timeline:
+        parser.error("--events and --trace-window say what --timeline keeps: give it a file")
     for path in (args.outputs, args.report, args.timeline, None if args.timing_only else args.trace):
         if path is not None and not path.parent.is_dir():          # better now than after the run
             raise FocusError(f"{path}: cannot write: no folder {path.parent}")
@@ -75,24 +79,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sanitize", action="store_true",
                         help="find reads of unwritten memory and accesses that no semaphore orders; exit with 1 if any")
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="write the instructions' times for Perfetto")
-    parser.add_argument("--events", type=int, default=200_000, metavar="N",
-                        help="how many instructions --timeline keeps (default %(default)s)")
-    parser.add_argument("--trace-window", type=int, nargs=2, metavar=("FROM", "TO"),
+    parser.add_argument("--events", type=_natural, metavar="N", help=f"how many instructions --timeline keeps (default {EVENTS})")
+    parser.add_argument("--trace-window", type=_natural, nargs=2, metavar=("FROM", "TO"),
                         help="keep only instructions for --timeline that start in these cycles (default: the first ones)")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="the weights file the program refers to, if it is not beside it")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
     return parser
 
 
+def _natural(text: str) -> int:
+    """A number of cycles or instructions."""
+    if not text.isdecimal() or int(text) > WHOLE[1]:
+        raise argparse.ArgumentTypeError(f"0 to {WHOLE[1]} expected, got '{text}'")
+    return int(text)
+
+
 def _events(args: argparse.Namespace) -> int:
-    return max(args.events, 0) if args.timeline else 0
+    return (EVENTS if args.events is None else args.events) if args.timeline else 0
 
 
 def _window(given: list[int] | None) -> tuple[int, int]:
     if given is None:
         return WHOLE
     begin, end = given
-    if not 0 <= begin < end:
+    if begin >= end:
         raise FocusError(f"--trace-window {begin} {end}: two cycles, the first before the second, expected")
     return begin, end
 

@@ -36,11 +36,11 @@ COMPACT = {"retained": np.dtype(np.int32), "counts": np.dtype(np.int32)}
 
 
 class Trace(dict):
-    """A dictionary of numpy arrays with the keys above, and `metadata`, a dictionary of strings."""
+    """A dictionary of numpy arrays with the keys above, `metadata`, a dictionary of strings, and `path`, the file it is from."""
 
-    def __init__(self, arrays: Mapping[str, np.ndarray] = (), metadata: Mapping[str, str] | None = None):
+    def __init__(self, arrays: Mapping[str, np.ndarray] = (), metadata: Mapping[str, str] | None = None, path: str | os.PathLike | None = None):
         super().__init__(arrays)
-        self.metadata = dict(metadata or {})
+        self.metadata, self.path = dict(metadata or {}), path
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a safetensors file, whole or not at all.  Raises FocusError."""
@@ -51,7 +51,7 @@ class Trace(dict):
     def load(cls, path: str | os.PathLike) -> Trace:
         """A trace from a safetensors file, whose arrays are mapped, not read.  Raises FocusError naming the file."""
         from .fxb import open_mapped
-        return cls(*open_mapped(path))
+        return cls(*open_mapped(path), path)
 
 
 def write(path: str | os.PathLike, shapes: Mapping[str, tuple[np.dtype, tuple[int, ...]]], arrays: Iterable[tuple[str, np.ndarray]],
@@ -115,8 +115,16 @@ def describe(model: str, c: Concentration, tokens: TokenLayout | None) -> dict[s
 def check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
     """Whether a trace can drive a binary: it has every site, in the right sizes, and obeys the algorithm.
 
-    Raises FocusError naming the first key that does not, and says so when the trace is of another model.
+    Raises FocusError naming the file, if it is from one, and the first key that does not; says so when the trace is of another model.
     """
+    try:
+        _check(trace, binary)
+    except FocusError as e:
+        path = getattr(trace, "path", None)
+        raise FocusError(f"{path}: {e}" if path else str(e)) from None
+
+
+def _check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
     theirs = getattr(trace, "metadata", {})
     for key, ours in metadata(binary).items():
         if key in theirs and theirs[key] != ours:

@@ -28,7 +28,12 @@ The text form and every instruction: docs/isa.md.
 
 @tool
 def main(argv: list[str] | None = None) -> None:
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.into and not args.assemble:
+        parser.error("--into goes with --assemble")
+    if args.into and args.output == "-":
+        parser.error("--into needs a file to write: give one with -o")
     data, name = read_input(args.file), "<stdin>" if args.file == "-" else args.file
     if args.disassemble:
         _write(args.output, _disassemble(data, name).encode())
@@ -76,8 +81,6 @@ def _assemble(data: bytes, name: str, args: argparse.Namespace) -> None:
     if not args.into:
         _write(args.output, asm.assemble(listing, name).text.tobytes())
         return
-    if args.output == "-":
-        raise FocusError("--into needs a file to write: give one with -o")
     old = fxb.load(args.into)
     new = asm.assemble(listing, name, list(old.modules))
     dataclasses.replace(old, text=new.text, source=new.source, modules=tuple(new.modules)).save(args.output)

@@ -15,14 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from focus.runtime.errors import FocusError
+from focus.runtime.executable import FLAGS, MASK
 
 from ..layout import VisualItem
 from ..surgery import Patch, check_activation, decoder_attention, norm_and_activation_patches
 
 #: Decoders whose attention is q/k/v/o projections, RoPE in rotate-half form and a causal softmax, and whose MLP is gated.
 DECODERS = ("qwen2", "llama", "mistral", "qwen2_5_vl_text")
-#: Inputs that change nothing about a prefill's logits.
-_IGNORED_FLAGS = ("use_cache", "return_dict", "output_attentions", "output_hidden_states")
 
 Constants = Callable[[str], Tensor]
 
@@ -134,9 +133,9 @@ def checked_inputs(family: Family, inputs: Mapping[str, Any]) -> dict[str, Tenso
     """
     tensors: dict[str, Tensor] = {}
     for name, value in inputs.items():
-        if value is None or name in _IGNORED_FLAGS:
+        if value is None or name in FLAGS:
             continue
-        if name not in (*family.inputs, "attention_mask"):
+        if name not in (*family.inputs, MASK):
             known = ", ".join(family.inputs)
             raise FocusError(f"input '{name}' is not supported for {family.model_type}; supported: {known}, attention_mask of ones")
         try:
@@ -148,12 +147,15 @@ def checked_inputs(family: Family, inputs: Mapping[str, Any]) -> dict[str, Tenso
         raise FocusError("input 'input_ids' is missing")
     if ids.ndim != 2 or ids.shape[0] != 1 or ids.shape[1] == 0 or ids.is_floating_point():
         raise FocusError(f"input_ids: integers of shape [1, S] expected (batch 1), got {ids.dtype} {list(ids.shape)}")
-    mask = tensors.pop("attention_mask", None)
+    mask = tensors.pop(MASK, None)
     if mask is not None and (mask.shape != ids.shape or not bool((mask == 1).all())):
         raise FocusError(f"attention_mask: only ones of shape {list(ids.shape)} are supported, no padding; got shape {list(mask.shape)}")
     for name, value in tensors.items():
-        if name.startswith("pixel_values") and not value.is_floating_point():
-            raise FocusError(f"{name}: floating point values expected, got {value.dtype}")
+        if name.startswith("pixel_values"):
+            if not value.is_floating_point() or value.dtype == torch.float64:
+                raise FocusError(f"{name}: floating point values of at most 32 bits expected, got {value.dtype}")
+        elif value.is_floating_point() and name != "second_per_grid_ts":
+            raise FocusError(f"{name}: integers expected, got {value.dtype}")
     return tensors
 
 

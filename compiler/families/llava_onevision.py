@@ -104,7 +104,10 @@ def cut_into_patches(inputs: dict[str, Tensor], images: int) -> list[bool]:
     """For each image whether it has patches beside its base: one that shares its prompt with others has none."""
     if "batch_num_images" not in inputs:
         return [True] * images
-    cut = [n == 1 for n in inputs["batch_num_images"].tolist() for _ in range(n)]
+    numbers = inputs["batch_num_images"]
+    if numbers.ndim != 1:
+        raise FocusError(f"batch_num_images: a list of numbers of images expected, got {numbers.tolist()}")
+    cut = [n == 1 for n in numbers.tolist() for _ in range(n)]
     if len(cut) != images:
         raise FocusError(f"batch_num_images: says {len(cut)} images, image_sizes has {images}")
     return cut

@@ -93,6 +93,8 @@ def check_video(model: nn.Module, pixels: Tensor) -> None:
     if pixels.ndim != 5:
         raise FocusError(f"pixel_values_videos: [videos, frames, channels, height, width] expected, got {list(pixels.shape)}")
     check_pixels(model, "pixel_values_videos", pixels)
+    if 0 in pixels.shape:
+        raise FocusError(f"pixel_values_videos: at least one video of at least one frame expected, got {list(pixels.shape)}")
 
 
 # ---- the tower on rows ---------------------------------------------------------------------------------------------------------

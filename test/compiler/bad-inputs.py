@@ -41,8 +41,12 @@ refuse(llava, video, attention_mask=torch.ones(1, 1, 18, 18))
 refuse(llava, video, position_ids=torch.arange(18)[None])
 # CHECK-NEXT: input 'pixel_values_videos': a tensor or array expected, got str
 refuse(llava, video, pixel_values_videos="bikes.mp4")
-# CHECK-NEXT: pixel_values_videos: floating point values expected, got torch.uint8
+# CHECK-NEXT: pixel_values_videos: floating point values of at most 32 bits expected, got torch.uint8
 refuse(llava, video, pixel_values_videos=torch.zeros(1, 1, 3, 70, 70, dtype=torch.uint8))
+# CHECK-NEXT: pixel_values_videos: floating point values of at most 32 bits expected, got torch.float64
+refuse(llava, video, pixel_values_videos=torch.zeros(1, 1, 3, 70, 70, dtype=torch.float64))
+# CHECK-NEXT: pixel_values_videos: at least one video of at least one frame expected, got [1, 0, 3, 70, 70]
+refuse(llava, video, pixel_values_videos=torch.zeros(1, 0, 3, 70, 70))
 # CHECK-NEXT: pixel_values_videos: the last three dimensions must be [3, 70, 70], got [1, 1, 3, 84, 84]
 refuse(llava, video, pixel_values_videos=torch.zeros(1, 1, 3, 84, 84))
 # CHECK-NEXT: pixel_values_videos: [videos, frames, channels, height, width] expected, got [1, 3, 70, 70]
@@ -61,6 +65,10 @@ refuse(llava, video, pixel_values=torch.zeros(1, 2, 3, 70, 70), image_sizes=torc
 refuse(llava, video, pixel_values=torch.zeros(1, 2, 3, 70, 70), image_sizes=torch.tensor([[70, 0]]))
 # CHECK-NEXT: batch_num_images: says 2 images, image_sizes has 1
 refuse(llava, video, pixel_values=torch.zeros(1, 2, 3, 70, 70), image_sizes=torch.tensor([[70, 70]]), batch_num_images=torch.tensor([2]))
+# CHECK-NEXT: image_sizes: integers expected, got torch.float32
+refuse(llava, video, pixel_values=torch.zeros(1, 2, 3, 70, 70), image_sizes=torch.tensor([[70.5, 70]]))
+# CHECK-NEXT: batch_num_images: a list of numbers of images expected, got {{\[\[1\]\]}}
+refuse(llava, video, pixel_values=torch.zeros(1, 2, 3, 70, 70), image_sizes=torch.tensor([[70, 70]]), batch_num_images=torch.tensor([[1]]))
 # CHECK-NEXT: config.image_grid_pinpoints: multiples of the tower's image_size expected; the one of image 0 is none
 refuse(llava, video, pixel_values=torch.zeros(1, 37, 3, 70, 70), image_sizes=torch.tensor([[70, 70]]))
 # CHECK-NEXT: input 'video_grid_thw' is missing; it goes with pixel_values_videos
@@ -69,6 +77,8 @@ refuse(qwen, grids, video_grid_thw=None)
 refuse(qwen, grids, video_grid_thw=np.array([[2, 4, 4]]))
 # CHECK-NEXT: video_grid_thw: (frames, height, width) in multiples of (1, 2, 2) expected, got {{.*}}1, 1, 16
 refuse(qwen, grids, video_grid_thw=np.array([[1, 1, 16]]))
+# CHECK-NEXT: video_grid_thw: integers expected, got torch.float32
+refuse(qwen, grids, video_grid_thw=np.array([[1, 4, 4]], np.float32))
 # CHECK-NEXT: mm_token_type_ids: 2 must stand exactly where input_ids has the video token 99
 refuse(qwen, grids, mm_token_type_ids=torch.zeros_like(grids["input_ids"]))
 # Two videos in one run of tokens have no positions in the unmodified model either.

@@ -87,6 +87,9 @@ Path("small.toml").write_text('base = "focus"\nname = "small"\n[buffers.input]\n
 compile_("llava-onevision-tiny", "-o", "m.fxb", "--machine", "missing.toml")
 # CHECK-NEXT: 1 error: negative.toml: buffers.input.bytes: {{.*}}greater than 0
 compile_("llava-onevision-tiny", "-o", "m.fxb", "--machine", "negative.toml")
+Path("half.toml").write_text('base = "focus"\nname = "half"\n[array]\nrows = 16\n')
+# CHECK-NEXT: 1 error: machine 'half': array of 16 x 32; the compiler makes tiles for 32 x 32 only
+compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "half.toml")
 # CHECK-NEXT: 1 error: 'focus.patch_embed' op needs 2048 bytes of 'input', but machine 'small' has 64 (model.vision_tower.embeddings)
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "small.toml")
 for memory, size in (("map", 64), ("table", 2048), ("conc", 4096)):
@@ -164,5 +167,5 @@ print(counted, bool(load_file("nan.out")["logits"].isnan().any()))
 # a trace of another program
 # CHECK-NEXT: 0 nothing {{.*}}['sec.fxb']
 compile_("llava-onevision-image-tiny", "-o", "sec.fxb", "--concentration", "sic")
-# CHECK-NEXT: 1 error: trace of another model: {{.*}}
+# CHECK-NEXT: 1 error: t.safetensors: trace of another model: {{.*}}
 run(simulate.main, "sec.fxb", "--timing-only", "--trace", "t.safetensors")

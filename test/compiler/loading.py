@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from common import error, last_logits
 from focus.compiler.loading import load_model
 
@@ -55,8 +55,24 @@ refuse(f"{folder}/none.py:tiny")
 refuse(str(folder))
 # CHECK-NEXT: FOLDER/none.safetensors: no safetensors file
 refuse("llava-onevision-tiny", folder / "none.safetensors")
-config = folder / "model" / "config.json"
-config.write_text(config.read_text().replace('"model_type": "qwen2_5_vl"', '"model_type": "gemma3"'))
+weights, config = folder / "model" / "model.safetensors", folder / "model" / "config.json"
+whole, tensors = weights.read_bytes(), {name: tensor.clone() for name, tensor in load_file(weights).items()}
+weights.unlink()            # what is mapped stays as it is
+weights.write_bytes(whole[:1000])
+# CHECK-NEXT: FOLDER/model: cannot load the model: {{.*}}
+refuse(str(folder / "model"))
+save_file({name: tensor for name, tensor in tensors.items() if "up_proj" not in name}, weights, {"format": "pt"})
+# CHECK-NEXT: FOLDER/model: 7 weights are missing, 'model.language_model.layers.0.mlp.up_proj.weight' first
+refuse(str(folder / "model"))
+save_file({name: tensor[:8] if name.endswith("merger.mlp.0.bias") else tensor for name, tensor in tensors.items()}, weights, {"format": "pt"})
+# CHECK-NEXT: FOLDER/model: weight 'model.visual.merger.mlp.0.bias' has shape [8]; [192] expected from config.json
+refuse(str(folder / "model"))
+save_file(tensors, weights, {"format": "pt"})
+right = config.read_text()
+config.write_text(right.replace('"num_attention_heads": 2', '"num_attention_heads": 0'))
+# CHECK-NEXT: FOLDER/model: cannot load the model: {{.*}}
+refuse(str(folder / "model"))
+config.write_text(right.replace('"model_type": "qwen2_5_vl"', '"model_type": "gemma3"'))
 # CHECK-NEXT: FOLDER/model: model_type 'gemma3' is not supported; supported: llava_onevision, qwen2_5_vl
 refuse(f"{folder}/model")
 (folder / "model" / "model.safetensors").unlink()

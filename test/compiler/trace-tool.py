@@ -30,7 +30,7 @@
 # RUN: not focus-trace show %t/small.fxb 2>&1 | filecheck --check-prefix=NONE %s
 # NONE: error: {{.*}}small.fxb: no trace: it has no keys group/<layer>/<site> or counts/<layer>/<site>
 # RUN: not focus-sim %t/small.fxb --timing-only --trace %t/wrong.safetensors 2>&1 | filecheck --check-prefix=COUNT %s
-# COUNT: error: trace 'counts/0/q_proj' [0, 0] is 33; 0..32 expected
+# COUNT: error: {{.*}}wrong.safetensors: trace 'counts/0/q_proj' [0, 0] is 33; 0..32 expected
 """Writes a small program without parameter values, and files in the published format: good, with code, pointing forward, of other sizes."""
 import os
 import sys

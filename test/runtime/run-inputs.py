@@ -9,12 +9,13 @@ from focus.runtime.executable import Executable
 from focus.runtime.fxb import FixedInput, Port
 from focus.runtime.tokens import Grid, TokenLayout
 
-tokens = TokenLayout(V=3, S=8, runs=((2, 3),), grids=(Grid.dense(0, 1, 1, 3),), visual_ids=(90, 91))
+# Placeholder 101 lies outside of the vocabulary.
+tokens = TokenLayout(V=3, S=8, runs=((2, 3),), grids=(Grid.dense(0, 1, 1, 3),), visual_ids=(90, 101))
 exe = Executable(binary(
     tokens=tokens, fixed_inputs=(FixedInput(name="grid", dtype="int64", shape=(1, 2), values=(1, 3)),),
     inputs=(Port(name="x", dtype="float32", stored="f16", shape=(40, 32), address=0),
             Port(name="input_ids", dtype="int64", stored="i32", shape=(1, 8), address=0xA00, below=100))))
-x, ids = np.zeros((40, 32), np.float32), np.array([[1, 2, 90, 91, 90, 3, 4, 5]])
+x, ids = np.zeros((40, 32), np.float32), np.array([[1, 2, 90, 101, 90, 3, 4, 5]])
 
 
 def wrong(inputs=None, **changes):
@@ -25,6 +26,15 @@ def wrong(inputs=None, **changes):
 wrong()
 # CHECK-NEXT: ACCEPTED
 wrong(grid=np.array([[1, 3]]), x=x.astype(np.float16), input_ids=ids.astype(np.int32), more=None)
+# What processors and forwards add and a prefill does not need: a mask of ones, flags.
+# CHECK-NEXT: ACCEPTED
+wrong(attention_mask=np.ones((1, 8), np.int64), use_cache=False, return_dict=True)
+# CHECK-NEXT: ACCEPTED
+wrong(x=x.tolist(), input_ids=ids.tolist())
+# CHECK-NEXT: input 'attention_mask': only ones of shape [1, 8] are supported, no padding; got shape [1, 8]
+wrong(attention_mask=ids > 1)
+# CHECK-NEXT: input 'attention_mask': only ones of shape [1, 8] are supported, no padding; got shape [8]
+wrong(attention_mask=np.ones(8))
 # CHECK-NEXT: inputs: a dictionary of names and arrays expected, not list
 wrong(inputs=[x])
 # CHECK-NEXT: input 'x' is missing; the program takes x, input_ids
@@ -51,9 +61,9 @@ wrong(input_ids=np.where(ids == 2, 100, ids))
 wrong(input_ids=np.where(ids == 2, -1, ids))
 # CHECK-NEXT: input 'input_ids': position 4 holds a text token; the program was compiled for a visual token there
 # CHECK-SAME: (3 visual tokens, runs {{\[\[2, 3\]\]}})
-wrong(input_ids=np.array([[1, 2, 90, 91, 7, 3, 4, 5]]))
+wrong(input_ids=np.array([[1, 2, 90, 101, 7, 3, 4, 5]]))
 # CHECK-NEXT: input 'input_ids': position 0 holds a visual token; the program was compiled for a text token there
-wrong(input_ids=np.array([[91, 2, 90, 91, 90, 3, 4, 5]]))
+wrong(input_ids=np.array([[101, 2, 90, 101, 90, 3, 4, 5]]))
 # CHECK-NEXT: input 'grid': value 1 is 4; the program was compiled for 3
 wrong(grid=np.array([[1, 4]]))
 # CHECK-NEXT: input 'grid' has shape [2]; the program was compiled for [1, 2]
