@@ -28,8 +28,8 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 @dataclass
 class Run:
-    """A checked run.  distance: of the logits, dense from the unmodified model, concentrated from the reference going its own way.
-    Concentrated runs also have the agreement with the reference, choice by choice, and as a whole (`free`)."""
+    """A checked run.  distance: of the logits, dense from the unmodified model, concentrated from the reference.  Concentrated runs also have
+    the agreement with the reference, choice by choice, and where it was asked for as a whole (`free`)."""
     exe: object
     result: object
     distance: float
@@ -52,7 +52,7 @@ class Case:
         """float32 [1, vocabulary] of the unmodified model's last token."""
         return self.model(**self.inputs).logits[:, -1].numpy()
 
-    def run(self, concentration="off", machine="focus") -> Run:
+    def run(self, concentration="off", machine="focus", free=False) -> Run:
         exe = focus.compile(self.model, self.inputs, machine, concentration)
         check_binary(exe.binary, concentration == "off")
         result = exe.run(self.inputs, sanitize=True)
@@ -60,8 +60,8 @@ class Case:
         assert exe.time(result.trace)["cycles"] == result.report["cycles"]
         if concentration == "off":
             return Run(exe, result, distance(result.outputs["logits"], self.logits()))
-        followed, free = (agreement(self.model, self.inputs, result, concentration, follow) for follow in (True, False))
-        return Run(exe, result, free.logits, followed, free)
+        judged = [agreement(self.model, self.inputs, result, concentration, follow) for follow in (True, False)[:1 + free]]
+        return Run(exe, result, judged[-1].logits, *judged)
 
 
 def check_binary(binary, dense: bool) -> None:
@@ -135,7 +135,7 @@ def sizes(names: list[str]) -> None:
         c = case(name)
         print(f"{name} dense {c.run('off').distance < 1e-2}")
         for mode in ("full", "sic", "sec"):
-            run = c.run(mode)
+            run = c.run(mode, free=True)
             print(f"{name} {mode} {run.agreement.holds} {literal(run.free)}", *[run.agreement] * (not run.agreement.holds))
 
 
