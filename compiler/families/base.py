@@ -131,6 +131,8 @@ def checked_inputs(family: Family, inputs: Mapping[str, Any]) -> dict[str, Tenso
     Numpy arrays and lists are converted.  Raises FocusError for an input the family does not understand, for a batch other than 1, and for
     an attention mask that hides something.
     """
+    if not isinstance(inputs, Mapping):
+        raise FocusError(f"inputs: a dictionary of names and tensors expected, not {type(inputs).__name__}")
     tensors: dict[str, Tensor] = {}
     for name, value in inputs.items():
         if value is None or name in FLAGS:

@@ -25,6 +25,8 @@ def refuse(model, inputs, **change):
 refuse(llava, video, attention_mask=torch.ones_like(ids), use_cache=False)
 # CHECK-NEXT: ACCEPTED
 refuse(llava, {k: v.numpy() for k, v in video.items()}, input_ids=ids.tolist())
+# CHECK-NEXT: inputs: a dictionary of names and tensors expected, not NoneType
+print(error(prefill_of, llava, None))
 # CHECK-NEXT: input 'input_ids' is missing
 refuse(llava, video, input_ids=None)
 # CHECK-NEXT: input_ids: integers of shape [1, S] expected (batch 1), got torch.int64 [2, 18]
