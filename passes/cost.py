@@ -142,13 +142,17 @@ def _dense_needs(g: Gemm, m: int, n_sub: int, resident: bool) -> dict[str, int]:
 def _concentrated_needs(g: Gemm, m: int, visual: int, n_sub: int, partials: int, shared: bool) -> dict[str, int]:
     """Bytes of a tiling of an m-tile.  The k-slices of the loop's body, and those behind the loop, have places of their own unless `shared`."""
     subs = n_sub * g.weights
-    unroll = partials // gcd(partials, subs) if visual else 1
-    looped = g.k // 32 // unroll * unroll
-    slots = 1 if shared else min(unroll, looped) + ceil(g.k, 32) - looped
+    slots = 1 if shared else places(g.k // 32, partials // gcd(partials, subs) if visual else 1) + (g.k % 32 > 0)
     return _needs(g, m, n_sub) | {
         "input": slots * aligned(m * 64), "wgt": slots * aligned(subs * 2048), "conc": partials * aligned(m * 128) if visual else 0,
         "map": (slots + g.gathered * n_sub) * aligned(visual * 2), "table": g.gathered * min(TABLES, n_sub) * aligned(m * 64),
         "ids": g.gathered * aligned(visual * 4)}
+
+
+def places(slices: int, unroll: int) -> int:
+    """Places that a loop over k-slices takes whose body has `unroll` of them: those of the body, and those that are left behind the loop."""
+    looped = slices // unroll * unroll
+    return min(unroll, looped) + slices - looped
 
 
 def _tiles_beside(machine: Machine, g: Gemm, m: int, n_sub: int) -> int:
@@ -235,25 +239,28 @@ class SpilledTiling:
 
 SPILLED_COLS = 32       #: columns of a tile of spilled probabilities: they share a maximum a row
 PLACES = 2              #: tiles of probabilities on their way out, in turn
+PARTIALS = 2            #: places for partial sums of unique queries, in turn
+APART = 32              #: tiles of one shape that may be written out one by one, where their bounds have no common form
 
 
 def spilled_tiling(machine: Machine, tiles: list[tuple[int, int]], visual: int, keys: int, head_dim: int) -> SpilledTiling | None:
     """Tiling of one head's causal attention of `visual` queries, concentrated in m-tiles of (rows, how many) `tiles`, over `keys` keys.
 
-    Cost is that of what causality leaves (`seen`).  None where the form is not possible: slices that span heads, m-tiles that no step of
-    key columns divides, or buffers that are too small.
+    Cost is that of what causality leaves (`seen`).  None where the form is not possible: slices that span heads, several m-tiles of rows that
+    32 does not divide, or buffers that are too small.
     """
     best, m_tile = None, tiles[0][0]
     if head_dim % 32 or len(tiles) > 1 and m_tile % 32:
         return None
-    uses = m_candidates(visual) if sum(count for _, count in tiles) == 1 else [m_tile // d for d in (1, 2, 4, 8) if m_tile % (32 * d) == 0]
+    single = sum(count for _, count in tiles) == 1
+    uses = [m for m in m_candidates(visual) if single or m <= m_tile and (m_tile % m == 0 or ceil(visual, m) <= APART)]
     for step in (96, 64, 32):
-        if step > 32 and step - 32 >= keys or any(count > 1 and rows % step for rows, count in tiles):
+        if step > 32 and step - 32 >= keys or sum(count for rows, count in tiles if rows % step) > APART:
             continue
         made = _making_cost(machine, tiles, visual, keys, head_dim, step)
         for m in uses if made is not None else ():
             for blocks in [n for n in (1, 2, 4) if head_dim % (32 * n) == 0]:
-                used = _using_cost(machine, visual, keys, head_dim, m, blocks)
+                used = _using_cost(machine, visual, keys, head_dim, m, blocks, single or m_tile % m == 0)
                 if used is not None and (best is None or made + used < best.cost):
                     best = SpilledTiling(step, m, head_dim // blocks, made + used)
     return best
@@ -273,8 +280,10 @@ def spilled_bytes(rows: int, keys: int) -> int:
 def _making_cost(machine: Machine, tiles: list[tuple[int, int]], visual: int, keys: int, head_dim: int, step: int) -> float | None:
     """Cycles of one head's scores, from unique query vectors that are read for each step, and of writing probabilities; None: does not fit."""
     bpc, m, subs = bytes_per_cycle(machine), max(rows for rows, _ in tiles), ceil(step, 32)
-    needs = {"input": aligned(m * 64), "output": subs * aligned(m * 128), "vector": min(PLACES, subs) * aligned(m * 64), "wgt": aligned(64 * step),
-             "conc": 2 * aligned(m * 128), "stats": aligned(m * 16) + subs * aligned(m * 4), "map": aligned(m * 2),
+    slices = places(head_dim // 32, 1 + subs % PARTIALS)
+    needs = {"input": slices * aligned(m * 64), "output": subs * aligned(m * 128), "vector": min(PLACES, subs) * aligned(m * 64),
+             "wgt": slices * aligned(64 * step), "conc": PARTIALS * aligned(m * 128), "stats": aligned(m * 16) + subs * aligned(m * 4),
+             "map": slices * aligned(m * 2),
              "ids": aligned(m * 4) + aligned(step * 4)}
     if not fits(machine, needs):
         return None
@@ -285,10 +294,14 @@ def _making_cost(machine: Machine, tiles: list[tuple[int, int]], visual: int, ke
     return (max(array, scatter, sfu, traffic / bpc) + machine.energy.traffic_weight * traffic / bpc) * seen(visual, tiles[0][0], keys)
 
 
-def _using_cost(machine: Machine, visual: int, keys: int, head_dim: int, m: int, blocks: int) -> float | None:
-    """Cycles of one head's values weighted by probabilities from DRAM, read for each of `blocks` of output columns; None: does not fit."""
-    bpc, subs, cut = bytes_per_cycle(machine), head_dim // blocks // 32, row_tiles(visual, m)
-    if not fits(machine, {"input": aligned(m * 64), "output": subs * aligned(m * 128), "wgt": subs * 2048, "stats": 2 * aligned(m * 16)}):
+def _using_cost(machine: Machine, visual: int, keys: int, head_dim: int, m: int, blocks: int, within: bool) -> float | None:
+    """Cycles of one head's values weighted by probabilities from DRAM, read for each of `blocks` of output columns; None: does not fit.
+
+    within: the tiles stay within the m-tiles in which probabilities were made; else a tile may have two loops, each with places of its own."""
+    bpc, subs, cut, loops = bytes_per_cycle(machine), head_dim // blocks // 32, row_tiles(visual, m), 1 if within else 2
+    needs = {"input": loops * aligned(m * 64), "output": subs * aligned(m * 128), "wgt": (subs + (loops - 1) * VALUE_TILES) * 2048,
+             "stats": (1 + loops) * aligned(m * 16)}
+    if not fits(machine, needs):
         return None
     array = sum(machine.cycles_per_pass(r) * c for r, c in cut) * ceil(keys, 32) * head_dim // 32
     traffic = sum(c for _, c in cut) * keys * head_dim * 2 + blocks * spilled_bytes(visual, keys)

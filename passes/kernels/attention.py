@@ -386,8 +386,9 @@ def _weighted(b: TileBuilder, strands: list[Strand], probs: list[Mat], v: Mat, r
 
 
 def score_pass(b: TileBuilder, kv_cols: int, strands: list[Strand], k: Mat, j: Idx, step: int, first: Idx, dim: int,
-               tiles: list[list[Mat]]) -> None:
-    """scores of all strands, each in parts, against key rows [j, j + step), key columns [first, first + dim) in tiles of kv_cols."""
+               tiles: list[list[Mat]], unroll: int = 1) -> None:
+    """scores of all strands, each in parts, against key rows [j, j + step), key columns [first, first + dim) in tiles of kv_cols, `unroll` of
+    them in the body of the loop."""
     def part(col: Idx, width: int, fresh: bool, place: Mat | None = None) -> None:
         keys = b.buffer("wgt", step, width, "f16", "keys") if place is None else b.window(place, 0, 0, step, width)
         b.load(b.window(k, j, first + 32 * col, step, width), keys, "kv")
@@ -400,9 +401,13 @@ def score_pass(b: TileBuilder, kv_cols: int, strands: list[Strand], k: Mat, j: I
             part(Idx(at // 32), width, at == 0, place)
         return
     whole, rest = divmod(dim, kv_cols)
-    if whole:
-        with b.loop(whole * -(-kv_cols // 32), -(-kv_cols // 32)) as col:      # columns in units of 32
-            part(col, kv_cols, True)
+    looped, units = whole // unroll * unroll, -(-kv_cols // 32)     # columns in units of 32
+    if looped:
+        with b.loop(looped * units, unroll * units) as col:
+            for i in range(unroll):
+                part(col + i * units, kv_cols, i == 0)
+    for i in range(looped, whole):
+        part(Idx(i * units), kv_cols, i == 0)
     if rest:
         part(Idx((dim - rest) // 32), rest, not whole)
 

@@ -9,14 +9,14 @@ factor by which that maximum scales earlier columns down, and the finished row s
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterator
 
 from torch_mlir import ir
 
 from focus.passes import cost
 from focus.passes.builder import Idx, Mat, TileBuilder
-from focus.passes.cost import PLACES, SPILLED_COLS, ceil
+from focus.passes.cost import PARTIALS, PLACES, SPILLED_COLS, ceil
 from focus.passes.kernels import attention
 from focus.passes.kernels.attention import Attention, Block, ConcentratedScores, Heads, Strand, positions_of, score_pass, softmax_step
 from focus.passes.kernels.linear import Alternating
@@ -95,12 +95,19 @@ def emit_spilled_attention(b: TileBuilder, machine: Machine, att: Attention, loc
     if t is None or not together:
         raise FocusError(f"{att.name}: probabilities of {conc.visual} x {keys} cannot go through DRAM on machine '{machine.name}'")
     spill = Spill.of(b, together, conc.visual, keys, t.step)
+    made = [part for g in groups for part in (_apart(g) if g.rows % t.step else [g])]
     for share in _shares(heads, together):
-        for group in groups:
+        for group in made:
             with b.kernel(att.name, loc):
                 _make(b, att, t, spill, share, group)
-        with b.kernel(att.name, loc):
-            _use(b, att, t, spill, share)
+        for tiles in _uses(spill, t.m, conc.m_tile, att.lead):
+            with b.kernel(att.name, loc):
+                _use(b, att, t, spill, share, tiles)
+
+
+def _apart(group: TileGroup) -> Iterator[TileGroup]:
+    """The m-tiles of a group one by one: their triangles have no common form where no step of key columns divides the rows."""
+    return (replace(group, first=group.first + i, count=1) for i in range(group.count))
 
 
 def _make(b: TileBuilder, att: Attention, t: cost.SpilledTiling, spill: Spill, share: Share, group: TileGroup) -> None:
@@ -111,13 +118,14 @@ def _make(b: TileBuilder, att: Attention, t: cost.SpilledTiling, spill: Spill, s
         row = tile.parts[-1][2]
         strand = Strand(tile, head, group.visual, [Block(0, group.visual)], qpos=positions_of(b, att.positions, row + att.lead, group.visual),
                         state=b.buffer("stats", group.visual, 4, "f32", "softmax"))
-        strand.scores = ConcentratedScores(b, conc, strand, dim, Alternating(b, tile.rows, 2), resident=False)
+        strand.scores = ConcentratedScores(b, conc, strand, dim, Alternating(b, tile.rows, PARTIALS), resident=False)
         step = min(t.step, spill.keys)
         with b.loop(spill.keys, step, hi=tile.index * conc.m_tile + (group.visual + att.lead)) as j:
             columns = positions_of(b, kpos, j, step)
             parts = range(0, step, SPILLED_COLS)
             scores = [b.buffer("output", tile.rows, min(SPILLED_COLS, step - at), "f32", "scores") for at in parts]
-            score_pass(b, 32, [strand], k, j, step, kv * dim, dim, [scores])
+            # partial sums take turns in two places, in the loop over slices too
+            score_pass(b, 32, [strand], k, j, step, kv * dim, dim, [scores], unroll=1 + len(parts) % PARTIALS)
             places = [b.buffer("vector", group.visual, part.cols, "f16", f"probabilities{i}") for i, part in enumerate(scores[:PLACES])]
             for i, (at, part) in enumerate(zip(parts, scores)):
                 p = b.window(places[i % len(places)], 0, 0, group.visual, part.cols)
@@ -129,25 +137,72 @@ def _make(b: TileBuilder, att: Attention, t: cost.SpilledTiling, spill: Spill, s
         b.store(strand.state, spill.states_of(b, number, row, group.visual), "score")
 
 
-def _use(b: TileBuilder, att: Attention, t: cost.SpilledTiling, spill: Spill, share: Share) -> None:
+@dataclass(frozen=True)
+class Uses:
+    """Query tiles in which probabilities are used: rows [first, first + count) in tiles of `m`, of which every row sees the key columns before
+    `all_see`, and only those from row `later` of a tile on what follows (None: all see all that is before the tile's last row)."""
+    first: int
+    count: int
+    m: int
+    all_see: int | None = None
+    later: int = 0
+
+
+def _uses(spill: Spill, m: int, m_tile: int, lead: int) -> Iterator[Uses]:
+    """The rows of a spill in tiles of m: a loop where they stay within the m-tiles in which probabilities were made, else one by one, because
+    a row has none beyond the columns that its m-tile sees."""
+    if m_tile % m == 0 or spill.rows <= m_tile:
+        yield Uses(0, spill.rows, m)
+        return
+    for at in range(0, spill.rows, m):
+        end, border = min(at + m, spill.rows), (at // m_tile + 1) * m_tile
+        all_see = ceil(border + lead, SPILLED_COLS) * SPILLED_COLS
+        reaches_over = border < end and all_see < spill.keys
+        yield Uses(at, end - at, m, all_see if reaches_over else None, border - at)
+
+
+def _use(b: TileBuilder, att: Attention, t: cost.SpilledTiling, spill: Spill, share: Share, uses: Uses) -> None:
     """Values weighted by probabilities from DRAM, divided by their sums."""
-    dim, v, out = att.heads.dim, b.window(att.v, 0, 0, spill.keys, att.v.cols), b.window(att.out, 0, 0, spill.rows, att.out.cols)
-    with _heads_of(b, att.heads, share) as (head, kv, number), dense_tiles(b, spill.rows, t.m) as tile, b.loop(dim, t.out_cols) as block:
-        row, rows = tile.parts[0][2], tile.rows
+    dim, v, out = att.heads.dim, b.window(att.v, 0, 0, spill.keys, att.v.cols), b.window(att.out, uses.first, 0, uses.count, att.out.cols)
+    with _heads_of(b, att.heads, share) as (head, kv, number), dense_tiles(b, uses.count, uses.m) as tile, b.loop(dim, t.out_cols) as block:
+        at, rows = tile.parts[0][2], tile.rows
+        row = at + uses.first
         state = b.buffer("stats", rows, 4, "f32", "softmax")
         b.load(spill.states_of(b, number, row, rows), state, "score")
-        blocks = [(at, b.buffer("output", rows, 32, "f32", "weighted")) for at in range(0, t.out_cols, 32)]
-        step = min(SPILLED_COLS, spill.keys)
-        with b.loop(spill.keys, step, hi=row + (t.m + att.lead)) as j:
-            p, factors = b.buffer("input", rows, step, "f16", "probabilities"), b.buffer("stats", rows, 4, "f32", "factors")
-            b.load(spill.factors_of(b, number, row, rows, j), b.window(factors, 0, 2, rows, 1), "score")
-            b.load(spill.probabilities_of(b, number, row, rows, j), p, "score")
-            for at, acc in blocks:
-                values = b.buffer("wgt", step, 32, "f16", "values")
-                b.load(b.window(v, j, kv * dim + (block + at), step, 32), values, "kv")
-                b.op("v.rescale", acc, factors, attrs={"init": "first"})
-                b.mm(p, values, acc, "first", kn=True)
-        for at, acc in blocks:
+        blocks = [(c, b.buffer("output", rows, 32, "f32", "weighted")) for c in range(0, t.out_cols, 32)]
+        last = row + (uses.m + att.lead)
+        stretches = [(0, 0, last)] if uses.all_see is None else [(0, 0, Idx(uses.all_see)), (uses.later, uses.all_see, last)]
+        for skip, column, end in stretches:
+            accumulators = [(c, b.window(acc, skip, 0, rows - skip, 32)) for c, acc in blocks]
+            step = min(SPILLED_COLS, spill.keys - column)
+            with b.loop(spill.keys - column, step, hi=end + -column) as j:
+                part = Part(number, row + skip, rows - skip, j + column, step)
+                _weigh(b, v, spill, part, kv * dim + block, accumulators, "never" if column else "first")
+        for c, acc in blocks:
             result = b.recast(acc, "f16")
             b.op("v.finish", acc, state, result)
-            b.store(result, b.window(out, row, head * dim + (block + at), rows, 32), "result")
+            b.store(result, b.window(out, at, head * dim + (block + c), rows, 32), "result")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Probabilities of head `number` of a share: rows [row, row + rows), key columns [column, column + columns)."""
+    number: Idx
+    row: Idx
+    rows: int
+    column: Idx
+    columns: int
+
+
+def _weigh(b: TileBuilder, v: Mat, spill: Spill, part: Part, first: Idx, accumulators: list[tuple[int, Mat]], init: str) -> None:
+    """Accumulators (+)= probabilities x values.  first: the first column of the values; accumulators: (column from there, tile)."""
+    p, factors = b.buffer("input", part.rows, part.columns, "f16", "probabilities"), b.buffer("stats", part.rows, 4, "f32", "factors")
+    where = (part.number, part.row, part.rows, part.column)
+    b.load(spill.factors_of(b, *where), b.window(factors, 0, 2, part.rows, 1), "score")
+    b.load(spill.probabilities_of(b, *where), p, "score")
+    turns = [b.buffer("wgt", part.columns, 32, "f16", f"values{i}") for i in range(len(accumulators) if init == "first" else cost.VALUE_TILES)]
+    for i, (at, acc) in enumerate(accumulators):
+        values = turns[i % len(turns)]
+        b.load(b.window(v, part.column, first + at, part.columns, 32), values, "kv")
+        b.op("v.rescale", acc, factors, attrs={"init": init})
+        b.mm(p, values, acc, init, kn=True)
