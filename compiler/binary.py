@@ -13,6 +13,7 @@ from torch_mlir import ir
 
 from focus.dialects import focus as fd
 from focus.dialects.support import get_attr, walk
+from focus.passes.kernel_ir import buffer_bytes
 from focus.runtime import fxb
 from focus.runtime.concentration import Concentration
 from focus.runtime.errors import FocusError
@@ -135,7 +136,7 @@ def _fixed(interface: Interface) -> tuple[fxb.FixedInput, ...]:
 
 
 def _memory_map(func, buffers: list) -> fxb.MemoryMap:
-    """Regions of DRAM by what they hold."""
+    """Regions of DRAM by what they hold, and the lives of what takes turns."""
     regions, top = [], get_attr(func, "focus.dram_bytes")
     for kind, name in (("param", "parameters"), ("input", "inputs"), ("output", "outputs"), ("temp", "intermediates")):
         ops = [op for op in buffers if op.kind == kind]
@@ -143,7 +144,13 @@ def _memory_map(func, buffers: list) -> fxb.MemoryMap:
             start = min(get_attr(op, "address") for op in ops)
             end = max(get_attr(op, "address") + fxb.Param(**_placed(op, name="x")).nbytes for op in ops) if kind != "temp" else top
             regions.append(fxb.Region(name=name, address=start, bytes=max(0, end - start)))
-    return fxb.MemoryMap(dram_bytes=max(1, top), regions=tuple(regions))
+    return fxb.MemoryMap(dram_bytes=max(1, top), regions=tuple(regions), lives=tuple(_life(op) for op in buffers if get_attr(op, "lives")))
+
+
+def _life(op: ir.OpView) -> fxb.Life:
+    first, last = get_attr(op, "lives")
+    result = op.operation.result
+    return fxb.Life(name=op.name, space=fd.space_of(result), address=get_attr(op, "address"), bytes=buffer_bytes(result.type), first=first, last=last)
 
 
 def _sites(func, buffers: list) -> tuple[fxb.Site, ...]:

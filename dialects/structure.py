@@ -25,7 +25,8 @@ class BufferOp(FocusOp, name="buffer"):
     """A buffer: of the model in DRAM ("param", "input", "output", "temp"), or on chip ("tile") for one iteration of the loop body it
     stands in.
 
-    Attributes added later: `slots` (ring slots, by schedule) and `address` (bytes, by allocate).
+    Attributes added later: `slots` (ring slots, by schedule), `address` (bytes, by allocate) and, where others have the same place at other times,
+    `lives` (first and last kernel of the program, by allocate).
     """
     result: Result[Any]
     name: Str

@@ -1,6 +1,7 @@
 """allocate: addresses for every buffer, on-chip and in DRAM.
 
-In: scheduled kernels.  Out: `address` on every `focus.buffer`; `focus.dram_bytes` on every function that is no routine.
+In: scheduled kernels.  Out: `address` on every `focus.buffer`; on those that take turns outside kernels also `lives`, the numbers of the first
+and the last kernel of the program that may use them; `focus.dram_bytes` on every function that is no routine.
 
 On-chip buffers of one kernel lie side by side (kernels do not overlap in time).  DRAM holds, from address 0: parameters, inputs, outputs, then
 intermediates and count-memory entries by first fit over the steps (kernels and calls of routines) in which they live.
@@ -9,11 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 
 from torch_mlir import ir
 
 from focus.dialects import focus as fd
-from focus.dialects.support import OpError, get_attr, set_attr
+from focus.dialects.support import OpError, get_attr, set_attr, symbol
 from focus.passes.kernel_ir import buffer_bytes, is_routine, kernels_of, read_kernel, root_of, steps_of
 from focus.passes.manager import register_pass
 from focus.passes.room import LARGER, aligned, fits, no_room
@@ -43,17 +45,22 @@ def _place_on_chip(op, target) -> None:
 
 def _place_outside(func, target) -> None:
     """Place the buffers that steps share."""
-    lives = _lives(func)
+    lives, kernels = _lives(func), _kernels_before(func)
     outside = [op for op in func.regions[0].blocks[0].operations if op.operation.name == "focus.buffer"]
     top = _place_fixed(outside)
     temps = [op for op in outside if op.kind == "temp" and op.operation.result in lives]
     end = _first_fit(temps, lives, top)
     counts = [op for op in outside if op.kind == "tile" and op.operation.result in lives]
-    for space in {fd.space_of(op.operation.result) for op in counts}:
-        group = [op for op in counts if fd.space_of(op.operation.result) == space]
-        needs = {space: _first_fit(group, lives, 0)}
-        if not fits(target, needs):
-            raise OpError(group[0], no_room(target, needs, LARGER if _has_short_tiles(func) else None))
+    for op in counts:
+        if fd.space_of(op.operation.result) != "counts":
+            raise OpError(op, f"lies in '{fd.space_of(op.operation.result)}' outside kernels, where of the memories on chip only 'counts' lasts")
+    needs = {"counts": _first_fit(counts, lives, 0)}
+    if not fits(target, needs):
+        raise OpError(counts[0], no_room(target, needs, LARGER if _has_short_tiles(func) else None))
+    for op in temps + counts:
+        first, last = lives[op.operation.result]
+        if kernels[first] < kernels[last + 1]:
+            set_attr(op, "lives", [kernels[first], kernels[last + 1] - 1])
     for op in outside:      # declared but not used
         if op.kind in ("temp", "tile") and op.operation.result not in lives:
             set_attr(op, "address", 0)
@@ -77,6 +84,12 @@ def _lives(func) -> dict[ir.Value, tuple[int, int]]:
         for value in used:
             lives[value] = (lives.get(value, (number, number))[0], number)
     return lives
+
+
+def _kernels_before(func) -> list[int]:
+    """How many kernels the program runs before each step, and in all."""
+    count = lambda op: 1 if op.operation.name == "focus.kernel" else len(kernels_of(symbol(op, op.callee.value)))
+    return list(accumulate(map(count, steps_of(func)), initial=0))
 
 
 def _place_fixed(buffers: list) -> int:

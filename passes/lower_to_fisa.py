@@ -5,7 +5,8 @@ function) a `fisa.routine`; in any other function one `fisa.program` in place of
 
 Each memory operand becomes an address generator, each extent an extent generator, set up before the outermost loop that uses them; equal ones are
 shared.  An extent is what the operands agree on: windows near the end of their base are clipped, and a buffer is as large as what was last
-written to it.  Kernels do not overlap: at the end of each, every unit it used reports to the control unit, which waits for them.
+written to it.  Kernels do not overlap: at the end of each, every unit it used reports to the control unit, which waits for them and gives up
+what the kernel left on chip.
 """
 from __future__ import annotations
 
@@ -257,7 +258,7 @@ class _Lowering:
             self._block(op.regions[0].blocks[0], (), None)
             for unit in self.units:
                 fisa.instruction("sync", {"unit": int(unit), "signal0": DRAIN})
-            fisa.instruction("drain", {"id": DRAIN, "credits": len(self.units)})
+            fisa.instruction("drain", {"id": DRAIN, "credits": len(self.units), "end": 1})
 
     def _semaphores(self):
         for instr in self.kernel.instrs:

@@ -70,8 +70,8 @@ class Executable:
         """Execute on data.  `inputs`: name -> numpy array or tensor, as the model's own forward takes them.
 
         Floats are rounded to fp16 on the way in; NaN, infinity, and values beyond fp16 (which become infinity) are allowed and counted in
-        the report.  `sanitize` looks for accesses that hardware would get wrong.  `timeline` keeps that many instructions' times,
-        of those that start in the cycles `window`.
+        the report.  `sanitize` looks for accesses that hardware would get wrong: unordered ones, and reads of bytes that are unwritten or
+        left from earlier kernels.  `timeline` keeps that many instructions' times, of those that start in the cycles `window`.
         Raises FocusError for an input that is missing, unknown, or of another shape, type or token layout.
         """
         if self.binary.timing_only:
@@ -119,7 +119,7 @@ class Executable:
 
             b = self.binary
             self._simulator = _sim.Simulator(np.ascontiguousarray(b.text), np.ascontiguousarray(b.source), b.machine.to_json(),
-                                             b.sites_json(), list(b.modules))
+                                             b.sites_json(), list(b.modules), b.lives_json())
         return self._simulator
 
     def _read(self, port: Port) -> np.ndarray:

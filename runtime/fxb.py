@@ -12,9 +12,11 @@ import hashlib
 import json
 import math
 import os
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -95,12 +97,32 @@ class Region(Record):
     bytes: NonNegativeInt
 
 
+class Life(Record):
+    """Bytes of DRAM or the count memory that mean something from kernel `first` to kernel `last` of the program, numbered from 0 by the
+    drains that end them; before and behind that, others may have their place."""
+    name: Name
+    space: Literal["dram", "counts"]
+    address: NonNegativeInt
+    bytes: PositiveInt
+    first: NonNegativeInt
+    last: NonNegativeInt
+
+    @property
+    def end(self) -> int:
+        return self.address + self.bytes
+
+    @model_validator(mode="after")
+    def _check(self) -> Life:
+        if self.last < self.first:
+            raise ValueError(f"'{self.name}' lives from kernel {self.first} to kernel {self.last}")
+        return self
+
+
 class MemoryMap(Record):
-    """DRAM as the program uses it: addresses 0 .. dram_bytes - 1."""
+    """DRAM as the program uses it: addresses 0 .. dram_bytes - 1; and whose places in DRAM and the count memory are given to others."""
     dram_bytes: PositiveInt
     regions: tuple[Region, ...] = ()
-
-
+    lives: tuple[Life, ...] = ()
 
 
 class Site(Record):
@@ -189,11 +211,16 @@ class Binary:
         """The site table as JSON, as metadata and the simulator take it."""
         return _dump(self.sites)
 
+    def lives_json(self) -> str:
+        """The lives of the memory map as JSON, as the simulator takes them."""
+        return _dump(self.memory_map.lives)
+
     def validate(self, where: str = "binary") -> Binary:
         """Check every part against every other one; returns itself.  Raises FocusError `<where>: ...` for the first that is wrong."""
         try:
             _check_tensors(self)
             _check_memory(self)
+            _check_lives(self)
             _check_sites(self)
         except FocusError as e:
             raise FocusError(f"{where}: {e}") from None
@@ -362,6 +389,24 @@ def _check_disjoint(entries: list[tuple[str, Placed]]) -> None:
     for (kind, a), (other, b) in zip(ordered, ordered[1:]):
         if b.address < a.end:
             raise FocusError(f"{kind} '{a.name}' (0x{a.address:x}..0x{a.end:x}) overlaps {other} '{b.name}' at 0x{b.address:x}")
+
+
+def _check_lives(binary: Binary) -> None:
+    """Lives lie inside their memories, those in DRAM apart from all that has a place for good; no two have one place at one time."""
+    sizes = {"dram": binary.memory_map.dram_bytes, "counts": binary.machine.buffer_bytes("counts")}
+    lasting = sorted((*binary.param_table, *binary.inputs, *binary.outputs, *binary.id_lists), key=lambda e: e.address)
+    starts, alive = [e.address for e in lasting], []
+    furthest = list(accumulate(lasting, lambda a, b: max(a, b, key=lambda e: e.end)))       # of those up to each
+    for life in sorted(binary.memory_map.lives, key=lambda x: x.first):
+        if life.end > sizes[life.space]:
+            raise FocusError(f"'{life.name}' reaches byte {life.end} of {life.space}, which has {sizes[life.space]}")
+        before = bisect_left(starts, life.end) if life.space == "dram" else 0
+        alive = [x for x in alive if x.last >= life.first]
+        for x in (*furthest[max(before - 1, 0):before], *(x for x in alive if x.space == life.space)):
+            if x.address < life.end and life.address < x.end:
+                raise FocusError(f"'{life.name}' (0x{life.address:x}..0x{life.end:x} of {life.space}) overlaps '{x.name}' at 0x{x.address:x}, "
+                                 f"which is alive in kernel {life.first} too")
+        alive.append(life)
 
 
 def _check_sites(binary: Binary) -> None:

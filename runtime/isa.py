@@ -22,6 +22,8 @@ The machine the table describes (design after VTA's decoupled access and execute
   when it has finished.  Semaphore 0 means "none".  A wait with depth d happens only when the counters of all loops at levels
   >= d are in their first iteration, a signal with depth d only when they are all in their last; with d >= the current nesting
   depth (so always with d = 7) it happens every time.  `init` fields use the same "first from depth d" rule.
+* A program is a sequence of kernels, each of which ends with a drain that says so.  What a memory on chip holds is then given up:
+  the next kernel may not rely on it.  Only the count memory outlives kernels.
 """
 from __future__ import annotations
 
@@ -69,7 +71,7 @@ class Space(IntEnum):
     STATS = 8           #: row statistics
     IDS = 9             #: token ids, positions, row selections
     IMPORTANCE = 10
-    COUNTS = 11         #: unique-vector counts of (m-tile, slice)
+    COUNTS = 11         #: unique-vector counts of (m-tile, slice); all other memories on chip are for one kernel
 
 
 class DType(IntEnum):
@@ -142,7 +144,7 @@ class Field:
 
     For `mem`: `access` is "r", "w" or "rw"; `rows` and `cols` name the extent fields (or give the number) of the elements
     touched ("" where the instruction's data decides); `optional` operands may be NO_AGU.  For `ext`: `of` names the memory operand and
-    dimension that fixes it, which is how the tile-level op of the same name gets its extents.
+    dimension that fixes it, which is how the tile-level op of the same name gets its extents.  `default`: what it is when it is not written.
     """
     name: str
     bits: int
@@ -154,6 +156,7 @@ class Field:
     optional: bool = False
     enum: str = ""
     of: tuple[str, int] | None = None
+    default: int | None = None
 
 
 @dataclass(frozen=True)
@@ -242,8 +245,10 @@ def _table() -> Iterable[Instruction]:
             "Set a scalar register of the vector unit; read by later instructions when they are fetched.", "scalar[id] = value")
     yield I("sem", 0x07, U.CTRL, (Field("id", 6, "sem", "semaphore"), Field("credits", 16, "uint", "new count")),
             "Set a semaphore's count.  Only legal while no unit waits on it.", "sem[id] = credits")
-    yield I("drain", 0x08, U.CTRL, (Field("id", 6, "sem", "semaphore"), Field("credits", 16, "uint", "credits to take")),
-            "Fetch stops until that many credits have been signalled, and takes them.", "wait until sem[id] >= credits; sem[id] -= credits")
+    yield I("drain", 0x08, U.CTRL, (
+        Field("id", 6, "sem", "semaphore"), Field("credits", 16, "uint", "credits to take"),
+        Field("end", 1, "uint", "1 where a kernel ends: what memories on chip hold, but for the count memory, is given up", default=0)),
+        "Fetch stops until that many credits have been signalled, and takes them.", "wait until sem[id] >= credits; sem[id] -= credits")
     yield I("sic.config", 0x09, U.CTRL, (
         Field("threshold", 32, "f32", "similarity above which a vector joins its candidate"),
         Field("block_f", 2, "uint", "block side over frames, 1 or 2"), Field("block_h", 2, "uint", "block side over rows"),
@@ -375,7 +380,7 @@ def encode(mnemonic: str, values: dict[str, int]) -> bytes:
     """One instruction as 16 little-endian bytes.
 
     `values` maps field names to raw integers (float32 fields as their bits; signed fields may be negative).  Missing semaphore
-    fields mean none/always, missing optional memory operands mean absent; any other missing field is an error.
+    fields mean none/always, missing optional memory operands mean absent, a field with a default has that; any other missing field is an error.
     Raises EncodingError for an unknown mnemonic or field and for a value out of range.
     """
     instr = TABLE.get(mnemonic)
@@ -443,14 +448,14 @@ def decode(raw: bytes) -> tuple[Instruction, dict[str, int]]:
 
 
 def default_value(f: Field) -> int | None:
-    """The value a field has when it is not written: none for semaphores, absent for optional operands; else None."""
+    """The value a field has when it is not written: none for semaphores, absent for optional operands, its own default; else None."""
     if f.kind == "sem" and f in SYNC_FIELDS:
         return NO_SEM
     if f in SYNC_FIELDS:
         return ALWAYS
     if f.kind == "mem" and f.optional:
         return NO_AGU
-    return None
+    return f.default
 
 
 def _check() -> None:

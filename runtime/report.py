@@ -115,6 +115,8 @@ def describe(finding: Mapping[str, Any], binary: Binary) -> str:
     text = f"{instruction()}, operand '{finding['operand']}': "
     if finding["kind"] == "uninitialised":
         return text + f"reads {where}, which nothing has written"
+    if finding["kind"] == "stale":
+        return text + f"reads {where}, which {instruction('other_')} has left behind: what it wrote was for kernels that have ended"
     return text + (f"{finding['access']} of {where} is not ordered after the {finding['other_access']} by {instruction('other_')}: "
                    f"no semaphore leads from one to the other")
 

@@ -27,7 +27,7 @@ _EXAMPLES = """
 examples:
   focus-sim demo.fxb --inputs in.safetensors --outputs out.safetensors --trace t.safetensors --report r.json
   focus-sim demo.fxb --timing-only --trace t.safetensors          the same cycles again, without data
-  focus-sim demo.fxb --inputs in.safetensors --sanitize           find missing semaphores and uninitialised reads
+  focus-sim demo.fxb --inputs in.safetensors --sanitize           find missing semaphores, unwritten and stale reads
   focus-sim demo.fxb --inputs in.safetensors --timeline t.json    then open t.json in ui.perfetto.dev
 
 Inputs are named as the model's own forward names them. The machine is the one the program was compiled for.
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--timing-only", action="store_true", help="no data: the same instructions and cycles, with sizes from --trace")
     parser.add_argument("--sanitize", action="store_true",
-                        help="find reads of unwritten memory and accesses that no semaphore orders; exit with 1 if any")
+                        help="find reads of unwritten or stale bytes and accesses that no semaphore orders; exit with 1 if any")
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="write the instructions' times for Perfetto")
     parser.add_argument("--events", type=_natural, metavar="N", help=f"how many instructions --timeline keeps (default {EVENTS})")
     parser.add_argument("--trace-window", type=_natural, nargs=2, metavar=("FROM", "TO"),

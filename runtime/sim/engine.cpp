@@ -43,9 +43,10 @@ void Semaphore::grow() {
     first_ = 0;
 }
 
-Engine::Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names)
-    : program_(std::move(program)), machine_(machine), sites_(std::move(sites)), module_names_(std::move(module_names)) {
+Engine::Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names, std::vector<Life> lives)
+    : program_(std::move(program)), machine_(machine), sites_(std::move(sites)), module_names_(std::move(module_names)), lives_(std::move(lives)) {
     ticks_per_byte_ = double(CYCLE) / machine_.bytes_per_cycle;
+    std::stable_sort(lives_.begin(), lives_.end(), [](const Life& a, const Life& b) { return a.last < b.last; });
     for (const Decoded& d : program_.text)
         if (d.op == Op::sic_gather && size_t(d.values[isa::sic_gather::site]) >= sites_.size())
             throw Error(text("instruction %zu (sic.gather): site %lld of %zu", size_t(&d - program_.text.data()),
@@ -106,7 +107,8 @@ void Engine::reset() {
     for (Semaphore& s : semaphores_) s = Semaphore();
     scalars_.fill(0);
     grids_.clear();
-    fetch_ = frontier_ = 0;
+    fetch_ = frontier_ = kernel_ = 0;
+    lives_over_ = 0;
     polled_ = std::chrono::steady_clock::now();
     sanitizer_ = options_.sanitize ? std::make_unique<Sanitizer>() : nullptr;
     if (sanitizer_)
@@ -232,6 +234,18 @@ void Engine::drain(const Decoded& d) {
         fetch_ = std::max(fetch_, whole_cycles(c.time));
         if (sanitizer_) sanitizer_->join(Unit::CTRL, c.snapshot);
     }
+    if (sanitizer_ && d.values[isa::drain::end]) end_kernel();
+}
+
+/// Gives up what the kernel left on chip, and in the places whose last kernel it was.
+void Engine::end_kernel() {
+    for (int s = 0; s < isa::NUM_SPACE; ++s)
+        if (Space(s) != Space::DRAM && Space(s) != Space::COUNTS) sanitizer_->give_up(Space(s), 0, memory_.size(Space(s)));
+    for (; lives_over_ < lives_.size() && lives_[lives_over_].last <= kernel_; ++lives_over_) {
+        const Life& life = lives_[lives_over_];
+        sanitizer_->give_up(life.space, life.begin, life.end);
+    }
+    ++kernel_;
 }
 
 // ---- queued instructions ---------------------------------------------------------------------------------------------

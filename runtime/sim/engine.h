@@ -32,6 +32,9 @@ struct Site {
     std::vector<uint8_t> zero;              // [visual][slices]
 };
 
+/// Bytes that take turns: kernels, by number, behind the last of which what they hold is given up.
+struct Life { isa::Space space; int64_t begin, end, last; };
+
 enum Stall { DRAM_STALL, SEMAPHORE_STALL, SCATTER_STALL, SIC_STALL, SFU_STALL, QUEUE_STALL, NUM_STALLS };
 constexpr const char* STALL_NAMES[NUM_STALLS] = {"dram", "semaphore", "scatter", "sic", "sfu", "queue"};
 
@@ -113,7 +116,7 @@ struct Options {
 
 class Engine {
   public:
-    Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names);
+    Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names, std::vector<Life> lives);
 
     void write(int64_t address, const uint8_t* data, int64_t n);
     void read(int64_t address, uint8_t* data, int64_t n);
@@ -149,6 +152,7 @@ class Engine {
     void set_agu(const Decoded& d);
     void set_grid(const Decoded& d);
     void drain(const Decoded& d);
+    void end_kernel();
     void issue(const Decoded& d);
     int64_t wait(const Decoded& d, UnitState& unit);
     void signal(const Decoded& d, int64_t time);
@@ -209,6 +213,7 @@ class Engine {
     Machine machine_;
     std::vector<Site> sites_;
     std::vector<std::string> module_names_;         // for messages; may be empty
+    std::vector<Life> lives_;                       // in the order in which they end, for the sanitizer
     std::vector<std::array<int64_t, 2>> written_;     // DRAM ranges the host wrote, for the sanitizer
     Memory memory_{machine_};
     Options options_;
@@ -223,6 +228,8 @@ class Engine {
     ModuleCounters* module_ = nullptr;
     uint32_t pc_ = 0;
     int64_t fetch_ = 0, frontier_ = 0, total_ = 0;
+    int64_t kernel_ = 0;                            // kernels that have ended, and
+    size_t lives_over_ = 0;                         // lives; counted for the sanitizer only
     double ticks_per_byte_ = 0;
     std::chrono::steady_clock::time_point polled_;
 

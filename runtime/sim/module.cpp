@@ -77,6 +77,14 @@ Site read_site(const nb::handle& entry) {
     return s;
 }
 
+Life read_life(const nb::handle& entry) {
+    auto space = nb::cast<std::string>(entry["space"]);
+    const auto* name = std::find(std::begin(isa::SPACE_NAMES), std::end(isa::SPACE_NAMES), space);
+    if (name == std::end(isa::SPACE_NAMES)) throw Error(text("a life in an unknown memory '%s'", space.c_str()));
+    int64_t begin = number<int64_t>(entry, "address");
+    return {isa::Space(name - isa::SPACE_NAMES), begin, begin + number<int64_t>(entry, "bytes"), number<int64_t>(entry, "last")};
+}
+
 double cycles(int64_t ticks) { return double(ticks) / double(CYCLE); }
 
 template <class T, class F>
@@ -153,7 +161,7 @@ nb::dict activity_dict(const Activity& a) {
 nb::dict finding_dict(const Finding& f, const Program& program) {
     const Decoded& d = program.text[f.instruction];
     nb::dict out;
-    out["kind"] = f.kind == Finding::UNINITIALISED ? "uninitialised" : "unordered";
+    out["kind"] = f.kind == Finding::UNINITIALISED ? "uninitialised" : f.kind == Finding::STALE ? "stale" : "unordered";
     out["instruction"] = f.instruction;
     out["opcode"] = info(d).mnemonic;
     out["operand"] = operand_name(d.op, f.operand);
@@ -162,7 +170,7 @@ nb::dict finding_dict(const Finding& f, const Program& program) {
     out["begin"] = f.begin;
     out["end"] = f.end;
     out["module"] = d.source;
-    if (f.kind == Finding::UNORDERED) {
+    if (f.kind != Finding::UNINITIALISED) {
         const Decoded& earlier = program.text[f.other];
         out["other_instruction"] = f.other;
         out["other_opcode"] = info(earlier).mnemonic;
@@ -207,8 +215,9 @@ nb::dict result_dict(const Engine& engine) {
 
 class Simulator {
   public:
-    Simulator(Words words, Sources source, const std::string& machine_json, const std::string& sites_json, std::vector<std::string> modules)
-        : engine_(make(words, source, machine_json, sites_json, std::move(modules))) {}
+    Simulator(Words words, Sources source, const std::string& machine_json, const std::string& sites_json, std::vector<std::string> modules,
+              const std::string& lives_json)
+        : engine_(make(words, source, machine_json, sites_json, std::move(modules), lives_json)) {}
 
     void write(int64_t address, Bytes data) { engine_.write(address, data.data(), int64_t(data.size())); }
 
@@ -257,11 +266,14 @@ class Simulator {
 
   private:
     static Engine make(Words words, Sources source, const std::string& machine_json, const std::string& sites_json,
-                       std::vector<std::string> modules) {
+                       std::vector<std::string> modules, const std::string& lives_json) {
         if (words.shape(0) != source.shape(0)) throw Error("text and source have different lengths");
         std::vector<Site> sites;
+        std::vector<Life> lives;
         for (nb::handle entry : from_json(sites_json)) sites.push_back(read_site(entry));
-        return Engine(Program::decode(words.data(), source.data(), words.shape(0)), read_machine(machine_json), std::move(sites), std::move(modules));
+        for (nb::handle entry : from_json(lives_json)) lives.push_back(read_life(entry));
+        return Engine(Program::decode(words.data(), source.data(), words.shape(0)), read_machine(machine_json), std::move(sites), std::move(modules),
+                      std::move(lives));
     }
 
     /// Unique vectors of each site's (tile, slice).
@@ -310,9 +322,10 @@ NB_MODULE(_sim, m) {
     nb::object error = nb::module_::import_("focus.runtime.errors").attr("FocusError");
     nb::register_exception_translator(focus::translate, error.release().ptr());
     nb::class_<Simulator>(m, "Simulator", "One program on one machine, with its DRAM.  Runs may be repeated; DRAM keeps its contents between them.")
-        .def(nb::init<focus::Words, focus::Sources, const std::string&, const std::string&, std::vector<std::string>>(), "text"_a, "source"_a,
-             "machine_json"_a, "sites_json"_a = "[]", "modules"_a = std::vector<std::string>(),
-             "text: uint8 [n, 16]; source: uint32 [n], module of each instruction; modules: their names, for error messages.")
+        .def(nb::init<focus::Words, focus::Sources, const std::string&, const std::string&, std::vector<std::string>, const std::string&>(),
+             "text"_a, "source"_a, "machine_json"_a, "sites_json"_a = "[]", "modules"_a = std::vector<std::string>(), "lives_json"_a = "[]",
+             "text: uint8 [n, 16]; source: uint32 [n], module of each instruction; modules: their names, for error messages; lives_json: those of "
+             "the memory map, for the sanitizer.")
         .def("write", &Simulator::write, "address"_a, "data"_a, "Copy bytes (uint8) to DRAM.")
         .def("read", &Simulator::read, "address"_a, "nbytes"_a, "Bytes of DRAM as uint8.")
         .def("run", &Simulator::run, "functional"_a, "sanitize"_a = false, "counts"_a = nb::none(), "progress"_a = nb::none(), "timeline"_a = 0,

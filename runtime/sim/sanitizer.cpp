@@ -14,7 +14,7 @@ Sanitizer::Sanitizer() {
 }
 
 void Sanitizer::begin(isa::Unit unit, uint32_t instruction) {
-    if (now_ == UINT32_MAX) throw Error("the sanitizer can follow at most 2^32 instructions");
+    if (now_ == GIVEN_UP - 1) throw Error("the sanitizer can follow at most 2^31 instructions");
     ++now_;
     unit_ = unit;
     unit_of_.push_back(uint8_t(unit));
@@ -63,7 +63,22 @@ void Sanitizer::page_range(isa::Space space, int64_t address, int64_t bytes, F f
 }
 
 void Sanitizer::host_write(int64_t begin, int64_t end) {
-    page_range(isa::Space::DRAM, begin, end - begin, [](Page& p, int64_t, int from, int to) { std::fill(p.writer + from, p.writer + to, HOST); });
+    page_range(isa::Space::DRAM, begin, end - begin, [](Page& p, int64_t, int from, int to) {
+        std::fill(p.writer + from, p.writer + to, HOST);
+        p.written = true;
+    });
+}
+
+void Sanitizer::give_up(isa::Space space, int64_t begin, int64_t end) {
+    auto& pages = pages_[int(space)];
+    end = std::min(end, int64_t(pages.size()) * PAGE_BYTES);
+    for (int64_t base = begin / PAGE_BYTES * PAGE_BYTES; base < end; base += PAGE_BYTES) {
+        Page* p = pages[size_t(base / PAGE_BYTES)].get();
+        if (!p || !p->written) continue;
+        int from = int(std::max<int64_t>(begin - base, 0)) / GRAIN, to = int(std::min<int64_t>(end - base, PAGE_BYTES)) / GRAIN;
+        for (int g = from; g < to; ++g) p->writer[g] |= GIVEN_UP;
+        if (to - from == GRAINS) p->written = false;
+    }
 }
 
 void Sanitizer::access(int operand, const Region& r, isa::Access kind) {
@@ -83,21 +98,22 @@ static bool uniform(const uint32_t* stamps, int from, int to) {
     return differences == 0;
 }
 
-/// The last writer of each grain must be ordered before this access, and for a read there must be one.
+/// The last writer of each grain must be ordered before this access, and for a read there must be one whose bytes have not been given up.
 void Sanitizer::check_writer(int operand, isa::Space space, const Page& p, int64_t base, int from, int to, bool writing) {
-    if (uint32_t first = p.writer[from]; first != 0 && ordered(first) && uniform(p.writer, from, to)) return;
+    auto holds = [&](uint32_t writer) { return writing || (writer != 0 && writer < GIVEN_UP); };
+    if (uint32_t first = p.writer[from]; holds(first) && ordered(first & ~GIVEN_UP) && uniform(p.writer, from, to)) return;
     uint32_t good = now_;
     for (int g = from; g < to; ++g) {
-        uint32_t stamp = p.writer[g];
-        if (stamp == good) continue;
+        uint32_t writer = p.writer[g], stamp = writer & ~GIVEN_UP;
+        if (writer == good) continue;
         int64_t at = base + int64_t(g) * GRAIN;
-        if (stamp == 0) {
-            if (!writing) report({Finding::UNINITIALISED, instruction_of_[now_], operand, false, space, at, at + GRAIN});
-        } else if (!ordered(stamp)) {
+        bool held = holds(writer), in_order = ordered(stamp);
+        if (!held)
+            report({stamp ? Finding::STALE : Finding::UNINITIALISED, instruction_of_[now_], operand, false, space, at, at + GRAIN,
+                    instruction_of_[stamp], true});
+        if (!in_order)
             report({Finding::UNORDERED, instruction_of_[now_], operand, writing, space, at, at + GRAIN, instruction_of_[stamp], true});
-        } else {
-            good = stamp;
-        }
+        if (held && in_order) good = writer;
     }
 }
 
@@ -122,12 +138,13 @@ void Sanitizer::write(int operand, isa::Space space, Page& p, int64_t base, int 
             }
     }
     std::fill(p.writer + from, p.writer + to, now_);
+    p.written = true;
 }
 
 /// Findings that differ only in the bytes or the iteration are one.
 void Sanitizer::report(Finding f) {
     std::array<uint32_t, 4> key = {uint32_t(f.kind) * 4 + uint32_t(f.write) * 2 + uint32_t(f.other_write), f.instruction,
-                                   uint32_t(f.operand), f.other};
+                                   uint32_t(f.operand), f.kind == Finding::UNORDERED ? f.other : 0};
     auto [found, is_new] = keys_.try_emplace(key, findings_.size());
     if (!is_new) {
         if (found->second >= findings_.size()) return;

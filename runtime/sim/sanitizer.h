@@ -1,4 +1,5 @@
-// Finds what hardware would not: reads of bytes never written, and conflicting accesses from two units that no semaphore orders.
+// Finds what hardware would not: reads of bytes that were never written or only before their contents were given up, and conflicting accesses from
+// two units that no semaphore orders.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -17,24 +18,28 @@ struct Region {
 };
 
 struct Finding {
-    enum Kind { UNINITIALISED, UNORDERED } kind;
+    enum Kind { UNINITIALISED, STALE, UNORDERED } kind;
     uint32_t instruction;           // index in the program
     int operand;                    // memory operand, by number
     bool write;                     // what this instruction does to the bytes
     isa::Space space;
     int64_t begin, end;             // smallest range that holds all bytes concerned
-    uint32_t other = 0;             // UNORDERED: the earlier instruction
+    uint32_t other = 0;             // UNORDERED: the earlier instruction; STALE: the one (of several, any) that left the bytes behind
     bool other_write = false;
 };
 
 /// Vector clocks per unit, carried by semaphore credits, and for each two bytes of every memory the last writer and the last reader
-/// of each unit.  A clock counts queued instructions in program order, the same numbers for all units.
+/// of each unit.  A clock counts queued instructions in program order, the same numbers for all units.  Bytes whose contents have been given up
+/// keep their last writer, so that a write or read which is not ordered after it is still found.
 class Sanitizer {
   public:
     Sanitizer();
 
     /// Bytes the host wrote before the run count as written.
     void host_write(int64_t begin, int64_t end);
+
+    /// What these bytes hold is given up: nothing behind this, in program order, may read them before it has written them.
+    void give_up(isa::Space space, int64_t begin, int64_t end);
 
     /// The next instruction starts on `unit`; everything the control unit has waited for is behind it.
     void begin(isa::Unit unit, uint32_t instruction);
@@ -54,10 +59,12 @@ class Sanitizer {
     using Clock = std::array<uint32_t, isa::NUM_UNIT>;
     static constexpr int GRAIN = 2, PAGE_BYTES = 4096, GRAINS = PAGE_BYTES / GRAIN;
     static constexpr uint32_t HOST = 1;     // stamp of host writes; before every instruction
+    static constexpr uint32_t GIVEN_UP = 1u << 31;          // beside the stamp of a writer
     static constexpr size_t KEPT = 100;
 
     struct Page {
         uint32_t writer[GRAINS] = {};
+        bool written = false;               // since the whole page was given up
         std::unique_ptr<uint32_t[]> reader[isa::NUM_UNIT];
     };
 
@@ -80,7 +87,7 @@ class Sanitizer {
     isa::Unit unit_ = isa::Unit::CTRL;
     uint32_t now_ = HOST;
     std::vector<Finding> findings_;
-    std::map<std::array<uint32_t, 4>, size_t> keys_;    // kind, instruction, operand, other instruction -> finding
+    std::map<std::array<uint32_t, 4>, size_t> keys_;    // kind, instruction, operand, other instruction (if unordered) -> finding
 };
 
 }  // namespace focus

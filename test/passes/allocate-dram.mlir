@@ -14,12 +14,12 @@ func.func @places() {
   %again = "focus.buffer"() {name = "w", kind = "param"} : () -> !m
   // CHECK: address = 256 : i64, kind = "param", name = "bias"
   %bias = "focus.buffer"() {name = "bias", kind = "param"} : () -> memref<1x7xf16, #focus.space<"dram">>
-  // CHECK: address = 832 : i64, kind = "temp", name = "a"
+  // CHECK: address = 832 : i64, kind = "temp", lives = array<i64: 0, 1>, name = "a"
   %a = "focus.buffer"() {name = "a", kind = "temp"} : () -> !m
-  // CHECK: address = 1088 : i64, kind = "temp", name = "b"
+  // CHECK: address = 1088 : i64, kind = "temp", lives = array<i64: 1, 2>, name = "b"
   %b = "focus.buffer"() {name = "b", kind = "temp"} : () -> !m
   // `a` is dead when `c` begins.
-  // CHECK: address = 832 : i64, kind = "temp", name = "c"
+  // CHECK: address = 832 : i64, kind = "temp", lives = array<i64: 2, 2>, name = "c"
   %c = "focus.buffer"() {name = "c", kind = "temp"} : () -> !m
   // CHECK: address = 0 : i64, kind = "temp", name = "unused"
   %unused = "focus.buffer"() {name = "unused", kind = "temp"} : () -> !m

@@ -1,4 +1,5 @@
-// More than a memory holds: slots that do not fit, and count entries of all sites that are alive at once.
+// More than a memory holds: slots that do not fit, and count entries of all sites that are alive at once. What no memory on chip but 'counts' does:
+// outlive a kernel.
 // RUN: focus-opt %s --allocate --split-input-file --verify-diagnostics
 
 !dram = memref<1024x32xf16, #focus.space<"dram">>
@@ -30,5 +31,19 @@ func.func @counts() {
     "focus.sic_gather"(%rows, %table, %one) {site = 0 : i64, identity = 64 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>}
         : (!rows, !table, !one) -> ()
   }) {name = "counts"} : () -> ()
+  return
+}
+
+// -----
+
+!stats = memref<4x2xf32, #focus.space<"stats">>
+!dram = memref<4x2xf32, #focus.space<"dram">>
+func.func @outside() {
+  %x = "focus.buffer"() {name = "x", kind = "input"} : () -> !dram
+  // expected-error@below {{lies in 'stats' outside kernels, where of the memories on chip only 'counts' lasts}}
+  %kept = "focus.buffer"() {name = "kept", kind = "tile"} : () -> !stats
+  "focus.kernel"() ({
+    "focus.load"(%x, %kept) {stream = "stats"} : (!dram, !stats) -> ()
+  }) {name = "outside"} : () -> ()
   return
 }

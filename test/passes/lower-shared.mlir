@@ -27,7 +27,7 @@ func.func @shared() {
       "focus.v_map"(%rows, %rows) {op = "relu", scalar = 1.0 : f64, wait = array<i64: 2, 1>, signal = array<i64: 1, 1>} : (!rows, !rows) -> ()
     }
   }) {name = "first", credits = array<i64: 1, 2>} : () -> ()
-  // CHECK: "fisa.drain"
+  // CHECK: "fisa.drain"() {{.*}}end = 1 : i64
   // CHECK-NEXT: "fisa.sem"() {credits = 1 : i64, id = 1 : i64}
   // CHECK-NEXT: "fisa.agu"() {{.*}}base = 64 : i64
   // CHECK-NEXT: "fisa.load"
@@ -38,7 +38,7 @@ func.func @shared() {
     "focus.v_map"(%rows, %rows) {op = "relu", scalar = 1.0 : f64, wait = array<i64: 2, 1>, signal = array<i64: 1, 1>} : (!rows, !rows) -> ()
   }) {name = "second", credits = array<i64: 1, 1>} : () -> ()
   // CHECK-COUNT-2: "fisa.sync"
-  // CHECK: "fisa.drain"() {credits = 2 : i64, id = 63 : i64}
+  // CHECK: "fisa.drain"() {credits = 2 : i64, end = 1 : i64, id = 63 : i64}
   // CHECK-NEXT: "fisa.halt"
   return
 }

@@ -6,17 +6,22 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import binary, error
 from focus.runtime.concentration import Concentration
-from focus.runtime.fxb import FixedInput, MemoryMap, Param, Port, Region, Site
+from focus.runtime.fxb import FixedInput, Life, MemoryMap, Param, Port, Region, Site
 from focus.runtime.tokens import Grid, TokenLayout
 
 PARAM = dict(name="proj.weight", stored="f16", shape=(32, 32), address=0x1000)
 PORT = dict(name="y", dtype="float32", stored="f16", shape=(40, 32), address=0x2000)
 SITE = dict(layer=0, site="q_proj", width=64, slices=2, visual=4, tiles=((0, 0, 4),), count_base=0)
+LIFE = dict(name="t", space="dram", address=0x1800, bytes=0x800, first=3, last=5)
 TOKENS = TokenLayout(V=4, S=9, runs=((2, 4),), grids=(Grid.dense(0, 1, 2, 2),))
 
 
 def wrong(**changes):
     print(error(lambda: binary(**{k: v() if callable(v) else v for k, v in changes.items()}).validate("b")))
+
+
+def lives(*values):
+    wrong(memory_map=lambda: MemoryMap(dram_bytes=10752, lives=tuple(Life(**v) for v in values)))
 
 
 # CHECK: b: tensor 'text' is uint8 [3, 15]; uint8 [n, 16] expected
@@ -52,6 +57,21 @@ wrong(outputs=(Port(**PORT), Port(**PORT)))
 wrong(memory_map=MemoryMap(dram_bytes=10752, regions=(Region(name="r", address=0, bytes=10753),)))
 # CHECK-NEXT: b: the program needs 68719476736 bytes of DRAM; machine 'focus' has 34359738368
 wrong(memory_map=MemoryMap(dram_bytes=1 << 36))
+# CHECK-NEXT: b: 't' reaches byte 10753 of dram, which has 10752
+lives(LIFE | dict(bytes=10753 - 0x1800))
+# CHECK-NEXT: b: 't' reaches byte 32770 of counts, which has 32768
+lives(LIFE | dict(space="counts", address=32766, bytes=4))
+# CHECK-NEXT: b: 't' (0x17ff..0x1fff of dram) overlaps 'proj.weight' at 0x1000, which is alive in kernel 3 too
+lives(LIFE | dict(address=0x17FF))
+# CHECK-NEXT: b: 't' (0x1800..0x2001 of dram) overlaps 'y' at 0x2000, which is alive in kernel 3 too
+lives(LIFE | dict(bytes=0x801))
+# CHECK-NEXT: b: 'u' (0x1fc0..0x2000 of dram) overlaps 't' at 0x1800, which is alive in kernel 5 too
+lives(LIFE, LIFE | dict(name="u", address=0x1FC0, bytes=64, first=5, last=7))
+# One behind the other, in time or in place, and in different memories.
+# CHECK-NEXT: ACCEPTED
+lives(LIFE, LIFE | dict(name="u", first=6, last=6), LIFE | dict(name="v", first=0, last=2), LIFE | dict(space="counts", name="w"))
+# CHECK-NEXT: Life: 't' lives from kernel 3 to kernel 2
+lives(LIFE | dict(last=2))
 # CHECK-NEXT: b: site 0/q_proj is listed twice
 wrong(tokens=TOKENS, sites=(Site(**SITE), Site(**SITE)))
 # CHECK-NEXT: b: site 0/q_proj: 1 x 2 counts at 0x7ffe do not fit a count memory of 32768 bytes

@@ -25,11 +25,13 @@ for instr in isa.TABLE.values():
 print(len(isa.TABLE), "instructions")
 # CHECK: 33 instructions
 
-# Missing fields: semaphores none and always, optional operands absent, anything else an error.
+# Missing fields: semaphores none and always, optional operands absent, a default where there is one, anything else an error.
 # CHECK-NEXT: {'wait0': 0, 'wait0_depth': 7, 'src': 1, 'dst': 2, 'count': 127, 'rows': 3, 'cols': 4, 'stream': 5}
 load = dict(src=1, dst=2, rows=3, cols=4, stream=5)
 shown = ("wait0", "wait0_depth", *load, "count")
 print({k: v for k, v in isa.decode(isa.encode("load", load))[1].items() if k in shown})
+# CHECK-NEXT: {'id': 63, 'credits': 2, 'end': 0}
+print(isa.decode(isa.encode("drain", dict(id=63, credits=2)))[1])
 # CHECK-NEXT: 'load' needs field 'rows'
 try:
     isa.encode("load", dict(src=1, dst=2, cols=4, stream=5))

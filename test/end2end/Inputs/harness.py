@@ -60,7 +60,7 @@ def execute(text: str, inputs: dict[str, np.ndarray], params: dict[str, np.ndarr
         want = interpreter.run(func, inputs)[0]
     interface = Interface(tuple((k, "float32", v.shape) for k, v in inputs.items()), {}, "test")
     binary = build_binary(after, target, Concentration(), {k: (lambda v=v: v) for k, v in params.items()}, interpreter.tokens, interface).validate()
-    sim = _sim.Simulator(binary.text, binary.source, binary.machine.to_json(), binary.sites_json())
+    sim = _sim.Simulator(binary.text, binary.source, binary.machine.to_json(), binary.sites_json(), lives_json=binary.lives_json())
     for p in binary.param_table:
         sim.write(p.address, binary.param(p).ravel().view(np.uint8))
     for p in binary.inputs:

@@ -27,6 +27,7 @@ class Program:
         self.agus = 0
         self.extents: dict[tuple, int] = {}
         self.data: list[tuple[int, np.ndarray]] = []
+        self.lives: list[dict] = []         #: as the memory map has them
         self.dram_end = 0
         self.sim = None
 
@@ -103,7 +104,8 @@ class Program:
     def simulator(self) -> _sim.Simulator:
         self.emit("halt")
         text = np.frombuffer(b"".join(self.words), np.uint8).reshape(-1, 16)
-        self.sim = _sim.Simulator(text, np.array(self.modules, np.uint32), self.machine.to_json(), json.dumps(self.sites))
+        self.sim = _sim.Simulator(text, np.array(self.modules, np.uint32), self.machine.to_json(), json.dumps(self.sites),
+                                  lives_json=json.dumps(self.lives))
         for address, array in self.data:
             self.sim.write(address, array.reshape(-1).view(np.uint8))
         return self.sim
