@@ -8,10 +8,8 @@ PyTorch is imported only once the arguments are known to make sense, so that `fo
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,8 @@ from focus.runtime.concentration import PRESETS, Concentration
 from focus.runtime.errors import FocusError
 from focus.runtime.files import atomic_write
 from focus.runtime.machine import Machine
+
+from . import arguments
 
 if TYPE_CHECKING:
     from .compile import Compilation
@@ -61,11 +61,11 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("which MODEL? (focusc --list shows the zoo)")
     if args.emit == "binary" and args.output == "-":
         parser.error("a binary needs a file to be written to: give one with -o")
-    machine, concentration = Machine.load(args.machine), _concentration(args.concentration)
+    machine, concentration = Machine.load(args.machine), arguments.concentration(args.concentration)
     _check_places(args)
-    with _progress(args.quiet) as tell:
+    with arguments.progress(args.quiet) as tell:
         tell("load model")
-        model, inputs = _load(args.model, args.inputs, args.scope)
+        model, inputs = arguments.load(args.model, args.inputs, args.scope)
         compilation = _compile(model, inputs, machine, concentration, args, tell)
         tell("write")
         if args.save_inputs:
@@ -80,17 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="focusc", description="Compile a vision-language model to a binary for the Focus accelerator.", epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="a zoo name, a Hugging Face model folder, or FILE.py:FUNCTION")
+    arguments.add_model(parser, optional=True)
     parser.add_argument("-o", "--output", default="-", metavar="FILE", help="what to write; - for standard output (IR and assembly)")
     parser.add_argument("--emit", choices=EMIT, default="binary", help="the level to stop at (default %(default)s)")
     parser.add_argument("--machine", default="focus", metavar="FILE",
                         help="a machine file, or focus (default), focus-published, dense or dense-published")
-    parser.add_argument("--scope", choices=("whole", "backbone"), default="whole",
-                        help="the whole model (default), or its decoder layers on the visual tokens and one prompt token, to be timed")
     parser.add_argument("--concentration", metavar="WHAT",
                         help=f"{', '.join(PRESETS)} or a TOML file (default full, or off for a machine without the units)")
-    parser.add_argument("--inputs", type=Path, metavar="FILE",
-                        help="inputs of the model's forward, a safetensors file; they replace those that come with the model")
     parser.add_argument("--save-inputs", type=Path, metavar="FILE", help="write the inputs compiled for, as focus-sim --inputs takes them")
     parser.add_argument("--dump-ir", type=Path, metavar="DIR", help="write the IR before the first and after each pass to numbered files")
     parser.add_argument("--timing", action="store_true", help="print the seconds each pass took to standard error")
@@ -108,15 +104,6 @@ def _list_zoo() -> None:
 
 
 # ---- before anything heavy ---------------------------------------------------------------------------------------------------
-def _concentration(spec: str | None) -> Concentration | str | None:
-    """A preset's name (its layers depend on the model), a loaded file, or None to follow the machine.  Raises FocusError."""
-    if spec is None or spec in PRESETS:
-        return spec
-    if not Path(spec).suffix and not Path(spec).exists():
-        raise FocusError(f"concentration '{spec}' is neither one of {', '.join(PRESETS)} nor a file")
-    return Concentration.load(spec)
-
-
 def _check_places(args: argparse.Namespace) -> None:
     """Raise FocusError now for what could not be written after minutes of work."""
     for path in (args.save_inputs, None if args.output == "-" else Path(args.output)):
@@ -128,45 +115,11 @@ def _check_places(args: argparse.Namespace) -> None:
         raise FocusError(f"{args.dump_ir}: cannot write: is no folder")
 
 
-@contextlib.contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A function to tell what is being done: one line that changes on a terminal, nothing anywhere else."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda name: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("start", total=None)
-        yield lambda name: bar.update(task, description=name)
-
-
 # ---- the work ------------------------------------------------------------------------------------------------------------------
-def _load(spec: str, inputs_file: Path | None, scope: str) -> tuple[Any, Mapping[str, Any]]:
-    """Model and inputs.  What a user's function prints goes to standard error: standard output may be the IR."""
-    _hush()
-    from .loading import load_model
-    with contextlib.redirect_stdout(sys.stderr):
-        return load_model(spec, inputs_file, scope)
-
-
-def _hush() -> None:
-    """Keep libraries' warnings and bars off standard error, where one line says what is wrong."""
-    warnings.simplefilter("ignore")
-    import transformers
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-
-
 def _compile(model, inputs: Mapping[str, Any], machine: Machine, concentration: Concentration | str | None, args: argparse.Namespace,
              tell: Callable[[str], None]) -> Compilation:
     from .compile import compile_model
-    from .loading import concentration_of
-    if concentration is None:
-        concentration = "full" if machine.sec.present and machine.sic.present else "off"
-    if isinstance(concentration, str):
-        concentration = concentration_of(args.model, concentration)
+    concentration = arguments.resolve(args.model, concentration, machine)
     stop = "binary" if args.emit == "asm" else args.emit
     return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=stop, dump_ir=args.dump_ir, progress=tell)
 

@@ -153,7 +153,7 @@ def show(report: Mapping[str, Any], console: Console | None = None, modules: int
         console.print(line, highlight=False, markup=False)
 
 
-def _table(first: str, *columns: str):
+def empty_table(first: str, *columns: str):
     """An empty table; the header of its first column is its title."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -165,10 +165,10 @@ def _table(first: str, *columns: str):
 
 
 def _summary_table(r: Mapping[str, Any]):
-    table = _table("Total", "")
-    for name, value in (("cycles", f"{r['cycles']:,}"), ("time", _scaled(r["seconds"], "s")), ("instructions", f"{r['instructions']:,}"),
+    table = empty_table("Total", "")
+    for name, value in (("cycles", f"{r['cycles']:,}"), ("time", scaled(r["seconds"], "s")), ("instructions", f"{r['instructions']:,}"),
                         ("multiply-accumulates", f"{r['macs']:,}"), ("array utilization", f"{r['utilization']:.1%}"),
-                        ("DRAM traffic", _bytes(r["dram_bytes"])), (f"energy ({r['energy']['rule']} rule)", _scaled(r["energy_j"], "J")),
+                        ("DRAM traffic", sized(r["dram_bytes"])), (f"energy ({r['energy']['rule']} rule)", scaled(r["energy_j"], "J")),
                         ("area", f"{r['area_mm2']['total']:.3f} mm2")):
         table.add_row(name, value)
     if r["tokens"]["kept"]:
@@ -180,7 +180,7 @@ def _summary_table(r: Mapping[str, Any]):
 def _unit_table(r: Mapping[str, Any]):
     """Shares of all cycles: busy, waiting by reason, idle."""
     reasons = [k for k in next(iter(r["units"].values()))["stalls"] if any(u["stalls"][k] for u in r["units"].values())]
-    table = _table("Units", "count", "busy", *reasons, "idle")
+    table = empty_table("Units", "count", "busy", *reasons, "idle")
     share = lambda n: f"{n / max(r['cycles'], 1):.1%}"
     for name, u in r["units"].items():
         if u["instructions"]:
@@ -189,25 +189,25 @@ def _unit_table(r: Mapping[str, Any]):
 
 
 def _traffic_table(r: Mapping[str, Any]):
-    table = _table("DRAM traffic", "read", "written", "share")
+    table = empty_table("DRAM traffic", "read", "written", "share")
     for name, t in r["dram"]["streams"].items():
         if t["read"] + t["write"]:
-            table.add_row(name, _bytes(t["read"]), _bytes(t["write"]), f"{(t['read'] + t['write']) / r['dram_bytes']:.1%}")
+            table.add_row(name, sized(t["read"]), sized(t["write"]), f"{(t['read'] + t['write']) / r['dram_bytes']:.1%}")
     return table
 
 
 def _energy_table(r: Mapping[str, Any]):
-    table = _table(f"Energy ({r['energy']['rule']} rule)", "joules", "share")
+    table = empty_table(f"Energy ({r['energy']['rule']} rule)", "joules", "share")
     for name, joules in sorted(r["energy"]["components"].items(), key=lambda item: -item[1]):
         if joules >= 0.005 * r["energy_j"] > 0:
-            table.add_row(name, _scaled(joules, "J"), f"{joules / r['energy_j']:.1%}")
+            table.add_row(name, scaled(joules, "J"), f"{joules / r['energy_j']:.1%}")
     return table
 
 
 def _site_table(r: Mapping[str, Any]):
     """Unique vectors by site, one row a layer."""
     kinds = list(dict.fromkeys(name.split("/")[1] for name in r["sites"]))
-    table = _table("Unique vectors of layer", *kinds)
+    table = empty_table("Unique vectors of layer", *kinds)
     for layer in dict.fromkeys(name.split("/")[0] for name in r["sites"]):
         cells = (r["sites"].get(f"{layer}/{kind}") for kind in kinds)
         table.add_row(layer, *(f"{c['ratio']:.1%}" if c else "" for c in cells))
@@ -216,10 +216,10 @@ def _site_table(r: Mapping[str, Any]):
 
 def _module_table(r: Mapping[str, Any], limit: int):
     chosen = sorted(r["modules"].items(), key=lambda item: -item[1]["cycles"])[:limit]
-    table = _table(f"Modules ({len(chosen)} of {len(r['modules'])})", "cycles", "share", "MACs", "DRAM")
+    table = empty_table(f"Modules ({len(chosen)} of {len(r['modules'])})", "cycles", "share", "MACs", "DRAM")
     for path, m in chosen:
         shown = path if len(path) <= _PATH_WIDTH else "..." + path[3 - _PATH_WIDTH:]
-        table.add_row(shown, f"{m['cycles']:,}", f"{m['cycles'] / max(r['cycles'], 1):.1%}", f"{m['macs']:,}", _bytes(m["dram_bytes"]))
+        table.add_row(shown, f"{m['cycles']:,}", f"{m['cycles'] / max(r['cycles'], 1):.1%}", f"{m['macs']:,}", sized(m["dram_bytes"]))
     return table
 
 
@@ -240,7 +240,7 @@ def _remarks(r: Mapping[str, Any]) -> list[str]:
     return out
 
 
-def _scaled(value: float, unit: str) -> str:
+def scaled(value: float, unit: str) -> str:
     """A quantity with the prefix that leaves it between 1 and 1000."""
     for factor, prefix in ((1, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
         if abs(value) >= factor:
@@ -248,7 +248,7 @@ def _scaled(value: float, unit: str) -> str:
     return f"{value / factor:,.3f} {prefix}{unit}"
 
 
-def _bytes(n: float) -> str:
+def sized(n: float) -> str:
     for factor, unit in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
         if n >= factor:
             return f"{n / factor:,.2f} {unit}"

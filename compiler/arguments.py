@@ -1,0 +1,75 @@
+"""What the tools that take a MODEL share: its arguments, how it is loaded, and how progress is shown.
+
+In: parsed arguments.  Out: a model with its inputs, a concentration, a function to tell progress to.
+
+PyTorch is imported only when a model is loaded, so that `--help` and most mistakes answer at once.
+"""
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from focus.runtime.concentration import PRESETS, Concentration
+from focus.runtime.errors import FocusError
+from focus.runtime.machine import Machine
+
+
+def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
+    """The arguments MODEL, --inputs and --scope."""
+    parser.add_argument("model", nargs="?" if optional else None, metavar="MODEL", help="a zoo name, a Hugging Face model folder, or FILE.py:FUNCTION")
+    parser.add_argument("--inputs", type=Path, metavar="FILE",
+                        help="inputs of the model's forward, a safetensors file; they replace those that come with the model")
+    parser.add_argument("--scope", choices=("whole", "backbone"), default="whole",
+                        help="the whole model (default), or its decoder layers on the visual tokens and one prompt token, to be timed")
+
+
+def concentration(spec: str | None) -> Concentration | str | None:
+    """A preset's name (its layers depend on the model), a loaded file, or None to follow the machine.  Raises FocusError."""
+    if spec is None or spec in PRESETS:
+        return spec
+    if not Path(spec).suffix and not Path(spec).exists():
+        raise FocusError(f"concentration '{spec}' is neither one of {', '.join(PRESETS)} nor a file")
+    return Concentration.load(spec)
+
+
+def resolve(model: str, config: Concentration | str | None, machine: Machine) -> Concentration | str:
+    """What `concentration` gave, for a MODEL: presets of an entry at full size are its published schedule; None is all the machine has units for."""
+    from .loading import concentration_of
+    if config is None:
+        config = "full" if machine.sec.present and machine.sic.present else "off"
+    return concentration_of(model, config) if isinstance(config, str) else config
+
+
+def load(spec: str, inputs_file: Path | None, scope: str) -> tuple[Any, Mapping[str, Any]]:
+    """Model and inputs.  What a user's function prints goes to standard error: standard output may be the IR."""
+    hush()
+    from .loading import load_model
+    with contextlib.redirect_stdout(sys.stderr):
+        return load_model(spec, inputs_file, scope)
+
+
+def hush() -> None:
+    """Keep libraries' warnings and bars off standard error, where one line says what is wrong."""
+    warnings.simplefilter("ignore")
+    import transformers
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+
+@contextlib.contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A function to tell what is being done: one line that changes on a terminal, nothing anywhere else."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda name: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("start", total=None)
+        yield lambda name: bar.update(task, description=name)
