@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import report as reports, trace as traces
+from . import report as reports
 from .cli import tool
 from .errors import FocusError
 from .executable import WHOLE, Executable

@@ -46,9 +46,6 @@ class Plan:
         """HF inputs that carry numbers at run time, in the order of the compiled function's arguments."""
         return (*self.pixels.values(), "input_ids")
 
-    def items_of(self, kind: str) -> list[VisualItem]:
-        return [i for i in self.items if i.kind == kind]
-
 
 class Family(ABC):
     """A family of models: how its visual tokens are laid out and how its vision tower runs on rows."""

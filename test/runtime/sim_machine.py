@@ -54,8 +54,8 @@ bad('base = "focus"\n[array]\nrule = "magic"')
 # CHECK-NEXT: DIR/mine.toml: array.rule: must be 'shadow', 'scalesim' or 'rtl', got 'magic'
 bad('base = "focus"\n[array]\nrows = 64')
 # CHECK-NEXT: DIR/mine.toml: array.rows: must be less than or equal to 32, got 64
-for wrong in ("dram]\nbytes_per_second = true", "sic]\npresent = 0", "buffers.input]\nbytes = 9999999999999999999", "dram]\nlatency_cycles = 9223372036854775807",
-              "dram]\nbytes_per_second = 1e-300"):
+for wrong in ("dram]\nbytes_per_second = true", "sic]\npresent = 0", "buffers.input]\nbytes = 9999999999999999999",
+              "dram]\nlatency_cycles = 9223372036854775807", "dram]\nbytes_per_second = 1e-300"):
     bad(f'base = "focus"\n[{wrong}')
 # CHECK-NEXT: DIR/mine.toml: dram.bytes_per_second: must be a valid number, got True
 # CHECK-NEXT: DIR/mine.toml: sic.present: must be a valid boolean, got 0
