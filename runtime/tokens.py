@@ -155,12 +155,6 @@ class TokenLayout(Record):
         """int32 [S]: position in the sequence of each storage row; also the positions the causal mask compares."""
         return np.concatenate([self.visual_positions(), self.text_positions()])
 
-    def storage_rows(self) -> np.ndarray:
-        """int32 [S]: storage row of each position of the sequence; the inverse of `storage_order`."""
-        rows = np.empty(self.S, np.int32)
-        rows[self.storage_order()] = np.arange(self.S, dtype=np.int32)
-        return rows
-
     def grid_numbers(self) -> np.ndarray:
         """int32 [V]: the grid each visual token belongs to: the last whose `first` it reaches."""
         firsts = [grid.first for grid in self.grids]
