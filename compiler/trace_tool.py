@@ -103,11 +103,12 @@ def _ratios(given: list[str]) -> float | dict[str, float]:
 def _import(args: argparse.Namespace) -> None:
     plan = _plan(args)
     trace = traces.Trace(dict(_named(args.trace, plan)), plan.metadata)
-    for site in plan.sites:
-        try:
+    try:
+        traces.check_retained(trace, plan.tokens.V)
+        for site in plan.sites:
             traces.check_site(site, trace[f"group/{site.name}"], trace[f"zero/{site.name}"])
-        except FocusError as e:
-            raise FocusError(f"{args.trace}: {e}") from None
+    except FocusError as e:
+        raise FocusError(f"{args.trace}: {e}") from None
     trace.save(args.output)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import trace as traces
-from .concentration import ARRAY_WIDTH, SITES, Concentration
+from .concentration import ARRAY_WIDTH, ATTENTION_SITES, SITES, Concentration
 from .errors import FocusError
 from .tokens import TokenLayout
 
@@ -64,7 +64,7 @@ class Plan:
         sites = []
         for layer in range(decoder.layers):
             for site in SITES:
-                n = counts[layer + (site in ("gate_proj", "down_proj"))]
+                n = counts[layer + (site not in ATTENTION_SITES)]
                 tiles = tuple((row, 0, min(concentration.m_tile, n - row)) for row in range(0, n, concentration.m_tile))
                 sites.append(PlanSite(layer, site, -(-widths[site] // ARRAY_WIDTH), n, tiles))
         return cls(tuple(sites), tokens, concentration.block, traces.describe(name, concentration, tokens), decoder.layers)

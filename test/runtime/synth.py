@@ -28,7 +28,7 @@ def plan(frames=3, height=4, width=5, gap=0, m_tile=24, block=(2, 2, 2), sec=Tru
 
 def obeys(p, trace):
     """The trace passes the checks of a timing run, and every joined vector joins the group of a candidate of its block."""
-    binary = SimpleNamespace(sites=p.sites, tokens=p.tokens, model="test", concentration=Concentration(m_tile=1, block=p.block))
+    binary = SimpleNamespace(sites=p.sites, tokens=p.tokens, layers=p.depth, model="test", concentration=Concentration(m_tile=1, block=p.block))
     trace.metadata = {}
     traces.check(trace, binary)
     strides = np.array([g.strides for g in p.tokens.grids])[0]
