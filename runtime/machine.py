@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from . import isa
+from .concentration import ARRAY_WIDTH
 from .errors import FocusError
 
 MACHINES = Path(__file__).parent / "machines"       #: the machine files that ship with the package
@@ -38,9 +39,10 @@ class _Part(BaseModel):
 
 
 class Array(_Part):
-    """The systolic array and its timing rule (cycles of one pass of M rows; the rules are explained in the machine files)."""
-    rows: Annotated[int, Field(gt=0, le=32, strict=True)]
-    cols: Annotated[int, Field(gt=0, le=32, strict=True)]
+    """The systolic array and its timing rule (cycles of one pass of M rows; the rules are explained in the machine files).  Its size is that of
+    the instruction set: a vector is as wide, and all tiles are made for it."""
+    rows: Literal[ARRAY_WIDTH]
+    cols: Literal[ARRAY_WIDTH]
     rule: Literal["shadow", "scalesim", "rtl"]
     weight_load_cycles: Count       #: shadow: a pass occupies at least this long, the next weights load behind it
     fill_cycles: Count              #: shadow: last result this long after the last row has entered
@@ -248,7 +250,10 @@ def _read(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(base, str):
         raise FocusError(f"{path}: base: expected the name or path of a machine file")
     beside = path.parent / base
-    base_path = beside if beside.suffix == ".toml" and beside.is_file() else _find(base)
+    try:
+        base_path = beside if beside.suffix == ".toml" and beside.is_file() else _find(base)
+    except FocusError as e:
+        raise FocusError(f"{path}: base: {e}") from None
     return _merge(_read(base_path, (*chain, path.resolve())), values)
 
 
