@@ -215,7 +215,7 @@ def load(path: str | os.PathLike, weights: str | os.PathLike | None = None) -> B
     """The binary of an `.fxb` file, every part checked; parameters stay on disk until they are used.
 
     `weights` is where the weights file is if it does not lie beside the binary under the name it was given.
-    Raises FocusError `<path>: ...` for whatever is wrong with the file.
+    Raises FocusError `<path>: ...` for whatever is wrong with the file, and for a weights file where the program refers to none.
     """
     path = Path(path)
     tensors, metadata = _open(path)
@@ -233,6 +233,8 @@ def load(path: str | os.PathLike, weights: str | os.PathLike | None = None) -> B
         params: Mapping[str, np.ndarray] = packed
         if values["weights_file"] is not None:
             params = _Referenced(packed, values["weights_file"], Path(weights or path.parent / values["weights_file"].name))
+        elif weights is not None:
+            raise FocusError(f"the program refers to no weights file; its parameters are in the binary, not in {weights}")
         binary = Binary(text=tensors["text"][0], source=tensors["source"][0], params=params, **values)
     except FocusError as e:
         raise FocusError(f"{path}: {e}") from None
