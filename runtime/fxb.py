@@ -46,6 +46,20 @@ Name = Annotated[str, PydanticField(min_length=1)]
 Sha256 = Annotated[str, PydanticField(pattern="^[0-9a-f]{64}$")]
 
 
+OVERFLOW = 65520.0                          #: the smallest value that rounds to infinity in fp16
+VANISHES = 2.0 ** -25                       #: the largest value that rounds to zero in fp16
+
+
+def store(array: np.ndarray, stored: Stored) -> tuple[np.ndarray, dict[str, int]]:
+    """Values in their stored type, rounded to nearest even; how many of them are not finite, and how many became infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = np.ascontiguousarray(array, STORED[stored])
+    if array.dtype.kind != "f" or not array.size or (float(array.min()) > -OVERFLOW and float(array.max()) < OVERFLOW):      # false for a NaN
+        return out, {"nonfinite": 0, "overflows": 0}
+    nonfinite = array.size - int(np.count_nonzero(np.isfinite(array)))
+    return out, {"nonfinite": nonfinite, "overflows": array.size - nonfinite - int(np.count_nonzero(np.isfinite(out)))}
+
+
 # ---- records of the metadata -----------------------------------------------------------------------------------------
 class Placed(Record):
     """A tensor at an address of DRAM, row-major and without gaps."""
