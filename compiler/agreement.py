@@ -34,13 +34,19 @@ Details = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Cut:
-    """One pruning layer: tokens kept; how many of them the reference would not have kept; its relative gap in importance there; how many of the
-    tokens exchanged are further from the cut than `GAP` and than rounding explains (None where choices are not judged one by one)."""
+    """One pruning layer: tokens kept; how many of them the reference would not have kept; its relative gap in importance there (infinite where all
+    tokens are kept, since no more are left than the layer asks for); how many of the tokens exchanged are further from the cut than `GAP` and than
+    rounding explains (None where choices are not judged one by one)."""
     layer: int
     kept: int
     exchanged: int
     gap: float
     unexplained: int | None
+
+    @property
+    def closeness(self) -> str:
+        """The gap, in words."""
+        return "none dropped" if np.isinf(self.gap) else f"gap {self.gap:.2%}"
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ class Agreement:
         return self.holds or (self.rounding is not None and self.logits < max(LOGITS, ROOM * self.rounding.logits) and self.unexplained == 0)
 
     def __str__(self) -> str:
-        cuts = "".join(f"; layer {c.layer} kept {c.kept - c.exchanged} of {c.kept} alike (gap {c.gap:.2%})" for c in self.cuts)
+        cuts = "".join(f"; layer {c.layer} kept {c.kept - c.exchanged} of {c.kept} alike ({c.closeness})" for c in self.cuts)
         merged = f"; {self.groups:.2%} of {self.entries:,} groups alike, {self.clear_alike:,} of {self.clear:,} clear ones" if self.entries else ""
         unexplained = f"; {self.unexplained:,} choices that rounding does not explain" if self.unexplained else ""
         return f"logits differ by {self.logits:.1e}{cuts}{merged}{unexplained}"
