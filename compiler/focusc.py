@@ -24,6 +24,7 @@ from focus.runtime.machine import Machine
 if TYPE_CHECKING:
     from .compile import Compilation
 
+DEEPEST = 2 ** 31           #: more layers than any decoder has
 EMIT = ("torch", "focus", "tiled", "fisa", "asm", "binary")
 
 _EXAMPLES = """
@@ -61,12 +62,13 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("which MODEL? (focusc --list shows the zoo)")
     if args.emit == "binary" and args.output == "-":
         parser.error("a binary needs a file to be written to: give one with -o")
-    machine, concentration = Machine.load(args.machine), _concentration(args.concentration)
+    machine = Machine.load(args.machine)
+    _check_concentration(args.concentration)
     _check_places(args)
     with _progress(args.quiet) as tell:
         tell("load model")
         model, inputs = _load(args.model, args.inputs, args.scope)
-        compilation = _compile(model, inputs, machine, concentration, args, tell)
+        compilation = _compile(model, inputs, machine, args, tell)
         tell("write")
         if args.save_inputs:
             _save_inputs(args.save_inputs, inputs)
@@ -108,13 +110,10 @@ def _list_zoo() -> None:
 
 
 # ---- before anything heavy ---------------------------------------------------------------------------------------------------
-def _concentration(spec: str | None) -> Concentration | str | None:
-    """A preset's name (its layers depend on the model), a loaded file, or None to follow the machine.  Raises FocusError."""
-    if spec is None or spec in PRESETS:
-        return spec
-    if not Path(spec).suffix and not Path(spec).exists():
-        raise FocusError(f"concentration '{spec}' is neither one of {', '.join(PRESETS)} nor a file")
-    return Concentration.load(spec)
+def _check_concentration(spec: str | None) -> None:
+    """Raise FocusError now for what is neither a preset, whose layers depend on the model, nor a file of the right contents."""
+    if spec is not None and spec not in PRESETS:
+        Concentration.resolve(spec, DEEPEST)
 
 
 def _check_places(args: argparse.Namespace) -> None:
@@ -159,13 +158,11 @@ def _hush() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
-def _compile(model, inputs: Mapping[str, Any], machine: Machine, concentration: Concentration | str | None, args: argparse.Namespace,
-             tell: Callable[[str], None]) -> Compilation:
+def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.Namespace, tell: Callable[[str], None]) -> Compilation:
     from .compile import compile_model
     from .loading import concentration_of
-    if concentration is None:
-        concentration = "full" if machine.sec.present and machine.sic.present else "off"
-    if isinstance(concentration, str):
+    concentration = args.concentration or ("full" if machine.sec.present and machine.sic.present else "off")
+    if concentration in PRESETS:
         concentration = concentration_of(args.model, concentration)
     stop = "binary" if args.emit == "asm" else args.emit
     return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=stop, dump_ir=args.dump_ir, progress=tell)

@@ -1,17 +1,30 @@
-"""Output files that appear whole or not at all.
+"""Files: configuration that is read, and output that appears whole or not at all.
 
-In: a path.  Out: `atomic_write`, a context manager that yields a temporary name beside it (for a pipe or a device, elsewhere).
+In: a path.  Out: `read_toml`, the tables of a file; `atomic_write`, a context manager that yields a temporary name beside it (for a pipe or a
+device, elsewhere).
 """
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .errors import FocusError
+
+
+def read_toml(path: str | os.PathLike) -> dict[str, Any]:
+    """The tables of a TOML file.  Raises FocusError naming the file."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as e:
+        raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise FocusError(f"{path}: no TOML: {e}") from None
 
 
 @contextmanager

@@ -78,7 +78,7 @@ bad('base = "focsu"')
 bad('base = "no/such.toml"')
 # CHECK-NEXT: DIR/mine.toml: base: no/such.toml: no such machine file
 bad("name = ")
-# CHECK-NEXT: DIR/mine.toml: not valid TOML
+# CHECK-NEXT: DIR/mine.toml: no TOML
 print(complaint(lambda: Machine.load("nonsense")))
 # CHECK-NEXT: unknown machine 'nonsense': expected one of dense, dense-published, focus, focus-published, or a TOML file
 print(complaint(lambda: Machine.load("no/such.toml")))
