@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from focus.runtime.cli import tool
 from focus.runtime.concentration import PRESETS, Concentration
 from focus.runtime.errors import FocusError
-from focus.runtime.files import atomic_write
+from focus.runtime.files import atomic_write, check_outputs
 from focus.runtime.machine import Machine
 
 if TYPE_CHECKING:
@@ -118,11 +118,7 @@ def _check_concentration(spec: str | None) -> None:
 
 def _check_places(args: argparse.Namespace) -> None:
     """Raise FocusError now for what could not be written after minutes of work."""
-    for path in (args.save_inputs, None if args.output == "-" else Path(args.output)):
-        if path is not None and not path.parent.is_dir():
-            raise FocusError(f"{path}: cannot write: no folder {path.parent}")
-        if path is not None and path.is_dir():
-            raise FocusError(f"{path}: cannot write: is a folder")
+    check_outputs(args.save_inputs, None if args.output == "-" else args.output)
     if args.dump_ir is not None and args.dump_ir.exists() and not args.dump_ir.is_dir():
         raise FocusError(f"{args.dump_ir}: cannot write: is no folder")
 

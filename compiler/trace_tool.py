@@ -14,6 +14,7 @@ from focus.runtime import synth, trace as traces
 from focus.runtime.cli import tool
 from focus.runtime.concentration import PRESETS, SITES, Concentration
 from focus.runtime.errors import FocusError
+from focus.runtime.files import check_outputs
 
 _EXAMPLES = """
 examples:
@@ -31,9 +32,7 @@ What a trace holds: docs/full-scale.md. A trace of focus-sim --trace serves wher
 @tool
 def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
-    output = getattr(args, "output", None)
-    if output is not None and not output.parent.is_dir():           # better now than after the work
-        raise FocusError(f"{output}: cannot write: no folder {output.parent}")
+    check_outputs(getattr(args, "output", None))
     {"synth": _synth, "import": _import, "show": _show}[args.command](args)
 
 

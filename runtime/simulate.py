@@ -17,7 +17,7 @@ from . import report as reports
 from .cli import tool
 from .errors import FocusError
 from .executable import WHOLE, Executable
-from .files import atomic_write
+from .files import atomic_write, check_outputs
 from .fxb import open_tensors
 from .trace import Trace
 
@@ -43,9 +43,7 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--timing-only uses no data: it takes neither --inputs, --outputs nor --sanitize")
     if (args.events is not None or args.trace_window) and not args.timeline:
         parser.error("--events and --trace-window say what --timeline keeps: give it a file")
-    for path in (args.outputs, args.report, args.timeline, None if args.timing_only else args.trace):
-        if path is not None and not path.parent.is_dir():          # better now than after the run
-            raise FocusError(f"{path}: cannot write: no folder {path.parent}")
+    check_outputs(args.outputs, args.report, args.timeline, None if args.timing_only else args.trace)
     exe = Executable.load(args.binary, args.weights)
     progress = None if args.json or not sys.stderr.isatty() else _show_progress
     if args.timing_only:

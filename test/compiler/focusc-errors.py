@@ -76,6 +76,8 @@ compile_("mine.py:odd_operator", "-o", "m.fxb")
 # where to write
 # CHECK-NEXT: 1 error: nowhere/m.fxb: cannot write: no folder nowhere
 compile_("llava-onevision-tiny", "-o", "nowhere/m.fxb")
+# CHECK-NEXT: 1 error: x.fxb: cannot write: two outputs are to go there
+compile_("llava-onevision-tiny", "-o", "x.fxb", "--save-inputs", "./x.fxb")
 # CHECK-NEXT: 1 error: mine.py: cannot write: is no folder
 compile_("llava-onevision-tiny", "-o", "m.fxb", "--dump-ir", "mine.py")
 

@@ -40,7 +40,7 @@ except FocusError as e:
 try:
     write(".")
 except FocusError as e:
-    # CHECK-NEXT: .: cannot write: Is a directory
+    # CHECK-NEXT: .: cannot write: is a folder
     print(e)
 # CHECK-NEXT: ['link', 'pipe', 'target']
 print(sorted(os.listdir(".")))
