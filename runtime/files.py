@@ -51,9 +51,9 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     Raises FocusError when the folder does not exist or cannot be written.
     """
     check_outputs(path)
-    shown, path = path, Path(os.path.realpath(path))
+    special = os.path.exists(path) and not os.path.isfile(path)         # asked of the path itself: /dev/stdout may lead to a pipe without a name
+    shown, path = path, Path(path if special else os.path.realpath(path))
     try:
-        special = path.exists() and not path.is_file()
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=None if special else path.parent)
     except OSError as e:
         raise FocusError(f"{shown}: cannot write: {e.strerror or e}") from None
