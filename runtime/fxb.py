@@ -36,7 +36,7 @@ from .verify import check_program
 FORMAT = "fxb 1"
 STORED = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "i32": np.dtype("<i4")}      #: how values lie in DRAM
 _SAFETENSORS = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I32": np.dtype("<i4"), "I64": np.dtype("<i8"),
-                "U8": np.dtype("u1"), "U32": np.dtype("<u4"), "BOOL": np.dtype("?"),
+                "I8": np.dtype("i1"), "I16": np.dtype("<i2"), "U8": np.dtype("u1"), "U32": np.dtype("<u4"), "BOOL": np.dtype("?"),
                 "BF16": np.dtype("<u2")}                # bf16 as its bits: numpy has no such type
 _SAFETENSORS_NAME = {np.dtype("<f2"): "F16", np.dtype("<f4"): "F32", np.dtype("<i4"): "I32", np.dtype("<u4"): "U32", np.dtype("u1"): "U8"}
 

@@ -139,7 +139,7 @@ def _check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
     shapes = {f"{part}/{site.name}": shape for site in binary.sites for part, shape in (
         ("retained", (site.visual,)), ("group", (site.visual, site.slices)), ("zero", (site.visual, site.slices)),
         ("counts", (len(site.tiles), site.slices)))}
-    arrays = {key: _array(trace, key, shapes.get(key)) for key in trace}
+    arrays = {key: array_of(trace, key, shapes.get(key)) for key in trace}
     check_retained(arrays, binary.tokens.V if binary.tokens else 0)
     for site in binary.sites:
         if parts[site.name] is COMPACT:
@@ -148,12 +148,17 @@ def _check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
             check_site(site, arrays[f"group/{site.name}"], arrays[f"zero/{site.name}"])
 
 
-def _array(trace: Mapping[str, np.ndarray], key: str, shape: tuple[int, ...] | None) -> np.ndarray:
-    """An array of a trace if it has the type of its part and this shape (any list if None).  Of a mapped one nothing is read."""
-    array, dtype = np.asarray(trace[key]), (PARTS | COMPACT)[key.partition("/")[0]]
-    if array.shape != shape if shape is not None else array.ndim != 1:
-        expected = list(shape) if shape is not None else "a list"
-        raise FocusError(f"trace of another model: '{key}' has shape {list(array.shape)}; {expected} expected")
+def array_of(trace: Mapping[str, np.ndarray], key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """An array of a trace if it is there, has the type of its part and this shape (where None: the dimensions of its part).  Of a mapped one
+    nothing is read.  Raises FocusError."""
+    if key not in trace:
+        raise FocusError(f"trace: it has no '{key}'")
+    array, part = np.asarray(trace[key]), key.partition("/")[0]
+    dimensions, dtype = 1 if part == "retained" else 2, (PARTS | COMPACT)[part]
+    if array.ndim != dimensions:
+        raise FocusError(f"trace '{key}' has shape {list(array.shape)}; {dimensions} dimension{'s'[:dimensions - 1]} expected")
+    if shape is not None and array.shape != shape:
+        raise FocusError(f"trace of another model: '{key}' has shape {list(array.shape)}; {list(shape)} expected")
     if array.dtype != dtype:
         raise FocusError(f"trace '{key}' is {array.dtype}; {dtype} expected")
     return array

@@ -120,8 +120,12 @@ compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--concentration", "block.
 save_file({"input_ids": torch.ones(1, 4).long()}, "text.safetensors")
 # CHECK-NEXT: 1 error: input_ids: no visual token; a request needs at least one image or video
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--inputs", "text.safetensors")
-# CHECK-NEXT: 1 error: mine.py: no safetensors file
+# CHECK-NEXT: 1 error: mine.py: no readable safetensors file
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--inputs", "mine.py")
+# CHECK-NEXT: 1 error: .: cannot read: Is a directory
+compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--inputs", ".")
+# CHECK-NEXT: 1 error: text.safetensors: the backbone of llava-video-7b has a request of its own and takes no inputs
+compile_("llava-video-7b", "--scope=backbone", "-o", "m.fxb", "--inputs", "text.safetensors")
 
 # a program that was compiled, and what is wrong with it or its inputs
 # CHECK-NEXT: 0 nothing {{.*}}['in.safetensors', 'm.fxb']

@@ -16,9 +16,17 @@
 # RUN: focus-sim %t/small.fxb --timing-only --trace %t/c.safetensors --json | filecheck --check-prefix=SIM %s
 # SIM: "cycles":
 # RUN: not focus-trace synth %t/small.fxb --ratio 400 -o %t/d.safetensors 2>&1 | filecheck --check-prefix=HIGH %s
-# HIGH: error: site 0/q_proj: a ratio of 400.000 is impossible; with these tokens, tiles and block at most
+# HIGH: error: site 0/q_proj: a ratio of 400 is impossible; with these tokens, tiles and block at most
 # RUN: not focus-trace synth %t/small.fxb --ratio much -o %t/d.safetensors 2>&1 | filecheck --check-prefix=TEXT %s
 # TEXT: error: --ratio much: a number, or SITE=number, expected
+# RUN: not focus-trace synth %t/small.fxb --ratio =2 -o %t/d.safetensors 2>&1 | filecheck --check-prefix=SITE %s
+# SITE: error: --ratio =2: a number, or SITE=number, expected
+# RUN: not focus-trace synth %t/small.fxb --concentration sic -o %t/d.safetensors 2>&1 | filecheck --check-prefix=OWN %s
+# OWN: error: {{.*}}small.fxb: a program has the concentration it was compiled with; --concentration is for an entry at full size
+# RUN: not focus-trace import %t/small.fxb %t/small.fxb -o %t/d.safetensors 2>&1 | filecheck --check-prefix=ZIP %s
+# ZIP: error: {{.*}}small.fxb: no file of torch.save (a zip archive)
+# RUN: not focus-trace import %t/half.pth %t/small.fxb -o %t/d.safetensors 2>&1 | filecheck --check-prefix=TYPE %s
+# TYPE: error: {{.*}}half.pth: 'mask_zero' of site 'q_proj' is torch.bfloat16; booleans or integers expected
 # RUN: not focus-trace synth nothing -o %t/d.safetensors 2>&1 | filecheck --check-prefix=NAME %s
 # NAME: error: 'nothing' is neither an .fxb file nor one of llava-video-7b
 # RUN: not focus-trace import %t/code.pth %t/small.fxb -o %t/d.safetensors 2>&1 | filecheck --check-prefix=CODE %s
@@ -84,6 +92,7 @@ class Code:
 
 torch.save(published(), folder / "published.pth")
 torch.save({"mask_zero": Code()}, folder / "code.pth")
+torch.save({name: {s: a.bfloat16() for s, a in sites.items()} for name, sites in published().items()}, folder / "half.pth")
 torch.save(published(71), folder / "other.pth")
 forward = published()
 forward["mask_similar"]["q_proj"][0, 0, 0, 0] = True

@@ -77,7 +77,7 @@ for changes in ({"retained/1/gate_proj": [0, 1, 3, 4, 7]}, {"retained/3/q_proj":
 # CHECK-NEXT: trace 'retained/3/gate_proj' has token 5, which 'retained/3/query' has not;
 # CHECK-NEXT: trace of another model: the binary has no site for 'retained/4/q_proj'
 # CHECK-NEXT: trace of another model: the binary has no site for 'retained/3/query/0'
-# CHECK-NEXT: trace of another model: 'retained/3/gate_proj' has shape [1, 1]; a list expected
+# CHECK-NEXT: trace 'retained/3/gate_proj' has shape [1, 1]; 1 dimension expected
 # CHECK-NEXT: trace 'retained/3/gate_proj' is float32; int32 expected
 # CHECK-NEXT: trace 'retained/0/query' is not an ascending list of tokens 0..7
 # CHECK-NEXT: ACCEPTED
