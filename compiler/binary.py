@@ -94,9 +94,8 @@ def lost(value: np.ndarray, stored: str) -> str:
         return ""
     _, counts = fxb.store(value, stored)
     largest = np.abs(value, where=np.isfinite(value), out=np.zeros_like(value)).max()
-    said = {f"{counts['overflows']:,} of {value.size:,} values are beyond fp16 and become infinite, the largest is {largest:.3g}": counts["overflows"],
-            f"{counts['nonfinite']:,} of {value.size:,} values are NaN or infinite": counts["nonfinite"]}
-    return "; ".join(words for words, number in said.items() if number)
+    said = (("overflows", f"are beyond fp16 and become infinite, the largest is {largest:.3g}"), ("nonfinite", "are NaN or infinite"))
+    return "; ".join(f"{counts[key]:,} of {value.size:,} values {words}" for key, words in said if counts[key])
 
 
 def build_binary(module: ir.Module, machine: Machine, concentration: Concentration, params: Mapping[str, Callable[[], np.ndarray]] | None,

@@ -80,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--events", type=_natural, metavar="N", help=f"how many instructions --timeline keeps (default {EVENTS})")
     parser.add_argument("--trace-window", type=_natural, nargs=2, metavar=("FROM", "TO"),
                         help="keep only instructions for --timeline that start in these cycles (default: the first ones)")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="where the weights file is that the program refers to, if not beside it; wrong for one that refers to none")
+    parser.add_argument("--weights", type=Path, metavar="FILE",
+                        help="where the weights file is that the program refers to, if not beside it; wrong for one that refers to none")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
     return parser
 

@@ -26,8 +26,8 @@ def loud():
 if __name__ == "__main__":              # focusc reads this file, too
     sys.stdout.reconfigure(line_buffering=True)             # in order with standard error
     # What is stored as float32 may be large; what only rounds, is a subnormal, or is all zeros loses nothing worth a word.
-    for values, stored in (([65519.0, -1.0], "f16"), ([1e5, 0.0], "f32"), ([0.0, 0.0], "f16"), ([1e-7, 0.0], "f16"), ([1e-30, 1.0], "f16"), ([1e-30], "f32"),
-                           ([7, 8], "i32"), ([], "f16")):
+    for values, stored in (([65519.0, -1.0], "f16"), ([1e5, 0.0], "f32"), ([0.0, 0.0], "f16"), ([1e-7, 0.0], "f16"), ([1e-30, 1.0], "f16"),
+                           ([1e-30], "f32"), ([7, 8], "i32"), ([], "f16")):
         assert lost(np.array(values, np.int32 if stored == "i32" else np.float32), stored) == "", values
     # CHECK: 1 of 3 values are beyond fp16 and become infinite, the largest is 6.55e+04
     print(lost(np.float32([0, -65520, 65519]), "f16"))
@@ -40,8 +40,8 @@ if __name__ == "__main__":              # focusc reads this file, too
 
     os.chdir(sys.argv[1])
     print("focusc", focusc.main([f"{Path(__file__)}:loud", "-o", "loud.fxb", "-q"]))
-    # CHECK-NEXT: warning: parameter 'model.language_model.layers.1.mlp.down_proj.weight': 2 of {{[0-9,]+}} values are beyond fp16 and become infinite,
-    # CHECK-SAME: the largest is 1e+05
+    # CHECK-NEXT: warning: parameter 'model.language_model.layers.1.mlp.down_proj.weight': 2 of {{[0-9,]+}} values are beyond
+    # CHECK-SAME: fp16 and become infinite, the largest is 1e+05
     # CHECK-NEXT: warning: parameter 'model.language_model.layers.1.self_attn.k_proj.bias': all of its {{[0-9,]+}} values round to zero in fp16,
     # CHECK-NEXT: warning: parameter 'model.language_model.layers.1.self_attn.o_proj.weight': 1 of {{[0-9,]+}} values are NaN or infinite
     # CHECK-NEXT: focusc 0
