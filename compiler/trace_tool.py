@@ -13,9 +13,10 @@ from pathlib import Path
 
 from focus.runtime import synth, trace as traces
 from focus.runtime.cli import tool
-from focus.runtime.concentration import PRESETS, SITES, Concentration
+from focus.runtime.concentration import PRESETS, Concentration
 from focus.runtime.errors import FocusError
 from focus.runtime.files import check_outputs
+from focus.runtime.sites import SITES
 
 _EXAMPLES = """
 examples:

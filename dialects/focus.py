@@ -14,7 +14,7 @@ from typing import Optional
 
 from torch_mlir.dialects import tensor
 
-from focus.runtime.concentration import SITES
+from focus.runtime.sites import SITES
 
 from .base import (DYNAMIC, ELEMENT_BYTES, ELEMENT_TYPES, SPACES, ConcentratedType, Focus, FocusOp, Grid, LayoutAttr, SpaceAttr, TokensAttr,
                    dtype_of, element_type, grids_of, layout_problem, memref_type, space_of, tensor_type, window_type)

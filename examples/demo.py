@@ -24,8 +24,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from focus.runtime.cli import tool
-from focus.runtime.concentration import SITES
 from focus.runtime.errors import FocusError
+from focus.runtime.sites import SITES
 
 DENSE_LIMIT = 1e-2          #: relative L2 difference of the logits that fp16 explains
 console = Console(width=110, highlight=False)

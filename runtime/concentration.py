@@ -17,8 +17,6 @@ from .files import read_toml
 from .schema import Record
 
 PRESETS = ("off", "sec", "sic", "full")
-SITES = ("q_proj", "query", "o_proj", "gate_proj", "down_proj")     #: the values SIC concentrates in a decoder layer, in execution order
-ATTENTION_SITES = SITES[:3]                                         #: of them, those that see the tokens from before the layer prunes
 ARRAY_WIDTH = 32                                                    #: a vector is one k-slice of the array
 LARGEST_M_TILE = 1024
 

@@ -25,11 +25,12 @@ from safetensors import SafetensorError, safe_open
 
 from . import isa
 from .asm import WORD_BYTES, Decoded, decode_program
-from .concentration import SITES, Concentration
+from .concentration import Concentration
 from .errors import FocusError
 from .files import atomic_write
 from .machine import Machine
 from .schema import Record, explain
+from .sites import SITES
 from .tokens import TokenLayout
 from .verify import check_program
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import trace as traces
-from .concentration import ARRAY_WIDTH, ATTENTION_SITES, SITES, Concentration
+from .concentration import ARRAY_WIDTH, Concentration
 from .errors import FocusError
+from .sites import ATTENTION_SITES, SITES
 from .tokens import TokenLayout
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors.numpy import save_file
 
-from .concentration import ATTENTION_SITES, SITES
 from .errors import FocusError
 from .files import atomic_write
+from .sites import ATTENTION_SITES, SITES
 
 if TYPE_CHECKING:
     from .concentration import Concentration

@@ -9,7 +9,8 @@ from hypothesis import given, settings, strategies as st
 from small import error
 from focus.runtime import synth, trace as traces
 from focus.runtime.baselines import Decoder
-from focus.runtime.concentration import SITES, Concentration
+from focus.runtime.concentration import Concentration
+from focus.runtime.sites import SITES
 from focus.runtime.synth import Plan, Recipe
 from focus.runtime.tokens import Grid, TokenLayout
 from focus.runtime.trace import Trace
