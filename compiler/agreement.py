@@ -34,13 +34,19 @@ Details = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Cut:
-    """One pruning layer: tokens kept; how many of them the reference would not have kept; its relative gap in importance there; how many of the
-    tokens exchanged are further from the cut than `GAP` and than rounding explains (None where choices are not judged one by one)."""
+    """One pruning layer: tokens kept; how many of them the reference would not have kept; its relative gap in importance there (infinite where all
+    tokens are kept, since no more are left than the layer asks for); how many of the tokens exchanged are further from the cut than `GAP` and than
+    rounding explains (None where choices are not judged one by one)."""
     layer: int
     kept: int
     exchanged: int
     gap: float
     unexplained: int | None
+
+    @property
+    def closeness(self) -> str:
+        """The gap, in words."""
+        return "none dropped" if np.isinf(self.gap) else f"gap {self.gap:.2%}"
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ class Agreement:
         return self.holds or (self.rounding is not None and self.logits < max(LOGITS, ROOM * self.rounding.logits) and self.unexplained == 0)
 
     def __str__(self) -> str:
-        cuts = "".join(f"; layer {c.layer} kept {c.kept - c.exchanged} of {c.kept} alike (gap {c.gap:.2%})" for c in self.cuts)
+        cuts = "".join(f"; layer {c.layer} kept {c.kept - c.exchanged} of {c.kept} alike ({c.closeness})" for c in self.cuts)
         merged = f"; {self.groups:.2%} of {self.entries:,} groups alike, {self.clear_alike:,} of {self.clear:,} clear ones" if self.entries else ""
         unexplained = f"; {self.unexplained:,} choices that rounding does not explain" if self.unexplained else ""
         return f"logits differ by {self.logits:.1e}{cuts}{merged}{unexplained}"
@@ -162,7 +168,8 @@ class _Judge:
         size, ids = self.settings.vector, self.trace[f"retained/{name}"]
         exact, stored = (_vectors(details[f"value/{name}"], size) for details in (self.details, self.stored))
         moved = np.linalg.norm(stored - exact, axis=-1) / np.maximum(np.linalg.norm(exact, axis=-1), np.finfo(np.float32).tiny)
-        of_candidates: Iterable[np.ndarray] = (np.where((rows >= 0)[:, None], moved[rows], 0) for rows in candidate_rows(ids, self.tokens, self.settings))
+        candidates = candidate_rows(ids, self.tokens, self.settings)
+        of_candidates: Iterable[np.ndarray] = (np.where((rows >= 0)[:, None], moved[rows], 0) for rows in candidates)
         return ROOM * np.max([moved, *of_candidates], 0)
 
 

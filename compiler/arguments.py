@@ -18,6 +18,8 @@ from focus.runtime.concentration import PRESETS, Concentration
 from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
 
+DEEPEST = 2 ** 31           #: more layers than any decoder has
+
 
 def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     """The arguments MODEL, --inputs and --scope."""
@@ -28,21 +30,17 @@ def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
                         help="the whole model (default), or its decoder layers on the visual tokens and one prompt token, to be timed")
 
 
-def concentration(spec: str | None) -> Concentration | str | None:
-    """A preset's name (its layers depend on the model), a loaded file, or None to follow the machine.  Raises FocusError."""
-    if spec is None or spec in PRESETS:
-        return spec
-    if not Path(spec).suffix and not Path(spec).exists():
-        raise FocusError(f"concentration '{spec}' is neither one of {', '.join(PRESETS)} nor a file")
-    return Concentration.load(spec)
+def check_concentration(spec: str | None) -> None:
+    """Raise FocusError now for what is neither a preset, whose layers depend on the model, nor a file of the right contents."""
+    if spec is not None and spec not in PRESETS:
+        Concentration.resolve(spec, DEEPEST)
 
 
-def resolve(model: str, config: Concentration | str | None, machine: Machine) -> Concentration | str:
-    """What `concentration` gave, for a MODEL: presets of an entry at full size are its published schedule; None is all the machine has units for."""
+def concentration(model: str, spec: str | None, machine: Machine) -> Concentration | str:
+    """The concentration meant for a MODEL: presets of an entry at full size are its published schedule; None is all the machine has units for."""
     from .loading import concentration_of
-    if config is None:
-        config = "full" if machine.sec.present and machine.sic.present else "off"
-    return concentration_of(model, config) if isinstance(config, str) else config
+    spec = spec or ("full" if machine.sec.present and machine.sic.present else "off")
+    return concentration_of(model, spec) if spec in PRESETS else spec
 
 
 def load(spec: str, inputs_file: Path | None, scope: str) -> tuple[Any, Mapping[str, Any]]:

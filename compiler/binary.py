@@ -16,7 +16,7 @@ from focus.dialects.support import get_attr, walk
 from focus.passes.kernel_ir import buffer_bytes
 from focus.runtime import fxb
 from focus.runtime.concentration import Concentration
-from focus.runtime.errors import FocusError
+from focus.runtime.errors import FocusError, warn
 from focus.runtime.machine import Machine
 from focus.runtime.tokens import TokenLayout
 
@@ -38,19 +38,26 @@ class Interface:
 
 
 class ParamValues(Mapping):
-    """Parameters by name in the binary, made when asked for: model parameters in their row order, and tables that follow from the tokens."""
+    """Parameters by name in the binary, made when asked for: model parameters in their row order, and tables that follow from the tokens.
+
+    Values that the stored type cannot hold are allowed; the first time such a parameter is made, a warning says so.
+    """
 
     def __init__(self, sources: Mapping[str, Callable[[], np.ndarray]], tokens: TokenLayout | None,
-                 entries: dict[str, tuple[str, str, tuple[int, ...]]]):
+                 entries: dict[str, tuple[str, str, fxb.Param]]):
         self._sources, self._tokens, self._entries = sources, tokens, entries
+        self._looked_at: set[str] = set()
 
     def __getitem__(self, name: str) -> np.ndarray:
-        source, order, shape = self._entries[name]
-        value = self._derived(source, shape)
+        source, order, entry = self._entries[name]
+        value = self._derived(source, entry.shape)
         if value is None:
             if source not in self._sources:
                 raise FocusError(f"parameter '{source}' has no value")
-            value = np.asarray(self._sources[source]()).reshape(shape)
+            value = np.asarray(self._sources[source]()).reshape(entry.shape)
+            if source not in self._looked_at and (found := lost(value, entry.stored)):
+                warn(f"parameter '{source}': {found}")
+            self._looked_at.add(source)
         return value[self._tokens.storage_order()] if order == "storage" else value
 
     def _derived(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -74,6 +81,22 @@ class ParamValues(Mapping):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def lost(value: np.ndarray, stored: str) -> str:
+    """What a parameter loses in its stored type, in words: values that become infinite, NaN and infinities it has, or all of it, where
+    everything rounds to zero.  Empty where nothing is wrong."""
+    if value.dtype.kind != "f" or not value.size:
+        return ""
+    low, high = float(value.min()), float(value.max())
+    if stored == "f16" and 0 < max(-low, high) <= fxb.VANISHES:
+        return f"all of its {value.size:,} values round to zero in fp16, the largest is {max(-low, high):.3g}"
+    if -fxb.OVERFLOW < low and high < fxb.OVERFLOW:             # false for a NaN
+        return ""
+    _, counts = fxb.store(value, stored)
+    largest = np.abs(value, where=np.isfinite(value), out=np.zeros_like(value)).max()
+    said = (("overflows", f"are beyond fp16 and become infinite, the largest is {largest:.3g}"), ("nonfinite", "are NaN or infinite"))
+    return "; ".join(f"{counts[key]:,} of {value.size:,} values {words}" for key, words in said if counts[key])
 
 
 def build_binary(module: ir.Module, machine: Machine, concentration: Concentration, params: Mapping[str, Callable[[], np.ndarray]] | None,
@@ -101,8 +124,8 @@ def _placed(op: ir.OpView, **extra) -> dict:
     return {"stored": STORED[fd.dtype_of(op.operation.result.type.element_type)], "shape": tuple(shape), "address": get_attr(op, "address")} | extra
 
 
-def _params(buffers: list) -> tuple[dict[str, tuple[str, str, tuple[int, ...]]], tuple[fxb.Param, ...]]:
-    """(source name, row order, shape) by name in the binary, and the table of places; a parameter that several ops use stands once."""
+def _params(buffers: list) -> tuple[dict[str, tuple[str, str, fxb.Param]], tuple[fxb.Param, ...]]:
+    """(source name, row order, place) by name in the binary, and the table of places; a parameter that several ops use stands once."""
     entries, table = {}, []
     for op in buffers:
         if op.kind != "param":
@@ -110,9 +133,8 @@ def _params(buffers: list) -> tuple[dict[str, tuple[str, str, tuple[int, ...]]],
         order = get_attr(op, "row_order", "as_is")
         name = op.name if order == "as_is" else f"{op.name}@{order}"
         if name not in entries:
-            placed = _placed(op, name=name)
-            entries[name] = (op.name, order, placed["shape"])
-            table.append(fxb.Param(**placed))
+            table.append(fxb.Param(**_placed(op, name=name)))
+            entries[name] = op.name, order, table[-1]
     return entries, tuple(table)
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from focus.runtime.cli import tool
-from focus.runtime.concentration import PRESETS, Concentration
+from focus.runtime.concentration import PRESETS
 from focus.runtime.errors import FocusError
-from focus.runtime.files import atomic_write
+from focus.runtime.files import atomic_write, check_outputs
 from focus.runtime.machine import Machine
 
 from . import arguments
@@ -61,12 +61,13 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("which MODEL? (focusc --list shows the zoo)")
     if args.emit == "binary" and args.output == "-":
         parser.error("a binary needs a file to be written to: give one with -o")
-    machine, concentration = Machine.load(args.machine), arguments.concentration(args.concentration)
+    machine = Machine.load(args.machine)
+    arguments.check_concentration(args.concentration)
     _check_places(args)
     with arguments.progress(args.quiet) as tell:
         tell("load model")
         model, inputs = arguments.load(args.model, args.inputs, args.scope)
-        compilation = _compile(model, inputs, machine, concentration, args, tell)
+        compilation = _compile(model, inputs, machine, args, tell)
         tell("write")
         if args.save_inputs:
             _save_inputs(args.save_inputs, inputs)
@@ -106,20 +107,15 @@ def _list_zoo() -> None:
 # ---- before anything heavy ---------------------------------------------------------------------------------------------------
 def _check_places(args: argparse.Namespace) -> None:
     """Raise FocusError now for what could not be written after minutes of work."""
-    for path in (args.save_inputs, None if args.output == "-" else Path(args.output)):
-        if path is not None and not path.parent.is_dir():
-            raise FocusError(f"{path}: cannot write: no folder {path.parent}")
-        if path is not None and path.is_dir():
-            raise FocusError(f"{path}: cannot write: is a folder")
+    check_outputs(args.save_inputs, None if args.output == "-" else args.output)
     if args.dump_ir is not None and args.dump_ir.exists() and not args.dump_ir.is_dir():
         raise FocusError(f"{args.dump_ir}: cannot write: is no folder")
 
 
 # ---- the work ------------------------------------------------------------------------------------------------------------------
-def _compile(model, inputs: Mapping[str, Any], machine: Machine, concentration: Concentration | str | None, args: argparse.Namespace,
-             tell: Callable[[str], None]) -> Compilation:
+def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.Namespace, tell: Callable[[str], None]) -> Compilation:
     from .compile import compile_model
-    concentration = arguments.resolve(args.model, concentration, machine)
+    concentration = arguments.concentration(args.model, args.concentration, machine)
     stop = "binary" if args.emit == "asm" else args.emit
     return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=stop, dump_ir=args.dump_ir, progress=tell)
 

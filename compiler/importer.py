@@ -13,7 +13,6 @@ import contextlib
 import logging
 import tempfile
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -209,11 +208,6 @@ def check_operators(module: ir.Module) -> None:
     for name, op in operators(module):
         if name not in ours and name not in ALLOWED:
             raise FocusError(f"{op.location.name_str}: operator '{name.removeprefix('torch.')}' has no mapping to the accelerator")
-
-
-def operator_counts(module: ir.Module) -> Counter[str]:
-    """How often each operator occurs."""
-    return Counter(name for name, _ in operators(module))
 
 
 # ---- parameters ----------------------------------------------------------------------------------------------------------------

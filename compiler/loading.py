@@ -44,6 +44,8 @@ def load_model(spec: str, inputs_file: str | os.PathLike | None = None, scope: s
     else:
         raise FocusError(f"unknown model '{spec}'; expected a zoo name ({zoo.names()[0]}, ...: focusc --list has all), a model folder, "
                          "or FILE.py:FUNCTION")
+    if inputs_file is not None and isinstance(model, Backbone):
+        raise FocusError(f"{inputs_file}: the backbone of {spec} has a request of its own and takes no inputs")
     return model, dict(inputs) if inputs_file is None else read_inputs(inputs_file)
 
 
@@ -53,13 +55,16 @@ def concentration_of(spec: str, preset: str) -> Concentration | str:
 
 
 def read_inputs(path: str | os.PathLike) -> dict[str, Any]:
-    """Inputs, by the names of the HF forward, from a safetensors file."""
+    """Inputs, by the names of the HF forward, from a safetensors file.  Raises FocusError naming it."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
     try:
-        return load_file(path)
-    except (OSError, SafetensorError) as e:
-        raise FocusError(f"{path}: no safetensors file: {e}") from None
+        with open(path, "rb"):              # says more of what cannot be opened
+            return load_file(path)
+    except OSError as e:
+        raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
+    except SafetensorError as e:
+        raise FocusError(f"{path}: no readable safetensors file: {e}") from None
 
 
 def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, Any]]:

@@ -193,8 +193,8 @@ def group_means(vectors: Tensor, group: Tensor) -> Tensor:
 
 # ---- semantic concentration --------------------------------------------------------------------------------------------------------
 def most_important(importance: np.ndarray, k: int) -> tuple[np.ndarray, float]:
-    """Rows of the k largest values in ascending order, ties to the lower row, and the relative gap at the cut."""
-    order = np.argsort(-importance, kind="stable")
+    """Rows of the k largest values in ascending order, ties to the lower row, a NaN before all others, and the relative gap at the cut."""
+    order = np.argsort(np.where(np.isnan(importance), -np.inf, -importance), kind="stable")
     if k == len(order):
         return np.sort(order), np.inf
     last, next_ = importance[order[k - 1]], importance[order[k]]

@@ -24,7 +24,7 @@ from typing import Any
 from focus.runtime.cli import tool
 from focus.runtime.concentration import PRESETS, Concentration
 from focus.runtime.errors import FocusError
-from focus.runtime.files import atomic_write
+from focus.runtime.files import atomic_write, check_outputs
 from focus.runtime.machine import Machine
 
 from . import arguments
@@ -51,10 +51,12 @@ value together. Every combination of all axes is a row; rows marked * are on the
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     axes = [parse_axis(text) for text in args.set]
-    if args.output is not None:
-        _check_output(args.output)
-    points = list(combinations([Machine.load(m) for m in args.machine or ["focus"]],
-                               [arguments.concentration(c) for c in args.concentration or [None]], axes))
+    if args.output is not None and args.output.suffix not in (".csv", ".json"):
+        raise FocusError(f"{args.output}: a .csv or .json file expected")
+    check_outputs(args.output)
+    for spec in args.concentration or []:
+        arguments.check_concentration(spec)
+    points = list(combinations([Machine.load(m) for m in args.machine or ["focus"]], args.concentration or [None], axes))
     with arguments.progress(args.quiet) as tell:
         tell("load model")
         model, inputs = arguments.load(args.model, args.inputs, args.scope)
@@ -98,7 +100,7 @@ class Axis:
 class Point:
     """One combination.  settings: what varies, as columns of its row; changes: values for keys of the concentration."""
     machine: Machine | None
-    concentration: Concentration | str | None
+    concentration: str | None
     settings: Mapping[str, Any]
     changes: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
@@ -120,12 +122,12 @@ def parse_axis(text: str) -> Axis:
     return Axis(tuple(keys.split("+")), tuple(parsed))
 
 
-def combinations(machines: Sequence[Machine], concentrations: Sequence[Concentration | str | None], axes: Sequence[Axis]) -> Iterator[Point]:
+def combinations(machines: Sequence[Machine], concentrations: Sequence[str | None], axes: Sequence[Axis]) -> Iterator[Point]:
     """Every combination, the last axis fastest.  A machine that its values make impossible is a point with an error; an unknown key raises."""
-    for machine, (number, config), *chosen in itertools.product(machines, enumerate(concentrations), *(axis.values for axis in axes)):
+    for machine, spec, *chosen in itertools.product(machines, concentrations, *(axis.values for axis in axes)):
         settings = {"machine": machine.name} if len(machines) > 1 else {}
         if len(concentrations) > 1:
-            settings["concentration"] = config if isinstance(config, str) else f"file {number + 1}"
+            settings["concentration"] = spec
         values = machine.model_dump(mode="json")
         changes = {}
         for axis, value in zip(axes, chosen):
@@ -136,9 +138,9 @@ def combinations(machines: Sequence[Machine], concentrations: Sequence[Concentra
                 else:
                     _put(values, key, value, machine.name)
         try:
-            yield Point(Machine.from_dict(values, machine.name), config, settings, changes)
+            yield Point(Machine.from_dict(values, machine.name), spec, settings, changes)
         except FocusError as e:
-            yield Point(None, config, settings, changes, str(e))
+            yield Point(None, spec, settings, changes, str(e))
 
 
 def _concentration_key(key: str) -> str:
@@ -167,7 +169,7 @@ def _configured(name: str, model: Any, point: Point) -> Concentration:
     from .backbone import Backbone
     from .families.base import decoder_of
     depth = model.decoder.layers if isinstance(model, Backbone) else len(decoder_of(model).layers)
-    config = Concentration.resolve(arguments.resolve(name, point.concentration, point.machine), depth)
+    config = Concentration.resolve(arguments.concentration(name, point.concentration, point.machine), depth)
     return Concentration(**config.model_dump() | dict(point.changes))
 
 
@@ -230,14 +232,6 @@ def _show(rows: Sequence[Mapping[str, Any]], model: str) -> None:
     for number, r in enumerate(rows, 1):
         if "error" in r:
             console.print(f"{number}: {r['error']}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _check_output(path: Path) -> None:
-    """Raise FocusError now for what could not be written later."""
-    if path.suffix not in (".csv", ".json"):
-        raise FocusError(f"{path}: a .csv or .json file expected")
-    if not path.parent.is_dir():
-        raise FocusError(f"{path}: cannot write: no folder {path.parent}")
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import zipfile
 from pathlib import Path
 
 from focus.runtime import synth, trace as traces
 from focus.runtime.cli import tool
-from focus.runtime.concentration import PRESETS, SITES, Concentration
+from focus.runtime.concentration import PRESETS, Concentration
 from focus.runtime.errors import FocusError
+from focus.runtime.files import check_outputs
+from focus.runtime.sites import SITES
 
 _EXAMPLES = """
 examples:
@@ -31,9 +34,7 @@ What a trace holds: docs/full-scale.md. A trace of focus-sim --trace serves wher
 @tool
 def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
-    output = getattr(args, "output", None)
-    if output is not None and not output.parent.is_dir():           # better now than after the work
-        raise FocusError(f"{output}: cannot write: no folder {output.parent}")
+    check_outputs(getattr(args, "output", None))
     {"synth": _synth, "import": _import, "show": _show}[args.command](args)
 
 
@@ -47,8 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     for command in (make, take):
         command.add_argument("program", metavar="PROGRAM", help="an .fxb file, or the name of an entry at full size")
         command.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the trace to write, a safetensors file")
-        command.add_argument("--concentration", default="full", metavar="WHAT",
-                             help=f"for an entry at full size: {', '.join(PRESETS)} or a TOML file (default %(default)s, as published)")
+        command.add_argument("--concentration", metavar="WHAT",
+                             help=f"only for an entry at full size: {', '.join(PRESETS)} or a TOML file (default full, as published)")
     make.add_argument("--ratio", action="append", metavar="[SITE=]R",
                       help=f"retained tokens a unique vector (default 1.7); SITE: {', '.join(SITES)}")
     make.add_argument("--spread", type=float, default=0.0, metavar="X", help="standard deviation over tiles and slices, relative (default 0)")
@@ -67,12 +68,14 @@ def _plan(args: argparse.Namespace) -> synth.Plan:
     path = Path(args.program)
     if path.suffix == ".fxb" or path.is_file():
         from focus.runtime import fxb
+        if args.concentration is not None:
+            raise FocusError(f"{args.program}: a program has the concentration it was compiled with; --concentration is for an entry at full size")
         return synth.Plan.of_binary(fxb.load(path))
     from . import full_size
     if args.program not in full_size.FULL_SIZE:
         raise FocusError(f"'{args.program}' is neither an .fxb file nor one of {', '.join(full_size.FULL_SIZE)}")
     backbone, _ = full_size.build(args.program, "backbone")
-    spec = args.concentration
+    spec = args.concentration or "full"
     config = full_size.preset(args.program, spec) if spec in PRESETS else Concentration.resolve(spec, backbone.decoder.layers)
     if not config.sic:
         raise FocusError(f"concentration '{spec}' merges no vectors: it needs no trace")
@@ -88,9 +91,9 @@ def _ratios(given: list[str]) -> float | dict[str, float]:
     """One ratio for all sites, or by site; a plain one is the default of those not named."""
     plain, named = 1.0, {}
     for text in given:
-        site, _, value = text.rpartition("=")
+        site, named_one, value = text.rpartition("=")
         try:
-            number = float(value)
+            number = float(value if site or not named_one else "")
         except ValueError:
             raise FocusError(f"--ratio {text}: a number, or SITE=number, expected") from None
         if site:
@@ -103,11 +106,12 @@ def _ratios(given: list[str]) -> float | dict[str, float]:
 def _import(args: argparse.Namespace) -> None:
     plan = _plan(args)
     trace = traces.Trace(dict(_named(args.trace, plan)), plan.metadata)
-    for site in plan.sites:
-        try:
+    try:
+        traces.check_retained(trace, plan.tokens.V)
+        for site in plan.sites:
             traces.check_site(site, trace[f"group/{site.name}"], trace[f"zero/{site.name}"])
-        except FocusError as e:
-            raise FocusError(f"{args.trace}: {e}") from None
+    except FocusError as e:
+        raise FocusError(f"{args.trace}: {e}") from None
     trace.save(args.output)
 
 
@@ -122,6 +126,8 @@ def _named(path: Path, plan: synth.Plan):
 def read_published(path: Path) -> dict[str, dict]:
     """The arrays of a `.pth` trace: mask_zero, mask_similar, group_idx, each site -> numpy array.  Raises FocusError."""
     import torch
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise FocusError(f"{path}: no file of torch.save (a zip archive)")
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except OSError as e:
@@ -131,6 +137,10 @@ def read_published(path: Path) -> dict[str, dict]:
     plain = lambda v: isinstance(v, dict) and all(isinstance(t, torch.Tensor) for t in v.values())
     if not isinstance(loaded, dict) or not all(plain(v) for v in loaded.values()):
         raise FocusError(f"{path}: a dictionary of mask_zero, mask_similar and group_idx, each a dictionary of tensors by site, expected")
+    for name, by_site in loaded.items():
+        for site, tensor in by_site.items():
+            if tensor.dtype not in (torch.bool, torch.uint8, torch.int16, torch.int32, torch.int64, torch.float32):
+                raise FocusError(f"{path}: '{name}' of site '{site}' is {tensor.dtype}; booleans or integers expected")
     return {name: {site: tensor.numpy() for site, tensor in by_site.items()} for name, by_site in loaded.items()}
 
 

@@ -14,13 +14,14 @@ from typing import Optional
 
 from torch_mlir.dialects import tensor
 
+from focus.runtime.sites import SITES
+
 from .base import (DYNAMIC, ELEMENT_BYTES, ELEMENT_TYPES, SPACES, ConcentratedType, Focus, FocusOp, Grid, LayoutAttr, SpaceAttr, TokensAttr,
                    dtype_of, element_type, grids_of, layout_problem, memref_type, space_of, tensor_type, window_type)
 from .structure import BUFFER_KINDS, BufferOp, KernelOp, RecastOp, ViewOp, WindowOp  # noqa: F401
 from .support import (Any, Bool, F64, I64, I64Array, Operand, Pure, Result, Sequence, Str, default, ir, one_of, register_view, to_attr)
 
 ACTIVATIONS = ("none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu")
-SITES = ("q_proj", "query", "o_proj", "gate_proj", "down_proj")     #: where a decoder layer's GEMM inputs are concentrated
 
 
 # ---- level 2: a model on tensors ---------------------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from focus.runtime.cli import tool
-from focus.runtime.concentration import SITES
 from focus.runtime.errors import FocusError
+from focus.runtime.sites import SITES
 
 DENSE_LIMIT = 1e-2          #: relative L2 difference of the logits that fp16 explains
 console = Console(width=110, highlight=False)
@@ -161,7 +161,7 @@ def show_choices(followed, free) -> None:
     judged = followed, free, followed.rounding, free.rounding
     for cuts in zip(*(x.cuts for x in judged)):
         rows.add_row(f"tokens kept after layer {cuts[0].layer}", *(f"{c.kept - c.exchanged} of {c.kept}" for c in cuts))
-        rows.add_row("  importance gap at the cut", *(f"{c.gap:.2%}" for c in cuts[:2]))
+        rows.add_row("  importance gap at the cut", *(c.closeness.removeprefix("gap ") for c in cuts[:2]))
     if followed.entries:
         rows.add_row("vectors with the same representative", *(f"{x.groups:.2%}" for x in judged))
         rows.add_row("  of", *(f"{x.entries:,}" for x in judged))

@@ -6,20 +6,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
-
-SIDE = 32       #: rows and columns of the array that tiles are made for; a vector is as wide
 
 
 def resolve_machine(machine: str | Machine) -> Machine:
-    """The machine description of an option value.  Raises FocusError when there is no such machine, its file is wrong, or its array is smaller
-    than the tiles."""
-    found = machine if isinstance(machine, Machine) else _load(machine)
-    if (found.array.rows, found.array.cols) != (SIDE, SIDE):
-        raise FocusError(f"machine '{found.name}': array of {found.array.rows} x {found.array.cols}; the compiler makes tiles for "
-                         f"{SIDE} x {SIDE} only")
-    return found
+    """The machine description of an option value.  Raises FocusError when there is no such machine or its file is wrong."""
+    return machine if isinstance(machine, Machine) else _load(machine)
 
 
 @lru_cache(maxsize=16)

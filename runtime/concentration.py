@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from .errors import FocusError
+from .files import read_toml
 from .schema import Record
 
 PRESETS = ("off", "sec", "sic", "full")
-SITES = ("q_proj", "query", "o_proj", "gate_proj", "down_proj")     #: the values SIC concentrates in a decoder layer, in execution order
 ARRAY_WIDTH = 32                                                    #: a vector is one k-slice of the array
 LARGEST_M_TILE = 1024
 
@@ -26,7 +25,23 @@ _DEFAULT_DEPTH = 28
 _DEFAULT_LAYERS = (2, 5, 8, 16, 25)
 _DEFAULT_ALPHAS = (0.4, 0.3, 0.2, 0.15, 0.1)
 
-Side = Annotated[int, Field(ge=1, le=2)]
+
+def _number(value: Any) -> Any:
+    """The value, if it is no text and no boolean, which would convert to numbers (those of numpy may)."""
+    if isinstance(value, (str, bool)):
+        raise ValueError(f"must be a number, got {value!r}")
+    return value
+
+
+def _flag(value: Any) -> Any:
+    """The value, if it is no text and no number, which would convert to booleans (those of numpy may)."""
+    if isinstance(value, (str, float, int)) and not isinstance(value, bool):
+        raise ValueError(f"must be true or false, got {value!r}")
+    return value
+
+
+Integer, Real = Annotated[int, BeforeValidator(_number)], Annotated[float, BeforeValidator(_number)]
+Side = Annotated[Integer, Field(ge=1, le=2)]
 
 
 class Concentration(Record):
@@ -36,13 +51,13 @@ class Concentration(Record):
     `similarity`, SIC merges 32-element vectors whose cosine similarity with a neighbour in a `block` (frames, rows, columns) is above
     `threshold`, within tiles of `m_tile` retained visual tokens.  Raises FocusError for a value out of range.
     """
-    layers: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    alphas: tuple[Annotated[float, Field(gt=0, le=1)], ...] = ()
-    threshold: Annotated[float, Field(ge=0, le=1)] = 0.9
+    layers: tuple[Annotated[Integer, Field(ge=0)], ...] = ()
+    alphas: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = ()
+    threshold: Annotated[Real, Field(ge=0, le=1)] = 0.9
     block: tuple[Side, Side, Side] = (2, 2, 2)
-    vector: int = ARRAY_WIDTH
-    m_tile: Annotated[int, Field(ge=1, le=LARGEST_M_TILE)] = LARGEST_M_TILE
-    similarity: bool = True
+    vector: Integer = ARRAY_WIDTH
+    m_tile: Annotated[Integer, Field(ge=1, le=LARGEST_M_TILE)] = LARGEST_M_TILE
+    similarity: Annotated[bool, BeforeValidator(_flag)] = True
 
     @model_validator(mode="after")
     def _check(self) -> Concentration:
@@ -97,12 +112,7 @@ class Concentration(Record):
     @classmethod
     def load(cls, path: str | os.PathLike) -> Concentration:
         """From a TOML file with the fields of this class; fields left out keep their defaults.  Raises FocusError naming the file."""
-        try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as e:
-            raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-            raise FocusError(f"{path}: no TOML: {e}") from None
+        values = read_toml(path)
         try:
             return cls(**values)
         except FocusError as e:
@@ -122,7 +132,11 @@ class Concentration(Record):
             return cls.preset(str(spec), depth)
         if not Path(spec).suffix and not Path(spec).exists():
             raise FocusError(f"concentration '{spec}' is neither one of {', '.join(PRESETS)} nor a file")
-        return cls.load(spec).check_depth(depth)
+        loaded = cls.load(spec)
+        try:
+            return loaded.check_depth(depth)
+        except FocusError as e:
+            raise FocusError(f"{spec}: {e}") from None
 
 
 def default_schedule(depth: int) -> tuple[tuple[int, ...], tuple[float, ...]]:

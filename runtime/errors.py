@@ -1,7 +1,8 @@
-"""The one exception every tool of the stack reports without a traceback.
+"""What the stack has to say to its user: the one exception every tool reports without a traceback, and warnings.
 
-In: a message.  Out: `FocusError`.
+In: a message.  Out: `FocusError`; `warn`.
 """
+import sys
 
 
 class FocusError(Exception):
@@ -9,3 +10,8 @@ class FocusError(Exception):
 
     The command-line tools print it as `error: <message>` and exit with code 1.
     """
+
+
+def warn(message: str) -> None:
+    """One line `warning: <message>` on standard error, about something that is allowed and probably not meant."""
+    print(f"warning: {message}", file=sys.stderr, flush=True)

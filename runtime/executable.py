@@ -5,7 +5,6 @@ trace of what was concentrated, and the report; or gives the report alone for a 
 """
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from .fxb import STORED, Binary, FixedInput, Port
 from .machine import Machine
 from .trace import Trace
 
-OVERFLOW = 65520.0                          #: the smallest value that rounds to infinity in fp16
 WHOLE = (0, 2 ** 62)                        #: all cycles of a run
 FLAGS = ("use_cache", "return_dict", "output_attentions", "output_hidden_states")      #: of the model's forward; they change no logits
 MASK = "attention_mask"                     #: as processors give it: ones, since there is one request and no padding
@@ -150,7 +148,7 @@ class Executable:
             _check_mask(_to_numpy(MASK, given[MASK]), ports["input_ids"])
         stored, counted = {}, {}
         for name, port in ports.items():
-            stored[name], counted[name] = _store(arrays[name], port)
+            stored[name], counted[name] = fxb.store(arrays[name], port.stored)
         return stored, counted
 
     def _check_layout(self, ids: np.ndarray) -> None:
@@ -215,16 +213,6 @@ def _check_fixed(fixed: FixedInput, array: np.ndarray) -> None:
     if len(wrong):
         raise FocusError(f"input '{fixed.name}': value {wrong[0]} is {array.reshape(-1)[wrong[0]]}; the program was compiled for "
                          f"{fixed.values[wrong[0]]}")
-
-
-def _store(array: np.ndarray, port: Port) -> tuple[np.ndarray, dict[str, int]]:
-    """The input in its stored type, with the counts of values that are not finite and of those that became infinite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        stored = np.ascontiguousarray(array, STORED[port.stored])
-    if array.dtype.kind != "f" or not array.size or (float(array.min()) > -OVERFLOW and float(array.max()) < OVERFLOW):      # false for a NaN
-        return stored, {"nonfinite": 0, "overflows": 0}
-    nonfinite = array.size - int(np.count_nonzero(np.isfinite(array)))
-    return stored, {"nonfinite": nonfinite, "overflows": math.prod(port.shape) - nonfinite - int(np.count_nonzero(np.isfinite(stored)))}
 
 
 def _bytes(array: np.ndarray) -> np.ndarray:

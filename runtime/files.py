@@ -1,17 +1,45 @@
-"""Output files that appear whole or not at all.
+"""Files: configuration that is read, and output that appears whole or not at all.
 
-In: a path.  Out: `atomic_write`, a context manager that yields a temporary name beside it (for a pipe or a device, elsewhere).
+In: a path.  Out: `read_toml`, the tables of a file; `check_outputs`, whether files can be written; `atomic_write`, a context manager that
+yields a temporary name beside it (for a pipe or a device, elsewhere).
 """
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .errors import FocusError
+
+
+def read_toml(path: str | os.PathLike) -> dict[str, Any]:
+    """The tables of a TOML file.  Raises FocusError naming the file."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as e:
+        raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise FocusError(f"{path}: no TOML: {e}") from None
+
+
+def check_outputs(*paths: str | os.PathLike | None) -> None:
+    """Raise FocusError now for files that could not be written after minutes of work: in no folder, a folder themselves, or one of them twice.
+    None is no file."""
+    seen = set()
+    for path in (Path(p) for p in paths if p is not None):
+        where = Path(os.path.realpath(path))
+        if not where.parent.is_dir():
+            raise FocusError(f"{path}: cannot write: no folder {path.parent}")
+        if where.is_dir():
+            raise FocusError(f"{path}: cannot write: is a folder")
+        if where in seen and (where.is_file() or not where.exists()):       # a device takes any number
+            raise FocusError(f"{path}: cannot write: two outputs are to go there")
+        seen.add(where)
 
 
 @contextmanager
@@ -22,9 +50,10 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     replaced.  A pipe or a device (/dev/null, /dev/stdout) stays one too: the finished file is copied into it.
     Raises FocusError when the folder does not exist or cannot be written.
     """
-    shown, path = path, Path(os.path.realpath(path))
+    check_outputs(path)
+    special = os.path.exists(path) and not os.path.isfile(path)         # asked of the path itself: /dev/stdout may lead to a pipe without a name
+    shown, path = path, Path(path if special else os.path.realpath(path))
     try:
-        special = path.exists() and not path.is_file() and not path.is_dir()
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=None if special else path.parent)
     except OSError as e:
         raise FocusError(f"{shown}: cannot write: {e.strerror or e}") from None

@@ -27,18 +27,19 @@ from safetensors import SafetensorError, safe_open
 
 from . import isa
 from .asm import WORD_BYTES, Decoded, decode_program
-from .concentration import SITES, Concentration
+from .concentration import Concentration
 from .errors import FocusError
 from .files import atomic_write
 from .machine import Machine
 from .schema import Record, explain
+from .sites import SITES
 from .tokens import TokenLayout
 from .verify import check_program
 
 FORMAT = "fxb 1"
 STORED = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "i32": np.dtype("<i4")}      #: how values lie in DRAM
 _SAFETENSORS = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I32": np.dtype("<i4"), "I64": np.dtype("<i8"),
-                "U8": np.dtype("u1"), "U32": np.dtype("<u4"), "BOOL": np.dtype("?"),
+                "I8": np.dtype("i1"), "I16": np.dtype("<i2"), "U8": np.dtype("u1"), "U32": np.dtype("<u4"), "BOOL": np.dtype("?"),
                 "BF16": np.dtype("<u2")}                # bf16 as its bits: numpy has no such type
 _SAFETENSORS_NAME = {np.dtype("<f2"): "F16", np.dtype("<f4"): "F32", np.dtype("<i4"): "I32", np.dtype("<u4"): "U32", np.dtype("u1"): "U8"}
 
@@ -46,6 +47,20 @@ Stored = Literal["f16", "f32", "i32"]
 Shape = tuple[PositiveInt, ...]
 Name = Annotated[str, PydanticField(min_length=1)]
 Sha256 = Annotated[str, PydanticField(pattern="^[0-9a-f]{64}$")]
+
+
+OVERFLOW = 65520.0                          #: the smallest value that rounds to infinity in fp16
+VANISHES = 2.0 ** -25                       #: the largest value that rounds to zero in fp16
+
+
+def store(array: np.ndarray, stored: Stored) -> tuple[np.ndarray, dict[str, int]]:
+    """Values in their stored type, rounded to nearest even; how many of them are not finite, and how many became infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = np.ascontiguousarray(array, STORED[stored])
+    if array.dtype.kind != "f" or not array.size or (float(array.min()) > -OVERFLOW and float(array.max()) < OVERFLOW):      # false for a NaN
+        return out, {"nonfinite": 0, "overflows": 0}
+    nonfinite = array.size - int(np.count_nonzero(np.isfinite(array)))
+    return out, {"nonfinite": nonfinite, "overflows": array.size - nonfinite - int(np.count_nonzero(np.isfinite(out)))}
 
 
 # ---- records of the metadata -----------------------------------------------------------------------------------------
@@ -242,7 +257,7 @@ def load(path: str | os.PathLike, weights: str | os.PathLike | None = None) -> B
     """The binary of an `.fxb` file, every part checked; parameters stay on disk until they are used.
 
     `weights` is where the weights file is if it does not lie beside the binary under the name it was given.
-    Raises FocusError `<path>: ...` for whatever is wrong with the file.
+    Raises FocusError `<path>: ...` for whatever is wrong with the file, and for a weights file where the program refers to none.
     """
     path = Path(path)
     tensors, metadata = _open(path)
@@ -260,6 +275,8 @@ def load(path: str | os.PathLike, weights: str | os.PathLike | None = None) -> B
         params: Mapping[str, np.ndarray] = packed
         if values["weights_file"] is not None:
             params = _Referenced(packed, values["weights_file"], Path(weights or path.parent / values["weights_file"].name))
+        elif weights is not None:
+            raise FocusError(f"the program refers to no weights file; its parameters are in the binary, not in {weights}")
         binary = Binary(text=tensors["text"][0], source=tensors["source"][0], params=params, **values)
     except FocusError as e:
         raise FocusError(f"{path}: {e}") from None

@@ -30,7 +30,6 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Iterable
 
 ISA_VERSION = 1
 WORD_BITS = 128
@@ -218,88 +217,95 @@ _ROWS_DST = ext("rows", ("dst", 0), "rows")
 _COLS_DST = ext("cols", ("dst", 1), "columns")
 
 
-def _table() -> Iterable[Instruction]:
-    I, U = Instruction, Unit
-    # ---- control -------------------------------------------------------------------------------------------------
-    yield I("halt", 0x00, U.CTRL, (), "End of program.", "stop fetching")
-    yield I("loop", 0x01, U.CTRL, (ext("trips", None, "extent that gives the trip count"),),
-            "Open a loop; zero trips skip to after the matching endloop.", "push counter 0")
-    yield I("endloop", 0x02, U.CTRL, (), "Close the innermost loop.",
-            "step rings bound to this level; counter += 1; back to the body or pop")
-    yield I("agu", 0x03, U.CTRL, (
+# ---- the table, unit by unit ---------------------------------------------------------------------------------------------------
+I, U = Instruction, Unit
+
+_CONTROL = (         # act when they are fetched
+    I("halt", 0x00, U.CTRL, (), "End of program.", "stop fetching"),
+    I("loop", 0x01, U.CTRL, (ext("trips", None, "extent that gives the trip count"),),
+      "Open a loop; zero trips skip to after the matching endloop.", "push counter 0"),
+    I("endloop", 0x02, U.CTRL, (), "Close the innermost loop.",
+      "step rings bound to this level; counter += 1; back to the body or pop"),
+    I("agu", 0x03, U.CTRL, (
         Field("id", 7, "uint", "AGU number"), enum("space", Space, "memory"), enum("dtype", DType, "element type"),
         Field("base", 40, "uint", "byte address"), Field("pitch", 28, "uint", "bytes from row to row"),
         Field("slots", 4, "uint", "ring slots; 1 for none"), Field("slot_bytes", 20, "uint", "bytes from slot to slot"),
         Field("ring_level", 3, "loop", "loop level whose end of body steps the ring if the body used it; 7 never")),
-        "Set up an address generator; its strides become zero and its ring starts at slot 0.", "agu[id] = {...}")
-    yield I("agu.stride", 0x04, U.CTRL, (
+        "Set up an address generator; its strides become zero and its ring starts at slot 0.", "agu[id] = {...}"),
+    I("agu.stride", 0x04, U.CTRL, (
         Field("id", 7, "uint", "AGU number"), Field("level", 3, "loop", "loop level"),
         Field("stride", 41, "sint", "bytes added for each iteration of that loop")),
-        "Give an address generator a stride for one loop level.", "agu[id].stride[level] = stride")
-    yield I("ext", 0x05, U.CTRL, (
+        "Give an address generator a stride for one loop level.", "agu[id].stride[level] = stride"),
+    I("ext", 0x05, U.CTRL, (
         Field("id", 6, "uint", "extent number"), Field("full", 24, "uint", "largest value"),
         Field("total", 32, "sint", "what is there at counter 0"), Field("step", 32, "sint", "how much less for each iteration"),
         Field("level", 3, "loop", "loop level; ignored when step is 0")),
-        "Set up an extent generator.", "ext[id] = clamp(total - step * counter[level], 0, full)")
-    yield I("scalar", 0x06, U.CTRL, (Field("id", 4, "scalar", "register"), Field("value", 32, "f32", "float32 bits")),
-            "Set a scalar register of the vector unit; read by later instructions when they are fetched.", "scalar[id] = value")
-    yield I("sem", 0x07, U.CTRL, (Field("id", 6, "sem", "semaphore"), Field("credits", 16, "uint", "new count")),
-            "Set a semaphore's count.  Only legal while no unit waits on it.", "sem[id] = credits")
-    yield I("drain", 0x08, U.CTRL, (
+        "Set up an extent generator.", "ext[id] = clamp(total - step * counter[level], 0, full)"),
+    I("scalar", 0x06, U.CTRL, (Field("id", 4, "scalar", "register"), Field("value", 32, "f32", "float32 bits")),
+      "Set a scalar register of the vector unit; read by later instructions when they are fetched.", "scalar[id] = value"),
+    I("sem", 0x07, U.CTRL, (Field("id", 6, "sem", "semaphore"), Field("credits", 16, "uint", "new count")),
+      "Set a semaphore's count.  Only legal while no unit waits on it.", "sem[id] = credits"),
+    I("drain", 0x08, U.CTRL, (
         Field("id", 6, "sem", "semaphore"), Field("credits", 16, "uint", "credits to take"),
         Field("end", 1, "uint", "1 where a kernel ends: what memories on chip hold, but for the count memory, is given up", default=0)),
-        "Fetch stops until that many credits have been signalled, and takes them.", "wait until sem[id] >= credits; sem[id] -= credits")
-    yield I("sic.config", 0x09, U.CTRL, (
+      "Fetch stops until that many credits have been signalled, and takes them.", "wait until sem[id] >= credits; sem[id] -= credits"),
+    I("sic.config", 0x09, U.CTRL, (
         Field("threshold", 32, "f32", "similarity above which a vector joins its candidate"),
         Field("block_f", 2, "uint", "block side over frames, 1 or 2"), Field("block_h", 2, "uint", "block side over rows"),
         Field("block_w", 2, "uint", "block side over columns")),
-        "Set the similarity concentrator's threshold and block; latched by later sic.gather when they are fetched.", "sic = {...}")
-    yield I("sic.grid", 0x0A, U.CTRL, (
+        "Set the similarity concentrator's threshold and block; latched by later sic.gather when they are fetched.", "sic = {...}"),
+    I("sic.grid", 0x0A, U.CTRL, (
         Field("index", 4, "uint", "grid number; a token belongs to the last grid whose `first` it reaches"),
         Field("first", 24, "uint", "first visual index of the grid"), Field("frame_stride", 24, "uint", "tokens from frame to frame"),
         Field("height_stride", 24, "uint", "tokens from row to row"), Field("width_stride", 24, "uint", "tokens from column to column")),
-        "Set the strides of one token grid; index 0 forgets all grids set before.", "grid[index] = {...}")
-    yield I("sync", 0x0F, U.CTRL, (enum("unit", Unit, "the unit in whose queue this stands"),),
-            "No operation of a unit, for its waits and signals.", "nothing")
-    # ---- DMA -----------------------------------------------------------------------------------------------------
-    count = mem("count", "r", 1, 1, "count memory entry that gives the row count instead of `rows`", optional=True)
-    stream = enum("stream", Stream, "what the transfer carries")
-    yield I("load", 0x10, U.LOAD, (mem("src", "r", "rows", "cols", "DRAM"), mem("dst", "w", "rows", "cols", "on-chip"), count,
-                                   _ROWS_DST, _COLS_DST, stream),
-            "DMA from DRAM to a buffer.", "dst[r, c] = src[r, c]")
-    yield I("gather", 0x11, U.LOAD, (mem("src", "r", "", "cols", "DRAM table of any number of rows"), mem("dst", "w", "rows", "cols", "on-chip"),
-                                     mem("ids", "r", 1, "rows", "row numbers (int32)"), _ROWS_DST, _COLS_DST, stream),
-            "DMA of rows by an id list.", "dst[r, c] = src[ids[r], c]")
-    yield I("store", 0x12, U.STORE, (mem("src", "r", "rows", "cols", "on-chip"), mem("dst", "w", "rows", "cols", "DRAM"), count,
-                                     ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), stream),
-            "DMA from a buffer to DRAM.", "dst[r, c] = src[r, c]")
-    yield I("expand", 0x13, U.STORE, (
+        "Set the strides of one token grid; index 0 forgets all grids set before.", "grid[index] = {...}"),
+    I("sync", 0x0F, U.CTRL, (enum("unit", Unit, "the unit in whose queue this stands"),),
+      "No operation of a unit, for its waits and signals.", "nothing"),
+)
+
+_COUNT = mem("count", "r", 1, 1, "count memory entry that gives the row count instead of `rows`", optional=True)
+_STREAM = enum("stream", Stream, "what the transfer carries")
+_DMA = (
+    I("load", 0x10, U.LOAD, (mem("src", "r", "rows", "cols", "DRAM"), mem("dst", "w", "rows", "cols", "on-chip"), _COUNT,
+                             _ROWS_DST, _COLS_DST, _STREAM),
+      "DMA from DRAM to a buffer.", "dst[r, c] = src[r, c]"),
+    I("gather", 0x11, U.LOAD, (mem("src", "r", "", "cols", "DRAM table of any number of rows"), mem("dst", "w", "rows", "cols", "on-chip"),
+                               mem("ids", "r", 1, "rows", "row numbers (int32)"), _ROWS_DST, _COLS_DST, _STREAM),
+      "DMA of rows by an id list.", "dst[r, c] = src[ids[r], c]"),
+    I("store", 0x12, U.STORE, (mem("src", "r", "rows", "cols", "on-chip"), mem("dst", "w", "rows", "cols", "DRAM"), _COUNT,
+                               ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _STREAM),
+      "DMA from a buffer to DRAM.", "dst[r, c] = src[r, c]"),
+    I("expand", 0x13, U.STORE, (
         mem("src", "r", "src_rows", "cols", "compact rows: identity rows, then unique vectors"),
         mem("map", "r", 1, "rows", "uint16 unique-vector number of each row; 0xFFFF none"),
         mem("dst", "w", "rows", "cols", "DRAM"), ext("rows", ("dst", 0), "mapped rows"),
         Field("identity", 6, "ext", "identity rows", of=("identity", 0)),
-        ext("cols", ("dst", 1), "columns"), stream),
+        ext("cols", ("dst", 1), "columns"), _STREAM),
         "DMA of every token's group vector to DRAM: a concentrated slice made dense again.",
-        "dst[t] = src[identity + map[t]], 0 where map[t] is 0xFFFF")
-    # ---- array ---------------------------------------------------------------------------------------------------
-    for name, code, wr, wc, expr in (("mm", 0x18, "n", "k", "w[j, i]"), ("mm.kn", 0x19, "k", "n", "w[i, j]")):
-        yield I(name, code, U.ARRAY, (
-            mem("src", "r", "rows", "k", "streamed fp16 rows, at most 32 wide"), mem("wgt", "r", wr, wc, "stationary fp16 tile"),
-            mem("dst", "rw", "rows", "n", "fp32 partial sums"), count,
-            ext("rows", ("src", 0), "rows streamed"), ext("k", ("src", 1), "reduction width, at most 32"),
-            ext("n", ("dst", 1), "output columns, at most 32"), _INIT),
-            f"One pass of the systolic array: rows through one weight tile ({'n rows of k' if wr == 'n' else 'k rows of n'}).",
-            f"dst[r, j] = (init ? 0 : dst[r, j]) + sum_i src[r, i] * {expr}, fp16 products exact, fp32 sums in order of i")
-    yield I("scatter", 0x20, U.SCATTER, (
+        "dst[t] = src[identity + map[t]], 0 where map[t] is 0xFFFF"),
+)
+
+_ARRAY = (           # and the scatter unit behind it
+    *(I(name, code, U.ARRAY, (
+        mem("src", "r", "rows", "k", "streamed fp16 rows, at most 32 wide"), mem("wgt", "r", wr, wc, "stationary fp16 tile"),
+        mem("dst", "rw", "rows", "n", "fp32 partial sums"), _COUNT,
+        ext("rows", ("src", 0), "rows streamed"), ext("k", ("src", 1), "reduction width, at most 32"),
+        ext("n", ("dst", 1), "output columns, at most 32"), _INIT),
+        f"One pass of the systolic array: rows through one weight tile ({'n rows of k' if wr == 'n' else 'k rows of n'}).",
+        f"dst[r, j] = (init ? 0 : dst[r, j]) + sum_i src[r, i] * {expr}, fp16 products exact, fp32 sums in order of i")
+      for name, code, wr, wc, expr in (("mm", 0x18, "n", "k", "w[j, i]"), ("mm.kn", 0x19, "k", "n", "w[i, j]"))),
+    I("scatter", 0x20, U.SCATTER, (
         mem("src", "r", "src_rows", "cols", "partial sums of [identity rows, unique vectors]"),
         mem("map", "r", 1, "rows", "uint16 unique-vector number of each mapped row; 0xFFFF none", optional=True),
         mem("dst", "rw", "dst_rows", "cols", "fp32 accumulators of [identity rows, mapped rows]"),
         ext("rows", ("map", 1), "mapped rows"), Field("identity", 6, "ext", "identity rows", of=("identity", 0)),
         ext("cols", ("dst", 1), "columns"), _INIT),
         "Scatter-accumulate partial sums of unique vectors to every token.",
-        "dst[r] += src[r] for r < identity; dst[identity + t] += src[identity + map[t]]; init overwrites (unmapped rows with 0)")
-    # ---- similarity concentrator ---------------------------------------------------------------------------------
-    yield I("sic.gather", 0x28, U.SIC, (
+        "dst[r] += src[r] for r < identity; dst[identity + t] += src[identity + map[t]]; init overwrites (unmapped rows with 0)"),
+)
+
+_SIMILARITY = (
+    I("sic.gather", 0x28, U.SIC, (
         mem("src", "r", "src_rows", "cols", "fp16 slice of an m-tile: [identity rows, visual rows]"),
         mem("ids", "r", 1, "rows", "int32 original visual index of each visual row, ascending", optional=True),
         mem("table", "w", "src_rows", "cols", "compact rows: identity rows, then unique vectors"),
@@ -308,67 +314,81 @@ def _table() -> Iterable[Instruction]:
         ext("rows", ("map", 1), "visual rows"), Field("identity", 6, "ext", "identity rows", of=("identity", 0)),
         ext("cols", ("src", 1), "elements of the vector, at most 32"), Field("site", 10, "uint", "index in the binary's site table")),
         "Concentrate one slice of one m-tile (algorithm: docs/algorithm.md, levels 2 and 3).",
-        "match each vector with its block, group, write group means, map and count")
-    # ---- semantic concentrator -----------------------------------------------------------------------------------
-    yield I("sec.importance", 0x30, U.SEC, (
+        "match each vector with its block, group, write group means, map and count"),
+)
+
+_SEMANTIC = (
+    I("sec.importance", 0x30, U.SEC, (
         mem("src", "r", "rows", "cols", "probabilities, fp32"), mem("dst", "rw", 1, "cols", "importance, fp32"),
         ext("rows", ("src", 0), "prompt rows"), ext("cols", ("src", 1), "visual tokens"), _INIT),
-        "Maximum over rows, into the importance of each column.", "dst[0, c] = max(init ? 0 : dst[0, c], max_r src[r, c])")
-    yield I("sec.topk", 0x31, U.SEC, (
+        "Maximum over rows, into the importance of each column.", "dst[0, c] = max(init ? 0 : dst[0, c], max_r src[r, c])"),
+    I("sec.topk", 0x31, U.SEC, (
         mem("src", "r", 1, "n", "importance, fp32"), mem("dst", "w", 1, "k", "int32 kept row numbers, ascending"),
         ext("n", ("src", 1), "candidates"), ext("k", ("dst", 1), "how many to keep")),
         "The k most important columns, ties to the lower number, in original order; a NaN counts as most important.",
-        "dst = sorted(top k of src)")
-    yield I("sec.select", 0x32, U.SEC, (
+        "dst = sorted(top k of src)"),
+    I("sec.select", 0x32, U.SEC, (
         mem("src", "r", 1, "n", "int32 list"), mem("sel", "r", 1, "k", "int32 kept row numbers"), mem("dst", "w", 1, "k", "int32 list"),
         ext("n", ("src", 1), "length of the list"), ext("k", ("sel", 1), "kept")),
-        "Compact an id list to the kept rows.", "dst[i] = src[sel[i]]")
-    # ---- vector unit ---------------------------------------------------------------------------------------------
-    state = lambda access: mem("state", access, "rows", 4, "softmax row state, fp32: maximum, sum, last rescale factor, unused")
-    yield I("v.map", 0x38, U.SFU, (enum("op", MapOp, "function"), mem("src", "r", "rows", "cols", "tile"), mem("dst", "w", "rows", "cols", "tile"),
-                                   _ROWS_DST, _COLS_DST, _SCALE),
-            "Elementwise function, computed in fp32; also converts element types.", "dst[r, c] = op(src[r, c])")
-    yield I("v.zip", 0x39, U.SFU, (enum("op", ZipOp, "function"), enum("bcast", Broadcast, "how b is extended"),
-                                   mem("a", "r", "rows", "cols", "tile"), mem("b", "r", "b_rows", "b_cols", "tile, one row, or one column"),
+        "Compact an id list to the kept rows.", "dst[i] = src[sel[i]]"),
+)
+
+_VECTOR = (
+    I("v.map", 0x38, U.SFU, (enum("op", MapOp, "function"), mem("src", "r", "rows", "cols", "tile"), mem("dst", "w", "rows", "cols", "tile"),
+                             _ROWS_DST, _COLS_DST, _SCALE),
+      "Elementwise function, computed in fp32; also converts element types.", "dst[r, c] = op(src[r, c])"),
+    I("v.zip", 0x39, U.SFU, (enum("op", ZipOp, "function"), enum("bcast", Broadcast, "how b is extended"),
+                             mem("a", "r", "rows", "cols", "tile"), mem("b", "r", "b_rows", "b_cols", "tile, one row, or one column"),
+                             mem("dst", "w", "rows", "cols", "tile"), _ROWS_DST, _COLS_DST),
+      "Elementwise function of two operands.", "dst[r, c] = op(a[r, c], b[r, c] | b[0, c] | b[r, 0])"),
+    I("v.reduce", 0x3A, U.SFU, (enum("op", ReduceOp, "function"), mem("src", "r", "rows", "cols", "tile"),
+                                mem("dst", "rw", "rows", "values", "fp32; one value a row, two for moments"),
+                                ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _INIT),
+      "Row reduction, accumulated over calls.", "dst[r] = op(init ? identity : dst[r], src[r, :])"),
+    I("v.stats", 0x3B, U.SFU, (enum("kind", NormKind, "rms or layer"), mem("src", "r", "rows", 2, "moments, fp32"),
+                               mem("dst", "w", "rows", 2, "mean and reciprocal deviation, fp32"), ext("rows", ("src", 0), "rows"),
+                               Field("inv", 4, "scalar", "register with 1 / width"), Field("eps", 4, "scalar", "register with epsilon")),
+      "Row moments to mean and reciprocal standard deviation.",
+      "m = layer ? s0 * inv : 0; dst = (m, 1 / sqrt(max(s1 * inv - m * m, 0) + eps))"),
+    I("v.normalize", 0x3C, U.SFU, (mem("src", "r", "rows", "cols", "tile"), mem("stats", "r", "rows", 2, "mean, reciprocal deviation"),
+                                   mem("weight", "r", 1, "cols", "one row"), mem("bias", "r", 1, "cols", "one row", optional=True),
                                    mem("dst", "w", "rows", "cols", "tile"), _ROWS_DST, _COLS_DST),
-            "Elementwise function of two operands.", "dst[r, c] = op(a[r, c], b[r, c] | b[0, c] | b[r, 0])")
-    yield I("v.reduce", 0x3A, U.SFU, (enum("op", ReduceOp, "function"), mem("src", "r", "rows", "cols", "tile"),
-                                      mem("dst", "rw", "rows", "values", "fp32; one value a row, two for moments"),
-                                      ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _INIT),
-            "Row reduction, accumulated over calls.", "dst[r] = op(init ? identity : dst[r], src[r, :])")
-    yield I("v.stats", 0x3B, U.SFU, (enum("kind", NormKind, "rms or layer"), mem("src", "r", "rows", 2, "moments, fp32"),
-                                     mem("dst", "w", "rows", 2, "mean and reciprocal deviation, fp32"), ext("rows", ("src", 0), "rows"),
-                                     Field("inv", 4, "scalar", "register with 1 / width"), Field("eps", 4, "scalar", "register with epsilon")),
-            "Row moments to mean and reciprocal standard deviation.",
-            "m = layer ? s0 * inv : 0; dst = (m, 1 / sqrt(max(s1 * inv - m * m, 0) + eps))")
-    yield I("v.normalize", 0x3C, U.SFU, (mem("src", "r", "rows", "cols", "tile"), mem("stats", "r", "rows", 2, "mean, reciprocal deviation"),
-                                         mem("weight", "r", 1, "cols", "one row"), mem("bias", "r", 1, "cols", "one row", optional=True),
-                                         mem("dst", "w", "rows", "cols", "tile"), _ROWS_DST, _COLS_DST),
-            "Apply a norm.", "dst[r, c] = (src[r, c] - mean[r]) * rdev[r] * weight[c] + bias[c]")
-    yield I("v.rope", 0x3D, U.SFU, (mem("src", "r", "rows", "cols", "one head"), mem("cos", "r", "rows", "cols", "table rows"),
-                                    mem("sin", "r", "rows", "cols", "table rows"), mem("dst", "w", "rows", "cols", "one head"), _ROWS_DST, _COLS_DST),
-            "Rotary embedding of one head, rotate-half form.",
-            "h = cols / 2; dst[c] = src[c] * cos[c] + (c < h ? -src[c + h] : src[c - h]) * sin[c]")
-    softmax = lambda last: (mem("src", "r", "rows", "cols", "scores, fp32"), state("rw" if last != "prob" else "r"),
-                            mem("dst", "w", "rows", "cols", "fp16 or fp32", optional=last != "prob"),
-                            mem("qpos", "r", 1, "rows", "int32 position of each row", optional=True),
-                            mem("kpos", "r", 1, "cols", "int32 position of each column", optional=True),
-                            ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _SCALE)
-    yield I("v.softmax", 0x3E, U.SFU, softmax("step") + (_INIT,),
-            "One step of the running softmax over column tiles.  Columns whose position is behind the row's are masked.",
-            "s = src * scale, -inf where kpos > qpos; m' = max(m, max s); f = exp(m - m'); p = exp(s - m'); "
-            "l = l * f + sum p; state = (m', l, f, 0); dst = p; a row with nothing visible yet has m' = -inf, f = 1 and p = 0")
-    yield I("v.prob", 0x3F, U.SFU, softmax("prob"),
-            "Normalised probabilities from scores and finished row state.", "dst = exp(src * scale - m) / l, 0 where masked")
-    yield I("v.rescale", 0x40, U.SFU, (mem("dst", "rw", "rows", "cols", "accumulators, fp32"), state("r"), _ROWS_DST, _COLS_DST, _INIT),
-            "Rescale accumulators after the row maximum grew; does nothing where `init` holds.  Of the state it reads the factors alone.",
-            "dst[r, c] *= f[r]")
-    yield I("v.finish", 0x41, U.SFU, (mem("src", "r", "rows", "cols", "accumulators, fp32"), state("r"), mem("dst", "w", "rows", "cols", "tile"),
-                                      _ROWS_DST, _COLS_DST),
-            "Divide by the row sum.", "dst[r, c] = src[r, c] / l[r]")
+      "Apply a norm.", "dst[r, c] = (src[r, c] - mean[r]) * rdev[r] * weight[c] + bias[c]"),
+    I("v.rope", 0x3D, U.SFU, (mem("src", "r", "rows", "cols", "one head"), mem("cos", "r", "rows", "cols", "table rows"),
+                              mem("sin", "r", "rows", "cols", "table rows"), mem("dst", "w", "rows", "cols", "one head"), _ROWS_DST, _COLS_DST),
+      "Rotary embedding of one head, rotate-half form.",
+      "h = cols / 2; dst[c] = src[c] * cos[c] + (c < h ? -src[c + h] : src[c - h]) * sin[c]"),
+)
 
 
-TABLE: dict[str, Instruction] = {i.mnemonic: i for i in _table()}
+def _state(access: str) -> Field:
+    return mem("state", access, "rows", 4, "softmax row state, fp32: maximum, sum, last rescale factor, unused")
+
+
+def _scores(state: str, dst_optional: bool) -> tuple[Field, ...]:
+    """Fields of an instruction on scores; `state`: how it accesses the row state."""
+    return (mem("src", "r", "rows", "cols", "scores, fp32"), _state(state), mem("dst", "w", "rows", "cols", "fp16 or fp32", optional=dst_optional),
+            mem("qpos", "r", 1, "rows", "int32 position of each row", optional=True),
+            mem("kpos", "r", 1, "cols", "int32 position of each column", optional=True),
+            ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _SCALE)
+
+
+_SOFTMAX = (         # on the vector unit, too
+    I("v.softmax", 0x3E, U.SFU, _scores("rw", dst_optional=True) + (_INIT,),
+      "One step of the running softmax over column tiles.  Columns whose position is behind the row's are masked.",
+      "s = src * scale, -inf where kpos > qpos; m' = max(m, max s); f = exp(m - m'); p = exp(s - m'); "
+      "l = l * f + sum p; state = (m', l, f, 0); dst = p; a row with nothing visible yet has m' = -inf, f = 1 and p = 0"),
+    I("v.prob", 0x3F, U.SFU, _scores("r", dst_optional=False),
+      "Normalised probabilities from scores and finished row state.", "dst = exp(src * scale - m) / l, 0 where masked"),
+    I("v.rescale", 0x40, U.SFU, (mem("dst", "rw", "rows", "cols", "accumulators, fp32"), _state("r"), _ROWS_DST, _COLS_DST, _INIT),
+      "Rescale accumulators after the row maximum grew; does nothing where `init` holds.  Of the state it reads the factors alone.",
+      "dst[r, c] *= f[r]"),
+    I("v.finish", 0x41, U.SFU, (mem("src", "r", "rows", "cols", "accumulators, fp32"), _state("r"), mem("dst", "w", "rows", "cols", "tile"),
+                                _ROWS_DST, _COLS_DST),
+      "Divide by the row sum.", "dst[r, c] = src[r, c] / l[r]"),
+)
+
+TABLE: dict[str, Instruction] = {i.mnemonic: i for i in (*_CONTROL, *_DMA, *_ARRAY, *_SIMILARITY, *_SEMANTIC, *_VECTOR, *_SOFTMAX)}
 BY_OPCODE: dict[int, Instruction] = {i.opcode: i for i in TABLE.values()}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +16,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from . import isa
+from .concentration import ARRAY_WIDTH
 from .errors import FocusError
+from .files import read_toml
+from .schema import explain
 
 MACHINES = Path(__file__).parent / "machines"       #: the machine files that ship with the package
 LAYOUTER = "layouter"                               #: the one memory no instruction addresses; inside the similarity concentrator
@@ -38,9 +40,10 @@ class _Part(BaseModel):
 
 
 class Array(_Part):
-    """The systolic array and its timing rule (cycles of one pass of M rows; the rules are explained in the machine files)."""
-    rows: Annotated[int, Field(gt=0, le=32, strict=True)]
-    cols: Annotated[int, Field(gt=0, le=32, strict=True)]
+    """The systolic array and its timing rule (cycles of one pass of M rows; the rules are explained in the machine files).  Its size is that of
+    the instruction set: a vector is as wide, and all tiles are made for it."""
+    rows: Literal[ARRAY_WIDTH]
+    cols: Literal[ARRAY_WIDTH]
     rule: Literal["shadow", "scalesim", "rtl"]
     weight_load_cycles: Count       #: shadow: a pass occupies at least this long, the next weights load behind it
     fill_cycles: Count              #: shadow: last result this long after the last row has entered
@@ -173,7 +176,7 @@ class Machine(_Part):
         try:
             return cls.model_validate(values)
         except ValidationError as e:
-            raise FocusError(f"{source}: {_explain(e)}") from None
+            raise FocusError(f"{source}: {explain(e)}") from None
 
     @classmethod
     def from_json(cls, text: str, source: str = "machine") -> Machine:
@@ -236,19 +239,17 @@ def _read(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
     """The tables of one file over those of its base; `chain` holds the files that led here, to refuse a circle."""
     if path.resolve() in chain:
         raise FocusError(f"{path}: base: machine files refer to each other in a circle")
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as e:
-        raise FocusError(f"{path}: cannot read: {getattr(e, 'strerror', None) or e}") from None
-    except tomllib.TOMLDecodeError as e:
-        raise FocusError(f"{path}: not valid TOML: {e}") from None
+    values = read_toml(path)
     if "base" not in values:
         return values
     base = values.pop("base")
     if not isinstance(base, str):
         raise FocusError(f"{path}: base: expected the name or path of a machine file")
     beside = path.parent / base
-    base_path = beside if beside.suffix == ".toml" and beside.is_file() else _find(base)
+    try:
+        base_path = beside if beside.suffix == ".toml" and beside.is_file() else _find(base)
+    except FocusError as e:
+        raise FocusError(f"{path}: base: {e}") from None
     return _merge(_read(base_path, (*chain, path.resolve())), values)
 
 
@@ -258,18 +259,3 @@ def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     for key, value in over.items():
         out[key] = _merge(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
     return out
-
-
-def _explain(error: ValidationError) -> str:
-    """The first problem as `key: what was expected`."""
-    first = error.errors()[0]
-    key = ".".join(str(p) for p in first["loc"])
-    kind, given = first["type"], first.get("input")
-    if kind == "missing":
-        return f"{key}: missing value"
-    if kind == "extra_forbidden":
-        return f"{key}: unknown key"
-    if kind == "value_error":
-        return f"{key + ': ' if key else ''}{first['ctx']['error']}"
-    message = first["msg"].removeprefix("Input ").replace("should be", "must be")
-    return f"{key}: {message}, got {given!r}"

@@ -16,7 +16,7 @@ class Record(BaseModel):
     """Frozen, with unknown fields forbidden; constructing or parsing a wrong one raises FocusError `<Class>: <field>: <what is wrong>`."""
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    def __init__(self, **values):
+    def __init__(self, /, **values):          # "self" is a key that a file may have
         try:
             super().__init__(**values)
         except ValidationError as e:
@@ -39,8 +39,13 @@ class Record(BaseModel):
 
 
 def explain(error: ValidationError) -> str:
-    """The first complaint of a pydantic error as one line: where it is and what was expected."""
+    """The first complaint of a pydantic error as one line: where it is, what was expected, and what is there."""
     first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ").replace("\n", " ")
+    place, kind, given = ".".join(str(part) for part in first["loc"]), first["type"], repr(first.get("input"))
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("should ", "must ", 1).replace("valid tuple", "list")
+    if kind in ("missing", "extra_forbidden"):
+        message = {"missing": "missing value", "extra_forbidden": "unknown key"}[kind]
+    elif kind != "value_error":
+        message += f", got {given if len(given) <= 60 else given[:60] + '...'}"
+    message = message.replace("\n", " ")
     return f"{place}: {message}" if place else message

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from . import report as reports, trace as traces
+from . import report as reports
 from .cli import tool
 from .errors import FocusError
 from .executable import WHOLE, Executable
-from .files import atomic_write
+from .files import atomic_write, check_outputs
 from .fxb import open_tensors
 from .trace import Trace
 
@@ -43,9 +43,7 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--timing-only uses no data: it takes neither --inputs, --outputs nor --sanitize")
     if (args.events is not None or args.trace_window) and not args.timeline:
         parser.error("--events and --trace-window say what --timeline keeps: give it a file")
-    for path in (args.outputs, args.report, args.timeline, None if args.timing_only else args.trace):
-        if path is not None and not path.parent.is_dir():          # better now than after the run
-            raise FocusError(f"{path}: cannot write: no folder {path.parent}")
+    check_outputs(args.outputs, args.report, args.timeline, None if args.timing_only else args.trace)
     exe = Executable.load(args.binary, args.weights)
     progress = None if args.json or not sys.stderr.isatty() else _show_progress
     if args.timing_only:
@@ -82,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--events", type=_natural, metavar="N", help=f"how many instructions --timeline keeps (default {EVENTS})")
     parser.add_argument("--trace-window", type=_natural, nargs=2, metavar=("FROM", "TO"),
                         help="keep only instructions for --timeline that start in these cycles (default: the first ones)")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="the weights file the program refers to, if it is not beside it")
+    parser.add_argument("--weights", type=Path, metavar="FILE",
+                        help="where the weights file is that the program refers to, if not beside it; wrong for one that refers to none")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
     return parser
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import trace as traces
-from .concentration import ARRAY_WIDTH, SITES, Concentration
+from .concentration import ARRAY_WIDTH, Concentration
 from .errors import FocusError
+from .sites import ATTENTION_SITES, SITES
 from .tokens import TokenLayout
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Plan:
         sites = []
         for layer in range(decoder.layers):
             for site in SITES:
-                n = counts[layer + (site in ("gate_proj", "down_proj"))]
+                n = counts[layer + (site not in ATTENTION_SITES)]
                 tiles = tuple((row, 0, min(concentration.m_tile, n - row)) for row in range(0, n, concentration.m_tile))
                 sites.append(PlanSite(layer, site, -(-widths[site] // ARRAY_WIDTH), n, tiles))
         return cls(tuple(sites), tokens, concentration.block, traces.describe(name, concentration, tokens), decoder.layers)
@@ -92,8 +93,10 @@ class Recipe:
                 raise FocusError(f"ratio{' of ' + site if site else ''} is {ratio}; retained tokens a unique vector are 1 or more")
         if not 0 <= self.spread <= 1 or not 0 <= self.zeros < 1:
             raise FocusError(f"spread is {self.spread} and zeros {self.zeros}; 0..1 expected")
-        if self.ramp is not None and min(self.ramp) < 0:
+        if self.ramp is not None and not all(0 <= factor < float("inf") for factor in self.ramp):
             raise FocusError(f"ramp is {self.ramp[0]}, {self.ramp[1]}; factors of 0 or more expected")
+        if self.seed < 0:
+            raise FocusError(f"seed is {self.seed}; 0 or more expected")
 
     def wanted(self, site: PlanSite, depth: int) -> float:
         """The ratio of a site."""
@@ -212,7 +215,7 @@ def _counts(site: PlanSite, tiles: list[_Tile], recipe: Recipe, ratio: float, rn
     if total > high.sum():
         total = int(high.sum())         # zero vectors need no computation: the ratio cannot be lower
     if total < low.sum():
-        raise FocusError(f"site {site.name}: a ratio of {ratio:.3f} is impossible; with these tokens, tiles and block at most "
+        raise FocusError(f"site {site.name}: a ratio of {ratio:.6g} is impossible; with these tokens, tiles and block at most "
                          f"{rows.sum() / max(low.sum(), 1):.3f}")
     wanted = rows * (total / rows.sum()) * (1 + recipe.spread * rng.standard_normal(rows.shape))
     counts = np.clip(np.rint(wanted).astype(np.int64), low, high)
@@ -320,15 +323,20 @@ def _pruned(zero: np.ndarray, site: PlanSite, visual: int) -> np.ndarray:
 def ratios(trace: Mapping[str, np.ndarray]) -> dict[str, tuple[int, int]]:
     """Vectors and unique vectors of each `layer/site` of a trace, compact or not.  Raises FocusError for a file that is no trace."""
     out = {}
-    for key in trace:
-        kind, _, site = key.partition("/")
-        if kind == "group":
-            group, zero = np.asarray(trace[key]), np.asarray(trace.get(f"zero/{site}", 0))
-            unique = int(((group == np.arange(len(group))[:, None]) & (zero == 0)).sum())
-            out[site] = group.size, unique
-        elif kind == "counts" and f"retained/{site}" in trace:
-            counts = np.asarray(trace[key])
-            out[site] = len(trace[f"retained/{site}"]) * counts.shape[1], int(counts.sum())
-    if not out or any(site.count("/") != 1 or not site.partition("/")[0].isdigit() for site in out):
+    for site in dict.fromkeys(key.partition("/")[2] for key in trace if key.startswith(("group/", "counts/"))):
+        layer, _, name = site.partition("/")
+        if not layer.isdecimal() or name not in SITES:
+            raise FocusError(f"no trace: '{site}' is no layer and site ({', '.join(SITES)})")
+        compact = f"counts/{site}" in trace
+        arrays = {part: traces.array_of(trace, f"{part}/{site}") for part in (traces.COMPACT if compact else traces.PARTS)}
+        rows = len(arrays["retained"])
+        if compact:
+            out[site] = rows * arrays["counts"].shape[1], int(arrays["counts"].sum())
+            continue
+        group, zero = arrays["group"], arrays["zero"]
+        if len(group) != rows or zero.shape != group.shape:
+            raise FocusError(f"trace 'group/{site}' has shape {list(group.shape)}, 'zero/{site}' {list(zero.shape)}; both of {rows} rows expected")
+        out[site] = group.size, int(((group == np.arange(rows)[:, None]) & (zero == 0)).sum())
+    if not out:
         raise FocusError("no trace: it has no keys group/<layer>/<site> or counts/<layer>/<site>")
     return dict(sorted(out.items(), key=lambda item: (int(item[0].split("/")[0]), item[0])))

@@ -1,7 +1,7 @@
 """Where the visual tokens of a request stand: in the sequence, in their grids, and in the accelerator's memory.
 
-In: runs of visual positions and the grids they come from.  Out: `TokenLayout`, with positions, the storage order and grid coordinates
-as numpy arrays.
+In: runs of visual positions and the grids they come from.  Out: `TokenLayout`, with positions, the storage order and the grid of
+each token as numpy arrays.
 
 Sequence order is the model's: text and visual tokens as the prompt has them.  Storage order is the accelerator's: all visual tokens in
 order, then all text tokens in order.  Which visual tokens survive pruning depends on the data, but `[k visual | T text]` does not.
@@ -155,21 +155,7 @@ class TokenLayout(Record):
         """int32 [S]: position in the sequence of each storage row; also the positions the causal mask compares."""
         return np.concatenate([self.visual_positions(), self.text_positions()])
 
-    def storage_rows(self) -> np.ndarray:
-        """int32 [S]: storage row of each position of the sequence; the inverse of `storage_order`."""
-        rows = np.empty(self.S, np.int32)
-        rows[self.storage_order()] = np.arange(self.S, dtype=np.int32)
-        return rows
-
     def grid_numbers(self) -> np.ndarray:
         """int32 [V]: the grid each visual token belongs to: the last whose `first` it reaches."""
         firsts = [grid.first for grid in self.grids]
         return (np.searchsorted(firsts, np.arange(self.V), side="right") - 1).astype(np.int32)
-
-    def cells(self) -> np.ndarray:
-        """int32 [V, 3]: frame, row and column of each visual token; -1 for tokens of no cell (newlines)."""
-        cells = np.full((self.V, 3), -1, np.int32)
-        for grid in self.grids:
-            f, h, w = np.indices(grid.sides, dtype=np.int32).reshape(3, -1)
-            cells[grid.first + f * grid.frame_stride + h * grid.height_stride + w * grid.width_stride] = np.stack([f, h, w], 1)
-        return cells

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors.numpy import save_file
 
-from .concentration import SITES
 from .errors import FocusError
 from .files import atomic_write
+from .sites import ATTENTION_SITES, SITES
 
 if TYPE_CHECKING:
     from .concentration import Concentration
@@ -94,7 +94,7 @@ def retained(binary: Binary, id_lists: Sequence[np.ndarray]) -> dict[str, np.nda
         before = now
         if counts[layer + 1] < counts[layer]:
             now = next(lists)
-        out |= {f"retained/{layer}/{site}": before if site in ("q_proj", "query", "o_proj") else now for site in SITES}
+        out |= {f"retained/{layer}/{site}": before if site in ATTENTION_SITES else now for site in SITES}
     return out
 
 
@@ -133,28 +133,54 @@ def _check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
     wanted = {f"{part}/{site}" for site, names in parts.items() for part in names}
     if missing := wanted - trace.keys():
         raise FocusError(f"trace of another model: it has no '{min(missing)}'")
-    if unknown := {key for key in trace if not key.startswith("retained/")} - wanted:       # layers without a site may say what they retain
+    optional = {f"retained/{layer}/{site}" for layer in range(binary.layers) for site in SITES}     # also of layers that merge nothing
+    if unknown := trace.keys() - wanted - optional:
         raise FocusError(f"trace of another model: the binary has no site for '{min(unknown)}'")
+    shapes = {f"{part}/{site.name}": shape for site in binary.sites for part, shape in (
+        ("retained", (site.visual,)), ("group", (site.visual, site.slices)), ("zero", (site.visual, site.slices)),
+        ("counts", (len(site.tiles), site.slices)))}
+    arrays = {key: array_of(trace, key, shapes.get(key)) for key in trace}
+    check_retained(arrays, binary.tokens.V if binary.tokens else 0)
     for site in binary.sites:
-        shapes = {"retained": (site.visual,), "group": (site.visual, site.slices), "zero": (site.visual, site.slices),
-                  "counts": (len(site.tiles), site.slices)}
-        arrays = {}
-        for part, dtype in parts[site.name].items():
-            arrays[part] = array = np.asarray(trace[f"{part}/{site.name}"])
-            if array.shape != shapes[part]:
-                raise FocusError(f"trace of another model: '{part}/{site.name}' has shape {list(array.shape)}; {list(shapes[part])} expected")
-            if array.dtype != dtype:
-                raise FocusError(f"trace '{part}/{site.name}' is {array.dtype}; {dtype} expected")
-        _check_retained(site, arrays["retained"], binary.tokens.V)
-        if "counts" in arrays:
-            _check_counts(site, arrays["counts"])
+        if parts[site.name] is COMPACT:
+            _check_counts(site, arrays[f"counts/{site.name}"])
         else:
-            check_site(site, arrays["group"], arrays["zero"])
+            check_site(site, arrays[f"group/{site.name}"], arrays[f"zero/{site.name}"])
 
 
-def _check_retained(site: Site, retained: np.ndarray, visual: int) -> None:
-    if len(retained) and (retained[0] < 0 or retained[-1] >= visual or np.any(np.diff(retained) <= 0)):
-        raise FocusError(f"trace 'retained/{site.name}' is not an ascending list of tokens 0..{visual - 1}")
+def array_of(trace: Mapping[str, np.ndarray], key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """An array of a trace if it is there, has the type of its part and this shape (where None: the dimensions of its part).  Of a mapped one
+    nothing is read.  Raises FocusError."""
+    if key not in trace:
+        raise FocusError(f"trace: it has no '{key}'")
+    array, part = np.asarray(trace[key]), key.partition("/")[0]
+    dimensions, dtype = 1 if part == "retained" else 2, (PARTS | COMPACT)[part]
+    if array.ndim != dimensions:
+        raise FocusError(f"trace '{key}' has shape {list(array.shape)}; {dimensions} dimension{'s'[:dimensions - 1]} expected")
+    if shape is not None and array.shape != shape:
+        raise FocusError(f"trace of another model: '{key}' has shape {list(array.shape)}; {list(shape)} expected")
+    if array.dtype != dtype:
+        raise FocusError(f"trace '{key}' is {array.dtype}; {dtype} expected")
+    return array
+
+
+def check_retained(trace: Mapping[str, np.ndarray], visual: int) -> None:
+    """Whether lists of retained tokens agree: tokens are dropped, never regained, and only between a layer's attention and its MLP.
+    `trace`: any arrays by their keys.  Raises FocusError."""
+    at, before = (-1, True), ""
+    keys = [key.split("/") for key in trace if key.startswith("retained/")]
+    for layer, place, key in sorted((int(layer), SITES.index(site), f"retained/{layer}/{site}") for _, layer, site in keys):
+        ids, stage = trace[key], (layer, SITES[place] not in ATTENTION_SITES)
+        if len(ids) and (ids[0] < 0 or ids[-1] >= visual or np.any(np.diff(ids) <= 0)):
+            raise FocusError(f"trace '{key}' is not an ascending list of tokens 0..{visual - 1}")
+        if before and not np.array_equal(ids, trace[before]):
+            kept = stage == at or stage == (at[0] + 1, False) and at[1]         # nothing is dropped between the two
+            wrong = np.setxor1d(ids, trace[before]) if kept else np.setdiff1d(ids, trace[before])
+            if len(wrong):
+                has, lacks = (key, before) if wrong[0] in ids else (before, key)
+                raise FocusError(f"trace '{has}' has token {wrong[0]}, which '{lacks}' has not; tokens are only ever dropped, behind the "
+                                 f"attention of a layer")
+        at, before = stage, key
 
 
 def _check_counts(site: Site, counts: np.ndarray) -> None:

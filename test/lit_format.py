@@ -36,17 +36,17 @@ _TORCH_MODULES = ("torch", "torch.export", "torch._dynamo", "torch_mlir.fx", "tr
                   "transformers.models.llava_onevision.modeling_llava_onevision", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl")
 _TOKEN = re.compile(r"""\s*(?:(2>&1|2>|>>|>|<|&&|\|\||\|)|((?:[^\s'"|&<>;()$`*?\[\]\\#]|'[^']*'|"[^"$`\\]*")+))""")
 
+_WRITE = os.O_WRONLY | os.O_CREAT
+#: redirection -> the file descriptor it changes, and how its file is opened
+_REDIRECTIONS = {"<": (0, os.O_RDONLY), ">": (1, _WRITE | os.O_TRUNC), ">>": (1, _WRITE | os.O_APPEND), "2>": (2, _WRITE | os.O_TRUNC), "2>&1": (2, 0)}
+
 
 # ---- RUN lines ---------------------------------------------------------------------------------------------------------------
 @dataclass
 class Command:
-    """One command of a pipeline, with the files its streams go to."""
+    """One command of a pipeline; `redirections` are (operator, file), done in this order, as a shell does."""
     argv: list[str] = field(default_factory=list)
-    stdin: str = ""
-    stdout: str = ""
-    append: bool = False
-    stderr: str = ""
-    join: bool = False          #: standard error goes where standard output goes
+    redirections: list[tuple[str, str]] = field(default_factory=list)
 
 
 def parse_line(line: str) -> list[list[Command]] | None:
@@ -61,7 +61,7 @@ def parse_line(line: str) -> list[list[Command]] | None:
         if word is not None:
             word = re.sub(r"'([^']*)'|\"([^\"]*)\"", lambda m: m[1] if m[1] is not None else m[2], word)
             if target:
-                setattr(command, target, word)
+                command.redirections.append((target, word))
                 target = ""
             elif not command.argv and re.match(r"\w+=", word):
                 return None
@@ -74,10 +74,9 @@ def parse_line(line: str) -> list[list[Command]] | None:
         elif operator == "&&":
             pipelines.append([Command()])
         elif operator == "2>&1":
-            command.join = True
+            command.redirections.append((operator, ""))
         else:
-            target = {"<": "stdin", ">": "stdout", ">>": "stdout", "2>": "stderr"}[operator]
-            command.append |= operator == ">>"
+            target = operator
     commands = [c for p in pipelines for c in p]
     return None if target or any(not c.argv or c.argv[0] in ("cd", "export", "env") for c in commands) else pipelines
 
@@ -127,16 +126,14 @@ def _spawn(command: Command, stdin: int, stdout: int, stderr: int, folder: str, 
         os.environ.clear()
         os.environ.update(environment)
         signal.signal(signal.SIGINT, signal.default_int_handler)    # as in a Python that has just started
-        if command.stdin:
-            stdin = os.open(command.stdin, os.O_RDONLY)
-        if command.stdout:
-            stdout = os.open(command.stdout, os.O_WRONLY | os.O_CREAT | (os.O_APPEND if command.append else os.O_TRUNC), 0o666)
-        if command.stderr:
-            stderr = os.open(command.stderr, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-        for fd, target in ((stdin, 0), (stdout, 1), (stdout if command.join else stderr, 2)):
+        for fd, target in ((stdin, 0), (stdout, 1), (stderr, 2)):
             os.dup2(fd, target)
+        for operator, file in command.redirections:
+            target, flags = _REDIRECTIONS[operator]
+            os.dup2(os.open(file, flags, 0o666) if file else 1, target)
         os.closerange(3, 256)
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)
+        sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
+        sys.stderr = open(2, "w", buffering=1, closefd=False)
         code = _call(command.argv)
     except BaseException:
         traceback.print_exc()

@@ -46,9 +46,6 @@ class Plan:
         """HF inputs that carry numbers at run time, in the order of the compiled function's arguments."""
         return (*self.pixels.values(), "input_ids")
 
-    def items_of(self, kind: str) -> list[VisualItem]:
-        return [i for i in self.items if i.kind == kind]
-
 
 class Family(ABC):
     """A family of models: how its visual tokens are laid out and how its vision tower runs on rows."""
@@ -144,10 +141,12 @@ def checked_inputs(family: Family, inputs: Mapping[str, Any]) -> dict[str, Tenso
             tensors[name] = torch.as_tensor(value)
         except (TypeError, ValueError, RuntimeError):
             raise FocusError(f"input '{name}': a tensor or array expected, got {type(value).__name__}") from None
+        if tensors[name].layout != torch.strided or (tensors[name].is_meta and not name.startswith("pixel_values")):    # pixels may lack values
+            raise FocusError(f"input '{name}': a dense tensor with values expected")
     ids = tensors.get("input_ids")
     if ids is None:
         raise FocusError("input 'input_ids' is missing")
-    if ids.ndim != 2 or ids.shape[0] != 1 or ids.shape[1] == 0 or ids.is_floating_point():
+    if ids.ndim != 2 or ids.shape[0] != 1 or ids.shape[1] == 0 or ids.is_floating_point() or ids.is_complex():
         raise FocusError(f"input_ids: integers of shape [1, S] expected (batch 1), got {ids.dtype} {list(ids.shape)}")
     mask = tensors.pop(MASK, None)
     if mask is not None and (mask.shape != ids.shape or not bool((mask == 1).all())):
@@ -156,7 +155,7 @@ def checked_inputs(family: Family, inputs: Mapping[str, Any]) -> dict[str, Tenso
         if name.startswith("pixel_values"):
             if not value.is_floating_point() or value.dtype == torch.float64:
                 raise FocusError(f"{name}: floating point values of at most 32 bits expected, got {value.dtype}")
-        elif value.is_floating_point() and name != "second_per_grid_ts":
+        elif (value.is_floating_point() and name != "second_per_grid_ts") or value.is_complex():
             raise FocusError(f"{name}: integers expected, got {value.dtype}")
     return tensors
 

@@ -7,7 +7,6 @@ token's candidates in the frame before are those of the image before, whatever t
 """
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from focus.runtime.errors import FocusError

@@ -113,6 +113,9 @@ def positions(model: nn.Module, inputs: dict[str, Tensor], plan: Plan) -> Tensor
     for kind, code in (("image", 1), ("video", 2)):
         if not torch.equal(inputs["mm_token_type_ids"] == code, inputs["input_ids"] == plan.token_ids[kind]):
             raise FocusError(f"mm_token_type_ids: {code} must stand exactly where input_ids has the {kind} token {plan.token_ids[kind]}")
+    seconds, videos = inputs.get("second_per_grid_ts"), inputs.get("video_grid_thw", ())
+    if seconds is not None and (seconds.shape != (len(videos),) or not bool(((seconds > 0) & seconds.isfinite()).all())):
+        raise FocusError(f"second_per_grid_ts: positive seconds of each of {len(videos)} videos expected, got {seconds.tolist()}")
     extents = {name: inputs.get(name) for name in ("image_grid_thw", "video_grid_thw", "second_per_grid_ts")}
     try:
         return model.model.get_rope_index(inputs["input_ids"], inputs["mm_token_type_ids"], **extents)[0]

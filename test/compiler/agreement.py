@@ -54,6 +54,12 @@ except focus.FocusError as e:
     print(e)
 # CHECK-NEXT: the run's trace has other sites than this model with this concentration: group/0/{{.*}}
 
+# A layer that asks for as many tokens as the one before cuts nothing.
+same = focus.Concentration(layers=(0, 1), alphas=(0.4, 0.4), similarity=False)
+twice = focus.agreement(model, inputs, focus.compile(model, inputs, "focus", same).run(inputs), same)
+print(twice)
+# CHECK-NEXT: logits differ by {{.*}}; layer 0 kept 14 of 14 alike (gap {{[0-9.]+}}%); layer 1 kept 14 of 14 alike (none dropped)
+
 # A trace of another model.
 for key, value in (("retained/0/gate_proj", kept[:-1]), ("group/0/q_proj", result.trace["group/0/q_proj"][1:])):
     try:

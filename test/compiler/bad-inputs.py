@@ -33,6 +33,12 @@ refuse(llava, video, input_ids=None)
 refuse(llava, video, input_ids=ids.repeat(2, 1))
 # CHECK-NEXT: input_ids: integers of shape [1, S] expected (batch 1), got torch.float32 [1, 18]
 refuse(llava, video, input_ids=ids.float())
+# CHECK-NEXT: input_ids: integers of shape [1, S] expected (batch 1), got torch.complex64 [1, 18]
+refuse(llava, video, input_ids=ids.to(torch.complex64))
+# CHECK-NEXT: input 'input_ids': a dense tensor with values expected
+refuse(llava, video, input_ids=ids.to("meta"))
+# CHECK-NEXT: input 'pixel_values_videos': a dense tensor with values expected
+refuse(llava, video, pixel_values_videos=video["pixel_values_videos"].to_sparse())
 # CHECK-NEXT: input_ids: token 100 is outside the vocabulary of 100
 refuse(llava, video, input_ids=torch.where(torch.arange(18) == 1, 100, ids))
 # CHECK-NEXT: attention_mask: only ones of shape [1, 18] are supported, no padding; got shape [1, 18]
@@ -75,6 +81,10 @@ refuse(llava, video, pixel_values=torch.zeros(1, 2, 3, 70, 70), image_sizes=torc
 refuse(llava, video, pixel_values=torch.zeros(1, 37, 3, 70, 70), image_sizes=torch.tensor([[70, 70]]))
 # CHECK-NEXT: input 'video_grid_thw' is missing; it goes with pixel_values_videos
 refuse(qwen, grids, video_grid_thw=None)
+# CHECK-NEXT: second_per_grid_ts: positive seconds of each of 1 videos expected, got [nan]
+refuse(qwen, grids, second_per_grid_ts=[float("nan")])
+# CHECK-NEXT: second_per_grid_ts: positive seconds of each of 1 videos expected, got [1, 2]
+refuse(qwen, grids, second_per_grid_ts=[1, 2])
 # CHECK-NEXT: pixel_values_videos: shape [32, 1176] expected from video_grid_thw {{.*}}2, 4, 4{{.*}}, got [16, 1176]
 refuse(qwen, grids, video_grid_thw=np.array([[2, 4, 4]]))
 # CHECK-NEXT: video_grid_thw: (frames, height, width) in multiples of (1, 2, 2) expected, got {{.*}}1, 1, 16

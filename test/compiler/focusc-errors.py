@@ -76,6 +76,8 @@ compile_("mine.py:odd_operator", "-o", "m.fxb")
 # where to write
 # CHECK-NEXT: 1 error: nowhere/m.fxb: cannot write: no folder nowhere
 compile_("llava-onevision-tiny", "-o", "nowhere/m.fxb")
+# CHECK-NEXT: 1 error: x.fxb: cannot write: two outputs are to go there
+compile_("llava-onevision-tiny", "-o", "x.fxb", "--save-inputs", "./x.fxb")
 # CHECK-NEXT: 1 error: mine.py: cannot write: is no folder
 compile_("llava-onevision-tiny", "-o", "m.fxb", "--dump-ir", "mine.py")
 
@@ -88,7 +90,7 @@ compile_("llava-onevision-tiny", "-o", "m.fxb", "--machine", "missing.toml")
 # CHECK-NEXT: 1 error: negative.toml: buffers.input.bytes: {{.*}}greater than 0
 compile_("llava-onevision-tiny", "-o", "m.fxb", "--machine", "negative.toml")
 Path("half.toml").write_text('base = "focus"\nname = "half"\n[array]\nrows = 16\n')
-# CHECK-NEXT: 1 error: machine 'half': array of 16 x 32; the compiler makes tiles for 32 x 32 only
+# CHECK-NEXT: 1 error: half.toml: array.rows: must be 32, got 16
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "half.toml")
 # CHECK-NEXT: 1 error: 'focus.patch_embed' op needs 2048 bytes of 'input', but machine 'small' has 64 (model.vision_tower.embeddings)
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "small.toml")
@@ -109,7 +111,7 @@ Path("late.toml").write_text("layers = [7]\nalphas = [0.5]\n")
 Path("block.toml").write_text("block = [3, 1, 1]\n")
 # CHECK-NEXT: 1 error: concentration 'some' is neither one of off, sec, sic, full nor a file
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--concentration", "some")
-# CHECK-NEXT: 1 error: Concentration: layer 7 is selected, but the decoder has layers 0..2
+# CHECK-NEXT: 1 error: late.toml: Concentration: layer 7 is selected, but the decoder has layers 0..2
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--concentration", "late.toml")
 # CHECK-NEXT: 1 error: block.toml: {{.*}}block
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--concentration", "block.toml")
@@ -118,8 +120,12 @@ compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--concentration", "block.
 save_file({"input_ids": torch.ones(1, 4).long()}, "text.safetensors")
 # CHECK-NEXT: 1 error: input_ids: no visual token; a request needs at least one image or video
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--inputs", "text.safetensors")
-# CHECK-NEXT: 1 error: mine.py: no safetensors file
+# CHECK-NEXT: 1 error: mine.py: no readable safetensors file
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--inputs", "mine.py")
+# CHECK-NEXT: 1 error: .: cannot read: Is a directory
+compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--inputs", ".")
+# CHECK-NEXT: 1 error: text.safetensors: the backbone of llava-video-7b has a request of its own and takes no inputs
+compile_("llava-video-7b", "--scope=backbone", "-o", "m.fxb", "--inputs", "text.safetensors")
 
 # a program that was compiled, and what is wrong with it or its inputs
 # CHECK-NEXT: 0 nothing {{.*}}['in.safetensors', 'm.fxb']

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
-import torch
 from common import error, surgery_difference
 from focus.compiler import full_size, zoo
 from focus.compiler.families.llava_onevision import as_llava_video

@@ -53,7 +53,7 @@ refuse(f"{folder}/mine.py:failing")
 refuse(f"{folder}/none.py:tiny")
 # CHECK-NEXT: FOLDER: no readable config.json
 refuse(str(folder))
-# CHECK-NEXT: FOLDER/none.safetensors: no safetensors file
+# CHECK-NEXT: FOLDER/none.safetensors: cannot read: No such file or directory
 refuse("llava-onevision-tiny", folder / "none.safetensors")
 weights, config = folder / "model" / "model.safetensors", folder / "model" / "config.json"
 whole, tensors = weights.read_bytes(), {name: tensor.clone() for name, tensor in load_file(weights).items()}

@@ -9,7 +9,7 @@
 // FILES: out.mlir
 // FILES-NOT: {{.}}
 // RUN: not focus-opt %s -o %t/no/such/folder.mlir 2>&1 | filecheck %s --check-prefix FOLDER
-// FOLDER: error: {{.*}}/no/such/folder.mlir: cannot write: No such file or directory
+// FOLDER: error: {{.*}}/no/such/folder.mlir: cannot write: no folder
 func.func @f() {
   return
 }

@@ -37,6 +37,8 @@ for layer in (0, 2):
 
 # CHECK-NEXT: ties (array([0, 1, 3]), 0.0)
 print("ties", most_important(np.array([0.5, 0.2, 0.2, 0.3, 0.2]), 3))
+# CHECK-NEXT: NaN first [1 2]
+print("NaN first", most_important(np.array([0.5, 0.6, np.nan, 0.3]), 2)[0])
 # CHECK-NEXT: keeps all (array([0, 1]), inf)
 print("keeps all", most_important(np.array([0.5, 0.2]), 2))
 

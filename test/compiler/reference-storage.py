@@ -1,4 +1,5 @@
-# focus.reference with fp16 and bf16 storage: close to float32 and not equal to it; for a model whose weights fp16 does not hold, too; the model is left as it was.
+# focus.reference with fp16 and bf16 storage: close to float32 and not equal to it; for a model whose weights fp16 does not
+# hold, too; the model is left as it was.
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path

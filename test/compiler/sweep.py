@@ -45,9 +45,9 @@ machine = (folder / "four.toml")
 machine.write_text('base = "small.toml"\nname = "four"\n[sic]\nscatter_per_cycle = 4\n[energy.components.scatter_accumulator]\ncount = 4\n')
 alone = focus.compile(model, inputs, machine, focus.Concentration.preset("full", 3).model_copy(update={"m_tile": 16})).run(inputs).report
 print(all(rows[15][m] == (alone[m]["total"] if m == "area_mm2" else alone[m]) for m in sweep.MEASURES))
-print(rows[0]["cycles"] == rows[1]["cycles"] > rows[4]["cycles"] > rows[6]["cycles"], rows[8]["cycles"] > rows[0]["cycles"])
+print(rows[0]["cycles"] == rows[1]["cycles"], rows[4]["cycles"] > rows[6]["cycles"], rows[8]["cycles"] > rows[0]["cycles"])
 # CHECK-NEXT: True
-# CHECK-NEXT: True True
+# CHECK-NEXT: True True True
 
 # A backbone, or any model with --ratio, is timed; what does not fit is told, the rest is there; a value may be a list.
 print(sweep.main([name, "--scope", "backbone", "--set", "concentration.alphas=[0.5],[0.2]", "--set", "concentration.layers=[1]", "--set",

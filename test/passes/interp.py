@@ -115,7 +115,7 @@ class Interpreter:
         x, cos, sin = get("x"), get("cos"), get("sin")
         if op.ids is not None:
             _, _, positions = self.places(len(x), get("ids"))
-            table = self.tokens.storage_rows()[positions] if self.storage else positions
+            table = np.argsort(self.tokens.storage_order())[positions] if self.storage else positions
             cos, sin = cos[table], sin[table]
         heads = x.reshape(len(x), -1, op.head_dim)
         low, high = np.split(heads, 2, 2)

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
+import numpy as np
 from small import error
 from focus.runtime.concentration import PRESETS, Concentration, default_schedule
 
@@ -37,11 +38,23 @@ path.write_text("layers = [1, 3]\nalphas = [0.5, 0.25]\nthreshold = 0.95\nblock 
 c = Concentration.resolve(path, 4)
 print(c.layers, c.alphas, c.threshold, c.block, c.m_tile, c.sic)
 assert Concentration.from_json(c.to_json()) == c
-# CHECK-NEXT: Concentration: layer 3 is selected, but the decoder has layers 0..2
+# CHECK-NEXT: c.toml: Concentration: layer 3 is selected, but the decoder has layers 0..2
 print(error(Concentration.resolve, path, 3))
 path.write_text("layer = [1]\n")
-# CHECK-NEXT: c.toml: Concentration: layer: Extra inputs are not permitted
+# CHECK-NEXT: c.toml: Concentration: layer: unknown key
 print(error(Concentration.resolve, path, 3))
+for text in ("self = 1", 'm_tile = "64"', "layers = [true]\nalphas = [0.5]", 'layers = "1"', "block = [2, 2]", "similarity = 1", 'threshold = "0.9"'):
+    path.write_text(text)
+    print(error(Concentration.resolve, path, 3))
+# CHECK-NEXT: c.toml: Concentration: self: unknown key
+# CHECK-NEXT: c.toml: Concentration: m_tile: must be a number, got '64'
+# CHECK-NEXT: c.toml: Concentration: layers.0: must be a number, got True
+# CHECK-NEXT: c.toml: Concentration: layers: must be a list, got '1'
+# CHECK-NEXT: c.toml: Concentration: block.2: missing value
+# CHECK-NEXT: c.toml: Concentration: similarity: must be true or false, got 1
+# CHECK-NEXT: c.toml: Concentration: threshold: must be a number, got '0.9'
+# Numbers of numpy are numbers.
+assert Concentration(layers=(np.int64(1),), alphas=(np.float32(0.5),), similarity=np.bool_(True)) == Concentration(layers=(1,), alphas=(0.5,))
 path.write_text("layers = [1\n")
 # CHECK-NEXT: c.toml: no TOML:
 print(error(Concentration.resolve, path, 3))
@@ -61,19 +74,19 @@ def wrong(**values):
 wrong(layers=(3, 6), alphas=(0.4,))
 # CHECK-NEXT: Concentration: layers [6, 3] must be ascending, each layer once
 wrong(layers=(6, 3), alphas=(0.4, 0.3))
-# CHECK-NEXT: Concentration: alphas.0: Input should be greater than 0
+# CHECK-NEXT: Concentration: alphas.0: must be greater than 0
 wrong(layers=(3,), alphas=(0.0,))
-# CHECK-NEXT: Concentration: alphas.0: Input should be less than or equal to 1
+# CHECK-NEXT: Concentration: alphas.0: must be less than or equal to 1
 wrong(layers=(3,), alphas=(1.1,))
-# CHECK-NEXT: Concentration: layers.0: Input should be greater than or equal to 0
+# CHECK-NEXT: Concentration: layers.0: must be greater than or equal to 0
 wrong(layers=(-1,), alphas=(0.5,))
-# CHECK-NEXT: Concentration: threshold: Input should be less than or equal to 1
+# CHECK-NEXT: Concentration: threshold: must be less than or equal to 1
 wrong(threshold=1.5)
-# CHECK-NEXT: Concentration: threshold: Input should be a finite number
+# CHECK-NEXT: Concentration: threshold: must be a finite number
 wrong(threshold=float("nan"))
-# CHECK-NEXT: Concentration: block.1: Input should be less than or equal to 2
+# CHECK-NEXT: Concentration: block.1: must be less than or equal to 2
 wrong(block=(2, 3, 2))
 # CHECK-NEXT: Concentration: vector is 16; the array streams k-slices of 32 elements, so it must be 32
 wrong(vector=16)
-# CHECK-NEXT: Concentration: m_tile: Input should be less than or equal to 1024
+# CHECK-NEXT: Concentration: m_tile: must be less than or equal to 1024
 wrong(m_tile=1025)

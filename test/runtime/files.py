@@ -30,6 +30,11 @@ reader.join(10)
 # CHECK-NEXT: True ['new']
 print(Path("pipe").is_fifo(), read)
 
+ends = os.pipe()
+write(f"/dev/fd/{ends[1]}")
+# CHECK-NEXT: b'new'
+print(os.read(ends[0], 9))
+
 try:
     with atomic_write("target") as temporary:
         temporary.write_text("half")
@@ -40,7 +45,7 @@ except FocusError as e:
 try:
     write(".")
 except FocusError as e:
-    # CHECK-NEXT: .: cannot write: Is a directory
+    # CHECK-NEXT: .: cannot write: is a folder
     print(e)
 # CHECK-NEXT: ['link', 'pipe', 'target']
 print(sorted(os.listdir(".")))

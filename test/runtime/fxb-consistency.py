@@ -82,9 +82,9 @@ wrong(sites=(Site(**SITE),))
 wrong(sites=lambda: (Site(**SITE | dict(slices=3)),))
 # CHECK-NEXT: Site: tiles hold 4 visual rows, the site has 5
 wrong(sites=lambda: (Site(**SITE | dict(visual=5)),))
-# CHECK-NEXT: Site: site: Input should be 'q_proj', 'query', 'o_proj', 'gate_proj' or 'down_proj'
+# CHECK-NEXT: Site: site: must be 'q_proj', 'query', 'o_proj', 'gate_proj' or 'down_proj'
 wrong(sites=lambda: (Site(**SITE | dict(site="k_proj")),))
-# CHECK-NEXT: Port: shape.1: Input should be greater than 0
+# CHECK-NEXT: Port: shape.1: must be greater than 0
 wrong(outputs=lambda: (Port(**PORT | dict(shape=(40, 0))),))
 # CHECK-NEXT: FixedInput: 2 values for shape [3]
 wrong(fixed_inputs=lambda: (FixedInput(name="grid", dtype="int64", shape=(3,), values=(1, 2)),))

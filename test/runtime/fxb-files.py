@@ -19,7 +19,7 @@ print(error(fxb.load, folder / "empty.fxb"))
 # CHECK-NEXT: weights.fxb: format is None; 'fxb 1' expected
 save_file({"w": np.zeros(3)}, folder / "weights.fxb")
 print(error(fxb.load, folder / "weights.fxb"))
-# CHECK-NEXT: nowhere/a.fxb: cannot write: No such file or directory
+# CHECK-NEXT: nowhere/a.fxb: cannot write: no folder
 print(error(binary().save, folder / "nowhere" / "a.fxb"))
 # CHECK-NEXT: bad.fxb: instruction 21 (halt): halt is not the last instruction
 print(error(binary(PROGRAM + "halt\n").save, folder / "bad.fxb"))

@@ -38,7 +38,7 @@ edit("format", "1", "2")
 edit("isa_version", "1", "9")
 # CHECK-NEXT: machine fingerprint {{[0-9a-f]+}}... is not that of the machine inside, {{[0-9a-f]+}}...
 edit("machine", '"depth":16', '"depth":17')
-# CHECK-NEXT: metadata 'machine': array.rows: must be greater than 0, got -32
+# CHECK-NEXT: metadata 'machine': array.rows: must be 32, got -32
 edit("machine", '"rows":32', '"rows":-32')
 # CHECK-NEXT: metadata: no entry 'modules'
 crafted(lambda m, t: m.pop("modules"))
@@ -46,11 +46,11 @@ crafted(lambda m, t: m.pop("modules"))
 crafted(lambda m, t: m.update(more="x"))
 # CHECK-NEXT: metadata 'modules': no JSON: Expecting value: line 1 column 1 (char 0)
 crafted(lambda m, t: m.update(modules="proj"))
-# CHECK-NEXT: metadata 'inputs': Port: address: Input should be greater than or equal to 0
+# CHECK-NEXT: metadata 'inputs': Port: address: must be greater than or equal to 0
 edit("inputs", '"address":0', '"address":-1')
-# CHECK-NEXT: metadata 'concentration': Concentration: threshold: Input should be less than or equal to 1
+# CHECK-NEXT: metadata 'concentration': Concentration: threshold: must be less than or equal to 1
 edit("concentration", "0.9", "9")
-# CHECK-NEXT: metadata 'memory_map': MemoryMap: dram_bytes: Input should be greater than 0
+# CHECK-NEXT: metadata 'memory_map': MemoryMap: dram_bytes: must be greater than 0
 edit("memory_map", '"dram_bytes":10752', '"dram_bytes":0')
 # CHECK-NEXT: no tensor 'text'
 crafted(lambda m, t: t.pop("text"))

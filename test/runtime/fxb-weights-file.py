@@ -42,5 +42,8 @@ weights("F32", values + 1)
 print(error(fxb.load, folder / "a.fxb"))
 # CHECK-NEXT: a.fxb: {{.*}}elsewhere.safetensors: cannot read: No such file or directory
 print(error(fxb.load, folder / "a.fxb", folder / "elsewhere.safetensors"))
-# CHECK-NEXT: WeightsFile: sha256: String should match pattern
+# CHECK-NEXT: whole.fxb: the program refers to no weights file; its parameters are in the binary, not in {{.*}}model.safetensors
+binary().save(folder / "whole.fxb")
+print(error(fxb.load, folder / "whole.fxb", folder / "model.safetensors"))
+# CHECK-NEXT: WeightsFile: sha256: String must match pattern
 print(error(fxb.WeightsFile, name="m", sha256="123", tensors={}))

@@ -52,10 +52,13 @@ bad('base = "focus"\n[buffers.cache]\nbytes = 1\nmacros = []')
 # CHECK-NEXT: DIR/mine.toml: buffers.cache: unknown buffer
 bad('base = "focus"\n[array]\nrule = "magic"')
 # CHECK-NEXT: DIR/mine.toml: array.rule: must be 'shadow', 'scalesim' or 'rtl', got 'magic'
-bad('base = "focus"\n[array]\nrows = 64')
-# CHECK-NEXT: DIR/mine.toml: array.rows: must be less than or equal to 32, got 64
-for wrong in ("dram]\nbytes_per_second = true", "sic]\npresent = 0", "buffers.input]\nbytes = 9999999999999999999", "dram]\nlatency_cycles = 9223372036854775807",
-              "dram]\nbytes_per_second = 1e-300"):
+for size in ("rows = 64", "rows = 16", "cols = true"):
+    bad(f'base = "focus"\n[array]\n{size}')
+# CHECK-NEXT: DIR/mine.toml: array.rows: must be 32, got 64
+# CHECK-NEXT: DIR/mine.toml: array.rows: must be 32, got 16
+# CHECK-NEXT: DIR/mine.toml: array.cols: must be 32, got True
+for wrong in ("dram]\nbytes_per_second = true", "sic]\npresent = 0", "buffers.input]\nbytes = 9999999999999999999",
+              "dram]\nlatency_cycles = 9223372036854775807", "dram]\nbytes_per_second = 1e-300"):
     bad(f'base = "focus"\n[{wrong}')
 # CHECK-NEXT: DIR/mine.toml: dram.bytes_per_second: must be a valid number, got True
 # CHECK-NEXT: DIR/mine.toml: sic.present: must be a valid boolean, got 0
@@ -70,8 +73,12 @@ bad('base = "focus"\n[buffers.map]\nmacros = [{ words = 3, bits = 3, count = 1 }
 # CHECK-NEXT: DIR/mine.toml: buffers.map.macros: no energy.macros entry for '3x3'
 bad('base = "mine.toml"')
 # CHECK-NEXT: DIR/mine.toml: base: machine files refer to each other in a circle
+bad('base = "focsu"')
+# CHECK-NEXT: DIR/mine.toml: base: unknown machine 'focsu': expected one of
+bad('base = "no/such.toml"')
+# CHECK-NEXT: DIR/mine.toml: base: no/such.toml: no such machine file
 bad("name = ")
-# CHECK-NEXT: DIR/mine.toml: not valid TOML
+# CHECK-NEXT: DIR/mine.toml: no TOML
 print(complaint(lambda: Machine.load("nonsense")))
 # CHECK-NEXT: unknown machine 'nonsense': expected one of dense, dense-published, focus, focus-published, or a TOML file
 print(complaint(lambda: Machine.load("no/such.toml")))

@@ -9,7 +9,8 @@ from hypothesis import given, settings, strategies as st
 from small import error
 from focus.runtime import synth, trace as traces
 from focus.runtime.baselines import Decoder
-from focus.runtime.concentration import SITES, Concentration
+from focus.runtime.concentration import Concentration
+from focus.runtime.sites import SITES
 from focus.runtime.synth import Plan, Recipe
 from focus.runtime.tokens import Grid, TokenLayout
 from focus.runtime.trace import Trace
@@ -28,7 +29,7 @@ def plan(frames=3, height=4, width=5, gap=0, m_tile=24, block=(2, 2, 2), sec=Tru
 
 def obeys(p, trace):
     """The trace passes the checks of a timing run, and every joined vector joins the group of a candidate of its block."""
-    binary = SimpleNamespace(sites=p.sites, tokens=p.tokens, model="test", concentration=Concentration(m_tile=1, block=p.block))
+    binary = SimpleNamespace(sites=p.sites, tokens=p.tokens, layers=p.depth, model="test", concentration=Concentration(m_tile=1, block=p.block))
     trace.metadata = {}
     traces.check(trace, binary)
     strides = np.array([g.strides for g in p.tokens.grids])[0]
@@ -97,7 +98,7 @@ loaded = Trace.load(folder / "t.safetensors")
 # CHECK-NEXT: True True
 print(all((loaded[k] == v).all() for k, v in synth.synth(p, Recipe(1.5)).items()), loaded.metadata == dict(p.metadata))
 
-# CHECK-NEXT: site 0/q_proj: a ratio of 500.000 is impossible; with these tokens, tiles and block at most 57.600
+# CHECK-NEXT: site 0/q_proj: a ratio of 500 is impossible; with these tokens, tiles and block at most 57.600
 print(error(synth.synth, p, Recipe(500.0)))
 # CHECK-NEXT: ratio is 0.5; retained tokens a unique vector are 1 or more
 print(error(Recipe, 0.5))
@@ -105,6 +106,29 @@ print(error(Recipe, 0.5))
 print(error(Recipe, {"gate": 2.0}))
 # CHECK-NEXT: spread is -1 and zeros 0.0; 0..1 expected
 print(error(Recipe, 1.5, -1))
+# CHECK-NEXT: ramp is nan, 1.0; factors of 0 or more expected
+print(error(Recipe, 1.5, ramp=(float("nan"), 1.0)))
+# CHECK-NEXT: ramp is 1.0, inf; factors of 0 or more expected
+print(error(Recipe, 1.5, ramp=(1.0, float("inf"))))
+# CHECK-NEXT: seed is -1; 0 or more expected
+print(error(Recipe, 1.5, seed=-1))
+
+# Ratios of what is no trace, or a broken one.
+good = synth.synth(p, Recipe(1.5))
+rows = {part: good[f"{part}/0/query"] for part in traces.PARTS}
+for arrays in ({}, {"weight": rows["group"]}, {"group/x/query": rows["group"]}, {"group/0/up_proj": rows["group"]}, {"group/0/query": rows["group"]},
+               {f"{part}/0/query": a for part, a in (rows | {"group": rows["group"].astype(np.float32)}).items()},
+               {f"{part}/0/query": a for part, a in (rows | {"zero": rows["zero"][1:]}).items()},
+               {"counts/0/query": np.zeros(3, np.int32), "retained/0/query": rows["retained"]}):
+    print(error(synth.ratios, arrays))
+# CHECK-NEXT: no trace: it has no keys group/<layer>/<site> or counts/<layer>/<site>
+# CHECK-NEXT: no trace: it has no keys group/<layer>/<site> or counts/<layer>/<site>
+# CHECK-NEXT: no trace: 'x/query' is no layer and site (q_proj, query, o_proj, gate_proj, down_proj)
+# CHECK-NEXT: no trace: '0/up_proj' is no layer and site
+# CHECK-NEXT: trace: it has no 'retained/0/query'
+# CHECK-NEXT: trace 'group/0/query' is float32; int32 expected
+# CHECK-NEXT: trace 'group/0/query' has shape [288, 3], 'zero/0/query' [287, 3]; both of 288 rows expected
+# CHECK-NEXT: trace 'counts/0/query' has shape [3]; 2 dimensions expected
 
 # ---- the authors' arrays -------------------------------------------------------------------------------------------------------
 rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-# Token layouts: orders are permutations of each other, cells follow the strides, and layouts that contradict themselves are refused.
+# Token layouts: the storage order has every position once, tokens find their grids, and layouts that contradict themselves are refused.
 # RUN: %python %s %t | filecheck %s
 import sys
 from pathlib import Path
@@ -18,8 +18,8 @@ def orders(mask):
     mask = np.array(mask)
     V = int(mask.sum())
     layout = TokenLayout.from_mask(mask, [Grid.dense(0, 1, 1, V)] if V else [])
-    order, rows = layout.storage_order(), layout.storage_rows()
-    assert (order[rows] == np.arange(layout.S)).all() and order.dtype == rows.dtype == np.int32
+    order = layout.storage_order()
+    assert (np.sort(order) == np.arange(layout.S)).all() and order.dtype == np.int32
     assert mask[order[:V]].all() and not mask[order[V:]].any()
     assert (np.diff(order[:V]) > 0).all() and (np.diff(order[V:]) > 0).all()
     assert (layout.visual_mask() == mask).all() and layout.V == V and layout.T == len(mask) - V
@@ -34,11 +34,6 @@ orders()
 two = TokenLayout(V=14, S=20, runs=((1, 5), (8, 9)), grids=(Grid.dense(0, 1, 2, 2, row_gap=1), Grid.dense(6, 2, 2, 2)))
 # CHECK: [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1] prompt 3
 print(two.grid_numbers().tolist(), "prompt", two.prompt_rows)
-# CHECK-NEXT: {{\[\[0, 0, 0\], \[0, 0, 1\], \[-1, -1, -1\], \[0, 1, 0\], \[0, 1, 1\], \[-1, -1, -1\], \[0, 0, 0\]}}
-print(two.cells().tolist())
-for t, (f, h, w) in enumerate(two.cells()):
-    grid = two.grids[two.grid_numbers()[t]]
-    assert f < 0 or grid.first + f * grid.frame_stride + h * grid.height_stride + w * grid.width_stride == t
 
 assert TokenLayout(V=10, S=20, runs=((2, 10),), grids=(Grid.dense(0, 1, 1, 5), Grid.dense(5, 1, 1, 5)))
 GRID = (Grid.dense(0, 1, 1, 10),)

@@ -14,7 +14,7 @@ from focus.runtime.trace import Trace
 folder = Path(sys.argv[1])
 site = Site(layer=3, site="query", width=40, slices=2, visual=6, tiles=((0, 0, 4), (4, 3, 2)), count_base=0)
 b = binary(tokens=TokenLayout(V=8, S=12, runs=((2, 8),), grids=(Grid.dense(0, 2, 2, 2),)), sites=(site,),
-           concentration=Concentration(m_tile=4))
+           concentration=Concentration(m_tile=4), layers=4)
 GROUP = [[0, 0], [0, 1], [0, 0], [3, 0], [4, 4], [4, 5]]
 ZERO = [[0, 0], [0, 1], [0, 0], [0, 0], [0, 1], [0, 0]]
 good = Trace({"retained/3/query": np.array([0, 1, 3, 4, 6, 7], np.int32), "group/3/query": np.array(GROUP, np.int32),
@@ -65,6 +65,23 @@ wrong("zero/3/query", good["group/3/query"])
 at("retained/3/query", 5, 8)
 # CHECK-NEXT: trace 'retained/3/query' is not an ascending list of tokens 0..7
 at("retained/3/query", 3, 3)
+# Tokens are dropped between a layer's attention and its MLP only, and none comes back.
+for changes in ({"retained/1/gate_proj": [0, 1, 3, 4, 7]}, {"retained/3/q_proj": [0, 1, 3, 4, 6]}, {"retained/2/down_proj": [0, 1, 2, 3, 4, 6, 7]},
+                {"retained/3/gate_proj": [0, 5]}, {"retained/4/q_proj": [0]}, {"retained/3/query/0": [0]}, {"retained/3/gate_proj": [[0]]},
+                {"retained/3/gate_proj": [0.5]}, {"retained/0/query": [1, 0]}, {"retained/2/o_proj": range(8), "retained/3/down_proj": [1, 7]}):
+    arrays = {key: np.array(ids, np.int32 if np.array(ids).dtype.kind == "i" else np.float32) for key, ids in changes.items()}
+    print(error(traces.check, {**good, **arrays}, b))
+# CHECK-NEXT: trace 'retained/3/query' has token 6, which 'retained/1/gate_proj' has not;
+# CHECK-SAME: tokens are only ever dropped, behind the attention of a layer
+# CHECK-NEXT: trace 'retained/3/query' has token 7, which 'retained/3/q_proj' has not;
+# CHECK-NEXT: trace 'retained/2/down_proj' has token 2, which 'retained/3/query' has not;
+# CHECK-NEXT: trace 'retained/3/gate_proj' has token 5, which 'retained/3/query' has not;
+# CHECK-NEXT: trace of another model: the binary has no site for 'retained/4/q_proj'
+# CHECK-NEXT: trace of another model: the binary has no site for 'retained/3/query/0'
+# CHECK-NEXT: trace 'retained/3/gate_proj' has shape [1, 1]; 1 dimension expected
+# CHECK-NEXT: trace 'retained/3/gate_proj' is float32; int32 expected
+# CHECK-NEXT: trace 'retained/0/query' is not an ascending list of tokens 0..7
+# CHECK-NEXT: ACCEPTED
 # A representative comes before its token, in the same tile, and stands for itself.
 # CHECK-NEXT: trace 'group/3/query' [2, 0] is 3, which is no representative before it in its m-tile
 at("group/3/query", (2, 0), 3)

@@ -1,0 +1,6 @@
+"""Where a decoder layer's values are concentrated.
+
+In: nothing.  Out: the names of the sites.  They stand apart from the configuration because the dialects need them, which load without pydantic.
+"""
+SITES = ("q_proj", "query", "o_proj", "gate_proj", "down_proj")     #: the values SIC concentrates in a decoder layer, in execution order
+ATTENTION_SITES = SITES[:3]                                         #: of them, those that see the tokens from before the layer prunes
