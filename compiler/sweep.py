@@ -218,7 +218,7 @@ def _show(rows: Sequence[Mapping[str, Any]], model: str) -> None:
     from focus.runtime.report import empty_table, scaled, sized
     settings = _settings(rows)
     first = next((r for r in rows if "error" not in r), None)
-    shown = empty_table(model, *settings, "cycles", "faster", "utilization", "DRAM", "energy", "less", "area", "")
+    shown = empty_table(model, *(k.replace("+", "\n+ ") for k in settings), "cycles", "faster", "utilization", "DRAM", "energy", "less", "area", "")
     for number, r in enumerate(rows, 1):
         cells = [str(number), *(str(r[k]) for k in settings)]
         if "error" not in r:
