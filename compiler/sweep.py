@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     points = list(combinations([Machine.load(m) for m in args.machine or ["focus"]], args.concentration or [None], axes))
     with arguments.progress(args.quiet) as tell:
         tell("load model")
-        model, inputs = arguments.load(args.model, args.inputs, args.scope)
+        model, inputs = (None, {}) if all(p.error for p in points) else arguments.load(args.model, args.inputs, args.scope)
         rows = []
         for number, point in enumerate(points, 1):
             tell(", ".join([f"{number} of {len(points)}", *(f"{k} {v}" for k, v in point.settings.items())]))
