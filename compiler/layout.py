@@ -39,6 +39,13 @@ def visual_runs(input_ids: np.ndarray, token_ids: dict[str, int]) -> list[Placed
     return sorted(runs, key=lambda r: r.start)
 
 
+def check_count(runs: list[PlacedRun], kind: str, token: int, need: int) -> None:
+    """Raise FocusError unless the runs of a kind, whose placeholder is `token`, have as many tokens as its inputs make."""
+    have = sum(r.length for r in runs if r.kind == kind)
+    if have != need:
+        raise FocusError(f"input_ids: {have} {kind} tokens (id {token}), but the {kind} inputs make {need}")
+
+
 def token_layout(input_ids: np.ndarray, token_ids: dict[str, int], items: list[VisualItem]) -> tuple[TokenLayout, list[PlacedRun]]:
     """The layout of a request and its runs by kind.
 
@@ -47,9 +54,7 @@ def token_layout(input_ids: np.ndarray, token_ids: dict[str, int], items: list[V
     """
     runs = visual_runs(input_ids, token_ids)
     for kind, token in token_ids.items():
-        have, need = sum(r.length for r in runs if r.kind == kind), sum(i.tokens for i in items if i.kind == kind)
-        if have != need:
-            raise FocusError(f"input_ids: {have} {kind} tokens (id {token}), but the {kind} inputs make {need}")
+        check_count(runs, kind, token, sum(i.tokens for i in items if i.kind == kind))
     if not runs:
         raise FocusError("input_ids: no visual token; a request needs at least one image or video")
     grids = [g.model_copy(update={"first": g.first + first}) for first, item in _placed(items, runs) for g in item.grids]

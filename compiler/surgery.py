@@ -115,7 +115,7 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "QuickGELUActivation": gelu_quick,
 }
 #: Norms that are x / rms(x) * weight.
-_RMS_NORMS = ("Qwen2RMSNorm", "LlamaRMSNorm", "MistralRMSNorm", "Qwen2_5_VLRMSNorm")
+_RMS_NORMS = ("Qwen2RMSNorm", "LlamaRMSNorm", "MistralRMSNorm", "Qwen2VLRMSNorm", "Qwen2_5_VLRMSNorm", "InternVLVisionRMSNorm")
 #: Activation classes that are one operator already.
 _PLAIN_ACTIVATIONS = ("SiLUActivation", "SiLU", "GELU", "ReLU")
 

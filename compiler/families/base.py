@@ -21,7 +21,7 @@ from ..layout import VisualItem
 from ..surgery import Patch, check_activation, decoder_attention, norm_and_activation_patches
 
 #: Decoders whose attention is q/k/v/o projections, RoPE in rotate-half form and a causal softmax, and whose MLP is gated.
-DECODERS = ("qwen2", "llama", "mistral", "qwen2_5_vl_text")
+DECODERS = ("qwen2", "llama", "mistral", "qwen2_vl_text", "qwen2_5_vl_text")
 
 Constants = Callable[[str], Tensor]
 
@@ -67,6 +67,13 @@ class Family(ABC):
     @abstractmethod
     def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
         """Rows [n, D] that, one after the other, stand at the placeholders of `kind`.  Called under the patches."""
+
+    @abstractmethod
+    def video(self, model: nn.Module, frames: np.ndarray, max_pixels: int) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
+        """How the model is shown a video: its pixel inputs, and the runs of visual tokens in its sequence, (placeholder id, tokens) each.
+
+        `frames` uint8 [n, H, W, 3].  A model that takes frames of any size gets them with at most `max_pixels` pixels.
+        """
 
     @abstractmethod
     def info(self, model: nn.Module) -> dict[str, Any]:
