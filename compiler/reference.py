@@ -270,9 +270,12 @@ class _Run:
     def attention(self, number: int, module: nn.Module, x: Tensor) -> tuple[Tensor, np.ndarray | None]:
         """The attention block's output before the residual, and, in a pruning layer, the importance of the visual rows."""
         x = self.site(number, "q_proj", x)
-        query = self.site(number, "query", self.rotated(module.q_proj(x)))
+        queries, keys = module.q_proj(x), module.k_proj(x)
         size = self.cos.shape[1]
-        q, k, v = (y.view(len(x), -1, size).transpose(0, 1) for y in (query, self.rotated(module.k_proj(x)), module.v_proj(x)))
+        if hasattr(module, "q_norm"):
+            queries, keys = (self.normed(y.view(-1, size), norm).view(y.shape) for y, norm in ((queries, module.q_norm), (keys, module.k_norm)))
+        query = self.site(number, "query", self.rotated(queries))
+        q, k, v = (y.view(len(x), -1, size).transpose(0, 1) for y in (query, self.rotated(keys), module.v_proj(x)))
         visual = torch.from_numpy(self.original >= 0)
         hidden_from = torch.ones(len(x), len(x), dtype=torch.bool).triu(1)
         importance = None if self.settings.alpha(number) is None else torch.zeros(int(visual.sum()))

@@ -98,12 +98,16 @@ class MatmulOp(FocusOp, name="matmul", traits=[Pure]):
 class _Norm(FocusOp):
     """What both norms check."""
 
+    def width(self, cols: int) -> int:
+        """Columns that are normalised together, of the `cols` of a row."""
+        return cols
+
     def check(self) -> None:
         rows, cols = self.matrix("x")
         self.expect_shape("result", (rows, cols), "f16", "the shape of x")
         for name in ("weight", "bias"):
             if getattr(self, name, None) is not None:
-                self.expect_shape(name, (cols,), "f16", "columns of x")
+                self.expect_shape(name, (self.width(cols),), "f16", "columns of x")
         if self.moments is not None:
             self.expect_shape("moments", (rows, 2), "f32", "two values for each row of x")
         if not self.eps >= 0:
@@ -111,12 +115,23 @@ class _Norm(FocusOp):
 
 
 class RMSNormOp(_Norm, name="rms_norm", traits=[Pure]):
-    """x / sqrt(mean(x²) + eps) * weight, by rows; `moments` of x where a GEMM has collected them."""
+    """x / sqrt(mean(x²) + eps) * weight, by rows, or by heads as wide as weight; `moments` of x's rows where a GEMM has collected them."""
     result: Result[Any]
     x: Operand[Any]
     weight: Operand[Any]
     eps: F64
     moments: Optional[Operand[Any]] = None
+
+    def width(self, cols: int) -> int:
+        head = self.vector_length("weight", "f16")
+        if self.moments is not None or not head or cols % head:
+            return cols
+        return head
+
+    @property
+    def heads(self) -> int:
+        """How many parts of a row are normalised, each by itself."""
+        return self.x.type.shape[1] // self.weight.type.shape[0]
 
 
 class LayerNormOp(_Norm, name="layer_norm", traits=[Pure]):

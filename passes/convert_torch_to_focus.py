@@ -293,6 +293,12 @@ def _rms_norm(c: Converter, op: ir.Operation) -> View:
     return c.result(op, d.RMSNormOp.build(x, weight, eps=c.scalar(op, 3), results=x.type))
 
 
+@rule("torch.vlm.head_norm")
+def _head_norm(c: Converter, op: ir.Operation) -> View:
+    x = c.matrix(op, 0)
+    return c.result(op, d.RMSNormOp.build(x, c.vector(op, 1), eps=c.scalar(op, 2), results=x.type))
+
+
 @rule("torch.aten.layer_norm")
 def _layer_norm(c: Converter, op: ir.Operation) -> View:
     _check_norm(c, op)

@@ -215,11 +215,13 @@ class Tiler:
         self.call(linear.emit_resample, self.machine, self.name, self.mat(op.lhs), self.mat(op.rhs), out, op.batch)
 
     def norm(self, op) -> None:
-        if self._only_gather(op.result) is not None:
+        heads = op.heads if isinstance(op, fd.RMSNormOp) else 1
+        if heads == 1 and self._only_gather(op.result) is not None:
             self.deferred[op.result] = op
             return
         out = self.where[op.result] = self.temp(op.result, "normed")
-        self.call(concentrate.emit_norm, self.machine, self.name, self.mat(op.x), self._norm(op), out)
+        x, out = (self.b.view(m, m.rows * heads, m.cols // heads) for m in (self.mat(op.x), out))       # heads are rows of their own
+        self.call(concentrate.emit_norm, self.machine, self.name, x, self._norm(op), out)
 
     def _norm(self, op) -> concentrate.Norm:
         layer = isinstance(op, fd.LayerNormOp)

@@ -20,8 +20,8 @@ from focus.runtime.executable import FLAGS, MASK
 from ..layout import VisualItem
 from ..surgery import Patch, check_activation, decoder_attention, norm_and_activation_patches
 
-#: Decoders whose attention is q/k/v/o projections, RoPE in rotate-half form and a causal softmax, and whose MLP is gated.
-DECODERS = ("qwen2", "llama", "mistral", "qwen2_vl_text", "qwen2_5_vl_text")
+#: Decoders whose attention is q/k/v/o projections, perhaps RMS norms of queries' and keys' heads, RoPE in rotate-half form and a causal softmax, and whose MLP is gated.
+DECODERS = ("qwen2", "qwen3", "llama", "mistral", "qwen2_vl_text", "qwen2_5_vl_text")
 
 Constants = Callable[[str], Tensor]
 

@@ -1,4 +1,4 @@
-"""InternVL: InternViT tower, pixel shuffle, MLP projector, Qwen2, Llama or Mistral decoder; images cut into tiles, and videos as images.
+"""InternVL: InternViT tower, pixel shuffle, MLP projector, Llama, Mistral, Qwen2 or Qwen3 decoder; images cut into tiles, and videos as images.
 
 In: `pixel_values` [tiles, 3, H, W].  Out: the family's plan and vision forward.
 

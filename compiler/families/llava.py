@@ -1,4 +1,4 @@
-"""LLaVA (1.5 and its like): CLIP or SigLIP tower, two-layer projector, Llama, Mistral or Qwen2 decoder; images of one size.
+"""LLaVA (1.5 and its like): CLIP or SigLIP tower, two-layer projector, Llama, Mistral, Qwen2 or Qwen3 decoder; images of one size.
 
 In: `pixel_values` [images, 3, H, W].  Out: the family's plan and vision forward.
 

@@ -1,4 +1,4 @@
-"""LLaVA-NeXT: CLIP or SigLIP tower, two-layer projector, Llama, Mistral or Qwen2 decoder; images of any resolution.
+"""LLaVA-NeXT: CLIP or SigLIP tower, two-layer projector, Llama, Mistral, Qwen2 or Qwen3 decoder; images of any resolution.
 
 In: `pixel_values` [images, patches, 3, H, W] or [all patches, 3, H, W] with `image_sizes` [images, 2] (height, width).  Out: the family's plan and
 vision forward.

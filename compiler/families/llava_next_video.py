@@ -1,4 +1,4 @@
-"""LLaVA-NeXT-Video: CLIP or SigLIP tower, two-layer projector, Llama, Mistral or Qwen2 decoder; videos, and images as LLaVA-NeXT.
+"""LLaVA-NeXT-Video: CLIP or SigLIP tower, two-layer projector, Llama, Mistral, Qwen2 or Qwen3 decoder; videos, and images as LLaVA-NeXT.
 
 In: `pixel_values_videos` [videos, frames, 3, H, W]; `pixel_values` with `image_sizes` as `anyres` takes them.  Out: the family's plan and vision
 forward.

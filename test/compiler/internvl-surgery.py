@@ -59,6 +59,10 @@ other("no pixel shuffle", cells=16, decoder_type="llama", downsample_ratio=1.0)
 other("odd sizes", cells=9, decoder_type="mistral", tower=dict(hidden_size=60, num_attention_heads=5, image_size=[70, 70], patch_size=[11, 11]))
 
 
+# CHECK-NEXT: norms of the decoder's heads ok
+other("norms of the decoder's heads", decoder_type="qwen3")
+
+
 def refuse(model, inputs, **change):
     print(error(prefill_of, model, {k: v for k, v in (inputs | change).items() if v is not None}))
 
@@ -85,8 +89,8 @@ refuse(model, inputs, input_ids=torch.where(torch.arange(ids.shape[1]) == 10, 1,
 refuse(model, inputs, image_sizes=torch.tensor([[56, 56]]))
 # CHECK-NEXT: model.vision_tower: vision tower 'siglip_vision_model' is not supported; supported: internvl_vision
 refuse_model(tower=dict(model_type="siglip_vision_model"))
-# CHECK-NEXT: model.language_model: decoder 'qwen3' is not supported; supported: qwen2, llama, mistral,
-refuse_model(decoder_type="qwen3")
+# CHECK-NEXT: model.language_model: decoder 'olmo2' is not supported; supported: qwen2, qwen3, llama, mistral,
+refuse_model(decoder_type="olmo2")
 # CHECK-NEXT: config.downsample_ratio: 1 / n expected, where n divides the 4 patches on a side of a tile; got 0.4
 refuse_model(downsample_ratio=0.4)
 # CHECK-NEXT: config.downsample_ratio: 1 / n expected, where n divides the 5 patches on a side of a tile; got 0.5

@@ -98,9 +98,9 @@ class Interpreter:
         return self.stored((lhs @ rhs.reshape(op.batch, lhs.shape[1], -1)).reshape(-1, rhs.shape[1]))
 
     def rms_norm(self, op, get, values):
-        x = get("x")
+        x = get("x").reshape(-1, len(get("weight")))         # heads, or rows
         square = (get("moments")[:, 1:] / x.shape[1]) if op.moments is not None else (x * x).mean(1, keepdims=True)
-        return self.stored(x / np.sqrt(square + op.eps) * get("weight"))
+        return self.stored((x / np.sqrt(square + op.eps) * get("weight")).reshape(get("x").shape))
 
     def layer_norm(self, op, get, values):
         x = get("x")

@@ -138,11 +138,11 @@ def odd_qwen2() -> zoo.Inputs:
 
 def odd_internvl() -> zoo.Inputs:
     """An image of three tiles, then four frames, of 3 x 3 tokens each; a tower with heads of 20, biases, RMS norms, normalised queries and keys
-    and a norm behind its layers; a Mistral."""
+    and a norm behind its layers; a Qwen3, whose heads of 128 are normalised and together wider than its rows."""
     decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
     vision = dict(hidden_size=60, intermediate_size=100, num_hidden_layers=3, num_attention_heads=3, image_size=66, patch_size=11,
                   attention_bias=True, use_qk_norm=True, norm_type="rms_norm", use_mean_pooling=False)
-    model = zoo.internvl(decoder, vision, seed=3, decoder_type="mistral")
+    model = zoo.internvl(decoder, vision, seed=3, decoder_type="qwen3")
     pixels = np.concatenate([square_frames(zoo.moving_pattern(n, 66, 66, speed=1.5, seed=n), 66) for n in (3, 4)])
     return model, zoo.request(model, 2, 5, [(model.config.image_token_id, 27)] + [(model.config.image_token_id, 9)] * 4, {"pixel_values": pixels})
 
