@@ -96,6 +96,14 @@ def average_weights(source: int, stride: int) -> np.ndarray:
     return (np.arange(source)[None] // stride == np.arange(source // stride)[:, None]).astype(np.float32) / np.float32(stride)
 
 
+def square_rows(grids: int, height: int, width: int, stride: int) -> np.ndarray:
+    """Numbers of the rows of `grids` grids of height x width patches, those of each square of stride x stride one after another: int64
+    [grids * squares * stride * stride].  A last row or column of patches that makes no whole square is left out."""
+    down, across = height // stride, width // stride
+    rows = np.arange(grids * height * width).reshape(grids, height, width)[:, :down * stride, :across * stride]
+    return rows.reshape(-1, down, stride, across, stride).swapaxes(2, 3).reshape(-1)
+
+
 def halved(size: int) -> int:
     """Side of a grid pooled by two, rounded up."""
     return math.ceil(size / 2)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from focus.runtime.errors import FocusError
 
 #: Names of the operators below as they appear in `torch.operator` ops; `param` is made by the importer.
-OPERATORS = ("rope", "head_norm", "attention", "resample", "take_rows", "patch_embed", "gelu_quick")
+OPERATORS = ("rope", "head_norm", "attention", "resample", "take_rows", "add_visual", "patch_embed", "gelu_quick")
 
 
 # ---- operators -------------------------------------------------------------------------------------------------------------
@@ -92,6 +92,21 @@ def _(x, indices):
     return x.new_empty(indices.shape[0], x.shape[1])
 
 
+@torch.library.custom_op("vlm::add_visual", mutates_args=())
+def add_visual(x: Tensor, features: Tensor, runs: list[int]) -> Tensor:
+    """Features [V, D] added to the visual rows of a sequence x [S, D], which stand in runs of (start, length)."""
+    out, at = x.clone(), 0
+    for start, length in zip(runs[::2], runs[1::2]):
+        out[start:start + length] += features[at:at + length]
+        at += length
+    return out
+
+
+@add_visual.register_fake
+def _(x, features, runs):
+    return torch.empty_like(x)
+
+
 @torch.library.custom_op("vlm::patch_embed", mutates_args=())
 def patch_embed(pixels: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Convolution whose stride is its kernel: pixels [n, channels, height, width], weight [d, channels, p, p] -> [n * gh * gw, d]."""
@@ -126,7 +141,8 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "QuickGELUActivation": gelu_quick,
 }
 #: Norms that are x / rms(x) * weight.
-_RMS_NORMS = ("Qwen2RMSNorm", "LlamaRMSNorm", "MistralRMSNorm", "Qwen3RMSNorm", "Qwen2VLRMSNorm", "Qwen2_5_VLRMSNorm", "InternVLVisionRMSNorm")
+_RMS_NORMS = ("Qwen2RMSNorm", "LlamaRMSNorm", "MistralRMSNorm", "Qwen3RMSNorm", "Qwen2VLRMSNorm", "Qwen2_5_VLRMSNorm",
+              "Qwen3VLTextRMSNorm", "InternVLVisionRMSNorm")
 #: Activation classes that are one operator already.
 _PLAIN_ACTIVATIONS = ("SiLUActivation", "SiLU", "GELU", "ReLU")
 

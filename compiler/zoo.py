@@ -182,13 +182,20 @@ def qwen2_vl(decoder: Decoder, vision: dict, seed: int = 0) -> nn.Module:
     return randomise(Qwen2VLForConditionalGeneration(Qwen2VLConfig(**config)), seed)
 
 
-def _qwen_vl(decoder: Decoder, vision: dict) -> dict:
+def qwen3_vl(decoder: Decoder, vision: dict, seed: int = 0, head_dim: int | None = None) -> nn.Module:
+    """A Qwen3-VL; `vision`: fields of the tower's configuration; `head_dim`: width of the decoder's heads, by default as many as make up a row."""
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+    config = _qwen_vl(decoder, dict(out_hidden_size=decoder.hidden, patch_size=16) | vision, head_dim=head_dim or decoder.hidden // decoder.heads)
+    return randomise(Qwen3VLForConditionalGeneration(Qwen3VLConfig(**config)), seed)
+
+
+def _qwen_vl(decoder: Decoder, vision: dict, **text) -> dict:
     """Fields of a configuration; the M-RoPE sections keep the proportions of the originals (1 : 1.5 : 1.5)."""
-    pairs = decoder.hidden // decoder.heads // 2
+    pairs = text.get("head_dim", decoder.hidden // decoder.heads) // 2
     spatial = pairs * 3 // 8
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [pairs - 2 * spatial, spatial, spatial]}
     tower = dict(patch_size=14, spatial_merge_size=2, temporal_patch_size=2) | vision
-    return dict(text_config=decoder.config(rope_parameters=rope), vision_config=tower, image_token_id=decoder.vocabulary - 2,
+    return dict(text_config=decoder.config(rope_parameters=rope, **text), vision_config=tower, image_token_id=decoder.vocabulary - 2,
                 video_token_id=decoder.vocabulary - 1, vision_start_token_id=decoder.vocabulary - 4,
                 vision_end_token_id=decoder.vocabulary - 3)
 
@@ -243,6 +250,15 @@ def _qwen2_small() -> nn.Module:
     return qwen2_vl(_SMALL, dict(embed_dim=160, depth=3, num_heads=2, mlp_ratio=2))
 
 
+def _qwen3(decoder: Decoder, hidden: int, intermediate: int, layers: int, deep: list[int], side: int) -> nn.Module:
+    return qwen3_vl(decoder, dict(hidden_size=hidden, intermediate_size=intermediate, depth=layers, num_heads=2, deepstack_visual_indexes=deep,
+                                  num_position_embeddings=side ** 2))
+
+
+def _qwen3_tiny() -> nn.Module:
+    return _qwen3(_TINY, 48, 80, 3, [0, 1], 5)
+
+
 def _qwen_tiny() -> nn.Module:
     return qwen2_5_vl(_TINY, _windowed(48, 80, 2, 56, [1]))
 
@@ -292,7 +308,8 @@ def _internvl_images() -> tuple[nn.Module, Inputs]:
 
 def _qwen_images(model: nn.Module, *sizes: tuple[int, int]) -> tuple[nn.Module, Inputs]:
     """Still images of (height, width) pixels: grids of one frame, whose patches hold it twice."""
-    stills = [qwen_vl_video(moving_pattern(1, *size, seed=i), size[0] * size[1]) for i, size in enumerate(sizes)]
+    patch = model.config.vision_config.patch_size
+    stills = [qwen_vl_video(moving_pattern(1, *size, seed=i), size[0] * size[1], patch=patch) for i, size in enumerate(sizes)]
     pixels = {"pixel_values": np.concatenate([s["pixel_values_videos"] for s in stills]),
               "image_grid_thw": np.concatenate([s["video_grid_thw"] for s in stills])}
     return model, request(model, 3, 6, [(model.config.image_token_id, int(grid.prod()) // 4) for grid in pixels["image_grid_thw"]], pixels)
@@ -319,6 +336,11 @@ ZOO: dict[str, Entry] = {
     "qwen2-vl-tiny": Entry("tower of 2 layers, M-RoPE decoder of 3 layers of 64; 4 synthetic frames",
                            lambda: _with_video(_qwen2_tiny(), 4, 84, 112)),
     "qwen2-vl-image-tiny": Entry("the tiny Qwen2-VL with two images", lambda: _qwen_images(_qwen2_tiny(), (112, 84), (56, 140))),
+    "qwen3-vl-small": Entry("tower of 3 layers, two of them with features for the decoder, M-RoPE decoder of 4 layers of 160; 8 synthetic frames",
+                            lambda: _with_video(_qwen3(_SMALL, 160, 200, 3, [0, 2], 9), 8, 96, 160)),
+    "qwen3-vl-tiny": Entry("tower of 3 layers, two of them with features for the decoder, M-RoPE decoder of 3 layers of 64; 4 synthetic frames",
+                           lambda: _with_video(_qwen3_tiny(), 4, 64, 96)),
+    "qwen3-vl-image-tiny": Entry("the tiny Qwen3-VL with two images", lambda: _qwen_images(_qwen3_tiny(), (96, 64), (64, 128))),
     "qwen2.5-vl-demo": Entry("windowed tower of 4 layers, M-RoPE decoder of 8 layers of 256; 16 frames of bikes.mp4",
                              lambda: _with_clip(_qwen_demo(), 16, 8.0, max_pixels=224 * 448)),
     "qwen2.5-vl-small": Entry("windowed tower of 3 layers, M-RoPE decoder of 4 layers of 160; 8 synthetic frames",

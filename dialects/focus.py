@@ -253,6 +253,30 @@ class MulOp(_Elementwise, name="mul", traits=[Pure]):
     b: Operand[Any]
 
 
+class AddVisualOp(FocusOp, name="add_visual", traits=[Pure]):
+    """x with row t of features [V, D] added to the row of visual token t: x [R, D] has the rows of the sequence, or what pruning left of them.
+
+    With `ids`, the visual rows of x are those tokens.  `runs` are the tokens' positions in the sequence, (start, length) each.
+    """
+    result: Result[Any]
+    x: Operand[Any]
+    features: Operand[Any]
+    runs: I64Array
+    ids: Optional[Operand[Any]] = None
+
+    def check(self) -> None:
+        (rows, cols), (visual, width), runs = self.matrix("x"), self.matrix("features"), list(self.runs)
+        self.expect_shape("result", (rows, cols), "f16", "the shape of x")
+        tokens = self.tokens()
+        if tokens is not None and runs != list(tokens.runs):
+            self.fail(f"attribute 'runs' is {runs}, expected {list(tokens.runs)}, those of the function's token layout")
+        if width != cols or len(runs) % 2 or visual != sum(runs[1::2]):
+            self.fail(f"features has shape {visual}x{width}, expected {sum(runs[1::2])} rows (lengths of the runs) of {cols} columns")
+        retained = visual if self.ids is None else self.vector_length("ids", "i32")
+        if not retained <= rows:
+            self.fail(f"x has {rows} rows, expected at least the {retained} visual ones")
+
+
 class EmbeddingOp(FocusOp, name="embedding", traits=[Pure]):
     """Rows of a table [vocabulary, D] by token ids (`tensor<1xSxi32>` or a slice of it)."""
     result: Result[Any]

@@ -415,5 +415,11 @@ def _take_rows(c: Converter, op: ir.Operation) -> View:
     return c.result(op, made)
 
 
+@rule("torch.vlm.add_visual")
+def _add_visual(c: Converter, op: ir.Operation) -> View:
+    x, features = c.matrix(op, 0), c.matrix(op, 1)
+    return c.result(op, d.AddVisualOp.build(x, features, runs=c.scalar(op, 2), results=x.type))
+
+
 def _inverse(order: Sequence[int]) -> list[int]:
     return sorted(range(len(order)), key=lambda i: order[i])

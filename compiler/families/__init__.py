@@ -16,11 +16,12 @@ from .llava_next_video import LlavaNextVideo
 from .llava_onevision import LlavaOnevision
 from .qwen2_5_vl import Qwen25VL
 from .qwen2_vl import Qwen2VL
+from .qwen3_vl import Qwen3VL
 
 __all__ = ["FAMILIES", "Family", "Plan", "family_of"]
 
 FAMILIES: dict[str, Family] = {family.model_type: family for family in (
-    LlavaOnevision(), Qwen25VL(), Qwen2VL(), InternVL(), Llava(), LlavaNext(), LlavaNextVideo())}
+    LlavaOnevision(), Qwen25VL(), Qwen2VL(), Qwen3VL(), InternVL(), Llava(), LlavaNext(), LlavaNextVideo())}
 
 
 def family_of(model: nn.Module) -> Family:

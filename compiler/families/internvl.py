@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from focus.runtime.errors import FocusError
 from focus.runtime.tokens import Grid
 
-from ..layout import VisualItem, check_count, visual_runs
+from ..layout import VisualItem, check_count, square_rows, visual_runs
 from ..video import square_frames
 from .base import Constants, Plan
-from .tower import TowerFamily, check_images, image_side, patches_a_side, plan_tower, square_rows, tower_rows
+from .tower import TowerFamily, check_images, image_side, patches_a_side, plan_tower, tower_rows
 
 
 class InternVL(TowerFamily):
@@ -40,7 +40,7 @@ class InternVL(TowerFamily):
             plan.pixels["image"] = "pixel_values"
             plan_tower(model, plan, "image", tiles)
             # The rows of patches are taken without those of classes anyway: they are taken square by square.
-            plan.constants["image_patches"] = plan.constants["image_patches"][square_rows(tiles, side, square)]
+            plan.constants["image_patches"] = plan.constants["image_patches"][square_rows(tiles, side, side, square)]
         return plan
 
     def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from focus.runtime.errors import FocusError
 from focus.runtime.tokens import Grid
 
-from ..layout import VisualItem, average_weights
+from ..layout import VisualItem, average_weights, square_rows
 from ..surgery import take_rows
 from ..video import llava_onevision_video
 from .anyres import image_rows, image_sizes, plan_images
 from .base import Constants, Plan
-from .tower import TowerFamily, check_video, image_side, patches_a_side, plan_tower, resampled, square_rows, tower_rows
+from .tower import TowerFamily, check_video, image_side, patches_a_side, plan_tower, resampled, tower_rows
 
 
 class LlavaNextVideo(TowerFamily):
@@ -63,7 +63,7 @@ def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
     if isinstance(pool, nn.AvgPool2d):
         plan.constants["pool"] = torch.from_numpy(average_weights(side, stride))
     else:
-        plan.constants["pool_squares"] = square_rows(videos * frames, side, stride)
+        plan.constants["pool_squares"] = torch.from_numpy(square_rows(videos * frames, side, side, stride))
         plan.constants["pool_kernel"] = kernel_rows(pool)
 
 

@@ -44,6 +44,7 @@ class QwenVL(Family):
     """A family of Qwen's, with its tower at `model.visual`."""
     inputs = ("input_ids", "pixel_values_videos", "video_grid_thw", "pixel_values", "image_grid_thw", "mm_token_type_ids")
     plain_positions = False     #: whether the model takes images and videos without `mm_token_type_ids`; positions are one-dimensional then
+    runs = "each image and each video"          #: what has a run of visual tokens of its own
 
     @abstractmethod
     def arrangement(self, visual: nn.Module, grid_thw: Tensor) -> Arrangement:
@@ -61,7 +62,7 @@ class QwenVL(Family):
                 self.plan_kind(model, plan, kind, inputs[pixel_name], need(inputs, grid_name, pixel_name))
                 if not self.plain_positions:
                     need(inputs, "mm_token_type_ids", pixel_name)
-        plan.constants |= rope_tables(model, positions(model, inputs, plan))
+        plan.constants |= rope_tables(model, positions(model, inputs, plan, self.runs))
         return plan
 
     @torch.no_grad()
@@ -86,18 +87,32 @@ class QwenVL(Family):
         patches = [(block.attn, attention_forward(block.attn)) for block in visual.blocks]
         return [(visual.patch_embed, patch_embed_forward(visual.patch_embed)), *patches]
 
+    def embedded(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> Tensor:
+        """Rows of patches as the first block takes them, in the order of the pixels."""
+        return model.model.visual.patch_embed(pixels)
+
+    def deep_mergers(self, visual: nn.Module) -> dict[int, nn.Module]:
+        """Number of a block -> what makes features for a decoder layer of its result, in order of those layers."""
+        return {}
+
     def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
+        return self.visual_levels(model, plan, const, kind, pixels)[0]
+
+    def visual_levels(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[list[Tensor]]:
         visual, arranged = model.model.visual, plan.detail[kind]
-        rows = visual.patch_embed(pixels)
+        rows = self.embedded(model, plan, const, kind, pixels)
         if arranged.order is not None:
             rows = take_rows(rows, const(f"{kind}_window_rows"))
         tables = const(f"{kind}_rope_cos"), const(f"{kind}_rope_sin")
-        for block, segments in zip(visual.blocks, arranged.segments):
+        mergers, deep = self.deep_mergers(visual), []
+        for number, (block, segments) in enumerate(zip(visual.blocks, arranged.segments)):
             rows = block(rows, cu_seqlens=segments, position_embeddings=tables)
-        rows = visual.merger(rows)
+            if number in mergers:
+                deep.append(mergers[number](rows))
+        levels = [visual.merger(rows), *deep]
         if arranged.order is not None:
-            rows = take_rows(rows, const(f"{kind}_merge_rows"))
-        return [rows]
+            levels = [take_rows(level, const(f"{kind}_merge_rows")) for level in levels]
+        return [[level] for level in levels]
 
     def video(self, model: nn.Module, frames: np.ndarray, max_pixels: int) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
         vision = model.config.vision_config
@@ -135,8 +150,8 @@ def frame_segments(grid_thw: Tensor) -> list[int]:
     return torch.diff(get_vision_cu_seqlens(grid_thw)).tolist()
 
 
-def positions(model: nn.Module, inputs: dict[str, Tensor], plan: Plan) -> Tensor:
-    """Position ids [3, 1, S] as the unmodified model computes them from the same inputs."""
+def positions(model: nn.Module, inputs: dict[str, Tensor], plan: Plan, runs: str) -> Tensor:
+    """Position ids [3, 1, S] as the unmodified model computes them from the same inputs; `runs`: what has a run of tokens of its own."""
     length = len(plan.ids)
     if "mm_token_type_ids" not in inputs or not plan.pixels:
         return torch.arange(length).expand(3, 1, length)
@@ -147,7 +162,7 @@ def positions(model: nn.Module, inputs: dict[str, Tensor], plan: Plan) -> Tensor
     try:
         return model.model.get_rope_index(inputs["input_ids"], inputs["mm_token_type_ids"], **extents)[0]
     except (StopIteration, RuntimeError, TypeError):
-        raise FocusError("input_ids: each image and each video must be one unbroken run of tokens with text between two of them") from None
+        raise FocusError(f"input_ids: {runs} must be one unbroken run of tokens with text between two of them") from None
 
 
 # ---- vision tower on rows ------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 In: pixels [grids, 3, H, W], a square grid of patches each.  Out: `TowerFamily`, what the families with such a tower share; `tower_rows`: the
 tower's rows [grids * patches, its width]; `features`: the same rows projected, [grids * patches, D]; `resampled`: grids of rows at another
-resolution; `square_rows`: the patches square by square.
+resolution.
 
 CLIP and InternViT put a row for the class in front of each grid's patches.  It attends with them, and the projector does not read it.
 """
@@ -189,14 +189,6 @@ def resampled(rows: Tensor, down: Tensor, across: Tensor) -> Tensor:
     width = rows.shape[1]
     columns = resample(rows.view(-1, across.shape[1], width), across)
     return resample(columns.view(-1, down.shape[1], across.shape[0] * width), down).view(-1, width)
-
-
-def square_rows(grids: int, side: int, stride: int) -> Tensor:
-    """Numbers of the rows of `grids` grids of side x side patches, those of each square of stride x stride one after another: int64
-    [grids * squares * stride * stride].  A last row or column of patches that makes no whole square is left out."""
-    cells = side // stride
-    rows = torch.arange(grids * side ** 2).view(grids, side, side)[:, :cells * stride, :cells * stride]
-    return rows.reshape(-1, cells, stride, cells, stride).transpose(2, 3).reshape(-1)
 
 
 def embeddings_forward(module: nn.Module, tower: Tower):

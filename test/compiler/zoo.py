@@ -27,6 +27,9 @@ for name in zoo.names():
 # CHECK-NEXT: qwen2-vl-small qwen2_vl True True [] 112
 # CHECK-NEXT: qwen2-vl-tiny qwen2_vl True True [] 40
 # CHECK-NEXT: qwen2-vl-image-tiny qwen2_vl True True [] 34
+# CHECK-NEXT: qwen3-vl-small qwen3_vl True True [] 85
+# CHECK-NEXT: qwen3-vl-tiny qwen3_vl True True [] 31
+# CHECK-NEXT: qwen3-vl-image-tiny qwen3_vl True True [] 26
 # CHECK-NEXT: qwen2.5-vl-demo qwen2_5_vl True True []
 # CHECK: qwen2.5-vl-image-tiny qwen2_5_vl True True []
 print(error(zoo.build, "llava"))

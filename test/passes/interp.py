@@ -154,6 +154,15 @@ class Interpreter:
         a, b = get("a"), get("b")
         return self.stored(a * np.tile(b, (len(a) // len(b), 1)))
 
+    def add_visual(self, op, get, values):
+        x, features, ids = get("x").copy(), get("features"), get("ids")
+        if self.tokens is None:         # before annotate-tokens only the op knows where visual rows stand
+            rows, ids = np.concatenate([np.arange(start, start + n) for start, n in zip(op.runs[::2], op.runs[1::2])]), np.arange(len(features))
+        else:
+            rows, ids = self.places(len(x), ids)[0], np.arange(self.tokens.V) if ids is None else ids
+        x[rows] += features[ids]
+        return self.stored(x)
+
     def embedding(self, op, get, values):
         return get("table")[get("ids").reshape(-1)]
 

@@ -16,6 +16,7 @@ warnings.filterwarnings("ignore")
 import focus  # noqa: E402
 from focus.compiler import zoo  # noqa: E402
 from focus.compiler.agreement import GAP, GROUPS, LOGITS, Agreement, agreement  # noqa: E402
+from focus.compiler.families import family_of  # noqa: E402
 from focus.compiler.video import qwen_vl_video, square_frames  # noqa: E402
 from focus.runtime import asm, isa  # noqa: E402
 
@@ -123,17 +124,31 @@ def odd_next_video() -> zoo.Inputs:
     return model, zoo.request(model, 2, 5, [(model.config.image_token_id, tokens)] + [(model.config.video_token_id, 27)] * 2, pixels)
 
 
+def images_and_video(model, images: list[tuple[int, int]], video: tuple[int, int]) -> zoo.Inputs:
+    """A request to one of Qwen's models: images of (height, width) pixels, then five frames of such a size, text between them."""
+    patch = model.config.vision_config.patch_size
+    stills = [qwen_vl_video(zoo.moving_pattern(1, *size, seed=i), 10 ** 5, patch=patch) for i, size in enumerate(images)]
+    moving, runs = family_of(model).video(model, zoo.moving_pattern(5, *video, speed=1.5), 10 ** 5)
+    pixels = {"pixel_values": np.concatenate([s["pixel_values_videos"] for s in stills]),
+              "image_grid_thw": np.concatenate([s["video_grid_thw"] for s in stills])}
+    return zoo.request(model, 2, 5, [(model.config.image_token_id, int(g.prod()) // 4) for g in pixels["image_grid_thw"]] + runs, pixels | moving)
+
+
 def odd_qwen2() -> zoo.Inputs:
-    """Two images, then a video, text between them; heads of 48 in groups of three and of 20, an MLP of the tower of 180."""
+    """Two images and a video; heads of 48 in groups of three and of 20, an MLP of the tower of 180."""
     decoder = zoo.Decoder(hidden=144, intermediate=250, layers=3, heads=3, kv_heads=1, vocabulary=203)
     model = zoo.qwen2_vl(decoder, dict(embed_dim=60, depth=3, num_heads=3, mlp_ratio=3), seed=4)
-    stills = [qwen_vl_video(zoo.moving_pattern(1, *size, seed=i), 10 ** 5) for i, size in enumerate(((84, 140), (140, 56)))]
-    video = zoo.video_request(model, zoo.moving_pattern(5, 84, 112, speed=1.5))
-    pixels = {"pixel_values": np.concatenate([s["pixel_values_videos"] for s in stills]),
-              "image_grid_thw": np.concatenate([s["video_grid_thw"] for s in stills]),
-              "pixel_values_videos": video["pixel_values_videos"].numpy(), "video_grid_thw": video["video_grid_thw"].numpy()}
-    runs = [(model.config.image_token_id, int(grid.prod()) // 4) for grid in pixels["image_grid_thw"]]
-    return model, zoo.request(model, 2, 5, [*runs, (model.config.video_token_id, int(video["video_grid_thw"].prod()) // 4)], pixels)
+    return model, images_and_video(model, [(84, 140), (140, 56)], (84, 112))
+
+
+def odd_qwen3() -> zoo.Inputs:
+    """Two images and a video; heads of 40 in groups of three, wider than a row, and of 20; a table of 7 x 7 positions and one more; features
+    behind every decoder layer."""
+    decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=3, kv_heads=1, vocabulary=203)
+    vision = dict(hidden_size=60, intermediate_size=110, depth=4, num_heads=3, patch_size=12, num_position_embeddings=50,
+                  deepstack_visual_indexes=[0, 1, 3])
+    model = zoo.qwen3_vl(decoder, vision, seed=3, head_dim=40)
+    return model, images_and_video(model, [(72, 120), (120, 48)], (72, 96))
 
 
 def odd_internvl() -> zoo.Inputs:
@@ -148,7 +163,7 @@ def odd_internvl() -> zoo.Inputs:
 
 
 MODELS = {"llava-odd": odd_llava, "clip-odd": odd_clip, "qwen-odd": odd_qwen, "next-odd": odd_next, "next-video-odd": odd_next_video,
-          "qwen2-odd": odd_qwen2, "internvl-odd": odd_internvl}
+          "qwen2-odd": odd_qwen2, "qwen3-odd": odd_qwen3, "internvl-odd": odd_internvl}
 
 
 def case(name: str) -> Case:
