@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from focus.runtime.concentration import PRESETS, Concentration
-from focus.runtime.errors import FocusError
 from focus.runtime.machine import Machine
 
 DEEPEST = 2 ** 31           #: more layers than any decoder has

@@ -39,6 +39,13 @@ def visual_runs(input_ids: np.ndarray, token_ids: dict[str, int]) -> list[Placed
     return sorted(runs, key=lambda r: r.start)
 
 
+def check_count(runs: list[PlacedRun], kind: str, token: int, need: int) -> None:
+    """Raise FocusError unless the runs of a kind, whose placeholder is `token`, have as many tokens as its inputs make."""
+    have = sum(r.length for r in runs if r.kind == kind)
+    if have != need:
+        raise FocusError(f"input_ids: {have} {kind} tokens (id {token}), but the {kind} inputs make {need}")
+
+
 def token_layout(input_ids: np.ndarray, token_ids: dict[str, int], items: list[VisualItem]) -> tuple[TokenLayout, list[PlacedRun]]:
     """The layout of a request and its runs by kind.
 
@@ -47,9 +54,7 @@ def token_layout(input_ids: np.ndarray, token_ids: dict[str, int], items: list[V
     """
     runs = visual_runs(input_ids, token_ids)
     for kind, token in token_ids.items():
-        have, need = sum(r.length for r in runs if r.kind == kind), sum(i.tokens for i in items if i.kind == kind)
-        if have != need:
-            raise FocusError(f"input_ids: {have} {kind} tokens (id {token}), but the {kind} inputs make {need}")
+        check_count(runs, kind, token, sum(i.tokens for i in items if i.kind == kind))
     if not runs:
         raise FocusError("input_ids: no visual token; a request needs at least one image or video")
     grids = [g.model_copy(update={"first": g.first + first}) for first, item in _placed(items, runs) for g in item.grids]
@@ -89,6 +94,14 @@ def linear_weights(source: int, target: int) -> np.ndarray:
 def average_weights(source: int, stride: int) -> np.ndarray:
     """Matrix [source // stride, source] that averages `stride` neighbours each; last ones that are fewer are left out.  float32."""
     return (np.arange(source)[None] // stride == np.arange(source // stride)[:, None]).astype(np.float32) / np.float32(stride)
+
+
+def square_rows(grids: int, height: int, width: int, stride: int) -> np.ndarray:
+    """Numbers of the rows of `grids` grids of height x width patches, those of each square of stride x stride one after another: int64
+    [grids * squares * stride * stride].  A last row or column of patches that makes no whole square is left out."""
+    down, across = height // stride, width // stride
+    rows = np.arange(grids * height * width).reshape(grids, height, width)[:, :down * stride, :across * stride]
+    return rows.reshape(-1, down, stride, across, stride).swapaxes(2, 3).reshape(-1)
 
 
 def halved(size: int) -> int:

@@ -100,26 +100,32 @@ class _Captured(Exception):
 
 
 @torch.no_grad()
-def decoder_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
-    """What the model hands to its first decoder layer: embeddings [S, D] with visual features in place, cos and sin [S, head_dim]."""
-    caught: dict[str, Tensor] = {}
+def decoder_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+    """What the model hands to its decoder: embeddings [S, D] with visual features in place, cos and sin [S, head_dim], and, for each of the first
+    layers behind which features are added to the visual rows, those features [V, D]."""
+    caught: dict[str, Any] = {}
+
+    def of_decoder(_decoder, _args, kwargs):
+        caught["deep"] = kwargs.get("deepstack_visual_embeds") or []
 
     def hook(_layer, args, kwargs):
         caught["hidden"] = args[0] if args else kwargs["hidden_states"]
         caught["cos"], caught["sin"] = kwargs["position_embeddings"]
         raise _Captured
 
-    handle = decoder_of(model).layers[0].register_forward_pre_hook(hook, with_kwargs=True)
+    decoder = decoder_of(model)
+    handles = [decoder.register_forward_pre_hook(of_decoder, with_kwargs=True), decoder.layers[0].register_forward_pre_hook(hook, with_kwargs=True)]
     before = getattr(model.model, "rope_deltas", None)
     try:
         model(**{k: torch.as_tensor(v) if isinstance(v, (np.ndarray, list)) else v for k, v in inputs.items()})
     except _Captured:
         pass
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
         if hasattr(model.model, "rope_deltas"):
             model.model.rope_deltas = before
-    return caught["hidden"][0], caught["cos"][0], caught["sin"][0]
+    return caught["hidden"][0], caught["cos"][0], caught["sin"][0], caught["deep"]
 
 
 # ---- similarity concentration -----------------------------------------------------------------------------------------------------
@@ -242,12 +248,16 @@ class _Run:
         self.settings = Concentration.resolve(self.concentration, len(decoder.layers))
         if self.settings.sec and not self.tokens.prompt_rows:
             raise FocusError("input_ids: no text after the visual tokens; importance is what the prompt attends to")
-        hidden, self.cos, self.sin = map(self.stored, decoder_inputs(model, inputs))
+        *first, deep = decoder_inputs(model, inputs)
+        hidden, self.cos, self.sin = map(self.stored, first)
         self.positions = np.arange(self.tokens.S)           # of the rows that are left, in sequence order
         self.original = np.full(self.tokens.S, -1)          # visual index of each row, -1 for text
         self.original[self.tokens.visual_positions()] = np.arange(self.tokens.V)
         for number, layer in enumerate(decoder.layers):
             hidden = self.layer(number, layer, hidden)
+            if number < len(deep):
+                visual = self.original >= 0
+                hidden[visual] = self.stored(hidden[visual] + self.stored(deep[number][self.original[visual]]))
         return F.linear(self.normed(hidden[-1:], decoder.norm), model.lm_head.weight).numpy()
 
     def normed(self, x: Tensor, norm: nn.Module) -> Tensor:
@@ -270,9 +280,12 @@ class _Run:
     def attention(self, number: int, module: nn.Module, x: Tensor) -> tuple[Tensor, np.ndarray | None]:
         """The attention block's output before the residual, and, in a pruning layer, the importance of the visual rows."""
         x = self.site(number, "q_proj", x)
-        query = self.site(number, "query", self.rotated(module.q_proj(x)))
+        queries, keys = module.q_proj(x), module.k_proj(x)
         size = self.cos.shape[1]
-        q, k, v = (y.view(len(x), -1, size).transpose(0, 1) for y in (query, self.rotated(module.k_proj(x)), module.v_proj(x)))
+        if hasattr(module, "q_norm"):
+            queries, keys = (self.normed(y.view(-1, size), norm).view(y.shape) for y, norm in ((queries, module.q_norm), (keys, module.k_norm)))
+        query = self.site(number, "query", self.rotated(queries))
+        q, k, v = (y.view(len(x), -1, size).transpose(0, 1) for y in (query, self.rotated(keys), module.v_proj(x)))
         visual = torch.from_numpy(self.original >= 0)
         hidden_from = torch.ones(len(x), len(x), dtype=torch.bool).triu(1)
         importance = None if self.settings.alpha(number) is None else torch.zeros(int(visual.sum()))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from focus.runtime.errors import FocusError
 
 #: Names of the operators below as they appear in `torch.operator` ops; `param` is made by the importer.
-OPERATORS = ("rope", "attention", "resample", "take_rows", "patch_embed", "gelu_quick")
+OPERATORS = ("rope", "head_norm", "attention", "resample", "take_rows", "add_visual", "patch_embed", "gelu_quick")
 
 
 # ---- operators -------------------------------------------------------------------------------------------------------------
@@ -34,6 +34,17 @@ def rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 @rope.register_fake
 def _(x, cos, sin):
+    return torch.empty_like(x)
+
+
+@torch.library.custom_op("vlm::head_norm", mutates_args=())
+def head_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """RMS norm of every head by itself: x [rows, heads * d], weight [d]."""
+    return F.rms_norm(x.view(x.shape[0], -1, len(weight)), weight.shape, weight, eps).reshape(x.shape)
+
+
+@head_norm.register_fake
+def _(x, weight, eps):
     return torch.empty_like(x)
 
 
@@ -81,6 +92,21 @@ def _(x, indices):
     return x.new_empty(indices.shape[0], x.shape[1])
 
 
+@torch.library.custom_op("vlm::add_visual", mutates_args=())
+def add_visual(x: Tensor, features: Tensor, runs: list[int]) -> Tensor:
+    """Features [V, D] added to the visual rows of a sequence x [S, D], which stand in runs of (start, length)."""
+    out, at = x.clone(), 0
+    for start, length in zip(runs[::2], runs[1::2]):
+        out[start:start + length] += features[at:at + length]
+        at += length
+    return out
+
+
+@add_visual.register_fake
+def _(x, features, runs):
+    return torch.empty_like(x)
+
+
 @torch.library.custom_op("vlm::patch_embed", mutates_args=())
 def patch_embed(pixels: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Convolution whose stride is its kernel: pixels [n, channels, height, width], weight [d, channels, p, p] -> [n * gh * gw, d]."""
@@ -115,7 +141,8 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "QuickGELUActivation": gelu_quick,
 }
 #: Norms that are x / rms(x) * weight.
-_RMS_NORMS = ("Qwen2RMSNorm", "LlamaRMSNorm", "MistralRMSNorm", "Qwen2_5_VLRMSNorm")
+_RMS_NORMS = ("Qwen2RMSNorm", "LlamaRMSNorm", "MistralRMSNorm", "Qwen3RMSNorm", "Qwen2VLRMSNorm", "Qwen2_5_VLRMSNorm",
+              "Qwen3VLTextRMSNorm", "InternVLVisionRMSNorm")
 #: Activation classes that are one operator already.
 _PLAIN_ACTIVATIONS = ("SiLUActivation", "SiLU", "GELU", "ReLU")
 
@@ -148,11 +175,14 @@ def _rms_norm(module: nn.Module) -> Callable:
 
 
 def decoder_attention(module: nn.Module, heads: int, kv_heads: int) -> Callable:
-    """Forward of a decoder's self attention on rows: hidden_states [S, D], position_embeddings = (cos, sin), both [S, head_dim]."""
+    """Forward of a decoder's self attention on rows: hidden_states [S, D], position_embeddings = (cos, sin), both [S, head_dim].  Heads of
+    queries and keys are normalised where the module has norms for them."""
     def forward(hidden_states: Tensor, position_embeddings: tuple[Tensor, Tensor], **_unused):
         cos, sin = position_embeddings
-        q = rope(module.q_proj(hidden_states), cos, sin)
-        k = rope(module.k_proj(hidden_states), cos, sin)
+        q, k = module.q_proj(hidden_states), module.k_proj(hidden_states)
+        if hasattr(module, "q_norm"):
+            q, k = (head_norm(x, norm.weight, norm.variance_epsilon) for x, norm in ((q, module.q_norm), (k, module.k_norm)))
+        q, k = rope(q, cos, sin), rope(k, cos, sin)
         out = attention(q, k, module.v_proj(hidden_states), heads, kv_heads, float(module.scaling), True, [])
         return module.o_proj(out), None
     return forward

@@ -4,7 +4,7 @@ In: a video file or frames uint8 [n, H, W, 3], or images of several sizes.  Out:
 and `image_sizes`, as numpy arrays.
 
 Same steps as the Hugging Face processors, which need torchvision: bicubic resampling with antialiasing, rescale to 0..1, normalise,
-the cut into spatio-temporal patches for Qwen2.5-VL and of padded images for LLaVA-NeXT.  Nothing here touches an activation.
+the cut into spatio-temporal patches for Qwen's families and of padded images for LLaVA-NeXT.  Nothing here touches an activation.
 """
 from __future__ import annotations
 
@@ -101,9 +101,14 @@ def normalised(frames: np.ndarray) -> np.ndarray:
 
 
 # ---- what the models take --------------------------------------------------------------------------------------------------------
+def square_frames(frames: np.ndarray, image_size: int) -> np.ndarray:
+    """float32 [n, 3, image_size, image_size] of frames [n, H, W, 3], whatever their proportions."""
+    return normalised(resized(frames, image_size, image_size))
+
+
 def llava_onevision_video(frames: np.ndarray, image_size: int) -> dict[str, np.ndarray]:
     """`pixel_values_videos` float32 [1, n, 3, image_size, image_size] of one video."""
-    return {"pixel_values_videos": normalised(resized(frames, image_size, image_size))[None]}
+    return {"pixel_values_videos": square_frames(frames, image_size)[None]}
 
 
 def anyres_images(images: Sequence[np.ndarray], image_size: int, pinpoints: list[list[int]]) -> dict[str, np.ndarray]:
@@ -156,8 +161,8 @@ def spatio_temporal_patches(pixels: np.ndarray, patch: int, merge: int, temporal
     return np.ascontiguousarray(rows), (t, h, w)
 
 
-def qwen2_5_vl_video(frames: np.ndarray, max_pixels: int, min_pixels: int = 56 * 56, patch: int = 14, merge: int = 2,
-                     temporal: int = 2) -> dict[str, np.ndarray]:
+def qwen_vl_video(frames: np.ndarray, max_pixels: int, min_pixels: int = 56 * 56, patch: int = 14, merge: int = 2,
+                  temporal: int = 2) -> dict[str, np.ndarray]:
     """`pixel_values_videos` float32 [patches, 3 * temporal * patch * patch] and `video_grid_thw` int64 [1, 3] of one video."""
     size = smart_size(frames.shape[1], frames.shape[2], patch * merge, min_pixels, max_pixels)
     rows, grid = spatio_temporal_patches(normalised(resized(frames, *size)), patch, merge, temporal)

@@ -17,7 +17,7 @@ from focus.runtime.tokens import TokenLayout
 from .families import Family, Plan, family_of
 from .families.base import checked_inputs, decoder_of
 from .layout import PlacedRun, token_layout
-from .surgery import check_patchable, patched
+from .surgery import add_visual, check_patchable, patched
 
 
 class ConstantTables(nn.Module):
@@ -39,12 +39,12 @@ class Prefill(nn.Module):
 
     forward(*pixels, input_ids): pixel inputs in the order of `plan.input_names`, then input_ids int64 [1, S].
     """
-    def __init__(self, model: nn.Module, family: Family, plan: Plan, runs: list[PlacedRun]):
+    def __init__(self, model: nn.Module, family: Family, plan: Plan, runs: list[PlacedRun], tokens: TokenLayout):
         super().__init__()
         self.user = model
         self.const = ConstantTables(plan.constants)
-        self.visual_tokens, self.token_sequence, self.last_token = Stage(), Stage(), Stage()
-        self.family, self.plan, self.runs = family, plan, runs
+        self.visual_tokens, self.token_sequence, self.visual_features, self.last_token = Stage(), Stage(), Stage(), Stage()
+        self.family, self.plan, self.runs, self.tokens = family, plan, runs, tokens
 
     def surgery(self) -> AbstractContextManager[None]:
         """The context in which `forward` may be called or exported.  Raises FocusError when a module was patched by somebody else."""
@@ -57,13 +57,16 @@ class Prefill(nn.Module):
 
     def forward(self, *arguments: Tensor) -> Tensor:
         *pixels, input_ids = arguments
-        visual = {kind: self.visual_tokens(self.family.visual_rows, self.user, self.plan, self.table, kind, x)
+        levels = {kind: self.visual_tokens(self.family.visual_levels, self.user, self.plan, self.table, kind, x)
                   for kind, x in zip(self.plan.pixels, pixels)}
-        hidden = self.token_sequence(self.sequence, input_ids, visual)
+        first, *deeper = [dict(zip(levels, rows)) for rows in zip(*levels.values())]
+        hidden = self.token_sequence(self.sequence, input_ids, first)
         tables = self.table("rope_cos"), self.table("rope_sin")
         decoder = decoder_of(self.user)
-        for layer in decoder.layers:
+        for number, layer in enumerate(decoder.layers):
             hidden = layer(hidden, attention_mask=None, position_embeddings=tables)
+            if number < len(deeper):
+                hidden = self.visual_features(self.with_features, hidden, deeper[number])
         last = self.last_token(torch.narrow, hidden, 0, hidden.shape[0] - 1, 1)
         return self.user.lm_head(decoder.norm(last))
 
@@ -82,6 +85,12 @@ class Prefill(nn.Module):
         return torch.cat(pieces)
 
 
+    def with_features(self, hidden: Tensor, features: dict[str, list[Tensor]]) -> Tensor:
+        """The sequence [S, D] with features of a deeper level added to its visual rows."""
+        pieces = [piece for run in self.runs for piece in taken(features[run.kind], run.length)]
+        return add_visual(hidden, pieces[0] if len(pieces) == 1 else torch.cat(pieces), self.tokens.flat_runs())
+
+
 def prefill_of(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Prefill, TokenLayout, dict[str, Tensor]]:
     """The static prefill of a request, its token layout, and its inputs as checked tensors.
 
@@ -91,7 +100,7 @@ def prefill_of(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Prefill, To
     tensors = checked_inputs(family, inputs)
     plan = family.plan(model, tensors)
     tokens, runs = token_layout(plan.ids, plan.token_ids, plan.items)
-    return Prefill(model, family, plan, runs), tokens, tensors
+    return Prefill(model, family, plan, runs, tokens), tokens, tensors
 
 
 def taken(pieces: list[Tensor], rows: int) -> list[Tensor]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from focus.runtime.errors import FocusError
 
-from .video import anyres_images, llava_onevision_video, load_frames, moving_pattern, normalised, qwen2_5_vl_video, sample_clip
+from .video import load_frames, moving_pattern, normalised, qwen_vl_video, sample_clip, square_frames
 
 Inputs = dict[str, Tensor]
 
@@ -48,7 +48,7 @@ def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
     for name, parameter in sorted(model.named_parameters()):
         noise = torch.randn(parameter.shape, generator=generator)
         if parameter.ndim == 1:
-            scale = name.endswith("weight")         # norms are the only vectors called weight
+            scale = name.endswith("weight") or "lambda" in name     # norms are the only vectors called weight; InternViT scales its layers
             values = 1 + 0.2 * noise if scale else 0.1 * noise
         elif "embed_tokens" in name or "position_embedding" in name:
             values = 0.5 * noise
@@ -69,7 +69,8 @@ def prompt_ids(length: int, vocabulary: int, seed: int) -> list[int]:
 def request(model: nn.Module, before: int, after: int, visual: list[tuple[int, int]], pixels: dict[str, np.ndarray],
             seed: int = 0) -> Inputs:
     """Inputs of a prompt around visual runs: `before` text tokens, then each (placeholder id, tokens), 3 text tokens between two of them,
-    and `after` text tokens, all drawn from `seed`.  Qwen2.5-VL also gets its `mm_token_type_ids`."""
+    and `after` text tokens, all drawn from `seed`.  Qwen's families also get their `mm_token_type_ids`."""
+    from .families import family_of
     config = model.config
     vocabulary = config.text_config.vocab_size
     ids = prompt_ids(before, vocabulary, seed + 1)
@@ -77,7 +78,7 @@ def request(model: nn.Module, before: int, after: int, visual: list[tuple[int, i
         ids += prompt_ids(3, vocabulary, seed + 3 + i) * (i > 0) + [token] * count
     ids += prompt_ids(after, vocabulary, seed + 2)
     inputs = {"input_ids": torch.tensor([ids]), **{k: torch.from_numpy(v) for k, v in pixels.items()}}
-    if config.model_type == "qwen2_5_vl":
+    if "mm_token_type_ids" in family_of(model).inputs:
         kinds = (inputs["input_ids"] == config.image_token_id).int() + 2 * (inputs["input_ids"] == config.video_token_id).int()
         inputs["mm_token_type_ids"] = kinds
     return inputs
@@ -85,37 +86,18 @@ def request(model: nn.Module, before: int, after: int, visual: list[tuple[int, i
 
 def video_request(model: nn.Module, frames: np.ndarray, before: int = 4, after: int = 12, max_pixels: int = 196 * 196,
                   seed: int = 0) -> Inputs:
-    """Inputs of one video, frames uint8 [n, H, W, 3], for a model of a supported family; the prompt is drawn from `seed`.  LLaVA and
-    LLaVA-NeXT are shown its frames as images, LLaVA-NeXT with text between two of them."""
-    config = model.config
-    if config.model_type == "llava_next":
-        return image_request(model, frames, before, after, seed)
-    if config.model_type == "llava":
-        pixels = {"pixel_values": llava_onevision_video(frames, config.vision_config.image_size)["pixel_values_videos"][0]}
-        tokens = len(frames) * (config.vision_config.image_size // config.vision_config.patch_size) ** 2
-        return request(model, before, after, [(config.image_token_id, tokens)], pixels, seed)
-    if config.model_type in ("llava_onevision", "llava_next_video"):
-        pixels = llava_onevision_video(frames, config.vision_config.image_size)
-        side = config.vision_config.image_size // config.vision_config.patch_size
-        if config.model_type == "llava_onevision":
-            tokens = len(frames) * (-(-side // 2)) ** 2 + 1
-        else:
-            tokens = len(frames) * (side // config.spatial_pool_stride) ** 2
-    else:
-        vision = config.vision_config
-        merge = vision.spatial_merge_size
-        pixels = qwen2_5_vl_video(frames, max_pixels, patch=vision.patch_size, merge=merge, temporal=vision.temporal_patch_size)
-        tokens = int(pixels["video_grid_thw"].prod()) // merge ** 2
-    return request(model, before, after, [(config.video_token_id, tokens)], pixels, seed)
+    """Inputs of one video, frames uint8 [n, H, W, 3], for a model of a supported family; the prompt is drawn from `seed`.  Families without
+    videos are shown the frames as images, LLaVA-NeXT and InternVL with text between two of them."""
+    from .families import family_of
+    pixels, runs = family_of(model).video(model, frames, max_pixels)
+    return request(model, before, after, runs, pixels, seed)
 
 
 def image_request(model: nn.Module, images: Sequence[np.ndarray], before: int = 4, after: int = 12, seed: int = 0) -> Inputs:
     """Inputs of images uint8 [H, W, 3] of any sizes, text between two of them, for a LLaVA-NeXT or a LLaVA-NeXT-Video; the prompt is drawn
     from `seed`."""
-    from .families.anyres import image_tokens
-    config = model.config
-    pixels = anyres_images(images, config.vision_config.image_size, config.image_grid_pinpoints)
-    runs = [(config.image_token_id, image_tokens(model, size)) for size in pixels["image_sizes"].tolist()]
+    from .families.anyres import image_inputs
+    pixels, runs = image_inputs(model, images)
     return request(model, before, after, runs, pixels, seed)
 
 
@@ -179,17 +161,43 @@ def _anyres(vision: dict) -> dict:
     return dict(vision_config=tower, vision_feature_select_strategy=strategy, image_grid_pinpoints=pinpoints)
 
 
+def internvl(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "qwen2", **config) -> nn.Module:
+    """An InternVL with a Qwen2 (or another) decoder; `vision`, `config`: fields of those configurations."""
+    from transformers import InternVLConfig, InternVLForConditionalGeneration
+    return randomise(InternVLForConditionalGeneration(InternVLConfig(
+        text_config=decoder.config(model_type=decoder_type), vision_config=vision, image_token_id=decoder.vocabulary - 1, **config)), seed)
+
+
 def qwen2_5_vl(decoder: Decoder, vision: dict, seed: int = 0) -> nn.Module:
-    """A Qwen2.5-VL; the M-RoPE sections keep the proportions of the original (1 : 1.5 : 1.5)."""
+    """A Qwen2.5-VL; `vision`: fields of the tower's configuration."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
-    pairs = decoder.hidden // decoder.heads // 2
+    config = _qwen_vl(decoder, dict(out_hidden_size=decoder.hidden) | vision)
+    return randomise(Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(**config)), seed)
+
+
+def qwen2_vl(decoder: Decoder, vision: dict, seed: int = 0) -> nn.Module:
+    """A Qwen2-VL; `vision`: fields of the tower's configuration."""
+    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
+    config = _qwen_vl(decoder, dict(hidden_size=decoder.hidden) | vision)
+    return randomise(Qwen2VLForConditionalGeneration(Qwen2VLConfig(**config)), seed)
+
+
+def qwen3_vl(decoder: Decoder, vision: dict, seed: int = 0, head_dim: int | None = None) -> nn.Module:
+    """A Qwen3-VL; `vision`: fields of the tower's configuration; `head_dim`: width of the decoder's heads, by default as many as make up a row."""
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+    config = _qwen_vl(decoder, dict(out_hidden_size=decoder.hidden, patch_size=16) | vision, head_dim=head_dim or decoder.hidden // decoder.heads)
+    return randomise(Qwen3VLForConditionalGeneration(Qwen3VLConfig(**config)), seed)
+
+
+def _qwen_vl(decoder: Decoder, vision: dict, **text) -> dict:
+    """Fields of a configuration; the M-RoPE sections keep the proportions of the originals (1 : 1.5 : 1.5)."""
+    pairs = text.get("head_dim", decoder.hidden // decoder.heads) // 2
     spatial = pairs * 3 // 8
     rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [pairs - 2 * spatial, spatial, spatial]}
-    tower = dict(out_hidden_size=decoder.hidden, patch_size=14, spatial_merge_size=2, temporal_patch_size=2) | vision
-    return randomise(Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(
-        text_config=decoder.config(rope_parameters=rope), vision_config=tower, image_token_id=decoder.vocabulary - 2,
-        video_token_id=decoder.vocabulary - 1, vision_start_token_id=decoder.vocabulary - 4,
-        vision_end_token_id=decoder.vocabulary - 3)), seed)
+    tower = dict(patch_size=14, spatial_merge_size=2, temporal_patch_size=2) | vision
+    return dict(text_config=decoder.config(rope_parameters=rope, **text), vision_config=tower, image_token_id=decoder.vocabulary - 2,
+                video_token_id=decoder.vocabulary - 1, vision_start_token_id=decoder.vocabulary - 4,
+                vision_end_token_id=decoder.vocabulary - 3)
 
 
 _TINY = Decoder(hidden=64, intermediate=96, layers=3, heads=2, kv_heads=1, vocabulary=160)
@@ -224,6 +232,31 @@ def _clip_tiny() -> nn.Module:
 
 def _clip_small() -> nn.Module:
     return llava(_SMALL, _vit(144, 200, 3, 98), decoder_type="mistral")
+
+
+def _internvl_tiny(**vision) -> nn.Module:
+    return internvl(_TINY, _vit(48, 80, 2, 56) | vision)
+
+
+def _internvl_small() -> nn.Module:
+    return internvl(_SMALL, _vit(144, 200, 3, 84), decoder_type="llama")
+
+
+def _qwen2_tiny() -> nn.Module:
+    return qwen2_vl(_TINY, dict(embed_dim=48, depth=2, num_heads=2, mlp_ratio=2))
+
+
+def _qwen2_small() -> nn.Module:
+    return qwen2_vl(_SMALL, dict(embed_dim=160, depth=3, num_heads=2, mlp_ratio=2))
+
+
+def _qwen3(decoder: Decoder, hidden: int, intermediate: int, layers: int, deep: list[int], side: int) -> nn.Module:
+    return qwen3_vl(decoder, dict(hidden_size=hidden, intermediate_size=intermediate, depth=layers, num_heads=2, deepstack_visual_indexes=deep,
+                                  num_position_embeddings=side ** 2))
+
+
+def _qwen3_tiny() -> nn.Module:
+    return _qwen3(_TINY, 48, 80, 3, [0, 1], 5)
 
 
 def _qwen_tiny() -> nn.Module:
@@ -263,12 +296,23 @@ def _next_images() -> tuple[nn.Module, Inputs]:
     return model, image_request(model, [wide, narrow])
 
 
-def _qwen_image() -> tuple[nn.Module, Inputs]:
-    """One still image: a grid of one frame, whose patches hold it twice."""
-    model = _qwen_tiny()
-    video = qwen2_5_vl_video(moving_pattern(1, 140, 196), 140 * 196)
-    pixels = {"pixel_values": video["pixel_values_videos"], "image_grid_thw": video["video_grid_thw"]}
-    return model, request(model, 3, 6, [(model.config.image_token_id, int(pixels["image_grid_thw"].prod()) // 4)], pixels)
+def _internvl_images() -> tuple[nn.Module, Inputs]:
+    """Two images: one of 2 x 3 tiles, and the whole of it as a seventh, one of a single tile; the tower normalises queries and keys."""
+    model = _internvl_tiny(use_qk_norm=True, norm_type="rms_norm")
+    side, square = 56, 2
+    wide, narrow = (square_frames(moving_pattern(1, *size, seed=size[0]), side) for size in ((112, 168), (60, 40)))
+    cut = normalised(moving_pattern(1, 112, 168, seed=112)).reshape(3, 2, side, 3, side).transpose(1, 3, 0, 2, 4).reshape(-1, 3, side, side)
+    token, cells = model.config.image_token_id, (side // 14 // square) ** 2
+    return model, request(model, 3, 6, [(token, 7 * cells), (token, cells)], {"pixel_values": np.concatenate((cut, wide, narrow))})
+
+
+def _qwen_images(model: nn.Module, *sizes: tuple[int, int]) -> tuple[nn.Module, Inputs]:
+    """Still images of (height, width) pixels: grids of one frame, whose patches hold it twice."""
+    patch = model.config.vision_config.patch_size
+    stills = [qwen_vl_video(moving_pattern(1, *size, seed=i), size[0] * size[1], patch=patch) for i, size in enumerate(sizes)]
+    pixels = {"pixel_values": np.concatenate([s["pixel_values_videos"] for s in stills]),
+              "image_grid_thw": np.concatenate([s["video_grid_thw"] for s in stills])}
+    return model, request(model, 3, 6, [(model.config.image_token_id, int(grid.prod()) // 4) for grid in pixels["image_grid_thw"]], pixels)
 
 
 ZOO: dict[str, Entry] = {
@@ -284,11 +328,24 @@ ZOO: dict[str, Entry] = {
     "llava-next-tiny": Entry("CLIP 3 layers, Llama 3 layers of 64; two images of different resolutions", _next_images),
     "llava-next-video-tiny": Entry("CLIP 3 layers, Llama 3 layers of 64; 6 synthetic frames pooled to 3 x 3 averages",
                                    lambda: _with_video(llava_next_video(_TINY, _vit(48, 80, 3, 98)), 6, 98, 98)),
+    "internvl-small": Entry("InternViT 3 layers, Llama 4 layers of 160; 8 synthetic frames", lambda: _with_video(_internvl_small(), 8, 84, 84)),
+    "internvl-tiny": Entry("InternViT 2 layers, Qwen2 3 layers of 64; 4 synthetic frames", lambda: _with_video(_internvl_tiny(), 4, 56, 56)),
+    "internvl-image-tiny": Entry("the tiny InternVL, queries and keys of its tower normalised, with two images, one in tiles", _internvl_images),
+    "qwen2-vl-small": Entry("tower of 3 layers, M-RoPE decoder of 4 layers of 160; 8 synthetic frames",
+                            lambda: _with_video(_qwen2_small(), 8, 112, 168)),
+    "qwen2-vl-tiny": Entry("tower of 2 layers, M-RoPE decoder of 3 layers of 64; 4 synthetic frames",
+                           lambda: _with_video(_qwen2_tiny(), 4, 84, 112)),
+    "qwen2-vl-image-tiny": Entry("the tiny Qwen2-VL with two images", lambda: _qwen_images(_qwen2_tiny(), (112, 84), (56, 140))),
+    "qwen3-vl-small": Entry("tower of 3 layers, two of them with features for the decoder, M-RoPE decoder of 4 layers of 160; 8 synthetic frames",
+                            lambda: _with_video(_qwen3(_SMALL, 160, 200, 3, [0, 2], 9), 8, 96, 160)),
+    "qwen3-vl-tiny": Entry("tower of 3 layers, two of them with features for the decoder, M-RoPE decoder of 3 layers of 64; 4 synthetic frames",
+                           lambda: _with_video(_qwen3_tiny(), 4, 64, 96)),
+    "qwen3-vl-image-tiny": Entry("the tiny Qwen3-VL with two images", lambda: _qwen_images(_qwen3_tiny(), (96, 64), (64, 128))),
     "qwen2.5-vl-demo": Entry("windowed tower of 4 layers, M-RoPE decoder of 8 layers of 256; 16 frames of bikes.mp4",
                              lambda: _with_clip(_qwen_demo(), 16, 8.0, max_pixels=224 * 448)),
     "qwen2.5-vl-small": Entry("windowed tower of 3 layers, M-RoPE decoder of 4 layers of 160; 8 synthetic frames",
                               lambda: _with_video(_qwen_small(), 8, 112, 168)),
     "qwen2.5-vl-tiny": Entry("windowed tower of 2 layers, M-RoPE decoder of 3 layers of 64; 4 synthetic frames",
                              lambda: _with_video(_qwen_tiny(), 4, 84, 112)),
-    "qwen2.5-vl-image-tiny": Entry("the tiny Qwen2.5-VL with one image", _qwen_image),
+    "qwen2.5-vl-image-tiny": Entry("the tiny Qwen2.5-VL with one image", lambda: _qwen_images(_qwen_tiny(), (140, 196))),
 }

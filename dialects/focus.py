@@ -99,12 +99,16 @@ class MatmulOp(FocusOp, name="matmul", traits=[Pure]):
 class _Norm(FocusOp):
     """What both norms check."""
 
+    def width(self, cols: int) -> int:
+        """Columns that are normalised together, of the `cols` of a row."""
+        return cols
+
     def check(self) -> None:
         rows, cols = self.matrix("x")
         self.expect_shape("result", (rows, cols), "f16", "the shape of x")
         for name in ("weight", "bias"):
             if getattr(self, name, None) is not None:
-                self.expect_shape(name, (cols,), "f16", "columns of x")
+                self.expect_shape(name, (self.width(cols),), "f16", "columns of x")
         if self.moments is not None:
             self.expect_shape("moments", (rows, 2), "f32", "two values for each row of x")
         if not self.eps >= 0:
@@ -112,12 +116,23 @@ class _Norm(FocusOp):
 
 
 class RMSNormOp(_Norm, name="rms_norm", traits=[Pure]):
-    """x / sqrt(mean(x²) + eps) * weight, by rows; `moments` of x where a GEMM has collected them."""
+    """x / sqrt(mean(x²) + eps) * weight, by rows, or by heads as wide as weight; `moments` of x's rows where a GEMM has collected them."""
     result: Result[Any]
     x: Operand[Any]
     weight: Operand[Any]
     eps: F64
     moments: Optional[Operand[Any]] = None
+
+    def width(self, cols: int) -> int:
+        head = self.vector_length("weight", "f16")
+        if self.moments is not None or not head or cols % head:
+            return cols
+        return head
+
+    @property
+    def heads(self) -> int:
+        """How many parts of a row are normalised, each by itself."""
+        return self.x.type.shape[1] // self.weight.type.shape[0]
 
 
 class LayerNormOp(_Norm, name="layer_norm", traits=[Pure]):
@@ -237,6 +252,30 @@ class MulOp(_Elementwise, name="mul", traits=[Pure]):
     result: Result[Any]
     a: Operand[Any]
     b: Operand[Any]
+
+
+class AddVisualOp(FocusOp, name="add_visual", traits=[Pure]):
+    """x with row t of features [V, D] added to the row of visual token t: x [R, D] has the rows of the sequence, or what pruning left of them.
+
+    With `ids`, the visual rows of x are those tokens.  `runs` are the tokens' positions in the sequence, (start, length) each.
+    """
+    result: Result[Any]
+    x: Operand[Any]
+    features: Operand[Any]
+    runs: I64Array
+    ids: Optional[Operand[Any]] = None
+
+    def check(self) -> None:
+        (rows, cols), (visual, width), runs = self.matrix("x"), self.matrix("features"), list(self.runs)
+        self.expect_shape("result", (rows, cols), "f16", "the shape of x")
+        tokens = self.tokens()
+        if tokens is not None and runs != list(tokens.runs):
+            self.fail(f"attribute 'runs' is {runs}, expected {list(tokens.runs)}, those of the function's token layout")
+        if width != cols or len(runs) % 2 or visual != sum(runs[1::2]):
+            self.fail(f"features has shape {visual}x{width}, expected {sum(runs[1::2])} rows (lengths of the runs) of {cols} columns")
+        retained = visual if self.ids is None else self.vector_length("ids", "i32")
+        if not retained <= rows:
+            self.fail(f"x has {rows} rows, expected at least the {retained} visual ones")
 
 
 class EmbeddingOp(FocusOp, name="embedding", traits=[Pure]):

@@ -293,6 +293,12 @@ def _rms_norm(c: Converter, op: ir.Operation) -> View:
     return c.result(op, d.RMSNormOp.build(x, weight, eps=c.scalar(op, 3), results=x.type))
 
 
+@rule("torch.vlm.head_norm")
+def _head_norm(c: Converter, op: ir.Operation) -> View:
+    x = c.matrix(op, 0)
+    return c.result(op, d.RMSNormOp.build(x, c.vector(op, 1), eps=c.scalar(op, 2), results=x.type))
+
+
 @rule("torch.aten.layer_norm")
 def _layer_norm(c: Converter, op: ir.Operation) -> View:
     _check_norm(c, op)
@@ -407,6 +413,12 @@ def _take_rows(c: Converter, op: ir.Operation) -> View:
     x, indices = c.matrix(op, 0), c.vector(op, 1)
     made = d.TakeRowsOp.build(x, indices, results=tensor([indices.type.shape[0], x.type.shape[1]], x.type.element_type))
     return c.result(op, made)
+
+
+@rule("torch.vlm.add_visual")
+def _add_visual(c: Converter, op: ir.Operation) -> View:
+    x, features = c.matrix(op, 0), c.matrix(op, 1)
+    return c.result(op, d.AddVisualOp.build(x, features, runs=c.scalar(op, 2), results=x.type))
 
 
 def _inverse(order: Sequence[int]) -> list[int]:

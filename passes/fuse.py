@@ -108,7 +108,7 @@ def _last(linear: ir.OpView, other: ir.Value) -> bool:
 def moments_from_linear(op: ir.OpView) -> None:
     """norm(y), y = a linear layer's result"""
     linear = definition(op.x)
-    if not isinstance(linear, d.LinearOp) or op.moments is not None:
+    if not isinstance(linear, d.LinearOp) or op.moments is not None or isinstance(op, d.RMSNormOp) and op.heads > 1:
         return
     if linear.moments is None:
         made = linear_like(linear, linear, moments=True)

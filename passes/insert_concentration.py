@@ -23,7 +23,7 @@ from focus.runtime.tokens import TokenLayout
 from .annotate_tokens import LAYER, TOKENS
 from .fuse import extra_attributes, linear_like
 from .manager import register_pass
-from .tensor_ir import NORMS, body, definition, downstream, matrix_type, rows, users
+from .tensor_ir import NORMS, body, definition, downstream, matrix_type, replace, rows, users
 
 _HELP = {
     "mode": "a preset (off, sec, sic, full) or a TOML file in place of the options below",
@@ -215,10 +215,14 @@ class _Inserter:
             prune = d.PruneOp.build(stream, sel.result, results=matrix_type(kept + self.tokens.T, stream))
         stream.replace_all_uses_except(prune.result, prune.operation)
         before, after = self.retained + self.tokens.T, kept + self.tokens.T
-        for op in downstream(prune.result):
+        for op in list(downstream(prune.result)):
             for result in op.operation.results:
                 if rows(result) == before:
                     result.set_type(matrix_type(after, result))
+            if isinstance(op, d.AddVisualOp):
+                new = d.AddVisualOp.build(op.x, op.features, runs=op.runs, ids=self.ids, results=op.result.type, attrs=extra_attributes(op),
+                                          loc=op.location, ip=ir.InsertionPoint(op))
+                replace(op.result, new.result)
         self.retained = kept
 
     def _drop_moments(self, layer: Layer) -> None:

@@ -215,11 +215,13 @@ class Tiler:
         self.call(linear.emit_resample, self.machine, self.name, self.mat(op.lhs), self.mat(op.rhs), out, op.batch)
 
     def norm(self, op) -> None:
-        if self._only_gather(op.result) is not None:
+        heads = op.heads if isinstance(op, fd.RMSNormOp) else 1
+        if heads == 1 and self._only_gather(op.result) is not None:
             self.deferred[op.result] = op
             return
         out = self.where[op.result] = self.temp(op.result, "normed")
-        self.call(concentrate.emit_norm, self.machine, self.name, self.mat(op.x), self._norm(op), out)
+        x, out = (self.b.view(m, m.rows * heads, m.cols // heads) for m in (self.mat(op.x), out))       # heads are rows of their own
+        self.call(concentrate.emit_norm, self.machine, self.name, x, self._norm(op), out)
 
     def _norm(self, op) -> concentrate.Norm:
         layer = isinstance(op, fd.LayerNormOp)
@@ -358,6 +360,20 @@ class Tiler:
         tails = [(self.b.window(x, x.rows - text, 0, text, x.cols), self.b.window(out, sel.cols, 0, text, x.cols))] if text else []
         self.call(movement.emit_take_rows, self.machine, self.name, x, sel, out, stream="residual", tails=tails)
 
+    def add_visual(self, op) -> None:
+        x, features = self.mat(op.x), self.mat(op.features)
+        out = self.where[op.result] = self.temp(op.result, "combined")
+        if op.ids is not None:
+            ids = self.mat(op.ids)
+            kept = self.b.buffer("dram", ids.cols, x.cols, "f16", "kept_features", "temp")
+            self.call(movement.emit_take_rows, self.machine, self.name, features, ids, kept)
+            features = kept
+        part = lambda m, at, n: self.b.window(m, at, 0, n, m.cols)
+        visual, text = features.rows, x.rows - features.rows
+        self.call(concentrate.emit_elementwise, self.machine, self.name, "add", part(x, 0, visual), features, part(out, 0, visual))
+        if text:
+            self.call(movement.emit_copy, self.machine, self.name, part(x, visual, text), part(out, visual, text))
+
     def concat(self, op) -> None:
         out = self.where[op.result] = self._concat_place(op)
         at = 0
@@ -426,7 +442,7 @@ HANDLERS = {
     "focus.linear": Tiler.linear, "focus.matmul": Tiler.matmul, "focus.rms_norm": Tiler.norm, "focus.layer_norm": Tiler.norm,
     "focus.rope": Tiler.rope, "focus.attention": Tiler.attention, "focus.activation": Tiler.elementwise, "focus.add": Tiler.elementwise,
     "focus.mul": Tiler.elementwise, "focus.token_ids": Tiler.token_ids, "focus.importance": Tiler.importance, "focus.topk": Tiler.topk,
-    "focus.select_ids": Tiler.select_ids, "focus.prune": Tiler.prune, "focus.gather": Tiler.gather,
+    "focus.select_ids": Tiler.select_ids, "focus.add_visual": Tiler.add_visual, "focus.prune": Tiler.prune, "focus.gather": Tiler.gather,
 }
 #: ops that are only another view of their operand; a concat must copy them
 VIEWS = {"focus.param", "focus.slice", "focus.reshape", "focus.last_row", "focus.token_ids"}

@@ -9,15 +9,19 @@ from torch import nn
 from focus.runtime.errors import FocusError
 
 from .base import Family, Plan
+from .internvl import InternVL
 from .llava import Llava
 from .llava_next import LlavaNext
 from .llava_next_video import LlavaNextVideo
 from .llava_onevision import LlavaOnevision
 from .qwen2_5_vl import Qwen25VL
+from .qwen2_vl import Qwen2VL
+from .qwen3_vl import Qwen3VL
 
 __all__ = ["FAMILIES", "Family", "Plan", "family_of"]
 
-FAMILIES: dict[str, Family] = {f.model_type: f for f in (LlavaOnevision(), Qwen25VL(), Llava(), LlavaNext(), LlavaNextVideo())}
+FAMILIES: dict[str, Family] = {family.model_type: family for family in (
+    LlavaOnevision(), Qwen25VL(), Qwen2VL(), Qwen3VL(), InternVL(), Llava(), LlavaNext(), LlavaNextVideo())}
 
 
 def family_of(model: nn.Module) -> Family:

@@ -10,7 +10,9 @@ padding make no tokens.  How an image is cut and unpadded is asked of Hugging Fa
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers.models.llava_next.modeling_llava_next import get_anyres_image_grid_shape, image_size_to_num_patches, unpad_image
@@ -20,6 +22,7 @@ from focus.runtime.tokens import Grid
 
 from ..layout import VisualItem, linear_weights
 from ..surgery import take_rows
+from ..video import anyres_images
 from .base import Constants, Plan, need
 from .tower import check_pixels, features, patches_a_side, plan_tower, resampled
 
@@ -38,6 +41,12 @@ def image_tokens(model: nn.Module, size: Size) -> int:
     """Visual tokens of an image that is cut into patches and not shrunk, newlines included."""
     height, width = unpadded(model, 0, size).shape
     return patches_a_side(model) ** 2 + height * (width + 1)
+
+
+def image_inputs(model: nn.Module, images: Sequence[np.ndarray]) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
+    """Pixel inputs of images uint8 [H, W, 3] of any sizes, and their runs of visual tokens, (placeholder id, tokens) each."""
+    pixels = anyres_images(images, model.config.vision_config.image_size, model.config.image_grid_pinpoints)
+    return pixels, [(model.config.image_token_id, image_tokens(model, size)) for size in pixels["image_sizes"].tolist()]
 
 
 # ---- plan --------------------------------------------------------------------------------------------------------------------

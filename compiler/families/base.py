@@ -20,8 +20,9 @@ from focus.runtime.executable import FLAGS, MASK
 from ..layout import VisualItem
 from ..surgery import Patch, check_activation, decoder_attention, norm_and_activation_patches
 
-#: Decoders whose attention is q/k/v/o projections, RoPE in rotate-half form and a causal softmax, and whose MLP is gated.
-DECODERS = ("qwen2", "llama", "mistral", "qwen2_5_vl_text")
+#: Decoders whose attention is q/k/v/o projections, perhaps RMS norms of queries' and keys' heads, RoPE in rotate-half form and a causal softmax,
+#: and whose MLP is gated.
+DECODERS = ("qwen2", "qwen3", "llama", "mistral", "qwen2_vl_text", "qwen2_5_vl_text", "qwen3_vl_text")
 
 Constants = Callable[[str], Tensor]
 
@@ -64,6 +65,17 @@ class Family(ABC):
     @abstractmethod
     def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
         """Rows [n, D] that, one after the other, stand at the placeholders of `kind`.  Called under the patches."""
+
+    def visual_levels(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[list[Tensor]]:
+        """The visual rows, and, for each of the first decoder layers behind which features are added to them, those features [n, D]."""
+        return [self.visual_rows(model, plan, const, kind, pixels)]
+
+    @abstractmethod
+    def video(self, model: nn.Module, frames: np.ndarray, max_pixels: int) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
+        """How the model is shown a video: its pixel inputs, and the runs of visual tokens in its sequence, (placeholder id, tokens) each.
+
+        `frames` uint8 [n, H, W, 3].  A model that takes frames of any size gets them with at most `max_pixels` pixels.
+        """
 
     @abstractmethod
     def info(self, model: nn.Module) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""LLaVA (1.5 and its like): CLIP or SigLIP tower, two-layer projector, Llama, Mistral or Qwen2 decoder; images of one size.
+"""LLaVA (1.5 and its like): CLIP or SigLIP tower, two-layer projector, Llama, Mistral, Qwen2 or Qwen3 decoder; images of one size.
 
 In: `pixel_values` [images, 3, H, W].  Out: the family's plan and vision forward.
 
@@ -7,14 +7,15 @@ token's candidates in the frame before are those of the image before, whatever t
 """
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor, nn
 
-from focus.runtime.errors import FocusError
 from focus.runtime.tokens import Grid
 
 from ..layout import VisualItem
+from ..video import square_frames
 from .base import Constants, Plan
-from .tower import TowerFamily, check_pixels, features, patches_a_side, plan_tower
+from .tower import TowerFamily, check_images, features, image_side, patches_a_side, plan_tower
 
 
 class Llava(TowerFamily):
@@ -26,9 +27,7 @@ class Llava(TowerFamily):
         plan = self.start(model, inputs, {"image": model.config.image_token_id})
         if "pixel_values" in inputs:
             pixels = inputs["pixel_values"]
-            check_pixels(model, "pixel_values", pixels)
-            if pixels.ndim != 4:
-                raise FocusError(f"pixel_values: [images, channels, height, width] expected, got {list(pixels.shape)}")
+            check_images(model, pixels)
             images, side = pixels.shape[0], patches_a_side(model)
             plan_tower(model, plan, "image", images)
             plan.pixels["image"] = "pixel_values"
@@ -37,3 +36,8 @@ class Llava(TowerFamily):
 
     def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
         return [features(model, const, kind, [pixels])]
+
+    def video(self, model: nn.Module, frames: np.ndarray, max_pixels: int) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
+        """Its frames are images without text between."""
+        tokens = len(frames) * patches_a_side(model) ** 2
+        return {"pixel_values": square_frames(frames, image_side(model))}, [(model.config.image_token_id, tokens)]

@@ -1,4 +1,4 @@
-"""LLaVA-NeXT: CLIP or SigLIP tower, two-layer projector, Llama, Mistral or Qwen2 decoder; images of any resolution.
+"""LLaVA-NeXT: CLIP or SigLIP tower, two-layer projector, Llama, Mistral, Qwen2 or Qwen3 decoder; images of any resolution.
 
 In: `pixel_values` [images, patches, 3, H, W] or [all patches, 3, H, W] with `image_sizes` [images, 2] (height, width).  Out: the family's plan and
 vision forward.
@@ -7,9 +7,10 @@ Images are those of `anyres`, never shrunk, each cut into patches whether it is 
 """
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor, nn
 
-from .anyres import image_rows, image_sizes, plan_images
+from .anyres import image_inputs, image_rows, image_sizes, plan_images
 from .base import Constants, Plan
 from .tower import TowerFamily
 
@@ -27,3 +28,6 @@ class LlavaNext(TowerFamily):
 
     def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
         return image_rows(model, plan, const, pixels)
+
+    def video(self, model: nn.Module, frames: np.ndarray, max_pixels: int) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
+        return image_inputs(model, frames)

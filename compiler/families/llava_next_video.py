@@ -1,4 +1,4 @@
-"""LLaVA-NeXT-Video: CLIP or SigLIP tower, two-layer projector, Llama, Mistral or Qwen2 decoder; videos, and images as LLaVA-NeXT.
+"""LLaVA-NeXT-Video: CLIP or SigLIP tower, two-layer projector, Llama, Mistral, Qwen2 or Qwen3 decoder; videos, and images as LLaVA-NeXT.
 
 In: `pixel_values_videos` [videos, frames, 3, H, W]; `pixel_values` with `image_sizes` as `anyres` takes them.  Out: the family's plan and vision
 forward.
@@ -9,6 +9,7 @@ layer on rows that hold the patches of a square side by side.  Maxima have no ma
 """
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,11 +17,12 @@ from torch import Tensor, nn
 from focus.runtime.errors import FocusError
 from focus.runtime.tokens import Grid
 
-from ..layout import VisualItem, average_weights
+from ..layout import VisualItem, average_weights, square_rows
 from ..surgery import take_rows
+from ..video import llava_onevision_video
 from .anyres import image_rows, image_sizes, plan_images
 from .base import Constants, Plan
-from .tower import TowerFamily, check_video, patches_a_side, plan_tower, resampled, tower_rows
+from .tower import TowerFamily, check_video, image_side, patches_a_side, plan_tower, resampled, tower_rows
 
 
 class LlavaNextVideo(TowerFamily):
@@ -42,6 +44,10 @@ class LlavaNextVideo(TowerFamily):
         rows = tower_rows(model, const, kind, [pixels.view(-1, *pixels.shape[2:])])
         return [model.model.multi_modal_projector(pooled(model, const, rows))]
 
+    def video(self, model: nn.Module, frames: np.ndarray, max_pixels: int) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
+        tokens = len(frames) * (patches_a_side(model) // model.config.spatial_pool_stride) ** 2
+        return llava_onevision_video(frames, image_side(model)), [(model.config.video_token_id, tokens)]
+
 
 def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
     """Items and constants of `pixel_values_videos`."""
@@ -57,8 +63,7 @@ def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
     if isinstance(pool, nn.AvgPool2d):
         plan.constants["pool"] = torch.from_numpy(average_weights(side, stride))
     else:
-        squares = torch.arange(videos * frames * side ** 2).view(-1, side, side)[:, :cells * stride, :cells * stride]
-        plan.constants["pool_squares"] = squares.reshape(-1, cells, stride, cells, stride).transpose(2, 3).reshape(-1)
+        plan.constants["pool_squares"] = torch.from_numpy(square_rows(videos * frames, side, side, stride))
         plan.constants["pool_kernel"] = kernel_rows(pool)
 
 

@@ -9,6 +9,7 @@ shrunk bilinearly.  One of several images (`batch_num_images` above 1) is one pa
 """
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers.models.llava_onevision.modeling_llava_onevision import LlavaOnevisionModel
@@ -18,9 +19,10 @@ from focus.runtime.tokens import Grid
 
 from ..layout import VisualItem, average_weights, halved, linear_weights
 from ..surgery import take_rows
+from ..video import llava_onevision_video
 from .anyres import image_rows, image_sizes, plan_images
 from .base import Constants, Plan
-from .tower import TowerFamily, check_video, features, patches_a_side, plan_tower, resampled
+from .tower import TowerFamily, check_video, features, image_side, patches_a_side, plan_tower, resampled
 
 
 class LlavaOnevision(TowerFamily):
@@ -42,6 +44,10 @@ class LlavaOnevision(TowerFamily):
         if kind == "video":
             return video_rows(model, const, pixels)
         return image_rows(model, plan, const, pixels)
+
+    def video(self, model: nn.Module, frames: np.ndarray, max_pixels: int) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
+        tokens = len(frames) * video_grid(model, len(frames)).frame_stride + 1
+        return llava_onevision_video(frames, image_side(model)), [(model.config.video_token_id, tokens)]
 
 
 # ---- videos: LLaVA-Video ---------------------------------------------------------------------------------------------------------
@@ -71,10 +77,9 @@ def averages(model: nn.Module) -> bool:
 def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
     """Items and constants of `pixel_values_videos`."""
     check_video(model, pixels)
-    side, frames = patches_a_side(model), pixels.shape[1]
-    averaged = averages(model)
-    pooled = side // 2 if averaged else halved(side)
-    grid = Grid.dense(0, frames, pooled, pooled, row_gap=int(averaged))
+    side, frames, averaged = patches_a_side(model), pixels.shape[1], averages(model)
+    grid = video_grid(model, frames)
+    pooled = grid.height
     plan.items += [VisualItem("video", frames * grid.frame_stride + 1, (grid,))] * pixels.shape[0]
     plan.pixels["video"] = "pixel_values_videos"
     plan_tower(model, plan, "video", pixels.shape[0] * frames)
@@ -83,6 +88,13 @@ def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
         cells = torch.arange(frames * pooled * pooled).view(-1, pooled)
         newlines = torch.full((frames * pooled, 1), frames * pooled * pooled)
         plan.constants["video_rows"] = torch.cat((cells, newlines), 1).reshape(-1)
+
+
+def video_grid(model: nn.Module, frames: int) -> Grid:
+    """The grid of a video's pooled cells."""
+    side, averaged = patches_a_side(model), averages(model)
+    pooled = side // 2 if averaged else halved(side)
+    return Grid.dense(0, frames, pooled, pooled, row_gap=int(averaged))
 
 
 def video_rows(model: nn.Module, const: Constants, pixels: Tensor) -> list[Tensor]:

@@ -27,7 +27,7 @@ print(error(import_model, transformers.Qwen2ForCausalLM(transformers.Qwen2Config
 print(error(import_model, llava_onevision(decoder, tower).model, {}))
 # CHECK-NEXT: model.vision_tower: vision tower 'dinov2' is not supported; supported: siglip_vision_model, clip_vision_model
 refuse(llava_onevision(decoder, tower | dict(model_type="dinov2")))
-# CHECK-NEXT: model.language_model: decoder 'mixtral' is not supported; supported: qwen2, llama
+# CHECK-NEXT: model.language_model: decoder 'mixtral' is not supported; supported: qwen2, qwen3, llama
 refuse(llava_onevision(decoder, tower, decoder_type="mixtral"))
 # CHECK-NEXT: config.vision_feature_layer: one layer expected, got [-1, -2]
 refuse(llava_onevision(decoder, tower, vision_feature_layer=[-1, -2]))

@@ -47,8 +47,12 @@ for name in ("qwen2.5-vl-image-tiny", "llava-next-tiny"):
 # CHECK-NEXT: 0 ['image_sizes', 'input_ids', 'pixel_values'] True
 
 # Without a file the request is one of eight frames.
-model = zoo.build("llava-next-video-tiny")[0]
-model.save_pretrained(folder / "video")
-code, logits, given = compiled("video-folder", folder / "video")
-print(code, tuple(given["pixel_values_videos"].shape), relative(logits, last_logits(model, given)) < 1e-2)
+for name in ("llava-next-video-tiny", "qwen2-vl-tiny", "qwen3-vl-tiny", "internvl-tiny"):
+    model = zoo.build(name)[0]
+    model.save_pretrained(folder / f"{name}-video")
+    code, logits, given = compiled(f"{name}-video-folder", folder / f"{name}-video")
+    print(code, *(tuple(given[pixels].shape) for pixels in given if pixels.startswith("pixel")), relative(logits, last_logits(model, given)) < 1e-2)
 # CHECK-NEXT: 0 (1, 8, 3, 98, 98) True
+# CHECK-NEXT: 0 (768, 1176) True
+# CHECK-NEXT: 0 (560, 1536) True
+# CHECK-NEXT: 0 (8, 3, 56, 56) True

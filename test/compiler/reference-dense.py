@@ -1,4 +1,4 @@
-# Without concentration the reference is the unmodified model: both families at three sizes, videos and images.
+# Without concentration the reference is the unmodified model: every kind of family, videos and images.
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
@@ -20,8 +20,15 @@ def check(name, model, inputs):
 # CHECK-NEXT: qwen2.5-vl-tiny ok
 # CHECK-NEXT: qwen2.5-vl-small ok
 # CHECK-NEXT: qwen2.5-vl-image-tiny ok
+# CHECK-NEXT: qwen2-vl-tiny ok
+# CHECK-NEXT: qwen2-vl-image-tiny ok
+# CHECK-NEXT: qwen3-vl-tiny ok
+# CHECK-NEXT: qwen3-vl-image-tiny ok
+# CHECK-NEXT: internvl-small ok
+# CHECK-NEXT: internvl-image-tiny ok
 for name in ("llava-onevision-tiny", "llava-onevision-small", "llava-onevision-image-tiny",
-             "qwen2.5-vl-tiny", "qwen2.5-vl-small", "qwen2.5-vl-image-tiny"):
+             "qwen2.5-vl-tiny", "qwen2.5-vl-small", "qwen2.5-vl-image-tiny", "qwen2-vl-tiny", "qwen2-vl-image-tiny", "qwen3-vl-tiny",
+             "qwen3-vl-image-tiny", "internvl-small", "internvl-image-tiny"):
     check(name, *zoo.build(name))
 
 tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=2, image_size=64, patch_size=16)

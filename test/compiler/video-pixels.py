@@ -4,7 +4,7 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from focus.compiler.video import (DEVIATION, MEAN, anyres_images, llava_onevision_video, moving_pattern, normalised, qwen2_5_vl_video, resized,
+from focus.compiler.video import (DEVIATION, MEAN, anyres_images, llava_onevision_video, moving_pattern, normalised, qwen_vl_video, resized,
                                   smart_size, spatio_temporal_patches)
 
 frames = moving_pattern(3, 61, 90, speed=3.0)
@@ -41,7 +41,7 @@ print("last frame repeated", np.array_equal(rows[24:].reshape(24, 3, 2, 196)[:, 
 # CHECK-NEXT: [(196, 476), (112, 112), (56, 84), (448, 840)]
 print([smart_size(272, 640, 28, 3136, 100352), smart_size(100, 100, 28, 3136, 10**6), smart_size(30, 40, 28, 3136, 10**6),
        smart_size(1080, 1920, 28, 3136, 401408)])
-inputs = qwen2_5_vl_video(frames, 56 * 84)
+inputs = qwen_vl_video(frames, 56 * 84)
 print({name: (value.shape, value.dtype.name) for name, value in inputs.items()}, inputs["video_grid_thw"].tolist())
 # CHECK-NEXT: {'pixel_values_videos': ((48, 1176), 'float32'), 'video_grid_thw': ((1, 3), 'int64')} {{\[\[}}2, 4, 6]]
 

@@ -21,6 +21,15 @@ for name in zoo.names():
 # CHECK: llava-tiny llava True True [] 66
 # CHECK: llava-next-tiny llava_next True True [] 217
 # CHECK-NEXT: llava-next-video-tiny llava_next_video True True [] 70
+# CHECK-NEXT: internvl-small internvl True True [] 109
+# CHECK-NEXT: internvl-tiny internvl True True [] 41
+# CHECK-NEXT: internvl-image-tiny internvl True True [] 44
+# CHECK-NEXT: qwen2-vl-small qwen2_vl True True [] 112
+# CHECK-NEXT: qwen2-vl-tiny qwen2_vl True True [] 40
+# CHECK-NEXT: qwen2-vl-image-tiny qwen2_vl True True [] 34
+# CHECK-NEXT: qwen3-vl-small qwen3_vl True True [] 85
+# CHECK-NEXT: qwen3-vl-tiny qwen3_vl True True [] 31
+# CHECK-NEXT: qwen3-vl-image-tiny qwen3_vl True True [] 26
 # CHECK-NEXT: qwen2.5-vl-demo qwen2_5_vl True True []
 # CHECK: qwen2.5-vl-image-tiny qwen2_5_vl True True []
 print(error(zoo.build, "llava"))

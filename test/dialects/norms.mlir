@@ -11,9 +11,24 @@ func.func @good(%x: tensor<4x8xf16>, %w: tensor<8xf16>, %m: tensor<4x2xf32>) {
 
 // -----
 
-func.func @weight(%x: tensor<4x8xf16>, %w: tensor<4xf16>) {
-  // expected-error@below {{'focus.rms_norm' op weight has shape 4, expected 8 (columns of x)}}
-  %0 = "focus.rms_norm"(%x, %w) {eps = 1.0e-6 : f64} : (tensor<4x8xf16>, tensor<4xf16>) -> tensor<4x8xf16>
+func.func @heads(%x: tensor<4x8xf16>, %w: tensor<2xf16>) {
+  %0 = "focus.rms_norm"(%x, %w) {eps = 1.0e-6 : f64} : (tensor<4x8xf16>, tensor<2xf16>) -> tensor<4x8xf16>
+  return
+}
+
+// -----
+
+func.func @moments_of_rows(%x: tensor<4x8xf16>, %w: tensor<2xf16>, %m: tensor<4x2xf32>) {
+  // expected-error@below {{'focus.rms_norm' op weight has shape 2, expected 8 (columns of x)}}
+  %0 = "focus.rms_norm"(%x, %w, %m) {eps = 1.0e-6 : f64} : (tensor<4x8xf16>, tensor<2xf16>, tensor<4x2xf32>) -> tensor<4x8xf16>
+  return
+}
+
+// -----
+
+func.func @weight(%x: tensor<4x8xf16>, %w: tensor<3xf16>) {
+  // expected-error@below {{'focus.rms_norm' op weight has shape 3, expected 8 (columns of x)}}
+  %0 = "focus.rms_norm"(%x, %w) {eps = 1.0e-6 : f64} : (tensor<4x8xf16>, tensor<3xf16>) -> tensor<4x8xf16>
   return
 }
 

@@ -17,6 +17,7 @@ from strategies import depths, examples, head_widths, layouts, machines, rows, s
 def norm(seed, machine, m, d, kind):
     f = Function(seed)
     f.run(f.norm(kind, f.input(1 + f.normal(m, d))), machine)
+    f.run(f.norm("rms", f.rows(m, 3 * d), heads=3), machine)
 
 
 @examples(20)

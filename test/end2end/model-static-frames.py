@@ -9,7 +9,7 @@ import torch  # noqa: F401
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
 from models import Case, zoo
 
-for name, height, width in (("llava-onevision-small", 98, 98), ("qwen2.5-vl-small", 112, 168)):
+for name, height, width in (("llava-onevision-small", 98, 98), ("qwen2.5-vl-small", 112, 168), ("internvl-small", 84, 84)):
     model = zoo.build(name)[0]
     frames = np.repeat(zoo.moving_pattern(1, height, width, speed=1.5), 12, 0)
     c = Case(model, zoo.video_request(model, frames))
@@ -18,3 +18,4 @@ for name, height, width in (("llava-onevision-small", 98, 98), ("qwen2.5-vl-smal
     print(name, dense.distance < 1e-2, sic.agreement.holds, full.agreement.holds, full.cycles < dense.cycles)
 # CHECK: llava-onevision-small True True True True
 # CHECK-NEXT: qwen2.5-vl-small True True True True
+# CHECK-NEXT: internvl-small True True True True

@@ -2,7 +2,7 @@
 // RUN: focus-opt %s --convert-torch-to-focus | filecheck %s
 
 // CHECK-LABEL: func.func @main
-func.func @main(%x: !torch.vtensor<[2,3,8],f32>) -> !torch.vtensor<[2,3,8],f32> {
+func.func @main(%x: !torch.vtensor<[2,3,8],f32>) -> (!torch.vtensor<[2,3,8],f32>, !torch.vtensor<[6,24],f32>) {
   %eps = torch.constant.float 1.000000e-05
   %false = torch.constant.bool false
   %8 = torch.constant.int 8
@@ -25,5 +25,10 @@ func.func @main(%x: !torch.vtensor<[2,3,8],f32>) -> !torch.vtensor<[2,3,8],f32> 
   %4 = torch.aten.gelu %3, %tanh : !torch.vtensor<[2,3,8],f32>, !torch.str -> !torch.vtensor<[2,3,8],f32>
   // CHECK: "focus.activation"({{%.*}}) {kind = "gelu_quick"}
   %5 = torch.operator "torch.vlm.gelu_quick"(%4) : (!torch.vtensor<[2,3,8],f32>) -> !torch.vtensor<[2,3,8],f32>
-  return %5 : !torch.vtensor<[2,3,8],f32>
+  // Norms of heads as wide as their weight.
+  %rows = torch.operator "torch.vlm.param"() {vlm.name = "rows"} : () -> !torch.vtensor<[6,24],f32>
+  // CHECK: [[HEADS:%.*]] = "focus.rms_norm"({{%.*}}, {{%.*}}) {eps = 1.000000e-05 : f64} : (tensor<6x24xf16>, tensor<8xf16>) -> tensor<6x24xf16>
+  %6 = torch.operator "torch.vlm.head_norm"(%rows, %w, %eps) : (!torch.vtensor<[6,24],f32>, !torch.vtensor<[8],f32>, !torch.float)
+      -> !torch.vtensor<[6,24],f32>
+  return %5, %6 : !torch.vtensor<[2,3,8],f32>, !torch.vtensor<[6,24],f32>
 }

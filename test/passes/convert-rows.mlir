@@ -1,4 +1,4 @@
-// What moves rows: resampling by a constant matrix, a list of row numbers, concatenation.
+// What moves rows: resampling by a constant matrix, a list of row numbers, concatenation; what is added to some of them.
 // RUN: focus-opt %s --convert-torch-to-focus | filecheck %s
 
 // CHECK-LABEL: func.func @main
@@ -23,5 +23,10 @@ func.func @main(%x: !torch.vtensor<[3,6,8],f32>) -> !torch.vtensor<[17,8],f32> {
   // CHECK: "focus.take_rows"([[ALL]], [[IDX]]) : (tensor<13x8xf16>, tensor<17xi32>) -> tensor<17x8xf16>
   %index = torch.operator "torch.vlm.param"() {vlm.name = "const.rows"} : () -> !torch.vtensor<[17],si64>
   %taken = torch.operator "torch.vlm.take_rows"(%all, %index) : (!torch.vtensor<[13,8],f32>, !torch.vtensor<[17],si64>) -> !torch.vtensor<[17,8],f32>
-  return %taken : !torch.vtensor<[17,8],f32>
+  // CHECK: "focus.add_visual"({{%.*}}, [[Y]]) {runs = array<i64: 0, 8, 12, 4>} : (tensor<17x8xf16>, tensor<12x8xf16>) -> tensor<17x8xf16>
+  %4 = torch.constant.int 4
+  %runs = torch.prim.ListConstruct %0, %8, %12, %4 : (!torch.int, !torch.int, !torch.int, !torch.int) -> !torch.list<int>
+  %added = torch.operator "torch.vlm.add_visual"(%taken, %rows, %runs) : (!torch.vtensor<[17,8],f32>, !torch.vtensor<[12,8],f32>, !torch.list<int>)
+      -> !torch.vtensor<[17,8],f32>
+  return %added : !torch.vtensor<[17,8],f32>
 }

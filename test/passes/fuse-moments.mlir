@@ -29,6 +29,19 @@ func.func @two_norms(%x: tensor<6x8xf16>, %w: tensor<8x8xf16>, %n: tensor<8xf16>
 
 // -----
 
+// Moments are of whole rows: a norm of heads has its own.
+// CHECK-LABEL: func.func @heads
+func.func @heads(%x: tensor<6x8xf16>, %w: tensor<8x8xf16>, %n: tensor<4xf16>) -> tensor<6x8xf16> {
+  // CHECK-NEXT: [[Y:%.*]] = "focus.linear"(%arg0, %arg1) {{.*}} -> tensor<6x8xf16>
+  // CHECK-NEXT: "focus.rms_norm"([[Y]], %arg2) {
+  %y = "focus.linear"(%x, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, resultSegmentSizes = array<i32: 1, 0>}
+      : (tensor<6x8xf16>, tensor<8x8xf16>) -> tensor<6x8xf16>
+  %r = "focus.rms_norm"(%y, %n) {eps = 1.0e-5 : f64} : (tensor<6x8xf16>, tensor<4xf16>) -> tensor<6x8xf16>
+  return %r : tensor<6x8xf16>
+}
+
+// -----
+
 // What no linear layer makes has no moments; running the pass again changes nothing.
 // CHECK-LABEL: func.func @no
 func.func @no(%x: tensor<6x8xf16>, %n: tensor<8xf16>) -> tensor<6x8xf16> {

@@ -98,9 +98,9 @@ class Interpreter:
         return self.stored((lhs @ rhs.reshape(op.batch, lhs.shape[1], -1)).reshape(-1, rhs.shape[1]))
 
     def rms_norm(self, op, get, values):
-        x = get("x")
+        x = get("x").reshape(-1, len(get("weight")))         # heads, or rows
         square = (get("moments")[:, 1:] / x.shape[1]) if op.moments is not None else (x * x).mean(1, keepdims=True)
-        return self.stored(x / np.sqrt(square + op.eps) * get("weight"))
+        return self.stored((x / np.sqrt(square + op.eps) * get("weight")).reshape(get("x").shape))
 
     def layer_norm(self, op, get, values):
         x = get("x")
@@ -153,6 +153,15 @@ class Interpreter:
     def mul(self, op, get, values):
         a, b = get("a"), get("b")
         return self.stored(a * np.tile(b, (len(a) // len(b), 1)))
+
+    def add_visual(self, op, get, values):
+        x, features, ids = get("x").copy(), get("features"), get("ids")
+        if self.tokens is None:         # before annotate-tokens only the op knows where visual rows stand
+            rows, ids = np.concatenate([np.arange(start, start + n) for start, n in zip(op.runs[::2], op.runs[1::2])]), np.arange(len(features))
+        else:
+            rows, ids = self.places(len(x), ids)[0], np.arange(self.tokens.V) if ids is None else ids
+        x[rows] += features[ids]
+        return self.stored(x)
 
     def embedding(self, op, get, values):
         return get("table")[get("ids").reshape(-1)]

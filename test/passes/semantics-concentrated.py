@@ -9,7 +9,8 @@ from models import Imported, distance
 import focus
 
 BEFORE = "convert-torch-to-focus,annotate-tokens,fuse,"
-MODES = {"llava-onevision-tiny": ("sec", "sic", "full"), "llava-onevision-image-tiny": ("full",), "qwen2.5-vl-tiny": ("sec", "full")}
+MODES = {"llava-onevision-tiny": ("sec", "sic", "full"), "llava-onevision-image-tiny": ("full",), "qwen2.5-vl-tiny": ("sec", "full"),
+         "qwen3-vl-tiny": ("sec", "full")}
 
 for name, modes in MODES.items():
     imported = Imported(name)
@@ -26,6 +27,8 @@ for name, modes in MODES.items():
 # CHECK: llava-onevision-image-tiny full | same 45 of 45 same 45 of 45
 # CHECK: qwen2.5-vl-tiny sec | same 0 of 0 same 0 of 0
 # CHECK: qwen2.5-vl-tiny full | same 45 of 45 same 45 of 45
+# CHECK: qwen3-vl-tiny sec | same 0 of 0 same 0 of 0
+# CHECK: qwen3-vl-tiny full | same 45 of 45 same 45 of 45
 
 # A small m-tile, a block without frames, and pruning in the first and the last layer.
 config = focus.Concentration(layers=(0, 2), alphas=(0.6, 0.3), threshold=0.7, block=(1, 2, 2), m_tile=16)

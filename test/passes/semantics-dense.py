@@ -10,7 +10,7 @@ from models import Imported, distance
 
 PASSES = ["convert-torch-to-focus", "annotate-tokens", "fuse", "assign-layout"]
 
-for name in ("llava-onevision-tiny", "llava-onevision-image-tiny", "qwen2.5-vl-tiny"):
+for name in ("llava-onevision-tiny", "llava-onevision-image-tiny", "internvl-image-tiny", "qwen3-vl-tiny", "qwen2.5-vl-tiny"):
     imported = Imported(name)
     with torch.no_grad():
         wanted = imported.model(**imported.inputs).logits[:, -1].numpy()
@@ -18,6 +18,8 @@ for name in ("llava-onevision-tiny", "llava-onevision-image-tiny", "qwen2.5-vl-t
     print(name, *(f"{step}: {'same' if far < 1e-4 else far}" for step, far in zip(PASSES, distances)))
 # CHECK: llava-onevision-tiny convert-torch-to-focus: same annotate-tokens: same fuse: same assign-layout: same
 # CHECK: llava-onevision-image-tiny convert-torch-to-focus: same annotate-tokens: same fuse: same assign-layout: same
+# CHECK: internvl-image-tiny convert-torch-to-focus: same annotate-tokens: same fuse: same assign-layout: same
+# CHECK: qwen3-vl-tiny convert-torch-to-focus: same annotate-tokens: same fuse: same assign-layout: same
 # CHECK: qwen2.5-vl-tiny convert-torch-to-focus: same annotate-tokens: same fuse: same assign-layout: same
 
 # Storing every activation in fp16 stays within fp16 rounding, and a norm weight that is 5 % off does not stay unseen.

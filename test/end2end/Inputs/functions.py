@@ -92,8 +92,9 @@ class Function:
         y = self.op("focus.linear", operands, types, (m, n), True, f"1, {int(moments)}", activation=activation)
         return (y, Value(y.name.replace("#0", "#1"), types[1], (m, 2))) if moments else y
 
-    def norm(self, kind: str, x: Value, moments: Value | None = None) -> Value:
-        d = x.shape[1]
+    def norm(self, kind: str, x: Value, moments: Value | None = None, heads: int = 1) -> Value:
+        """A norm of rows, or of each of the `heads` of a row."""
+        d = x.shape[1] // heads
         bias = [self.vector(d)] if kind == "layer" else []
         return self.op(f"focus.{kind}_norm", [x, self.vector(d, 1.0), *bias, moments], x.type, x.shape, True, eps=1e-5)
 

@@ -1,0 +1,30 @@
+# RUN: %python %s | filecheck %s
+"""Qwen2-VL at three sizes on the simulator, with a video, with two images, and with both: dense against the unmodified model, concentrated
+against the reference."""
+import os
+import sys
+
+import torch  # noqa: F401
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
+from models import case, norm_weights, sizes
+
+sizes(["qwen2-vl-tiny", "qwen2-vl-image-tiny", "qwen2-odd", "qwen2-vl-small"])
+# CHECK: qwen2-vl-tiny dense True
+# CHECK-NEXT: qwen2-vl-tiny full True True
+# CHECK-NEXT: qwen2-vl-tiny sic True True
+# CHECK-NEXT: qwen2-vl-tiny sec True True
+# CHECK-NEXT: qwen2-vl-image-tiny dense True
+# CHECK-NEXT: qwen2-vl-image-tiny full True True
+# CHECK-NEXT: qwen2-vl-image-tiny sic True True
+# CHECK-NEXT: qwen2-vl-image-tiny sec True True
+# CHECK-NEXT: qwen2-odd dense True
+# CHECK-NEXT: qwen2-odd full True True
+# CHECK-NEXT: qwen2-odd sic True True
+# CHECK-NEXT: qwen2-odd sec True True
+# CHECK-NEXT: qwen2-vl-small dense True
+# CHECK-NEXT: qwen2-vl-small full True True
+# CHECK-NEXT: qwen2-vl-small sic True True
+# CHECK-NEXT: qwen2-vl-small sec True True
+norm_weights(case("qwen2-vl-tiny"))
+# CHECK-NEXT: norms True
