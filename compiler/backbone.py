@@ -1,15 +1,15 @@
 """The backbone scope: a decoder alone, on the visual tokens of a request and one prompt token, as an IR module.
 
 In: the sizes of a decoder and the grids of its visual tokens.  Out: `backbone_module`, a module at the tensor level whose @main takes
-`visual` [V, D] (the rows that enter the decoder) and `input_ids` [1, T] and returns the last token's hidden state; the passes from
-annotate-tokens on compile it.  Parameters are named (`layers.3.self_attn.q_proj.weight`) and have no values.
+`visual` [V, D] (the rows that enter the decoder), `input_ids` [1, T] and, of a decoder that is given features behind its first layers too,
+`features.0` [V, D] and so on, and returns the last token's hidden state; the passes from annotate-tokens on compile it.  Parameters are named (`layers.3.self_attn.q_proj.weight`) and have no values.
 
 The published figures count the decoder layers on visual tokens only.  The one prompt token (T = 1) is what semantic concentration takes
 its importance from; it adds one row to every layer, 1 / V of the work.  No final norm, no lm_head.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch_mlir import ir
 
@@ -35,7 +35,9 @@ class Backbone:
     decoder: Decoder
     tokens: TokenLayout
     concentration: Concentration | None = None
-    bias: bool = field(default=True)        #: whether the q, k and v projections have biases (Qwen2)
+    bias: bool = True                       #: whether the q, k and v projections have biases (Qwen2)
+    head_norms: bool = False                #: whether each head of queries and keys has an RMS norm (Qwen3)
+    levels: int = 0                         #: layers behind which features are added to the visual rows (deepstack)
 
     @classmethod
     def of_grids(cls, name: str, decoder: Decoder, visual: int, grids: tuple[Grid, ...], concentration: Concentration | None = None,
@@ -52,6 +54,11 @@ class Backbone:
         frames, height, width = row.grid
         grid = Grid.dense(0, frames, height, width, row_gap=row.row_gap)
         return cls.of_grids(row.name, decoder or Decoder(), row.visual, (grid,), row.concentration())
+
+    @property
+    def ports(self) -> tuple[tuple[str, str, tuple], ...]:
+        """Inputs of the program, as `Interface` has them."""
+        return ("visual", "float32", ()), ("input_ids", "int64", ()), *((f"features.{i}", "float32", ()) for i in range(self.levels))
 
 
 def backbone_module(backbone: Backbone) -> ir.Module:
@@ -73,7 +80,8 @@ class _Writer:
 
     def write(self) -> None:
         s, t = self.sizes, self.tokens
-        arguments = {"visual": d.tensor_type(t.V, s.hidden), "input_ids": d.tensor_type(1, t.T, dtype="i32")}
+        rows = d.tensor_type(t.V, s.hidden)
+        arguments = {name: rows if stored == "float32" else d.tensor_type(1, t.T, dtype="i32") for name, stored, _ in self.backbone.ports}
         result = d.tensor_type(1, s.hidden)
         names = ir.ArrayAttr.get([ir.DictAttr.get({"focus.name": ir.StringAttr.get(n)}) for n in arguments])
         function = ir.Operation.create("func.func", regions=1, attributes={
@@ -81,10 +89,13 @@ class _Writer:
             "function_type": ir.TypeAttr.get(ir.FunctionType.get(list(arguments.values()), [result]))})
         block = function.regions[0].blocks.append(*arguments.values())
         with ir.InsertionPoint(block):
-            rows = self._sequence(*block.arguments)
+            visual, ids, *features = block.arguments
+            rows = self._sequence(visual, ids)
             self.tables = [self.param(f"const.rope_{n}", t.S, s.head_dim) for n in ("cos", "sin")]
             for layer in range(s.layers):
                 rows = self._layer(f"layers.{layer}", rows)
+                if layer < len(features):
+                    rows = d.AddVisualOp.build(rows, features[layer], runs=[0, t.V], results=rows.type, loc="visual_features").result
             last = d.SliceOp.build(rows, offsets=[t.S - 1, 0], sizes=[1, s.hidden], results=result, loc="last_token").result
             ir.Operation.create("func.return", operands=[last])
 
@@ -111,8 +122,10 @@ class _Writer:
 
     def _attention(self, path: str, normed: ir.Value) -> ir.Value:
         s, bias = self.sizes, self.backbone.bias
-        q = self._rope(path, self._linear(f"{path}.q_proj", normed, s.query_width, bias))
-        k = self._rope(path, self._linear(f"{path}.k_proj", normed, s.kv_width, bias))
+        q, k = (self._linear(f"{path}.{name}_proj", normed, width, bias) for name, width in (("q", s.query_width), ("k", s.kv_width)))
+        if self.backbone.head_norms:
+            q, k = (self._norm(f"{path}.{name}_norm", x, s.head_dim) for name, x in (("q", q), ("k", k)))
+        q, k = self._rope(path, q), self._rope(path, k)
         v = self._linear(f"{path}.v_proj", normed, s.kv_width, bias)
         out = d.AttentionOp.build(q, k, v, heads=s.heads, kv_heads=s.kv_heads, head_dim=s.head_dim, scale=s.head_dim ** -0.5, causal=True,
                                   results=q.type, loc=path).result
@@ -126,8 +139,9 @@ class _Writer:
     def _rope(self, path: str, x: ir.Value) -> ir.Value:
         return d.RopeOp.build(x, *self.tables, head_dim=self.sizes.head_dim, results=x.type, loc=path).result
 
-    def _norm(self, path: str, x: ir.Value) -> ir.Value:
-        return d.RMSNormOp.build(x, self.param(f"{path}.weight", x.type.shape[1]), eps=EPS, results=x.type, loc=path).result
+    def _norm(self, path: str, x: ir.Value, width: int | None = None) -> ir.Value:
+        """Norm of whole rows, or of parts of `width` columns."""
+        return d.RMSNormOp.build(x, self.param(f"{path}.weight", width or x.type.shape[1]), eps=EPS, results=x.type, loc=path).result
 
     def _add(self, path: str, a: ir.Value, b: ir.Value) -> ir.Value:
         return d.AddOp.build(a, b, results=a.type, loc=path).result

@@ -91,8 +91,7 @@ def _source(model, inputs: Mapping[str, Any], scope: str, stop: str) -> _Source:
     if isinstance(model, Backbone):
         if stop == "torch":
             raise FocusError(f"{model.name}: a backbone is written in the focus dialect; there is no torch level to stop at")
-        ports = ("visual", "float32", ()), ("input_ids", "int64", ())
-        return _Source(backbone_module(model), model.tokens, Interface(ports, {}, model.name, model.decoder.layers),
+        return _Source(backbone_module(model), model.tokens, Interface(model.ports, {}, model.name, model.decoder.layers),
                        model.decoder.layers, None, first=1)
     from .importer import import_model                      # needs torch
     imported = import_model(model, inputs)

@@ -9,7 +9,12 @@ In: a name of `FULL_SIZE`, `<model>` or `<model>/<dataset>`.  Out: a model and i
 | llava-onevision-7b | the same tower, pooled to 14 x 14, Qwen2-7B | 32 frames x 196 |
 | minicpm-v-2.6 | Qwen2-7B backbone only | 64 x 199, 6 x 67 |
 | qwen2.5-vl-7b | windowed tower of 32 layers, M-RoPE decoder | an image of 32 x 46 cells |
+| qwen2-vl-7b | tower of 32 layers, M-RoPE decoder | an image of 32 x 46 cells |
+| qwen3-vl-8b | tower of 27 layers, three of them with features for the decoder, Qwen3-8B decoder with M-RoPE | an image of 32 x 46 cells |
+| internvl3-8b | InternViT-300M at 448 pixels, Qwen2.5-7B | 16 frames of 16 x 16 |
 | llava-1.5-7b | CLIP ViT-L/14 at 336 pixels (23 layers used), Vicuna-7B | an image of 24 x 24 |
+
+Sizes are those of the published checkpoints' configurations.
 """
 from __future__ import annotations
 
@@ -31,6 +36,10 @@ BEFORE, AFTER = 14, 32
 QWEN_IMAGE = Concentration(layers=(10, 15, 20), alphas=(0.3, 0.2, 0.1))
 QWEN_GRID = (1, 32, 46)
 #: Vicuna-7B, whose projections have no biases, and LLaVA-1.5's one image
+QWEN3 = Decoder(layers=36, hidden=4096, heads=32, kv_heads=8, head_dim=128, intermediate=12288)
+#: InternVL3 on frames of 256 tokens, across which blocks do not reach: the layouter holds 256 vectors
+INTERN_GRID = (16, 16, 16)
+INTERN_FRAMES = Concentration.preset("full", Decoder().layers).model_copy(update={"block": (1, 2, 2)})
 VICUNA = Decoder(layers=32, hidden=4096, heads=32, kv_heads=32, head_dim=128, intermediate=11008)
 LLAVA_GRID = (1, 24, 24)
 
@@ -90,13 +99,6 @@ _SIGLIP = dict(hidden_size=1152, intermediate_size=4304, num_hidden_layers=27, n
 _VOCABULARY = 152064
 
 
-def _qwen2() -> dict[str, Any]:
-    """Fields of the text configuration of Qwen2-7B."""
-    d = Decoder()
-    return dict(model_type="qwen2", vocab_size=_VOCABULARY, hidden_size=d.hidden, intermediate_size=d.intermediate,
-                num_hidden_layers=d.layers, num_attention_heads=d.heads, num_key_value_heads=d.kv_heads, max_position_embeddings=32768)
-
-
 def _llava(frames: int, newline_a_row: bool) -> tuple[Any, dict[str, Any]]:
     """LLaVA-OneVision-7B, or LLaVA-Video-7B (frames pooled by averages, a newline behind each row), with a video of `frames` frames."""
     import torch
@@ -104,7 +106,7 @@ def _llava(frames: int, newline_a_row: bool) -> tuple[Any, dict[str, Any]]:
 
     from .families.llava_onevision import as_llava_video
     from .zoo import request
-    config = LlavaOnevisionConfig(text_config=_qwen2(), vision_config={"model_type": "siglip_vision_model"} | _SIGLIP, vision_feature_layer=-2,
+    config = LlavaOnevisionConfig(text_config=_text("qwen2", Decoder()), vision_config={"model_type": "siglip_vision_model"} | _SIGLIP, vision_feature_layer=-2,
                                   image_token_index=_VOCABULARY - 2, video_token_index=_VOCABULARY - 1)
     model = shell(lambda: LlavaOnevisionForConditionalGeneration(config))
     if newline_a_row:
@@ -115,23 +117,59 @@ def _llava(frames: int, newline_a_row: bool) -> tuple[Any, dict[str, Any]]:
     return model, inputs | {"pixel_values_videos": pixels}
 
 
-def _qwen() -> tuple[Any, dict[str, Any]]:
-    """Qwen2.5-VL-7B with one image."""
+def _text(model_type: str, d: Decoder, vocabulary: int = _VOCABULARY, **further) -> dict[str, Any]:
+    """Fields of a text configuration."""
+    return dict(model_type=model_type, vocab_size=vocabulary, hidden_size=d.hidden, intermediate_size=d.intermediate, num_hidden_layers=d.layers,
+                num_attention_heads=d.heads, num_key_value_heads=d.kv_heads, max_position_embeddings=32768, **further)
+
+
+def _qwen(name: str, text: dict[str, Any], sections: list[int], theta: float, vision: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A model of Qwen's (`name`: Qwen2, Qwen2_5, Qwen3) with one image."""
     import torch
-    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+    import transformers
 
     from .zoo import request
-    text = _qwen2() | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}}
-    text["model_type"] = "qwen2_5_vl_text"
-    vision = dict(depth=32, hidden_size=1280, intermediate_size=3420, num_heads=16, patch_size=14, spatial_merge_size=2, temporal_patch_size=2,
-                  window_size=112, fullatt_block_indexes=[7, 15, 23, 31], out_hidden_size=Decoder().hidden)
-    config = Qwen2_5_VLConfig(text_config=text, vision_config=vision, image_token_id=_VOCABULARY - 2, video_token_id=_VOCABULARY - 1,
-                              vision_start_token_id=_VOCABULARY - 4, vision_end_token_id=_VOCABULARY - 3)
-    model = shell(lambda: Qwen2_5_VLForConditionalGeneration(config))
+    text = text | {"rope_parameters": {"rope_type": "default", "rope_theta": theta, "mrope_section": sections}}
+    tower = dict(patch_size=14, spatial_merge_size=2, temporal_patch_size=2) | vision
+    ids = dict(zip(("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id"), range(text["vocab_size"] - 4, text["vocab_size"])))
+    config = getattr(transformers, f"{name}VLConfig")(text_config=text, vision_config=tower, **ids)
+    model = shell(lambda: getattr(transformers, f"{name}VLForConditionalGeneration")(config))
     frames, height, width = QWEN_GRID
     grid = torch.tensor([[frames, 2 * height, 2 * width]])
     inputs = request(model, BEFORE, AFTER, [(config.image_token_id, height * width)], {})
-    return model, inputs | {"pixel_values": torch.zeros(()).expand(int(grid.prod()), 3 * 2 * 14 * 14), "image_grid_thw": grid}
+    pixels = torch.zeros(()).expand(int(grid.prod()), 3 * 2 * tower["patch_size"] ** 2)
+    return model, inputs | {"pixel_values": pixels, "image_grid_thw": grid}
+
+
+def _qwen2_vl() -> tuple[Any, dict[str, Any]]:
+    vision = dict(depth=32, embed_dim=1280, num_heads=16, mlp_ratio=4, hidden_size=Decoder().hidden)
+    return _qwen("Qwen2", _text("qwen2_vl_text", Decoder()), [16, 24, 24], 1e6, vision)
+
+
+def _qwen2_5_vl() -> tuple[Any, dict[str, Any]]:
+    vision = dict(depth=32, hidden_size=1280, intermediate_size=3420, num_heads=16, window_size=112, fullatt_block_indexes=[7, 15, 23, 31],
+                  out_hidden_size=Decoder().hidden)
+    return _qwen("Qwen2_5_", _text("qwen2_5_vl_text", Decoder()), [16, 24, 24], 1e6, vision)
+
+
+def _qwen3_vl() -> tuple[Any, dict[str, Any]]:
+    vision = dict(depth=27, hidden_size=1152, intermediate_size=4304, num_heads=16, patch_size=16, out_hidden_size=QWEN3.hidden,
+                  num_position_embeddings=2304, deepstack_visual_indexes=[8, 16, 24])
+    return _qwen("Qwen3", _text("qwen3_vl_text", QWEN3, 151936, head_dim=QWEN3.head_dim), [24, 20, 20], 5e6, vision)
+
+
+def _internvl3() -> tuple[Any, dict[str, Any]]:
+    """InternVL3-8B with frames of a video, one tile each."""
+    import torch
+    from transformers import InternVLConfig, InternVLForConditionalGeneration
+
+    from .zoo import request
+    vision = dict(hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=448, patch_size=14)
+    config = InternVLConfig(text_config=_text("qwen2", Decoder(), 151936), vision_config=vision, image_token_id=151667, tie_word_embeddings=False)
+    model = shell(lambda: InternVLForConditionalGeneration(config))
+    frames, height, width = INTERN_GRID
+    inputs = request(model, BEFORE, AFTER, [(config.image_token_id, height * width)] * frames, {})
+    return model, inputs | {"pixel_values": torch.zeros(()).expand(frames, 3, 448, 448)}
 
 
 def _llava_1_5() -> tuple[Any, dict[str, Any]]:
@@ -140,8 +178,7 @@ def _llava_1_5() -> tuple[Any, dict[str, Any]]:
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
     from .zoo import request
-    text = dict(model_type="llama", vocab_size=32064, hidden_size=VICUNA.hidden, intermediate_size=VICUNA.intermediate,
-                num_hidden_layers=VICUNA.layers, num_attention_heads=VICUNA.heads, num_key_value_heads=VICUNA.kv_heads)
+    text = _text("llama", VICUNA, 32064)
     vision = dict(model_type="clip_vision_model", hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16,
                   image_size=336, patch_size=14)
     config = LlavaConfig(text_config=text, vision_config=vision, image_token_index=32000)
@@ -158,13 +195,14 @@ def _published(row: Row) -> FullSize:
                     lambda: Backbone.of_row(row), wholes.get(row.model))
 
 
-def _image(name: str, decoder: Decoder, grid: tuple[int, int, int], concentration: Concentration,
-           whole: Callable[[], tuple[Any, dict[str, Any]]], bias: bool = True) -> FullSize:
-    """An entry for one image of a grid of cells."""
+def _entry(name: str, decoder: Decoder, grid: tuple[int, int, int], concentration: Concentration | None,
+           whole: Callable[[], tuple[Any, dict[str, Any]]], **backbone) -> FullSize:
+    """An entry for an image, or for frames, of a grid of cells; without a published concentration it has the default schedule."""
     frames, height, width = grid
-    visual = frames * height * width
-    return FullSize(f"an image of {height} x {width} cells, {visual} visual tokens", concentration,
-                    lambda: replace(Backbone.of_grids(name, decoder, visual, (Grid.dense(0, *grid),), concentration), bias=bias), whole)
+    visual, what = frames * height * width, "an image" if frames == 1 else f"{frames} frames"
+    concentration = concentration or Concentration.preset("full", decoder.layers)
+    return FullSize(f"{what} of {height} x {width} cells, {visual} visual tokens", concentration,
+                    lambda: replace(Backbone.of_grids(name, decoder, visual, (Grid.dense(0, *grid),), concentration), **backbone), whole)
 
 
 #: name of the entry -> the model of the published rows
@@ -176,8 +214,13 @@ def _entries() -> dict[str, FullSize]:
     for name, model in PUBLISHED.items():
         rows = [r for r in baselines.ROWS if r.model == model]
         out |= {name: _published(rows[0])} | {f"{name}/{r.dataset}": _published(r) for r in rows}
-    out["qwen2.5-vl-7b"] = _image("qwen2.5-vl-7b", Decoder(), QWEN_GRID, QWEN_IMAGE, _qwen)
-    out["llava-1.5-7b"] = _image("llava-1.5-7b", VICUNA, LLAVA_GRID, Concentration.preset("full", VICUNA.layers), _llava_1_5, bias=False)
+    for name, *entry, backbone in (
+            ("qwen2-vl-7b", Decoder(), QWEN_GRID, None, _qwen2_vl, {}),
+            ("qwen2.5-vl-7b", Decoder(), QWEN_GRID, QWEN_IMAGE, _qwen2_5_vl, {}),
+            ("qwen3-vl-8b", QWEN3, QWEN_GRID, None, _qwen3_vl, dict(bias=False, head_norms=True, levels=3)),
+            ("internvl3-8b", Decoder(), INTERN_GRID, INTERN_FRAMES, _internvl3, {}),
+            ("llava-1.5-7b", VICUNA, LLAVA_GRID, None, _llava_1_5, dict(bias=False))):
+        out[name] = _entry(name, *entry, **backbone)
     return out
 
 

@@ -14,7 +14,7 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from focus.runtime.errors import FocusError
 from focus.runtime.tokens import TokenLayout
 
 from .backbone import Backbone
+from .families.base import decoder_of
 from .surgery import OPERATORS, weightless
 from .wrapper import Prefill, prefill_of
 
@@ -89,7 +90,9 @@ def backbone_of(model: nn.Module, inputs: Mapping[str, Any]) -> Backbone:
     prefill, tokens, _ = prefill_of(model, inputs)
     info = prefill.family.info(model)
     sizes = Decoder(info["depth"], info["hidden"], info["heads"], info["kv_heads"], info["head_dim"], info["intermediate"])
-    return Backbone.of_grids(prefill.family.class_name, sizes, tokens.V, tokens.grids)
+    attention = decoder_of(model).layers[0].self_attn
+    plain = Backbone.of_grids(prefill.family.class_name, sizes, tokens.V, tokens.grids)
+    return replace(plain, bias=attention.q_proj.bias is not None, head_norms=hasattr(attention, "q_norm"), levels=prefill.family.levels(model))
 
 
 def dtype_name(tensor: torch.Tensor) -> str:

@@ -185,7 +185,8 @@ def layout_problem(banks: tuple[int, ...], block: tuple[int, ...], capacity: int
             return f"grid {i}: {problem}"
         history = sum((b - 1) * s for n, s, b in zip(g.sides, g.strides, block) if n > 1)
         if history > capacity:
-            return f"grid {i}: a window reaches {history} tokens back, but the layouter holds {capacity} vectors"
+            return (f"grid {i}: a window reaches {history} tokens back, but the layouter holds {capacity} vectors; a block of fewer frames or rows "
+                    "needs less")
     return None
 
 

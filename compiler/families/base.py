@@ -70,6 +70,10 @@ class Family(ABC):
         """The visual rows, and, for each of the first decoder layers behind which features are added to them, those features [n, D]."""
         return [self.visual_rows(model, plan, const, kind, pixels)]
 
+    def levels(self, model: nn.Module) -> int:
+        """Decoder layers behind which features are added to the visual rows."""
+        return 0
+
     @abstractmethod
     def video(self, model: nn.Module, frames: np.ndarray, max_pixels: int) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
         """How the model is shown a video: its pixel inputs, and the runs of visual tokens in its sequence, (placeholder id, tokens) each.

@@ -95,6 +95,9 @@ class QwenVL(Family):
         """Number of a block -> what makes features for a decoder layer of its result, in order of those layers."""
         return {}
 
+    def levels(self, model: nn.Module) -> int:
+        return len(self.deep_mergers(model.model.visual))
+
     def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
         return self.visual_levels(model, plan, const, kind, pixels)[0]
 

@@ -2,6 +2,7 @@
 # passes, and with a timing run of its trace to the cycle, for every unit and every module.
 # RUN: %python %s | filecheck %s
 import sys
+from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "passes"))
@@ -21,6 +22,7 @@ from focus.runtime.tokens import Grid
 
 SIZES = Decoder(layers=2, hidden=96, heads=3, kv_heads=1, head_dim=32, intermediate=160)
 BACKBONE = Backbone.of_grids("small", SIZES, 72, (Grid.dense(0, 3, 4, 5, row_gap=1),), prompt=2)
+DEEP = replace(BACKBONE, bias=False, head_norms=True, levels=2)          # as Qwen3-VL's
 CONFIGS = {"off": Concentration(similarity=False), "sec": Concentration(layers=(0,), alphas=(0.5,), similarity=False),
            "full": Concentration(layers=(0,), alphas=(0.5,), m_tile=32)}
 
@@ -35,15 +37,16 @@ class Weights(dict):
         return self[name]
 
 
-def inputs():
+def inputs(backbone):
     rng = np.random.default_rng(1)
-    rows = rng.normal(size=(24, 96)).repeat(3, 0) + 0.15 * rng.normal(size=(72, 96))
-    return {"visual": rows.astype(np.float32), "input_ids": rng.integers(0, 32, (1, 2))}
+    rows = [rng.normal(size=(24, 96)).repeat(3, 0) + 0.15 * rng.normal(size=(72, 96)) for _ in range(1 + backbone.levels)]
+    features = {f"features.{i}": x.astype(np.float32) for i, x in enumerate(rows[1:])}
+    return {"visual": rows[0].astype(np.float32), "input_ids": rng.integers(0, 32, (1, 2))} | features
 
 
-def run(name, machine):
+def run(name, machine, backbone):
     """Relative difference from the interpreter; the report of the functional run and of the timing run."""
-    module, target, config = backbone_module(BACKBONE), Machine.load(machine), CONFIGS[name]
+    module, target, config = backbone_module(backbone), Machine.load(machine), CONFIGS[name]
     steps = pipeline(target, config)[1:]
     weights = Weights()
     manager.run(module, steps[:4])                  # in storage order, concentrated, before the first loop
@@ -52,19 +55,20 @@ def run(name, machine):
     weights.shapes = {op.name: op.result.type.shape for op in ops if op.operation.name == "focus.param"}
     interpreter = Interpreter(weights, half=True)
     # the interpreter takes tables in storage order, which with the visual tokens first is the order of the sequence
-    want = interpreter.run(function, inputs())[0]
+    want = interpreter.run(function, inputs(backbone))[0]
     manager.run(module, steps[4:])
-    interface = Interface((("visual", "float32", ()), ("input_ids", "int64", ())), {}, "small")
-    binary = build_binary(module, target, config, {n: (lambda n=n: weights[n]) for n in weights.shapes}, BACKBONE.tokens, interface)
+    interface = Interface(backbone.ports, {}, "small")
+    binary = build_binary(module, target, config, {n: (lambda n=n: weights[n]) for n in weights.shapes}, backbone.tokens, interface)
     exe = Executable(binary)
-    result = exe.run(inputs(), sanitize=True)
+    result = exe.run(inputs(backbone), sanitize=True)
     got = next(iter(result.outputs.values())).astype(float)
     assert result.report["sanitizer"]["total"] == 0
     return np.linalg.norm(got - want) / np.linalg.norm(want), result.report, exe.time(result.trace)
 
 
-for machine, name in (("focus", "off"), ("focus", "sec"), ("focus", "full"), ("focus-published", "full"), ("dense-published", "off")):
-    difference, functional, timing = run(name, machine)
+for machine, name, backbone in (("focus", "off", BACKBONE), ("focus", "sec", BACKBONE), ("focus", "full", BACKBONE), ("focus-published", "full", BACKBONE),
+                                ("dense-published", "off", BACKBONE), ("focus", "off", DEEP), ("focus", "full", DEEP)):
+    difference, functional, timing = run(name, machine, backbone)
     same = all(functional[key] == timing[key] for key in ("cycles", "units", "modules", "dram", "sites", "instructions", "energy_j"))
     print(machine, name, "result" if difference < 5e-3 else difference, "times" if same else "differ")
 # CHECK: focus off result times
@@ -72,6 +76,8 @@ for machine, name in (("focus", "off"), ("focus", "sec"), ("focus", "full"), ("f
 # CHECK-NEXT: focus full result times
 # CHECK-NEXT: focus-published full result times
 # CHECK-NEXT: dense-published off result times
+# CHECK-NEXT: focus off result times
+# CHECK-NEXT: focus full result times
 
 # Module paths, and parameters that have places but no values.
 binary = compile_model(BACKBONE, {}, "focus", "off").binary

@@ -10,7 +10,7 @@ from focus.compiler.families.llava_onevision import as_llava_video
 from focus.compiler.importer import backbone_of, has_values
 from focus.compiler.loading import concentration_of, load_model
 
-for name in ("llava-video-7b", "llava-video-7b/mvbench", "llava-onevision-7b", "minicpm-v-2.6", "qwen2.5-vl-7b", "llava-1.5-7b"):
+for name in ("llava-video-7b", "llava-video-7b/mvbench", "llava-onevision-7b", "minicpm-v-2.6", "qwen2.5-vl-7b", "llava-1.5-7b", "internvl3-8b"):
     backbone, _ = load_model(name, scope="backbone")
     c = concentration_of(name, "full")
     print(name, backbone.decoder.layers, backbone.tokens.V, backbone.tokens.S, c.layers, c.alphas, c.threshold)
@@ -20,6 +20,7 @@ for name in ("llava-video-7b", "llava-video-7b/mvbench", "llava-onevision-7b", "
 # CHECK-NEXT: minicpm-v-2.6 28 12736 12737 (2, 5, 8, 16, 25) (0.4, 0.3, 0.2, 0.15, 0.1) 0.95
 # CHECK-NEXT: qwen2.5-vl-7b 28 1472 1473 (10, 15, 20) (0.3, 0.2, 0.1) 0.9
 # CHECK-NEXT: llava-1.5-7b 32 576 577 (2, 6, 9, 18, 29) (0.4, 0.3, 0.2, 0.15, 0.1) 0.9
+# CHECK-NEXT: internvl3-8b 28 4096 4097 (2, 5, 8, 16, 25) (0.4, 0.3, 0.2, 0.15, 0.1) 0.9
 print(concentration_of("llava-video-7b", "off").sec, concentration_of("llava-video-7b", "sic").layers,
       concentration_of("llava-onevision-tiny", "sec"))
 # CHECK-NEXT: False () sec
@@ -35,9 +36,17 @@ print(b.tokens.V, b.tokens.grids[0].strides, b.decoder == full_size.baselines.QW
 # CHECK-NEXT: 2367 (182, 14, 1) True
 
 
-model, inputs = load_model("llava-1.5-7b")
-print(sum(p.numel() for p in model.parameters()) // 10**6, "M parameters", has_values(model), backbone_of(model, inputs).decoder == full_size.VICUNA)
-# CHECK-NEXT: 70{{[0-9][0-9]}} M parameters False True
+# Parameters as many as published; the backbone of the entry is that of the model.
+for name in ("llava-1.5-7b", "qwen2-vl-7b", "qwen2.5-vl-7b", "qwen3-vl-8b", "internvl3-8b"):
+    model, inputs = load_model(name)
+    own, found = load_model(name, scope="backbone")[0], backbone_of(model, inputs)
+    same = all(getattr(own, f) == getattr(found, f) for f in ("decoder", "bias", "head_norms", "levels")) and own.tokens.V == found.tokens.V
+    print(name, f"{sum(p.numel() for p in model.parameters()) / 1e9:.2f} G parameters", has_values(model), same)
+# CHECK-NEXT: llava-1.5-7b 7.06 G parameters False True
+# CHECK-NEXT: qwen2-vl-7b 8.29 G parameters False True
+# CHECK-NEXT: qwen2.5-vl-7b 8.29 G parameters False True
+# CHECK-NEXT: qwen3-vl-8b 8.77 G parameters False True
+# CHECK-NEXT: internvl3-8b 7.95 G parameters False True
 
 
 # LLaVA-Video in small, with numbers: averages of 2 x 2 cells and a newline behind each row of cells.
