@@ -22,7 +22,8 @@ DEEPEST = 2 ** 31           #: more layers than any decoder has
 
 def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     """The arguments MODEL, --inputs and --scope."""
-    parser.add_argument("model", nargs="?" if optional else None, metavar="MODEL", help="a zoo name, a Hugging Face model folder, or FILE.py:FUNCTION")
+    parser.add_argument("model", nargs="?" if optional else None, metavar="MODEL",
+                        help="a zoo name, a Hugging Face model folder, or FILE.py:FUNCTION")
     parser.add_argument("--inputs", type=Path, metavar="FILE",
                         help="inputs of the model's forward, a safetensors file; they replace those that come with the model")
     parser.add_argument("--scope", choices=("whole", "backbone"), default="whole",

@@ -2,7 +2,8 @@
 
 In: the sizes of a decoder and the grids of its visual tokens.  Out: `backbone_module`, a module at the tensor level whose @main takes
 `visual` [V, D] (the rows that enter the decoder), `input_ids` [1, T] and, of a decoder that is given features behind its first layers too,
-`features.0` [V, D] and so on, and returns the last token's hidden state; the passes from annotate-tokens on compile it.  Parameters are named (`layers.3.self_attn.q_proj.weight`) and have no values.
+`features.0` [V, D] and so on, and returns the last token's hidden state; the passes from annotate-tokens on compile it.  Parameters are
+named (`layers.3.self_attn.q_proj.weight`) and have no values.
 
 The published figures count the decoder layers on visual tokens only.  The one prompt token (T = 1) is what semantic concentration takes
 its importance from; it adds one row to every layer, 1 / V of the work.  No final norm, no lm_head.

@@ -14,7 +14,7 @@ In: a name of `FULL_SIZE`, `<model>` or `<model>/<dataset>`.  Out: a model and i
 | internvl3-8b | InternViT-300M at 448 pixels, Qwen2.5-7B | 16 frames of 16 x 16 |
 | llava-1.5-7b | CLIP ViT-L/14 at 336 pixels (23 layers used), Vicuna-7B | an image of 24 x 24 |
 
-Sizes are those of the published checkpoints' configurations.
+Sizes are those of the published checkpoints, whose numbers of parameters test/compiler/full-size.py compares.
 """
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def _llava(frames: int, newline_a_row: bool) -> tuple[Any, dict[str, Any]]:
 
     from .families.llava_onevision import as_llava_video
     from .zoo import request
-    config = LlavaOnevisionConfig(text_config=_text("qwen2", Decoder()), vision_config={"model_type": "siglip_vision_model"} | _SIGLIP, vision_feature_layer=-2,
-                                  image_token_index=_VOCABULARY - 2, video_token_index=_VOCABULARY - 1)
+    config = LlavaOnevisionConfig(text_config=_text("qwen2", Decoder()), vision_config={"model_type": "siglip_vision_model"} | _SIGLIP,
+                                  vision_feature_layer=-2, image_token_index=_VOCABULARY - 2, video_token_index=_VOCABULARY - 1)
     model = shell(lambda: LlavaOnevisionForConditionalGeneration(config))
     if newline_a_row:
         model = as_llava_video(model)
@@ -131,7 +131,8 @@ def _qwen(name: str, text: dict[str, Any], sections: list[int], theta: float, vi
     from .zoo import request
     text = text | {"rope_parameters": {"rope_type": "default", "rope_theta": theta, "mrope_section": sections}}
     tower = dict(patch_size=14, spatial_merge_size=2, temporal_patch_size=2) | vision
-    ids = dict(zip(("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id"), range(text["vocab_size"] - 4, text["vocab_size"])))
+    last = text["vocab_size"] - 4
+    ids = dict(vision_start_token_id=last, vision_end_token_id=last + 1, image_token_id=last + 2, video_token_id=last + 3)
     config = getattr(transformers, f"{name}VLConfig")(text_config=text, vision_config=tower, **ids)
     model = shell(lambda: getattr(transformers, f"{name}VLForConditionalGeneration")(config))
     frames, height, width = QWEN_GRID

@@ -264,7 +264,8 @@ def means(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def published_joules(record: Mapping[str, Any]) -> float:
     """Energy of an executed record by the published rule, on its machine."""
-    return baselines.published_energy(record["cycles"], record["dram_bytes"], baselines.machine_power(MACHINES[record["rule"]][record["design"] == "dense"]))
+    power = baselines.machine_power(MACHINES[record["rule"]][record["design"] == "dense"])
+    return baselines.published_energy(record["cycles"], record["dram_bytes"], power)
 
 
 # ---- tables ------------------------------------------------------------------------------------------------------------------

