@@ -52,6 +52,7 @@ the front: none is better in cycles, energy and area at once.
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     axes = [parse_axis(text) for text in args.set]
+    check_distinct(axes)
     if args.output is not None and args.output.suffix not in (".csv", ".json"):
         raise FocusError(f"{args.output}: a .csv or .json file expected")
     check_outputs(args.output)
@@ -123,6 +124,15 @@ def parse_axis(text: str) -> Axis:
     return Axis(tuple(keys.split("+")), tuple(parsed))
 
 
+def check_distinct(axes: Sequence[Axis]) -> None:
+    """Raise FocusError where two axes, or one twice, give values to the same key."""
+    seen: set[str] = set()
+    for key in (key for axis in axes for key in axis.keys):
+        if key in seen:
+            raise FocusError(f"--set {key}=: is set twice")
+        seen.add(key)
+
+
 def combinations(machines: Sequence[Machine], concentrations: Sequence[str | None], axes: Sequence[Axis]) -> Iterator[Point]:
     """Every combination, the last axis fastest.  A machine that its values make impossible is a point with an error; an unknown key raises."""
     for machine, spec, *chosen in itertools.product(machines, concentrations, *(axis.values for axis in axes)):
@@ -168,8 +178,8 @@ def _put(values: dict[str, Any], key: str, value: Any, machine: str) -> None:
 def _configured(name: str, model: Any, point: Point) -> Concentration:
     """The concentration of a point, for this model's depth.  Raises FocusError."""
     from .backbone import Backbone
-    from .families.base import decoder_of
-    depth = model.decoder.layers if isinstance(model, Backbone) else len(decoder_of(model).layers)
+    from .families import family_of
+    depth = model.decoder.layers if isinstance(model, Backbone) else family_of(model).info(model)["depth"]
     config = Concentration.resolve(arguments.concentration(name, point.concentration, point.machine), depth)
     return Concentration(**config.model_dump() | dict(point.changes))
 

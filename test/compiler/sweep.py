@@ -8,6 +8,8 @@
 # FIELD: error: --set concentration.tile=: a concentration has layers, alphas, threshold, block, vector, m_tile, similarity
 # RUN: not focus-sweep llava-onevision-tiny --set sic.banks 2>&1 | filecheck --check-prefix=FORM %s
 # FORM: error: --set sic.banks: KEY=VALUE,VALUE,... expected
+# RUN: not focus-sweep llava-onevision-tiny --set sic.banks=1,2 --set array.rule+sic.banks=rtl 2>&1 | filecheck --check-prefix=TWICE %s
+# TWICE: error: --set sic.banks=: is set twice
 # RUN: not focus-sweep llava-onevision-tiny --set sic.banks=1,,2 2>&1 | filecheck --check-prefix=VALUES %s
 # VALUES: error: --set sic.banks=1,,2: values as in TOML, or words, expected, with commas between them
 # RUN: not focus-sweep llava-onevision-tiny --set sic.banks=4 -o %t/rows.txt 2>&1 | filecheck --check-prefix=FILE %s
@@ -63,6 +65,12 @@ rows = json.loads((folder / "rows.json").read_text())
 print(rows[0]["cycles"] == rows[1]["cycles"])           # of a synthetic trace the threshold is only a name
 # CHECK: {{^}}0
 # CHECK-NEXT: True
+
+# A model of no family: every row says so.
+(folder / "plain.py").write_text("def model():\n    import torch\n    return torch.nn.Linear(2, 2), {}\n")
+print(sweep.main([f"{folder}/plain.py:model", "--set", "sic.banks=8"]))
+# CHECK: 1: unknown model Linear; supported:
+# CHECK: {{^}}1
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=12))
