@@ -53,10 +53,6 @@ class LinearTiling:
     shared_slices: bool = False
 
 
-def bytes_per_cycle(machine: Machine) -> float:
-    return machine.dram.bytes_per_second / machine.frequency_hz
-
-
 def row_tiles(rows: int, m: int) -> list[tuple[int, int]]:
     """(rows, how many) of the tiles that m cuts `rows` into."""
     full, rest = divmod(rows, m)
@@ -80,7 +76,7 @@ def linear_tiling(machine: Machine, rows: int, g: Gemm) -> LinearTiling:
                 if not fits(machine, _dense_needs(g, m, n_sub, resident)):
                     continue
                 x_reads = 1 if resident else ceil(g.n, 32 * n_sub)
-                load = rows * g.k * 2 / bytes_per_cycle(machine) if resident and 2 * m * g.k * 2 > machine.buffer_bytes("input") else 0
+                load = rows * g.k * 2 / machine.bytes_per_cycle if resident and 2 * m * g.k * 2 > machine.buffer_bytes("input") else 0
                 held = _held(machine, g, m, n_sub, tiles) * rows / m * ceil(g.n, 32 * n_sub)
                 cost = load + held + _linear_cost(machine, g, row_tiles(rows, m), n_sub, x_reads)
                 if best is None or cost < best.cost:
@@ -105,7 +101,8 @@ def concentrated_tiling(machine: Machine, m: int, visual: int, g: Gemm) -> Linea
                 continue
             n_tiles = ceil(g.n, 32 * n_sub)
             separate = g.gathered and needs["output"] + n_sub * aligned(m * 64) <= machine.buffer_bytes("output")
-            wait = max(0, (0.6 * m + 94 + m / 2) / partials - 0.6 * m) * ceil(g.n, 32) * slices * g.weights
+            rows = UNIQUE_SHARE * m
+            wait = max(0, (rows + machine.array.fill_cycles + m / 2) / partials - rows) * ceil(g.n, 32) * slices * g.weights
             wait += shared * 150 * n_tiles * slices
             wait += _held(machine, g, m, n_sub, tiles, separate) * n_tiles
             wait += KERNEL_CYCLES if g.gathered and ceil(g.n, 32) % n_sub else 0
@@ -176,7 +173,7 @@ def _held(machine: Machine, g: Gemm, m: int, n_sub: int, tiles: int, separate: b
 
 def _linear_cost(machine: Machine, g: Gemm, tiles: list[tuple[int, int]], n_sub: int, x_reads: int) -> float:
     """Cycles: array or DRAM, whichever bounds, draining that cannot overlap, and a share of the traffic."""
-    bpc, rows, m = bytes_per_cycle(machine), sum(r * c for r, c in tiles), max(r for r, _ in tiles)
+    bpc, rows, m = machine.bytes_per_cycle, sum(r * c for r, c in tiles), max(r for r, _ in tiles)
     array = sum(machine.cycles_per_pass(r) * c for r, c in tiles) * ceil(g.n, 32) * ceil(g.k, 32) * g.weights
     traffic = 2 * (rows * g.k * x_reads + g.n * g.k * g.weights * sum(c for _, c in tiles) + rows * g.n * (2 if g.residual else 1))
     rings = machine.buffer_bytes("output") // (n_sub * g.weights * m * 128)
@@ -279,7 +276,7 @@ def spilled_bytes(rows: int, keys: int) -> int:
 
 def _making_cost(machine: Machine, tiles: list[tuple[int, int]], visual: int, keys: int, head_dim: int, step: int) -> float | None:
     """Cycles of one head's scores, from unique query vectors that are read for each step, and of writing probabilities; None: does not fit."""
-    bpc, m, subs = bytes_per_cycle(machine), max(rows for rows, _ in tiles), ceil(step, 32)
+    bpc, m, subs = machine.bytes_per_cycle, max(rows for rows, _ in tiles), ceil(step, 32)
     slices = places(head_dim // 32, 1 + subs % PARTIALS)
     needs = {"input": slices * aligned(m * 64), "output": subs * aligned(m * 128), "vector": min(PLACES, subs) * aligned(m * 64),
              "wgt": slices * aligned(64 * step), "conc": PARTIALS * aligned(m * 128), "stats": aligned(m * 16) + subs * aligned(m * 4),
@@ -298,7 +295,7 @@ def _using_cost(machine: Machine, visual: int, keys: int, head_dim: int, m: int,
     """Cycles of one head's values weighted by probabilities from DRAM, read for each of `blocks` of output columns; None: does not fit.
 
     within: the tiles stay within the m-tiles in which probabilities were made; else a tile may have two loops, each with places of its own."""
-    bpc, subs, cut, loops = bytes_per_cycle(machine), head_dim // blocks // 32, row_tiles(visual, m), 1 if within else 2
+    bpc, subs, cut, loops = machine.bytes_per_cycle, head_dim // blocks // 32, row_tiles(visual, m), 1 if within else 2
     needs = {"input": loops * aligned(m * 64), "output": subs * aligned(m * 128), "wgt": (subs + (loops - 1) * VALUE_TILES) * 2048,
              "stats": (1 + loops) * aligned(m * 16)}
     if not fits(machine, needs):
@@ -309,8 +306,8 @@ def _using_cost(machine: Machine, visual: int, keys: int, head_dim: int, m: int,
 
 
 def partial_sums(machine: Machine, m: int) -> int:
-    """Buffers of an m-tile's partial sums that the scores of concentrated queries take turns in: two, or one, or none that fits."""
-    return min(2, machine.buffer_bytes("conc") // aligned(m * 128))
+    """Buffers of an m-tile's partial sums that the scores of concentrated queries take turns in, as many as fit."""
+    return min(PARTIALS, machine.buffer_bytes("conc") // aligned(m * 128))
 
 
 VALUE_TILES = 2         #: tiles of 32 value columns that take turns in a step
@@ -319,7 +316,7 @@ VALUE_TILES = 2         #: tiles of 32 value columns that take turns in a step
 def _attention_cost(machine: Machine, rows: int, keys: int, head_dim: int, regions: int, m: int, strands: int, step: int, blocks: int,
                     resident: bool, scores_only: bool, unique: float, concentrated: bool) -> tuple[AttentionTiling | None, Mapping[str, int]]:
     """The tiling with its cost, or None where it does not fit; and the bytes that it needs of each memory."""
-    bpc, slices, out_cols = bytes_per_cycle(machine), ceil(head_dim, 32), head_dim // blocks
+    bpc, slices, out_cols = machine.bytes_per_cycle, ceil(head_dim, 32), head_dim // blocks
     spanned = concentrated and head_dim % 32 > 0        # slices span heads: the pieces of a head take turns in one place
     if spanned and resident:
         return None, {}

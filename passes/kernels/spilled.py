@@ -1,7 +1,8 @@
 """Attention of concentrated queries whose probabilities go through DRAM, for query tiles too long for scores and accumulators at once.
 
 In: concentrated queries, dense keys and values, positions (`Attention`).  Out: for every few heads, kernels that make probabilities from
-unique query vectors, one for each shape of m-tile, and a kernel that weights the values with them, in m-tiles of any size.
+unique query vectors, and kernels that weight the values with them, in m-tiles of any size.  One serves all m-tiles of a shape, where steps of
+key columns divide them; else each has its own.
 
 What is written is what the running softmax holds: fp16 probabilities relative to the row's maximum so far, for every 32 key columns the
 factor by which that maximum scales earlier columns down, and the finished row state.  So numbers are those of scores that stay on chip.
