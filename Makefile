@@ -50,12 +50,12 @@ bench: $(STAMP)
 
 JOBS ?= 1
 paper: $(STAMP)
-	$(RUN) -m focus.compiler.paper $(if $(ROWS),--rows $(ROWS)) --jobs $(JOBS) --whole
+	$(RUN) -m focus.compiler.evaluate.paper $(if $(ROWS),--rows $(ROWS)) --jobs $(JOBS) --whole
 
 docs: $(STAMP)
-	$(RUN) -m focus.runtime.docs docs/isa.md
+	$(RUN) -m focus.runtime.tools.docs docs/isa.md
 	$(RUN) -m focus.dialects.docs docs
-	$(RUN) -m focus.compiler.docs docs/passes.md
+	$(RUN) -m focus.compiler.tools.docs docs/passes.md
 
 clean:
 	rm -rf $(VENV) build

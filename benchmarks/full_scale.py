@@ -31,8 +31,8 @@ def peak_mb() -> float:
 def compile_entry(entry: str, scope: str, machine: str, preset: str, path: str) -> dict:
     """Compile an entry at full size and write the program and, if it merges vectors, a compact trace beside it."""
     start = time.perf_counter()
-    from focus.compiler import full_size
-    from focus.compiler.compile import compile_model
+    from focus.compiler.frontend import full_size
+    from focus.compiler.backend.compile import compile_model
     model, inputs = full_size.build(entry, scope)
     return _finish(compile_model(model, inputs, machine, full_size.preset(entry, preset), scope=scope).binary, path, start)
 
@@ -40,11 +40,11 @@ def compile_entry(entry: str, scope: str, machine: str, preset: str, path: str) 
 def compile_grid(layers: int, frames: int, machine: str, preset: str, path: str) -> dict:
     """The same for a backbone of `layers` layers on `frames` frames of 13 x 14 tokens."""
     start = time.perf_counter()
-    from focus.compiler.backbone import Backbone
-    from focus.compiler.compile import compile_model
-    from focus.runtime.baselines import Decoder
-    from focus.runtime.concentration import Concentration
-    from focus.runtime.tokens import Grid
+    from focus.compiler.frontend.backbone import Backbone
+    from focus.compiler.backend.compile import compile_model
+    from focus.runtime.evaluate.baselines import Decoder
+    from focus.runtime.spec.concentration import Concentration
+    from focus.runtime.spec.tokens import Grid
     backbone = Backbone.of_grids("grid", Decoder(layers), frames * 182, (Grid.dense(0, frames, 13, 13, row_gap=1),))
     return _finish(compile_model(backbone, {}, machine, Concentration.preset(preset, layers)).binary, path, start)
 
@@ -53,7 +53,7 @@ def _finish(binary, path: str, start: float) -> dict:
     seconds = time.perf_counter() - start
     binary.save(path)
     if binary.sites:
-        from focus.runtime import synth
+        from focus.runtime.evaluate import synth
         synth.write(path + ".trace", synth.Plan.of_binary(binary), synth.Recipe(RATIO), compact=True)
     return {"seconds": seconds, "mb": peak_mb(), "program": len(binary.text)}
 
@@ -63,8 +63,8 @@ def simulate(path: str) -> dict:
     start = time.perf_counter()
     from pathlib import Path
 
-    from focus.runtime.executable import Executable
-    from focus.runtime.trace import Trace
+    from focus.runtime.run.executable import Executable
+    from focus.runtime.run.trace import Trace
     exe = Executable.load(path)
     trace = Trace.load(path + ".trace") if Path(path + ".trace").exists() else None
     loaded = time.perf_counter()

@@ -21,8 +21,9 @@ if any(k in os.environ for k in _UNWANTED) or any(os.environ.get(k) != v for k, 
 
 import numpy as np  # noqa: E402
 
-from focus.runtime import _sim, isa  # noqa: E402
-from focus.runtime.machine import Machine  # noqa: E402
+from focus.runtime import _sim  # noqa: E402
+from focus.runtime.spec import isa  # noqa: E402
+from focus.runtime.spec.machine import Machine  # noqa: E402
 
 SIZE = 2048
 

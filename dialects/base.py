@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from focus.runtime import isa
+from focus.runtime.spec import isa
 
-from .support import Any, I64, I64Array, OpBase, Sequence, Str, ext, get_attr, ir, to_python
+from focus.dialects.support import Any, I64, I64Array, OpBase, Sequence, Str, ext, get_attr, ir, to_python
 
 SPACES = tuple(s.name.lower() for s in isa.Space)
 #: MLIR's integers have no sign: u16 values are i16 elements

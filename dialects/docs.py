@@ -10,10 +10,10 @@ import inspect
 import sys
 from pathlib import Path
 
-from focus.runtime import isa
-from focus.runtime.files import atomic_write
+from focus.runtime.spec import isa
+from focus.runtime.spec.files import atomic_write
 
-from . import fisa, focus, support, tile_ops
+from focus.dialects import fisa, focus, support, tile_ops
 
 _COMMAND = "Generated from `dialects/` by `python -m focus.dialects.docs docs`. Do not edit."
 _LEVELS = (

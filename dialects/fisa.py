@@ -12,9 +12,9 @@ semaphore, absent operand) are left out. The op's location is the module path it
 """
 from typing import Any
 
-from focus.runtime import isa
+from focus.runtime.spec import isa
 
-from .support import I64, I64Array, OpBase, Region, Str, Symbol, ext, get_attr, ir, symbol
+from focus.dialects.support import I64, I64Array, OpBase, Region, Str, Symbol, ext, get_attr, ir, symbol
 
 ARGUMENT = "fisa.arg"       #: attribute of an address generator in a routine: the argument from whose address its base counts
 

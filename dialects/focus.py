@@ -14,12 +14,13 @@ from typing import Optional
 
 from torch_mlir.dialects import tensor
 
-from focus.runtime.sites import SITES
+from focus.runtime.spec.sites import SITES
 
-from .base import (DYNAMIC, ELEMENT_BYTES, ELEMENT_TYPES, SPACES, ConcentratedType, Focus, FocusOp, Grid, LayoutAttr, SpaceAttr, TokensAttr,
-                   dtype_of, element_type, grids_of, layout_problem, memref_type, space_of, tensor_type, window_type)
-from .structure import BUFFER_KINDS, BufferOp, KernelOp, RecastOp, ViewOp, WindowOp  # noqa: F401
-from .support import (Any, Bool, F64, I64, I64Array, Operand, Pure, Result, Sequence, Str, default, ir, one_of, register_view, to_attr)
+from focus.dialects.base import (  # noqa: F401  this module is where others find the whole dialect
+    DYNAMIC, ELEMENT_BYTES, ELEMENT_TYPES, SPACES, ConcentratedType, Focus, FocusOp, Grid, LayoutAttr, SpaceAttr, TokensAttr, dtype_of,
+    element_type, grids_of, layout_problem, memref_type, space_of, tensor_type, window_type)
+from focus.dialects.structure import BUFFER_KINDS, BufferOp, KernelOp, RecastOp, ViewOp, WindowOp  # noqa: F401
+from focus.dialects.support import (Any, Bool, F64, I64, I64Array, Operand, Pure, Result, Sequence, Str, default, ir, one_of, register_view, to_attr)
 
 ACTIVATIONS = ("none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu")
 

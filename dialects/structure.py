@@ -5,8 +5,8 @@ In: `base.FocusOp`.  Out: `KernelOp`, `BufferOp`, `WindowOp`, `RecastOp`, `ViewO
 """
 from math import prod
 
-from .base import ELEMENT_BYTES, ELEMENT_TYPES, SPACES, FocusOp, dtype_of, space_of, window_type
-from .support import Any, I64Array, Operand, Pure, Region, Result, Sequence, Str, get_attr, ir, one_of
+from focus.dialects.base import ELEMENT_BYTES, ELEMENT_TYPES, SPACES, FocusOp, dtype_of, space_of, window_type
+from focus.dialects.support import Any, I64Array, Operand, Pure, Region, Result, Sequence, Str, get_attr, ir, one_of
 
 BUFFER_KINDS = ("param", "input", "output", "temp", "tile")
 

@@ -1,8 +1,8 @@
-"""The one place for the quirks of the MLIR Python bindings: contexts, parsing, diagnostics, and the base class of our ops.
+"""The one place for the quirks of the MLIR Python bindings: diagnostics, and the base class of our ops.
 
 In: the torch-mlir wheel.  Out: what every other file of the compiler builds on:
 
-* contexts and IR in: `make_context()`, `parse_file`, `parse_text`, `verify`, `to_text`;
+* modules: `verify`, `to_text` (contexts and parsing: `focus.dialects.context`);
 * diagnostics: `collect(ctx)`, `Diagnostic`, `OpError` (raise it in a pass: it becomes an error at that op's location);
 * reading IR: `walk`, `path_of`, `symbol`, `get_attr`, `set_attr`, `to_attr`, `to_python`;
 * defining ops: `OpBase` and the attribute kinds `Str`, `I64`, `F64`, `Bool`, `I64Array`, `Symbol`, `one_of(...)`, `default(value)`.
@@ -30,22 +30,20 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from os import PathLike
 from typing import Any
 
 from torch_mlir import ir
-from torch_mlir._mlir_libs import _mlir, _torchMlir
+from torch_mlir._mlir_libs import _mlir
 from torch_mlir.dialects import ext
 from torch_mlir.dialects.ext import Operand, Pure, Region, Result
 from torch_mlir.dialects.irdl import Variadicity
-from torch_mlir.passmanager import PassManager
 
-from focus.runtime.errors import FocusError
+from focus.runtime.spec.errors import FocusError
 
 __all__ = [
     "Any", "Bool", "DiagnosedError", "Diagnostic", "F64", "FocusError", "I64", "I64Array", "InvalidOp", "OpBase", "OpError", "Operand",
-    "Pure", "Region", "Result", "Sequence", "Str", "Symbol", "collect", "default", "ext", "get_attr", "ir", "make_context", "one_of",
-    "parse_file", "parse_text", "path_of", "register_view", "set_attr", "symbol", "to_attr", "to_python", "to_text", "verify", "walk",
+    "Pure", "Region", "Result", "Sequence", "Str", "Symbol", "collect", "default", "ext", "get_attr", "ir", "one_of",
+    "path_of", "register_view", "set_attr", "symbol", "to_attr", "to_python", "to_text", "verify", "walk",
 ]
 
 # Without the prefix, every look-up of an op class of ours does a failing import first, 15 to 25 times the cost of the look-up.
@@ -304,48 +302,7 @@ def collect(context: ir.Context, name: str = "") -> Iterator[list[Diagnostic]]:
         context.emit_error_diagnostics = before
 
 
-# ---- contexts and modules --------------------------------------------------------------------------------------------------
-def make_context() -> ir.Context:
-    """A new single-threaded context with every upstream dialect, torch, torch_c, `focus` and `fisa` loaded.
-
-    Use it as `with make_context(), ir.Location.unknown():`.
-    """
-    # Not at import time, as they import this module.  Importing tile_ops adds its classes to the focus dialect.
-    from . import fisa, focus, tile_ops     # noqa: F401
-    context = ir.Context()
-    _torchMlir.register_dialect(context)
-    with context, ir.Location.unknown():
-        # torch_c has no registration of its own: the pass that needs it loads it.
-        PassManager.parse("builtin.module(torch-func-backend-type-conversion)").run(ir.Module.create().operation)
-        for dialect in (focus.Focus, fisa.Fisa):
-            dialect.load()
-    return context
-
-
-def parse_text(text: str, name: str = "<string>", context: ir.Context | None = None) -> ir.Module:
-    """Parse and verify a module.  Raises DiagnosedError with every diagnostic, `name` standing for the file."""
-    context = context or ir.Context.current
-    with context, collect(context, name) as found:
-        try:
-            return ir.Module.parse(text)
-        except ir.MLIRError:
-            raise DiagnosedError(found, f"{name}: not a module") from None
-
-
-def parse_file(path: str | PathLike, context: ir.Context | None = None) -> ir.Module:
-    """Parse and verify the module in a file (text or bytecode); locations carry the path.  Raises DiagnosedError with every diagnostic."""
-    context = context or ir.Context.current
-    try:
-        open(path, "rb").close()
-    except OSError as e:
-        raise FocusError(f"{path}: cannot read: {e.strerror}") from None
-    with context, collect(context, str(path)) as found:
-        try:
-            return ir.Module.parseFile(str(path))
-        except ir.MLIRError:
-            raise DiagnosedError(found, f"{path}: not a module") from None
-
-
+# ---- modules -----------------------------------------------------------------------------------------------------------------
 def verify(op: Any, what: str = "module") -> None:
     """Verify an op or module and all it holds.  Raises DiagnosedError with every diagnostic."""
     operation = op.operation

@@ -14,10 +14,10 @@ concentration of a tensor.
 """
 from typing import Any, NamedTuple, Optional
 
-from focus.runtime import isa
+from focus.runtime.spec import isa
 
-from .base import ELEMENT_TYPES, FocusOp, dtype_of, space_of
-from .support import F64, I64, Operand, default, ir, one_of
+from focus.dialects.base import ELEMENT_TYPES, FocusOp, dtype_of, space_of
+from focus.dialects.support import F64, I64, Operand, default, ir, one_of
 
 INITS = ("first", "never", "always")
 #: tensor-level focus.gather is the similarity concentrator's, so the DMA gather has a name of its own

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from focus.runtime.cli import tool
-from focus.runtime.errors import FocusError
-from focus.runtime.sites import SITES
+from focus.runtime.tools.cli import tool
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.sites import SITES
 
 DENSE_LIMIT = 1e-2          #: relative L2 difference of the logits that fp16 explains
 console = Console(width=110, highlight=False)
@@ -96,7 +96,7 @@ def load(spec: str):
     with stage("load PyTorch, the model and the frames"):
         import transformers
 
-        from focus.compiler.loading import load_model
+        from focus.compiler.frontend.loading import load_model
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         return load_model(spec)
@@ -115,8 +115,8 @@ def describe(model, inputs) -> None:
 
 def compile_and_run(title: str, model, inputs, machine: str, concentration: str, path: Path, ir_folder: Path | None) -> Run:
     """Compile, write the binary, run it on data, and once more without data: the same cycles are expected."""
-    from focus.compiler.compile import compile_model
-    from focus.runtime.executable import Executable, load
+    from focus.compiler.backend.compile import compile_model
+    from focus.runtime.run.executable import Executable, load
     with stage(f"{title}: import, passes, encode") as tell:
         compilation = compile_model(model, inputs, machine, concentration, dump_ir=ir_folder, progress=tell)
     with stage(f"{title}: write {path}"):
@@ -136,7 +136,7 @@ def compare(model, inputs, dense: Run, concentrated: Run) -> dict[str, float]:
     choosing for itself and once following what the accelerator chose."""
     import torch
 
-    from focus.compiler.agreement import agreement
+    from focus.compiler.truth.agreement import agreement
     with stage("PyTorch, float32: the unmodified model"), torch.no_grad():
         plain = model(**inputs).logits[:, -1].numpy()
     settings = concentrated.executable.concentration

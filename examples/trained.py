@@ -18,8 +18,8 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from focus.compiler.video import llava_onevision_video, load_frames, sample_clip
-from focus.runtime.errors import FocusError
+from focus.compiler.frontend.video import llava_onevision_video, load_frames, sample_clip
+from focus.runtime.spec.errors import FocusError
 
 FRAMES, FPS = 16, 8.0
 QUESTION = "What do the people in this video do, and where are they?"

@@ -31,8 +31,8 @@ from torch_mlir import ir
 from torch_mlir.passmanager import PassManager
 
 from focus.dialects.support import DiagnosedError, Diagnostic, OpError, collect, to_text
-from focus.runtime.errors import FocusError
-from focus.runtime.files import atomic_write
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.files import atomic_write
 
 MODULE = "builtin.module"
 
@@ -93,6 +93,7 @@ class Pass:
 
 
 REGISTRY: dict[str, Pass] = {}
+ROOMS = ("tensor", "mapping", "tile")                 #: folders whose files register passes
 _FILE_STEM = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -115,16 +116,19 @@ def find_pass(name: str) -> Pass | None:
     Imports only the file the pass is named after, so a tool starts without importing every pass.
     """
     stem = name.replace("-", "_")
-    if name not in REGISTRY and _FILE_STEM.fullmatch(stem) and (Path(__file__).parent / f"{stem}.py").exists():
-        importlib.import_module(f"{__package__}.{stem}")
+    if name not in REGISTRY and _FILE_STEM.fullmatch(stem):
+        for room in ROOMS:
+            if (Path(__file__).parent / room / f"{stem}.py").exists():
+                importlib.import_module(f"{__package__}.{room}.{stem}")
     return REGISTRY.get(name)
 
 
 def load_passes() -> dict[str, Pass]:
-    """Import every file of this folder, so that each has registered its pass; the registry."""
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        if file.stem not in ("__init__", "manager"):
-            importlib.import_module(f"{__package__}.{file.stem}")
+    """Import every file of the rooms, so that each has registered its pass; the registry."""
+    for room in ROOMS:
+        for file in sorted((Path(__file__).parent / room).glob("*.py")):
+            if file.stem != "__init__":
+                importlib.import_module(f"{__package__}.{room}.{file.stem}")
     return REGISTRY
 
 

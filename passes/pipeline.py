@@ -6,8 +6,8 @@ alone with `focus-opt`.
 from __future__ import annotations
 
 from focus.passes.manager import Step
-from focus.runtime.concentration import Concentration
-from focus.runtime.machine import Machine
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.machine import Machine
 
 
 def pipeline(machine: Machine | str = "focus", concentration: Concentration | str = "off") -> list[Step]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from focus.runtime.machine import Machine
+from focus.runtime.spec.machine import Machine
 
 
 def resolve_machine(machine: str | Machine) -> Machine:

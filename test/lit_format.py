@@ -22,15 +22,15 @@ import lit.TestRunner
 
 #: command -> module whose `main` it calls
 TOOLS = {
-    "focus-opt": "focus.compiler.opt",
-    "focusc": "focus.compiler.focusc",
-    "focus-translate": "focus.runtime.translate",
-    "focus-sim": "focus.runtime.simulate",
-    "focus-trace": "focus.compiler.trace_tool",
+    "focus-opt": "focus.compiler.tools.opt",
+    "focusc": "focus.compiler.tools.focusc",
+    "focus-translate": "focus.runtime.tools.translate",
+    "focus-sim": "focus.runtime.tools.simulate",
+    "focus-trace": "focus.compiler.tools.trace_tool",
     "filecheck": "filecheck.main",
 }
 #: a Python test with one of these needs PyTorch; importing it once a worker saves seconds a test
-_USES_TORCH = re.compile(r"^\s*(?:import|from)\s+(?:torch|transformers)\b|focus\.(?:compile|reference|agreement)\(|focus\.compiler(?!\.opt)"
+_USES_TORCH = re.compile(r"^\s*(?:import|from)\s+(?:torch|transformers)\b|focus\.(?:compile|reference|agreement)\(|focus\.compiler(?!\.tools\.opt)"
                          r"|from focus import", re.MULTILINE)
 _TORCH_MODULES = ("torch", "torch.export", "torch._dynamo", "torch_mlir.fx", "transformers",
                   "transformers.models.llava_onevision.modeling_llava_onevision", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl")
@@ -190,7 +190,7 @@ def _run_pipeline(pipeline: list[Command], folder: str, environment: dict[str, s
 
 def _warm_up(source: str, lines: list[str]) -> None:
     """Import in this worker what the test will need, so that later tests find it there."""
-    for module in ("focus.compiler.opt", "filecheck.main"):
+    for module in ("focus.compiler.tools.opt", "filecheck.main"):
         importlib.import_module(module)
     with open(source, errors="replace") as f:
         text = f.read()

@@ -13,12 +13,12 @@ from typing import Iterator
 
 from torch_mlir import ir
 
-from focus.passes import cost
-from focus.passes.builder import Idx, Mat, TileBuilder
+from focus.passes.mapping import cost
+from focus.passes.tile.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.linear import Alternating
 from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, group_tiles
-from focus.runtime.errors import FocusError
-from focus.runtime.machine import Machine
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.machine import Machine
 
 
 @dataclass(frozen=True)

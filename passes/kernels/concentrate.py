@@ -9,10 +9,10 @@ from functools import partial
 
 from torch_mlir import ir
 
-from focus.passes.builder import Idx, Mat, TileBuilder
+from focus.passes.tile.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.rows import Concentrated, RowTile, dense_tiles, group_tiles, tile_rows
-from focus.passes.room import aligned, fits, m_tile_error
-from focus.runtime.machine import Machine
+from focus.passes.capacity import aligned, fits, m_tile_error
+from focus.runtime.spec.machine import Machine
 
 
 def gather_slice(b: TileBuilder, conc: Concentrated, tile: RowTile, slice_: Idx, src: Mat, ids: Mat | None, site: int,

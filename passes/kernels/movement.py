@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from torch_mlir import ir
 
-from focus.passes.builder import BYTES, Mat, TileBuilder
-from focus.runtime.machine import Machine
+from focus.passes.tile.builder import BYTES, Mat, TileBuilder
+from focus.runtime.spec.machine import Machine
 
 
 def _rows_per_tile(machine: Machine, row_bytes: int) -> int:

@@ -9,8 +9,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import Iterator
 
-from focus.passes.builder import Idx, Mat, TileBuilder, as_idx
-from focus.runtime.machine import Machine
+from focus.passes.tile.builder import Idx, Mat, TileBuilder, as_idx
+from focus.runtime.spec.machine import Machine
 
 LONGEST = 1024          #: rows of a tile beyond which nothing is gained
 

@@ -15,15 +15,15 @@ from typing import Iterator
 
 from torch_mlir import ir
 
-from focus.passes import cost
-from focus.passes.builder import Idx, Mat, TileBuilder
-from focus.passes.cost import PARTIALS, PLACES, SPILLED_COLS, ceil
+from focus.passes.mapping import cost
+from focus.passes.tile.builder import Idx, Mat, TileBuilder
+from focus.passes.mapping.cost import PARTIALS, PLACES, SPILLED_COLS, ceil
 from focus.passes.kernels import attention
 from focus.passes.kernels.attention import Attention, Block, ConcentratedScores, Heads, Strand, positions_of, score_pass, softmax_step
 from focus.passes.kernels.linear import Alternating
 from focus.passes.kernels.rows import TileGroup, dense_tiles, group_tiles
-from focus.runtime.errors import FocusError
-from focus.runtime.machine import Machine
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.machine import Machine
 
 
 @dataclass(frozen=True)

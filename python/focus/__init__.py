@@ -6,13 +6,13 @@ room that owns it when it is first used (PEP 562), so that the small tools start
 import importlib
 
 _EXPORTS = {
-    "compile": "focus.compiler.compile",
-    "load": "focus.runtime.executable",
-    "reference": "focus.compiler.reference",
-    "agreement": "focus.compiler.agreement",
-    "Concentration": "focus.runtime.concentration",
-    "Machine": "focus.runtime.machine",
-    "FocusError": "focus.runtime.errors",
+    "compile": "focus.compiler.backend.compile",
+    "load": "focus.runtime.run.executable",
+    "reference": "focus.compiler.truth.reference",
+    "agreement": "focus.compiler.truth.agreement",
+    "Concentration": "focus.runtime.spec.concentration",
+    "Machine": "focus.runtime.spec.machine",
+    "FocusError": "focus.runtime.spec.errors",
 }
 
 __all__ = list(_EXPORTS)

@@ -7,7 +7,7 @@
 
 namespace focus {
 
-/// Becomes focus.runtime.errors.FocusError in Python.
+/// Becomes focus.runtime.spec.errors.FocusError in Python.
 struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };

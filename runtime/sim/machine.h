@@ -1,4 +1,4 @@
-// The figures of the machine description that decide time and space (see focus/runtime/machine.py).
+// The figures of the machine description that decide time and space (see focus/runtime/spec/machine.py).
 #pragma once
 #include <cstdint>
 

@@ -319,7 +319,7 @@ void translate(const std::exception_ptr& p, void* type) {
 NB_MODULE(_sim, m) {
     using focus::Simulator;
     m.doc() = "The simulator's core: executes a program and counts time, traffic and events.";
-    nb::object error = nb::module_::import_("focus.runtime.errors").attr("FocusError");
+    nb::object error = nb::module_::import_("focus.runtime.spec.errors").attr("FocusError");
     nb::register_exception_translator(focus::translate, error.release().ptr());
     nb::class_<Simulator>(m, "Simulator", "One program on one machine, with its DRAM.  Runs may be repeated; DRAM keeps its contents between them.")
         .def(nb::init<focus::Words, focus::Sources, const std::string&, const std::string&, std::vector<std::string>, const std::string&>(),

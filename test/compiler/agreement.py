@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 import focus
-from focus.compiler import zoo
+from focus.compiler.frontend import zoo
 
 model, inputs = zoo.build("llava-onevision-tiny")
 exe = focus.compile(model, inputs, "focus", "full")

@@ -9,16 +9,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "passes"))
 import numpy as np
 from common import error
 from interp import Interpreter
-from focus.compiler.backbone import Backbone, backbone_module
-from focus.compiler.binary import Interface, build_binary
-from focus.compiler.compile import compile_model
+from focus.compiler.frontend.backbone import Backbone, backbone_module
+from focus.compiler.backend.binary import Interface, build_binary
+from focus.compiler.backend.compile import compile_model
 from focus.passes import manager
 from focus.passes.pipeline import pipeline
-from focus.runtime.baselines import Decoder
-from focus.runtime.concentration import Concentration
-from focus.runtime.executable import Executable
-from focus.runtime.machine import Machine
-from focus.runtime.tokens import Grid
+from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.run.executable import Executable
+from focus.runtime.spec.machine import Machine
+from focus.runtime.spec.tokens import Grid
 
 SIZES = Decoder(layers=2, hidden=96, heads=3, kv_heads=1, head_dim=32, intermediate=160)
 BACKBONE = Backbone.of_grids("small", SIZES, 72, (Grid.dense(0, 3, 4, 5, row_gap=1),), prompt=2)
@@ -102,8 +102,8 @@ print(abs((sizes[4] - sizes[3]) - (sizes[3] - sizes[2])) <= 8)
 # CHECK-NEXT: True
 
 # The backbone of a model has its decoder's sizes and its visual tokens.
-from focus.compiler import zoo
-from focus.compiler.importer import backbone_of
+from focus.compiler.frontend import zoo
+from focus.compiler.frontend.importer import backbone_of
 model, request = zoo.build("llava-onevision-tiny")
 b = backbone_of(model, request)
 print(b.decoder, b.tokens.V, b.tokens.T)

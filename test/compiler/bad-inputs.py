@@ -6,8 +6,8 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 import torch
 from common import error, random_grids, random_video
-from focus.compiler.wrapper import prefill_of
-from focus.compiler.zoo import Decoder, llava_onevision, qwen2_5_vl
+from focus.compiler.frontend.wrapper import prefill_of
+from focus.compiler.frontend.zoo import Decoder, llava_onevision, qwen2_5_vl
 
 llava = llava_onevision(Decoder(64, 96, 1, 2, 1, 100),
                         dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70))

@@ -6,8 +6,8 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 import transformers
 from common import error, random_video
-from focus.compiler.importer import import_model
-from focus.compiler.zoo import Decoder, llava, llava_next, llava_next_video, llava_onevision, moving_pattern, video_request
+from focus.compiler.frontend.importer import import_model
+from focus.compiler.frontend.zoo import Decoder, llava, llava_next, llava_next_video, llava_onevision, moving_pattern, video_request
 
 tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70)
 decoder = Decoder(64, 96, 1, 2, 1, 100)

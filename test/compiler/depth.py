@@ -3,15 +3,16 @@
 # RUN: %python %s | filecheck %s
 import re
 
-from focus.compiler.backbone import Backbone, backbone_module
-from focus.compiler.compile import compile_model
+from focus.compiler.frontend.backbone import Backbone, backbone_module
+from focus.compiler.backend.compile import compile_model
 from focus.dialects.support import get_attr, ir, to_text, walk
-from focus.passes import manager, tile
+from focus.passes import manager
+from focus.passes.tile import tile
 from focus.passes.pipeline import pipeline
-from focus.passes.routines import Routines
-from focus.runtime.baselines import Decoder
-from focus.runtime.concentration import Concentration
-from focus.runtime.tokens import Grid
+from focus.passes.tile.routines import Routines
+from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.tokens import Grid
 
 
 def backbone(layers: int) -> Backbone:

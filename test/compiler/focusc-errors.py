@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 
 import torch
-from focus.compiler.focusc import main
-from focus.runtime import simulate
+from focus.compiler.tools.focusc import main
+from focus.runtime.tools import simulate
 from safetensors.torch import load_file, save_file
 
 folder = Path(sys.argv[1])
 os.chdir(folder)
 Path("mine.py").write_text("""
 import torch
-from focus.compiler import zoo
+from focus.compiler.frontend import zoo
 
 def odd_operator():
     class Sorted(torch.nn.Module):

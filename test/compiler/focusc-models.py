@@ -5,14 +5,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import focus
 from common import last_logits, relative
-from focus.compiler import zoo
-from focus.compiler.focusc import main
-from focus.compiler.loading import read_inputs
+from focus.compiler.frontend import zoo
+from focus.compiler.tools.focusc import main
+from focus.compiler.frontend.loading import read_inputs
 
 folder = Path(sys.argv[1])
 (folder / "mine.py").write_text("""
-from focus.compiler.zoo import Decoder, llava_onevision, video_request
-from focus.compiler.video import moving_pattern
+from focus.compiler.frontend.zoo import Decoder, llava_onevision, video_request
+from focus.compiler.frontend.video import moving_pattern
 
 def odd():
     print("a word on standard output")

@@ -5,10 +5,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from common import error, surgery_difference
-from focus.compiler import full_size, zoo
-from focus.compiler.families.llava_onevision import as_llava_video
-from focus.compiler.importer import backbone_of, has_values
-from focus.compiler.loading import concentration_of, load_model
+from focus.compiler.frontend import full_size, zoo
+from focus.compiler.frontend.families.llava_onevision import as_llava_video
+from focus.compiler.frontend.importer import backbone_of, has_values
+from focus.compiler.frontend.loading import concentration_of, load_model
 
 for name in ("llava-video-7b", "llava-video-7b/mvbench", "llava-onevision-7b", "minicpm-v-2.6", "qwen2.5-vl-7b", "llava-1.5-7b", "internvl3-8b"):
     backbone, _ = load_model(name, scope="backbone")

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 from common import random_video
-from focus.compiler.importer import import_model
-from focus.compiler.zoo import Decoder, llava_onevision
+from focus.compiler.frontend.importer import import_model
+from focus.compiler.frontend.zoo import Decoder, llava_onevision
 
 model = llava_onevision(Decoder(64, 96, 1, 2, 1, 100),
                         dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70))

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import torch
 from common import random_video
-from focus.compiler.importer import import_model
-from focus.compiler.zoo import Decoder, llava_onevision
+from focus.compiler.frontend.importer import import_model
+from focus.compiler.frontend.zoo import Decoder, llava_onevision
 
 
 def build(**config):

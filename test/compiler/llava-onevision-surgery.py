@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 from common import random_video, surgery_difference
-from focus.compiler.zoo import Decoder, llava_onevision
+from focus.compiler.frontend.zoo import Decoder, llava_onevision
 
 
 def check(name, decoder, vision, inputs, **config):

@@ -6,7 +6,7 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from safetensors.torch import load_file, save_file
 from common import error, last_logits
-from focus.compiler.loading import load_model
+from focus.compiler.frontend.loading import load_model
 
 folder = Path(sys.argv[1])
 model, inputs = load_model("qwen2.5-vl-tiny")
@@ -23,7 +23,7 @@ print("inputs from a file", all(torch.equal(given[name], inputs[name]) for name 
 # CHECK-NEXT: inputs from a file True
 
 (folder / "mine.py").write_text("""
-from focus.compiler import zoo
+from focus.compiler.frontend import zoo
 from beside import NAME
 def tiny():
     return zoo.build(NAME)

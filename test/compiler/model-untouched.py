@@ -6,8 +6,8 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import error, last_logits, random_grids
 import focus
-from focus.compiler.importer import import_model
-from focus.compiler.zoo import Decoder, qwen2_5_vl
+from focus.compiler.frontend.importer import import_model
+from focus.compiler.frontend.zoo import Decoder, qwen2_5_vl
 
 model = qwen2_5_vl(Decoder(64, 96, 2, 2, 1, 100),
                    dict(depth=2, hidden_size=48, intermediate_size=80, num_heads=2, window_size=56, fullatt_block_indexes=[1]))

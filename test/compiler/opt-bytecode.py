@@ -3,7 +3,8 @@
 # CHECK: "focus.param"() {name = "w", row_order = "as_is"}
 import sys
 
-from focus.dialects.support import ir, make_context, parse_text
+from focus.dialects.context import make_context, parse_text
+from focus.dialects.support import ir
 
 with make_context(), ir.Location.unknown():
     module = parse_text('%0 = "focus.param"() {name = "w", row_order = "as_is"} : () -> tensor<2xf16>')

@@ -5,7 +5,7 @@ import sys
 
 script = """
 import sys
-from focus.compiler.opt import main
+from focus.compiler.tools.opt import main
 main(["-", "--cse"])
 print([m for m in ("torch", "transformers", "pydantic") if m in sys.modules])
 """

@@ -5,9 +5,9 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from focus.compiler import paper
-from focus.runtime import baselines
-from focus.runtime.baselines import Decoder
+from focus.compiler.evaluate import paper
+from focus.runtime.evaluate import baselines
+from focus.runtime.evaluate.baselines import Decoder
 
 folder = Path(sys.argv[1])
 TINY = Decoder(layers=3, hidden=128, heads=2, kv_heads=1, head_dim=64, intermediate=256)

@@ -5,7 +5,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import random_grids, surgery_difference
-from focus.compiler.zoo import Decoder, qwen2_5_vl
+from focus.compiler.frontend.zoo import Decoder, qwen2_5_vl
 
 
 def check(name, model, inputs):

@@ -6,10 +6,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import error, random_grids, surgery_difference
-from focus.compiler.families import family_of
-from focus.compiler.video import moving_pattern
-from focus.compiler.wrapper import prefill_of
-from focus.compiler.zoo import Decoder, qwen3_vl, request
+from focus.compiler.frontend.families import family_of
+from focus.compiler.frontend.video import moving_pattern
+from focus.compiler.frontend.wrapper import prefill_of
+from focus.compiler.frontend.zoo import Decoder, qwen3_vl, request
 
 TOWER = dict(depth=3, hidden_size=48, intermediate_size=80, num_heads=2, num_position_embeddings=25, deepstack_visual_indexes=[0, 1],
              patch_size=14)

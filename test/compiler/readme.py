@@ -3,8 +3,8 @@
 import re
 import sys
 from pathlib import Path
-from focus.compiler import focusc, opt
-from focus.runtime import translate
+from focus.compiler.tools import focusc, opt
+from focus.runtime.tools import translate
 
 folder = Path(sys.argv[1])
 focusc.main(["llava-onevision-tiny", "-o", f"{folder}/tiny.fxb", "--dump-ir", f"{folder}/ir", "-q"])

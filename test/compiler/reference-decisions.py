@@ -2,7 +2,7 @@
 # RUN: %python %s | filecheck %s
 import numpy as np
 import focus
-from focus.compiler import zoo
+from focus.compiler.frontend import zoo
 
 model, inputs = zoo.build("llava-onevision-tiny")
 logits, trace = focus.reference(model, inputs, "full")

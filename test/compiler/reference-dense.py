@@ -5,7 +5,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 from common import last_logits, random_grids, random_video, relative
 import focus
-from focus.compiler import zoo
+from focus.compiler.frontend import zoo
 
 
 def check(name, model, inputs):

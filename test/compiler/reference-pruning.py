@@ -6,9 +6,9 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from common import error, last_logits, random_video, relative
 import focus
-from focus.compiler import zoo
-from focus.compiler.reference import most_important, reference_details
-from focus.runtime.concentration import Concentration
+from focus.compiler.frontend import zoo
+from focus.compiler.truth.reference import most_important, reference_details
+from focus.runtime.spec.concentration import Concentration
 
 model, inputs = zoo.build("llava-onevision-small")
 settings = Concentration(layers=(0, 2), alphas=(0.4, 0.1), similarity=False)

@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 import torch
 
-from focus.compiler.reference import concentrate
-from focus.runtime.concentration import Concentration
-from focus.runtime.tokens import Grid, TokenLayout
+from focus.compiler.truth.reference import concentrate
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.tokens import Grid, TokenLayout
 
 
 def one_by_one(x, ids, tokens, settings):
@@ -26,7 +26,7 @@ def one_by_one(x, ids, tokens, settings):
             if row < 0 or row // settings.m_tile != t // settings.m_tile:
                 continue
             norm = np.linalg.norm(x[t, j]) * np.linalg.norm(x[row, j])
-            similarity = x[t, j] @ x[row, j] / norm if norm else 0.0
+            similarity = min(x[t, j] @ x[row, j] / norm, 1.0) if norm else 0.0
             if similarity > best:
                 best, pointer = similarity, row
         group[t, j] = group[pointer, j] if best > settings.threshold else t

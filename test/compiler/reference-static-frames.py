@@ -2,9 +2,9 @@
 # RUN: %python %s | filecheck %s
 import numpy as np
 import focus
-from focus.compiler import zoo
-from focus.compiler.video import moving_pattern
-from focus.runtime.concentration import Concentration
+from focus.compiler.frontend import zoo
+from focus.compiler.frontend.video import moving_pattern
+from focus.runtime.spec.concentration import Concentration
 
 model, _ = zoo.build("llava-onevision-tiny")
 inputs = zoo.video_request(model, moving_pattern(5, 70, 70, speed=0.0))

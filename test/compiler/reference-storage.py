@@ -7,8 +7,8 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import error, relative
 import focus
-from focus.compiler import zoo
-from focus.compiler.reference import reference_details
+from focus.compiler.frontend import zoo
+from focus.compiler.truth.reference import reference_details
 
 
 def hooks(model):

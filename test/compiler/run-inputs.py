@@ -2,7 +2,7 @@
 # RUN: %python -W ignore %s | filecheck %s
 import torch
 import focus
-from focus.compiler import zoo
+from focus.compiler.frontend import zoo
 
 for name in ("llava-onevision-tiny", "qwen2.5-vl-tiny"):
     model, inputs = zoo.build(name)

@@ -26,7 +26,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import focus
-from focus.compiler import sweep, zoo
+from focus.compiler.evaluate import sweep
+from focus.compiler.frontend import zoo
 
 folder = Path(sys.argv[1])
 (folder / "small.toml").write_text('base = "focus"\nname = "small"\n[dram]\nbytes_per_second = 8589934592\n')

@@ -5,8 +5,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from common import error
-from focus.compiler.layout import VisualItem, linear_weights, token_layout
-from focus.runtime.tokens import Grid
+from focus.compiler.frontend.layout import VisualItem, linear_weights, token_layout
+from focus.runtime.spec.tokens import Grid
 
 IMAGE, VIDEO = 8, 9
 kinds = {"image": IMAGE, "video": VIDEO}

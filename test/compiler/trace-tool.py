@@ -50,12 +50,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from focus.compiler.backbone import Backbone
-from focus.compiler.compile import compile_model
-from focus.runtime import synth
-from focus.runtime.baselines import Decoder
-from focus.runtime.concentration import Concentration
-from focus.runtime.tokens import Grid
+from focus.compiler.frontend.backbone import Backbone
+from focus.compiler.backend.compile import compile_model
+from focus.runtime.evaluate import synth
+from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.tokens import Grid
 
 folder = Path(sys.argv[1])
 backbone = Backbone.of_grids("small", Decoder(2, 96, 3, 1, 32, 160), 72, (Grid.dense(0, 3, 4, 6),))

@@ -5,7 +5,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from common import error
-from focus.compiler.video import load_frames, moving_pattern, sample_clip
+from focus.compiler.frontend.video import load_frames, moving_pattern, sample_clip
 
 clip = sample_clip()
 frames = load_frames(clip, 8, 4.0)

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 import focus
-from focus.compiler import focusc, zoo
-from focus.compiler.binary import lost
+from focus.compiler.tools import focusc
+from focus.compiler.frontend import zoo
+from focus.compiler.backend.binary import lost
 
 
 def loud():

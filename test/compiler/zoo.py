@@ -5,8 +5,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import error, last_logits
-from focus.compiler import zoo
-from focus.compiler.families import family_of
+from focus.compiler.frontend import zoo
+from focus.compiler.frontend.families import family_of
 
 for name in zoo.names():
     model, inputs = zoo.build(name)

@@ -1,7 +1,8 @@
 # The dialect's attributes and types as Python values, and as text that parses to the same.
 # RUN: %python %s | filecheck %s
 from focus.dialects import focus as d
-from focus.dialects.support import ir, make_context
+from focus.dialects.context import make_context
+from focus.dialects.support import ir
 
 with make_context(), ir.Location.unknown():
     tokens = d.TokensAttr.make(18, 30, [2, 8, 14, 10], [0, 2, 2, 2, 4, 2, 1, 8, 1, 3, 2, 9, 3, 1])

@@ -1,7 +1,8 @@
 # Building ops from Python values, reading them back, and the errors of wrong calls.
 # RUN: %python %s | filecheck %s
 from focus.dialects import focus as d
-from focus.dialects.support import get_attr, ir, make_context, parse_text, path_of, set_attr, to_text, verify, walk
+from focus.dialects.context import make_context, parse_text
+from focus.dialects.support import get_attr, ir, path_of, set_attr, to_text, verify, walk
 
 
 def wrong(call, *args, **kw):

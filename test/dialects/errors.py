@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from focus.dialects.support import FocusError, OpError, collect, ir, make_context, parse_file, parse_text, verify, walk
+from focus.dialects.context import make_context, parse_file, parse_text
+from focus.dialects.support import FocusError, OpError, collect, ir, verify, walk
 
 
 def wrong(call, *args):

@@ -3,8 +3,9 @@
 import random
 
 from focus.dialects import fisa
-from focus.dialects.support import ir, make_context, parse_text, path_of, to_text
-from focus.runtime import isa
+from focus.dialects.context import make_context, parse_text
+from focus.dialects.support import ir, path_of, to_text
+from focus.runtime.spec import isa
 
 random.seed(7)
 

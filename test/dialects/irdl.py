@@ -1,7 +1,8 @@
 # Both dialects can be written as IRDL, from which another MLIR could load them.
 # RUN: %python %s | filecheck %s
 from focus.dialects import fisa, focus
-from focus.dialects.support import ir, make_context, parse_text
+from focus.dialects.context import make_context, parse_text
+from focus.dialects.support import ir
 
 with make_context(), ir.Location.unknown():
     text = str(focus.Focus._emit_module())

@@ -1,8 +1,9 @@
 # Every instruction a unit executes has a tile-level op whose operands and attributes are the table's fields.
 # RUN: %python %s | filecheck %s
-from focus.dialects.support import ir, make_context
+from focus.dialects.context import make_context
+from focus.dialects.support import ir
 from focus.dialects.tile_ops import TILE_OPS
-from focus.runtime import isa
+from focus.runtime.spec import isa
 
 for mnemonic, entry in isa.TABLE.items():
     if entry.unit == isa.Unit.CTRL:

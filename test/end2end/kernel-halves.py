@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import blocks, depths, examples, layouts, m_tiles, machines, repetitive, rows, seeds, video, widths
 
-from focus.passes import cost
+from focus.passes.mapping import cost
 from focus.passes.kernels import linear
-from focus.runtime.errors import FocusError
-from focus.runtime.machine import Machine
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.machine import Machine
 
 # At the sizes of a 7B decoder, under both rules.  Both products at once have 32 columns each, one alone 96.
 for name in ("focus", "focus-published"):

@@ -8,8 +8,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inp
 from functions import Function
 from strategies import video
 
-from focus.passes import cost
-from focus.runtime.machine import Machine
+from focus.passes.mapping import cost
+from focus.runtime.spec.machine import Machine
 
 MACHINE = "dense-published"
 machine = Machine.load(MACHINE)

@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inp
 from functions import Function
 from strategies import repetitive, video
 
-from focus.passes import schedule
+from focus.passes.tile import schedule
 
 share, shared = schedule._Semaphores.share, []
 

@@ -15,11 +15,11 @@ from models import case, distance
 from strategies import blocks, examples, layouts, machines, repetitive, seeds, video
 
 import focus
-from focus.passes import cost
+from focus.passes.mapping import cost
 from focus.passes.kernels import attention
 from focus.passes.kernels import spilled as spilled_kernels
 from focus.passes.kernels.rows import split
-from focus.runtime.machine import Machine
+from focus.runtime.spec.machine import Machine
 
 query_form = attention.query_form
 queries = lambda visual, m_tile: SimpleNamespace(visual=visual, m_tile=m_tile, groups=split(visual, 1, m_tile, m_tile))

@@ -11,21 +11,21 @@ from models import case, norm_weights, sizes
 
 sizes(["internvl-tiny", "internvl-image-tiny", "internvl-odd", "internvl-small"])
 # CHECK: internvl-tiny dense True
-# CHECK-NEXT: internvl-tiny full True True
-# CHECK-NEXT: internvl-tiny sic True True
-# CHECK-NEXT: internvl-tiny sec True True
+# CHECK-NEXT: internvl-tiny full True
+# CHECK-NEXT: internvl-tiny sic True
+# CHECK-NEXT: internvl-tiny sec True
 # CHECK-NEXT: internvl-image-tiny dense True
-# CHECK-NEXT: internvl-image-tiny full True True
-# CHECK-NEXT: internvl-image-tiny sic True True
-# CHECK-NEXT: internvl-image-tiny sec True True
+# CHECK-NEXT: internvl-image-tiny full True
+# CHECK-NEXT: internvl-image-tiny sic True
+# CHECK-NEXT: internvl-image-tiny sec True
 # CHECK-NEXT: internvl-odd dense True
-# CHECK-NEXT: internvl-odd full True True
-# CHECK-NEXT: internvl-odd sic True True
-# CHECK-NEXT: internvl-odd sec True True
+# CHECK-NEXT: internvl-odd full True
+# CHECK-NEXT: internvl-odd sic True
+# CHECK-NEXT: internvl-odd sec True
 # CHECK-NEXT: internvl-small dense True
-# CHECK-NEXT: internvl-small full True True
-# CHECK-NEXT: internvl-small sic True True
-# CHECK-NEXT: internvl-small sec True True
+# CHECK-NEXT: internvl-small full True
+# CHECK-NEXT: internvl-small sic True
+# CHECK-NEXT: internvl-small sec True
 for name in ("internvl-tiny", "internvl-image-tiny", "internvl-odd"):       # layer scales; norms of queries and keys; the norm behind the layers
     norm_weights(case(name))
 # CHECK-NEXT: norms True

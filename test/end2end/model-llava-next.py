@@ -11,21 +11,21 @@ from models import case, norm_weights, sizes
 
 sizes(["llava-next-tiny", "next-odd", "llava-next-video-tiny", "next-video-odd"])
 # CHECK: llava-next-tiny dense True
-# CHECK-NEXT: llava-next-tiny full True True
-# CHECK-NEXT: llava-next-tiny sic True True
-# CHECK-NEXT: llava-next-tiny sec True True
+# CHECK-NEXT: llava-next-tiny full True
+# CHECK-NEXT: llava-next-tiny sic True
+# CHECK-NEXT: llava-next-tiny sec True
 # CHECK-NEXT: next-odd dense True
-# CHECK-NEXT: next-odd full True True
-# CHECK-NEXT: next-odd sic True True
-# CHECK-NEXT: next-odd sec True True
+# CHECK-NEXT: next-odd full True
+# CHECK-NEXT: next-odd sic True
+# CHECK-NEXT: next-odd sec True
 # CHECK-NEXT: llava-next-video-tiny dense True
-# CHECK-NEXT: llava-next-video-tiny full True True
-# CHECK-NEXT: llava-next-video-tiny sic True True
-# CHECK-NEXT: llava-next-video-tiny sec True True
+# CHECK-NEXT: llava-next-video-tiny full True
+# CHECK-NEXT: llava-next-video-tiny sic True
+# CHECK-NEXT: llava-next-video-tiny sec True
 # CHECK-NEXT: next-video-odd dense True
-# CHECK-NEXT: next-video-odd full True True
-# CHECK-NEXT: next-video-odd sic True True
-# CHECK-NEXT: next-video-odd sec True True
+# CHECK-NEXT: next-video-odd full True
+# CHECK-NEXT: next-video-odd sic True
+# CHECK-NEXT: next-video-odd sec True
 for name in ("llava-next-tiny", "llava-next-video-tiny"):
     norm_weights(case(name))
 # CHECK-NEXT: norms True

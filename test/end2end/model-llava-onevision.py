@@ -10,16 +10,16 @@ from models import case, norm_weights, sizes
 
 sizes(["llava-onevision-tiny", "llava-odd", "llava-onevision-small"])
 # CHECK: llava-onevision-tiny dense True
-# CHECK-NEXT: llava-onevision-tiny full True True
-# CHECK-NEXT: llava-onevision-tiny sic True True
-# CHECK-NEXT: llava-onevision-tiny sec True True
+# CHECK-NEXT: llava-onevision-tiny full True
+# CHECK-NEXT: llava-onevision-tiny sic True
+# CHECK-NEXT: llava-onevision-tiny sec True
 # CHECK-NEXT: llava-odd dense True
-# CHECK-NEXT: llava-odd full True True
-# CHECK-NEXT: llava-odd sic True True
-# CHECK-NEXT: llava-odd sec True True
+# CHECK-NEXT: llava-odd full True
+# CHECK-NEXT: llava-odd sic True
+# CHECK-NEXT: llava-odd sec True
 # CHECK-NEXT: llava-onevision-small dense True
-# CHECK-NEXT: llava-onevision-small full True True
-# CHECK-NEXT: llava-onevision-small sic True True
-# CHECK-NEXT: llava-onevision-small sec True True
+# CHECK-NEXT: llava-onevision-small full True
+# CHECK-NEXT: llava-onevision-small sic True
+# CHECK-NEXT: llava-onevision-small sec True
 norm_weights(case("llava-onevision-tiny"))
 # CHECK-NEXT: norms True

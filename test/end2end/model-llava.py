@@ -10,16 +10,16 @@ from models import case, norm_weights, sizes
 
 sizes(["llava-tiny", "clip-odd", "llava-small"])
 # CHECK: llava-tiny dense True
-# CHECK-NEXT: llava-tiny full True True
-# CHECK-NEXT: llava-tiny sic True True
-# CHECK-NEXT: llava-tiny sec True True
+# CHECK-NEXT: llava-tiny full True
+# CHECK-NEXT: llava-tiny sic True
+# CHECK-NEXT: llava-tiny sec True
 # CHECK-NEXT: clip-odd dense True
-# CHECK-NEXT: clip-odd full True True
-# CHECK-NEXT: clip-odd sic True True
-# CHECK-NEXT: clip-odd sec True True
+# CHECK-NEXT: clip-odd full True
+# CHECK-NEXT: clip-odd sic True
+# CHECK-NEXT: clip-odd sec True
 # CHECK-NEXT: llava-small dense True
-# CHECK-NEXT: llava-small full True True
-# CHECK-NEXT: llava-small sic True True
-# CHECK-NEXT: llava-small sec True True
+# CHECK-NEXT: llava-small full True
+# CHECK-NEXT: llava-small sic True
+# CHECK-NEXT: llava-small sec True
 norm_weights(case("llava-tiny"))
 # CHECK-NEXT: norms True

@@ -11,20 +11,20 @@ from models import case, norm_weights, sizes
 
 sizes(["qwen2-vl-tiny", "qwen2-vl-image-tiny", "qwen2-odd", "qwen2-vl-small"])
 # CHECK: qwen2-vl-tiny dense True
-# CHECK-NEXT: qwen2-vl-tiny full True True
-# CHECK-NEXT: qwen2-vl-tiny sic True True
-# CHECK-NEXT: qwen2-vl-tiny sec True True
+# CHECK-NEXT: qwen2-vl-tiny full True
+# CHECK-NEXT: qwen2-vl-tiny sic True
+# CHECK-NEXT: qwen2-vl-tiny sec True
 # CHECK-NEXT: qwen2-vl-image-tiny dense True
-# CHECK-NEXT: qwen2-vl-image-tiny full True True
-# CHECK-NEXT: qwen2-vl-image-tiny sic True True
-# CHECK-NEXT: qwen2-vl-image-tiny sec True True
+# CHECK-NEXT: qwen2-vl-image-tiny full True
+# CHECK-NEXT: qwen2-vl-image-tiny sic True
+# CHECK-NEXT: qwen2-vl-image-tiny sec True
 # CHECK-NEXT: qwen2-odd dense True
-# CHECK-NEXT: qwen2-odd full True True
-# CHECK-NEXT: qwen2-odd sic True True
-# CHECK-NEXT: qwen2-odd sec True True
+# CHECK-NEXT: qwen2-odd full True
+# CHECK-NEXT: qwen2-odd sic True
+# CHECK-NEXT: qwen2-odd sec True
 # CHECK-NEXT: qwen2-vl-small dense True
-# CHECK-NEXT: qwen2-vl-small full True True
-# CHECK-NEXT: qwen2-vl-small sic True True
-# CHECK-NEXT: qwen2-vl-small sec True True
+# CHECK-NEXT: qwen2-vl-small full True
+# CHECK-NEXT: qwen2-vl-small sic True
+# CHECK-NEXT: qwen2-vl-small sec True
 norm_weights(case("qwen2-vl-tiny"))
 # CHECK-NEXT: norms True

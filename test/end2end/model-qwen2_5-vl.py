@@ -10,16 +10,16 @@ from models import case, norm_weights, sizes
 
 sizes(["qwen2.5-vl-tiny", "qwen-odd", "qwen2.5-vl-small"])
 # CHECK: qwen2.5-vl-tiny dense True
-# CHECK-NEXT: qwen2.5-vl-tiny full True True
-# CHECK-NEXT: qwen2.5-vl-tiny sic True True
-# CHECK-NEXT: qwen2.5-vl-tiny sec True True
+# CHECK-NEXT: qwen2.5-vl-tiny full True
+# CHECK-NEXT: qwen2.5-vl-tiny sic True
+# CHECK-NEXT: qwen2.5-vl-tiny sec True
 # CHECK-NEXT: qwen-odd dense True
-# CHECK-NEXT: qwen-odd full True True
-# CHECK-NEXT: qwen-odd sic True True
-# CHECK-NEXT: qwen-odd sec True True
+# CHECK-NEXT: qwen-odd full True
+# CHECK-NEXT: qwen-odd sic True
+# CHECK-NEXT: qwen-odd sec True
 # CHECK-NEXT: qwen2.5-vl-small dense True
-# CHECK-NEXT: qwen2.5-vl-small full True True
-# CHECK-NEXT: qwen2.5-vl-small sic True True
-# CHECK-NEXT: qwen2.5-vl-small sec True True
+# CHECK-NEXT: qwen2.5-vl-small full True
+# CHECK-NEXT: qwen2.5-vl-small sic True
+# CHECK-NEXT: qwen2.5-vl-small sec True
 norm_weights(case("qwen2.5-vl-tiny"))
 # CHECK-NEXT: norms True

@@ -13,9 +13,10 @@ from functions import Function
 from harness import execute
 from strategies import repetitive, video
 
-from focus.runtime import _sim, isa
-from focus.runtime.errors import FocusError
-from focus.runtime.fxb import STORED
+from focus.runtime import _sim
+from focus.runtime.spec import isa
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.run.fxb import STORED
 
 f = Function(4, video(75, 4, 6, side=5))
 ids = f.token_ids()

@@ -10,13 +10,14 @@ import torch  # noqa: F401
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
 from models import case
 
-from focus.compiler.compile import compile_model
-from focus.dialects.support import make_context, parse_text, to_text
+from focus.compiler.backend.compile import compile_model
+from focus.dialects.context import make_context, parse_text
+from focus.dialects.support import to_text
 from focus.passes import manager
 from focus.passes.pipeline import pipeline
-from focus.runtime.concentration import Concentration
-from focus.runtime.errors import FocusError
-from focus.runtime.machine import Machine
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.machine import Machine
 
 MESSAGE = re.compile(r"'focus\.\w+' op needs (\d+) bytes of '(\w+)', but machine 'tight' has (\d+)"
                      r"(?:; a (smaller|larger) m_tile of the concentration needs less)? \((model\.[\w.]+)\)")

@@ -2,10 +2,10 @@
 # RUN: %python %s %S/../end2end/Inputs/small.toml | filecheck %s
 import sys
 
-from focus.passes import cost
-from focus.passes.cost import Gemm
-from focus.runtime.errors import FocusError
-from focus.runtime.machine import Machine
+from focus.passes.mapping import cost
+from focus.passes.mapping.cost import Gemm
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.machine import Machine
 
 machine = Machine.load(sys.argv[1])
 

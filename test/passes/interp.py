@@ -12,7 +12,7 @@ from math import erf
 import numpy as np
 
 from focus.dialects.support import get_attr
-from focus.runtime.tokens import TokenLayout
+from focus.runtime.spec.tokens import TokenLayout
 
 ACTIVATIONS = {
     "none": lambda x: x,

@@ -1,6 +1,7 @@
 # What a pass may do wrong, and what its user sees: one diagnostic with op and module path, never a crash.
 # RUN: %python %s | filecheck %s
-from focus.dialects.support import FocusError, OpError, ir, make_context, parse_text, walk
+from focus.dialects.context import make_context, parse_text
+from focus.dialects.support import FocusError, OpError, ir, walk
 from focus.passes.manager import PassFailed, register_pass, run
 
 
@@ -46,7 +47,7 @@ for name in ("test-op-error", "test-error", "test-false", "test-bug", "test-inva
 # CHECK: test-op-error | 'focus.param' op is not supported, expected another (layers.3.w) | NoneType 1
 # CHECK-NEXT: test-error | machine.toml: [array] rows is -1, expected a positive number | NoneType 1
 # CHECK-NEXT: test-false | reported by hand (layers.3.w) | NoneType 1
-# CHECK-NEXT: test-bug | pass 'test-bug' raised KeyError: 'key' (manager-failures.py:29) | KeyError 1
+# CHECK-NEXT: test-bug | pass 'test-bug' raised KeyError: 'key' (manager-failures.py:30) | KeyError 1
 # CHECK-NEXT: test-invalid | 'focus.param' op attribute 'name' must not be empty (layers.3.w) | NoneType 2
 
 # Without verification after each pass, the broken IR goes on.

@@ -1,6 +1,7 @@
 # A pass is a function with typed keyword-only options; pipelines set them, defaults fill them, anchors are found.
 # RUN: %python %s | filecheck %s
-from focus.dialects.support import FocusError, ir, make_context, parse_text, walk
+from focus.dialects.context import make_context, parse_text
+from focus.dialects.support import FocusError, ir, walk
 from focus.passes.manager import Step, parse_pipeline, register_pass, run
 
 

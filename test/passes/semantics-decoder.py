@@ -6,7 +6,8 @@ import os
 import numpy as np
 from interp import Interpreter
 
-from focus.dialects.support import ir, make_context, parse_text
+from focus.dialects.context import make_context, parse_text
+from focus.dialects.support import ir
 from focus.passes import manager
 
 text = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs", "decoder.mlir")).read()

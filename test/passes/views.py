@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 
-from focus.passes.views import View
+from focus.passes.tensor.views import View
 
 
 def elements(view, memory):

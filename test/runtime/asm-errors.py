@@ -5,7 +5,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import error
-from focus.runtime import asm, isa
+from focus.runtime.run import asm
+from focus.runtime.spec import isa
 
 GATHER = "load src=a1 dst=a2 rows=e0 cols=e1 stream="
 

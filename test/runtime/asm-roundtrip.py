@@ -5,7 +5,8 @@ import sys
 import numpy as np
 from hypothesis import configuration, given, settings, strategies as st
 
-from focus.runtime import asm, isa
+from focus.runtime.run import asm
+from focus.runtime.spec import isa
 
 configuration.set_hypothesis_home_dir(sys.argv[1])
 

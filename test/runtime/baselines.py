@@ -1,8 +1,8 @@
 # The closed formulas against the published figures: dense, AdapTiV and CMC to the digits given; SEC only and Focus within what one fitted
 # ratio for all sites and the unstated part of the attention's traffic leave open.
 # RUN: %python %s | filecheck %s
-from focus.runtime import baselines as b
-from focus.runtime.errors import FocusError
+from focus.runtime.evaluate import baselines as b
+from focus.runtime.spec.errors import FocusError
 
 videomme, mvbench = b.row("llava_vid/videomme"), b.row("llava_vid/mvbench")
 print([r.visual for r in b.ROWS])

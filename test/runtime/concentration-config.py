@@ -5,7 +5,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import error
-from focus.runtime.concentration import PRESETS, Concentration, default_schedule
+from focus.runtime.spec.concentration import PRESETS, Concentration, default_schedule
 
 folder = Path(sys.argv[1])
 # CHECK: ((2, 5, 8, 16, 25), (0.4, 0.3, 0.2, 0.15, 0.1))

@@ -4,8 +4,8 @@ import os
 import sys
 import threading
 from pathlib import Path
-from focus.runtime.errors import FocusError
-from focus.runtime.files import atomic_write
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.files import atomic_write
 
 os.chdir(sys.argv[1])
 

@@ -5,9 +5,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import binary, error
-from focus.runtime.concentration import Concentration
-from focus.runtime.fxb import FixedInput, Life, MemoryMap, Param, Port, Region, Site
-from focus.runtime.tokens import Grid, TokenLayout
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.run.fxb import FixedInput, Life, MemoryMap, Param, Port, Region, Site
+from focus.runtime.spec.tokens import Grid, TokenLayout
 
 PARAM = dict(name="proj.weight", stored="f16", shape=(32, 32), address=0x1000)
 PORT = dict(name="y", dtype="float32", stored="f16", shape=(40, 32), address=0x2000)

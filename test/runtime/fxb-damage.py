@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 from small import binary, error
-from focus.runtime import fxb
+from focus.runtime.run import fxb
 
 path = Path(sys.argv[1])
 binary().save(path)

@@ -6,7 +6,7 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from safetensors.numpy import save_file
 from small import PROGRAM, binary, error
-from focus.runtime import fxb
+from focus.runtime.run import fxb
 
 folder = Path(sys.argv[1])
 # CHECK: none.fxb: cannot read: No such file or directory

@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from small import binary, error
-from focus.runtime import fxb
+from focus.runtime.run import fxb
 
 path = Path(sys.argv[1])
 

@@ -6,9 +6,9 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from safetensors import safe_open
 from small import binary
-from focus.runtime import fxb
-from focus.runtime.concentration import Concentration
-from focus.runtime.tokens import Grid, TokenLayout
+from focus.runtime.run import fxb
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.tokens import Grid, TokenLayout
 
 first, second = map(Path, sys.argv[1:])
 b = binary(tokens=TokenLayout(V=4, S=9, runs=((2, 4),), grids=(Grid.dense(0, 1, 2, 2),), visual_ids=(7,)),

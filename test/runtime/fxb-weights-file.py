@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from safetensors import safe_open
 from small import binary, error
-from focus.runtime import fxb
+from focus.runtime.run import fxb
 
 folder = Path(sys.argv[1])
 values = np.random.default_rng(0).normal(size=(32, 32)).astype(np.float32)

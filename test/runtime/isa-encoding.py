@@ -1,6 +1,6 @@
 # Each field of each instruction lies where the table says: right behind the one before it, opcode in the low byte, zeros above.
 # RUN: %python %s | filecheck %s
-from focus.runtime import isa
+from focus.runtime.spec import isa
 
 
 for instr in isa.TABLE.values():

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import merged
-from focus.runtime import energy
-from focus.runtime.energy import Usage
-from focus.runtime.executable import Executable
-from focus.runtime.machine import Machine
-from focus.runtime.report import chrome_trace
+from focus.runtime.run import energy
+from focus.runtime.run.energy import Usage
+from focus.runtime.run.executable import Executable
+from focus.runtime.spec.machine import Machine
+from focus.runtime.run.report import chrome_trace
 from small import binary
 
 result = Executable(merged.binary()).run({"x": merged.inputs()}, timeline=1000)

@@ -6,7 +6,7 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 import merged
 from small import error
-from focus.runtime.executable import Executable
+from focus.runtime.run.executable import Executable
 
 exe = Executable(merged.binary())
 x = merged.inputs()

@@ -6,7 +6,7 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 import focus
 from small import binary
-from focus.runtime.executable import Executable
+from focus.runtime.run.executable import Executable
 
 exe = Executable(binary())
 weight = exe.binary.params["proj.weight"].astype(np.float32)

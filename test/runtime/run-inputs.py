@@ -5,9 +5,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import binary, error
-from focus.runtime.executable import Executable
-from focus.runtime.fxb import FixedInput, Port
-from focus.runtime.tokens import Grid, TokenLayout
+from focus.runtime.run.executable import Executable
+from focus.runtime.run.fxb import FixedInput, Port
+from focus.runtime.spec.tokens import Grid, TokenLayout
 
 # Placeholder 101 lies outside of the vocabulary.
 tokens = TokenLayout(V=3, S=8, runs=((2, 3),), grids=(Grid.dense(0, 1, 1, 3),), visual_ids=(90, 101))

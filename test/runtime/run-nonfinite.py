@@ -5,8 +5,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import binary
-from focus.runtime import report
-from focus.runtime.executable import Executable
+from focus.runtime.run import report
+from focus.runtime.run.executable import Executable
 
 weight = np.zeros((32, 32), np.float16)
 weight[np.diag_indices(32)] = 2

@@ -2,8 +2,9 @@
 # RUN: %python %s | filecheck %s
 import numpy as np
 from Inputs.sim_builder import Program, complaint
-from focus.runtime import _sim, isa
-from focus.runtime.machine import Machine
+from focus.runtime import _sim
+from focus.runtime.spec import isa
+from focus.runtime.spec.machine import Machine
 
 MACHINE = Machine.load("focus").to_json()
 

@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 from Inputs.sim_builder import complaint
-from focus.runtime import machine
-from focus.runtime.machine import Machine
+from focus.runtime.spec import machine
+from focus.runtime.spec.machine import Machine
 
 for name in machine.names():
     m = Machine.load(name)

@@ -7,13 +7,14 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from hypothesis import given, settings, strategies as st
 from small import error
-from focus.runtime import synth, trace as traces
-from focus.runtime.baselines import Decoder
-from focus.runtime.concentration import Concentration
-from focus.runtime.sites import SITES
-from focus.runtime.synth import Plan, Recipe
-from focus.runtime.tokens import Grid, TokenLayout
-from focus.runtime.trace import Trace
+from focus.runtime.evaluate import synth
+from focus.runtime.run import trace as traces
+from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.sites import SITES
+from focus.runtime.evaluate.synth import Plan, Recipe
+from focus.runtime.spec.tokens import Grid, TokenLayout
+from focus.runtime.run.trace import Trace
 
 folder = Path(sys.argv[1])
 SIZES = Decoder(layers=4, hidden=96, heads=3, kv_heads=1, head_dim=32, intermediate=160)

@@ -6,7 +6,7 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from hypothesis import configuration, given, settings, strategies as st
 from small import error
-from focus.runtime.tokens import Grid, TokenLayout
+from focus.runtime.spec.tokens import Grid, TokenLayout
 
 
 configuration.set_hypothesis_home_dir(sys.argv[1])

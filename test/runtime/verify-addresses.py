@@ -3,9 +3,10 @@
 # RUN: %python %s | filecheck %s
 import random
 
-from focus.runtime import asm, isa, verify
-from focus.runtime.errors import FocusError
-from focus.runtime.machine import Machine
+from focus.runtime.run import asm, verify
+from focus.runtime.spec import isa
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.machine import Machine
 
 MACHINE, DRAM = Machine.load("focus"), 4000
 SIZES = {isa.Space.DRAM: DRAM, isa.Space.INPUT: MACHINE.buffer_bytes("input")}

@@ -2,9 +2,9 @@
 import numpy as np
 import torch
 
-from focus.compiler import zoo
-from focus.compiler.wrapper import prefill_of
-from focus.runtime.errors import FocusError
+from focus.compiler.frontend import zoo
+from focus.compiler.frontend.wrapper import prefill_of
+from focus.runtime.spec.errors import FocusError
 
 
 def relative(a, b):

@@ -1,6 +1,6 @@
 """The smallest models that have every part: one layer of vision, one of decoder."""
-from focus.compiler.video import moving_pattern
-from focus.compiler.zoo import Decoder, llava_onevision, video_request
+from focus.compiler.frontend.video import moving_pattern
+from focus.compiler.frontend.zoo import Decoder, llava_onevision, video_request
 
 
 def video():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from harness import Outcome, check, execute
 
-from focus.runtime.tokens import TokenLayout
+from focus.runtime.spec.tokens import TokenLayout
 
 VECTOR = 32
 

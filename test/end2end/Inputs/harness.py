@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from torch_mlir import ir
 
-from focus.compiler.binary import Interface, build_binary
-from focus.dialects.support import make_context, parse_text
+from focus.compiler.backend.binary import Interface, build_binary
+from focus.dialects.context import make_context, parse_text
 from focus.passes import manager
 from focus.passes.pipeline import pipeline
 from focus.runtime import _sim
-from focus.runtime.concentration import Concentration
-from focus.runtime.fxb import STORED
-from focus.runtime.machine import Machine
-from focus.runtime.tokens import TokenLayout
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.run.fxb import STORED
+from focus.runtime.spec.machine import Machine
+from focus.runtime.spec.tokens import TokenLayout
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "passes"))
 from interp import Interpreter  # noqa: E402

@@ -14,11 +14,12 @@ import torch
 warnings.filterwarnings("ignore")
 
 import focus  # noqa: E402
-from focus.compiler import zoo  # noqa: E402
-from focus.compiler.agreement import GAP, GROUPS, LOGITS, Agreement, agreement  # noqa: E402
-from focus.compiler.families import family_of  # noqa: E402
-from focus.compiler.video import qwen_vl_video, square_frames  # noqa: E402
-from focus.runtime import asm, isa  # noqa: E402
+from focus.compiler.frontend import zoo  # noqa: E402
+from focus.compiler.truth.agreement import GAP, GROUPS, LOGITS, Agreement, agreement  # noqa: E402
+from focus.compiler.frontend.families import family_of  # noqa: E402
+from focus.compiler.frontend.video import qwen_vl_video, square_frames  # noqa: E402
+from focus.runtime.run import asm  # noqa: E402
+from focus.runtime.spec import isa  # noqa: E402
 
 DENSE = 2e-3        #: how far dense logits may be from the unmodified model's; a zoo model's are half of that
 CONCENTRATORS = (isa.Unit.SIC, isa.Unit.SEC, isa.Unit.SCATTER)
@@ -32,12 +33,11 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 @dataclass
 class Run:
     """A checked run.  distance: of the logits, dense from the unmodified model, concentrated from the reference.  Concentrated runs also have
-    the agreement with the reference, choice by choice, and where it was asked for as a whole (`free`)."""
+    the agreement with the reference, choice by choice."""
     exe: object
     result: object
     distance: float
     agreement: Agreement | None = None
-    free: Agreement | None = None
 
     @property
     def cycles(self) -> int:
@@ -55,7 +55,7 @@ class Case:
         """float32 [1, vocabulary] of the unmodified model's last token."""
         return self.model(**self.inputs).logits[:, -1].numpy()
 
-    def run(self, concentration="off", machine="focus", free=False) -> Run:
+    def run(self, concentration="off", machine="focus") -> Run:
         exe = focus.compile(self.model, self.inputs, machine, concentration)
         check_binary(exe.binary, concentration == "off")
         result = exe.run(self.inputs, sanitize=True)
@@ -63,8 +63,8 @@ class Case:
         assert exe.time(result.trace)["cycles"] == result.report["cycles"]
         if concentration == "off":
             return Run(exe, result, distance(result.outputs["logits"], self.logits()))
-        judged = [agreement(self.model, self.inputs, result, concentration, follow) for follow in (True, False)[:1 + free]]
-        return Run(exe, result, judged[-1].logits, *judged)
+        judged = agreement(self.model, self.inputs, result, concentration)
+        return Run(exe, result, judged.logits, judged)
 
 
 def check_binary(binary, dense: bool) -> None:
@@ -172,18 +172,13 @@ def case(name: str) -> Case:
 
 
 def sizes(names: list[str]) -> None:
-    """At each size: dense as the unmodified model, concentrated as the reference, choice by choice and as a whole."""
+    """At each size: dense as the unmodified model, concentrated as the reference, choice by choice."""
     for name in names:
         c = case(name)
         print(f"{name} dense {c.run('off').distance < DENSE}")
         for mode in ("full", "sic", "sec"):
-            run = c.run(mode, free=True)
-            print(f"{name} {mode} {run.agreement.holds} {literal(run.free)}", *[run.agreement] * (not run.agreement.holds))
-
-
-def literal(free: Agreement) -> bool:
-    """The reference going its own way: logits within 2e-2, 99 % of the groups alike, and the same tokens at every cut that is not close."""
-    return free.logits < LOGITS and free.groups >= GROUPS and not any(cut.exchanged for cut in free.cuts if cut.gap > GAP)
+            judged = c.run(mode).agreement
+            print(f"{name} {mode} {judged.holds}", *[judged] * (not judged.holds))
 
 
 def norm_weights(c: Case) -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from focus.runtime.tokens import Grid, TokenLayout
+from focus.runtime.spec.tokens import Grid, TokenLayout
 
 HERE = Path(__file__).parent
 set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "focus-hypothesis")      # nothing is kept: every run draws the same

@@ -13,11 +13,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from interp import Interpreter  # noqa: E402
 
-from focus.compiler import zoo  # noqa: E402
-from focus.compiler.importer import import_model  # noqa: E402
-from focus.dialects.support import ir, make_context, parse_text, to_text  # noqa: E402
+from focus.compiler.frontend import zoo  # noqa: E402
+from focus.compiler.frontend.importer import import_model  # noqa: E402
+from focus.dialects.context import make_context, parse_text  # noqa: E402
+from focus.dialects.support import ir, to_text  # noqa: E402
 from focus.passes import manager  # noqa: E402
-from focus.passes.annotate_tokens import attach_token_layout  # noqa: E402
+from focus.passes.tensor.decoder_ir import attach_token_layout  # noqa: E402
 
 
 class Imported:

@@ -3,10 +3,10 @@
 `binary(...)` makes it, `reference(x)` states in numpy what x' is, with the trace.
 """
 import numpy as np
-from focus.runtime import asm, fxb
-from focus.runtime.concentration import Concentration
-from focus.runtime.machine import Machine
-from focus.runtime.tokens import Grid, TokenLayout
+from focus.runtime.run import asm, fxb
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.machine import Machine
+from focus.runtime.spec.tokens import Grid, TokenLayout
 
 TEXT, FRAMES, HEIGHT, WIDTH = 5, 2, 2, 5
 VISUAL = FRAMES * HEIGHT * WIDTH

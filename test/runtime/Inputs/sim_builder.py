@@ -8,8 +8,9 @@ import json
 
 import numpy as np
 
-from focus.runtime import _sim, isa
-from focus.runtime.machine import Machine
+from focus.runtime import _sim
+from focus.runtime.spec import isa
+from focus.runtime.spec.machine import Machine
 
 DTYPES = {np.dtype("f2"): isa.DType.F16, np.dtype("f4"): isa.DType.F32, np.dtype("i4"): isa.DType.I32, np.dtype("u2"): isa.DType.U16}
 SPACES = {s.name.lower(): s for s in isa.Space}
@@ -143,7 +144,7 @@ def variants() -> list[str]:
 
 def complaint(action) -> str:
     """The message of the FocusError that calling `action` raises."""
-    from focus.runtime.errors import FocusError
+    from focus.runtime.spec.errors import FocusError
     try:
         action()
     except FocusError as e:

@@ -1,0 +1,1 @@
+"""Comparisons: the published evaluation beside ours, and sweeps over machines and concentrations."""

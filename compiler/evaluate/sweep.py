@@ -1,0 +1,261 @@
+"""focus-sweep: one model on many machines and concentrations, side by side.
+
+In: a model (as for focusc) and axes: machines, concentrations, and values for keys of either.  Out: a table with a row for each combination
+(cycles, array utilization, DRAM bytes, joules, area, and how much faster and thriftier than the first row it is), and on request the same as
+CSV or JSON.
+
+Every combination is compiled and executed: on data where the model has values, else without, with a synthetic trace.  One that cannot be
+compiled says why in its row.
+"""
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from focus.runtime.tools.cli import tool
+from focus.runtime.spec.concentration import PRESETS, Concentration
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.files import atomic_write, check_outputs
+from focus.runtime.spec.machine import Machine
+
+from focus.compiler.frontend import arguments
+
+RATIO = 1.7             #: retained tokens a unique vector where a synthetic trace must do and none is asked for
+MEASURES = ("cycles", "utilization", "dram_bytes", "energy_j", "area_mm2")
+SMALLER = ("cycles", "energy_j", "area_mm2")        #: what the rows on the front are best in
+CONCENTRATION = "concentration."                    #: begins the keys that are not a machine's
+
+_EXAMPLES = """
+examples:
+  focus-sweep llava-onevision-demo --set sic.scatter_per_cycle=1,2,4,8
+  focus-sweep llava-onevision-demo --set concentration.m_tile=1024,512,256 --set concentration.threshold=0.9,0.95 -o sweep.csv
+  focus-sweep my_model.py:small --machine focus --machine my_machine.toml --concentration off --concentration full
+  focus-sweep llava-video-7b --scope=backbone --ratio 1.709 --set buffers.output.bytes=196608,393216
+  focus-sweep llava-onevision-demo --set sic.scatter_per_cycle+energy.components.scatter_accumulator.count=1,2,4
+
+Keys are those of machine files (docs/machine.md), and those of a concentration behind "concentration." (docs/algorithm.md).
+Keys joined by "+" take the same value together. Every combination of all axes is a row; rows marked * are on
+the front: none is better in cycles, energy and area at once.
+"""
+
+
+@tool
+def main(argv: list[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    axes = [parse_axis(text) for text in args.set]
+    check_distinct(axes)
+    if args.output is not None and args.output.suffix not in (".csv", ".json"):
+        raise FocusError(f"{args.output}: a .csv or .json file expected")
+    check_outputs(args.output)
+    for spec in args.concentration or []:
+        arguments.check_concentration(spec)
+    points = list(combinations([Machine.load(m) for m in args.machine or ["focus"]], args.concentration or [None], axes))
+    with arguments.progress(args.quiet) as tell:
+        tell("load model")
+        model, inputs = (None, {}) if all(p.error for p in points) else arguments.load(args.model, args.inputs, args.scope)
+        rows = []
+        for number, point in enumerate(points, 1):
+            tell(", ".join([f"{number} of {len(points)}", *(f"{k} {v}" for k, v in point.settings.items())]))
+            rows.append(row(point, lambda: execute(model, inputs, point.machine, _configured(args.model, model, point), args.scope, args.ratio)))
+    done = [r for r in rows if "error" not in r]
+    mark_front(done)
+    _show(rows, args.model)
+    if args.output is not None:
+        _write(args.output, rows)
+    return 0 if done else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="focus-sweep", description="Compile and run one model for many machines and concentrations, and compare.",
+                                     epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_model(parser)
+    parser.add_argument("--machine", action="append", metavar="FILE", help="a machine file or name; more of them are an axis (default focus)")
+    parser.add_argument("--concentration", action="append", metavar="WHAT",
+                        help=f"{', '.join(PRESETS)} or a TOML file; more of them are an axis (default full, or off without the units)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=V,...", help="values of a key: an axis")
+    parser.add_argument("--ratio", type=float, metavar="R",
+                        help="time without data, with a synthetic trace of R retained tokens a unique vector "
+                             f"(default: run on data; {RATIO} for a model without values)")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the rows to a .csv or .json file too")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+    return parser
+
+
+# ---- axes --------------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Axis:
+    """Keys that take the same values together."""
+    keys: tuple[str, ...]
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination.  settings: what varies, as columns of its row; changes: values for keys of the concentration."""
+    machine: Machine | None
+    concentration: str | None
+    settings: Mapping[str, Any]
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+def parse_axis(text: str) -> Axis:
+    """`KEY[+KEY...]=V[,V...]`, values as in TOML, or words without quotes.  Raises FocusError."""
+    keys, equals, values = text.partition("=")
+    if not equals or not all(keys.split("+")):
+        raise FocusError(f"--set {text}: KEY=VALUE,VALUE,... expected")
+    try:
+        parsed = tomllib.loads(f"values = [{values}]")["values"]
+    except tomllib.TOMLDecodeError:
+        parsed = [word.strip() for word in values.split(",")]
+        if not all(re.fullmatch(r"[A-Za-z][\w.-]*", word) for word in parsed):
+            raise FocusError(f"--set {text}: values as in TOML, or words, expected, with commas between them") from None
+    if not parsed:
+        raise FocusError(f"--set {text}: has no value")
+    return Axis(tuple(keys.split("+")), tuple(parsed))
+
+
+def check_distinct(axes: Sequence[Axis]) -> None:
+    """Raise FocusError where two axes, or one twice, give values to the same key."""
+    seen: set[str] = set()
+    for key in (key for axis in axes for key in axis.keys):
+        if key in seen:
+            raise FocusError(f"--set {key}=: is set twice")
+        seen.add(key)
+
+
+def combinations(machines: Sequence[Machine], concentrations: Sequence[str | None], axes: Sequence[Axis]) -> Iterator[Point]:
+    """Every combination, the last axis fastest.  A machine that its values make impossible is a point with an error; an unknown key raises."""
+    for machine, spec, *chosen in itertools.product(machines, concentrations, *(axis.values for axis in axes)):
+        settings = {"machine": machine.name} if len(machines) > 1 else {}
+        if len(concentrations) > 1:
+            settings["concentration"] = spec
+        values = machine.model_dump(mode="json")
+        changes = {}
+        for axis, value in zip(axes, chosen):
+            settings["+".join(axis.keys)] = value
+            for key in axis.keys:
+                if key.startswith(CONCENTRATION):
+                    changes[_concentration_key(key)] = value
+                else:
+                    _put(values, key, value, machine.name)
+        try:
+            yield Point(Machine.from_dict(values, machine.name), spec, settings, changes)
+        except FocusError as e:
+            yield Point(None, spec, settings, changes, str(e))
+
+
+def _concentration_key(key: str) -> str:
+    name = key.removeprefix(CONCENTRATION)
+    if name not in Concentration.model_fields:
+        raise FocusError(f"--set {key}=: a concentration has {', '.join(Concentration.model_fields)}")
+    return name
+
+
+def _put(values: dict[str, Any], key: str, value: Any, machine: str) -> None:
+    """Set a key of a machine.  Raises FocusError where there is none of that name."""
+    *path, last = key.split(".")
+    at, seen = values, []
+    for name in path:
+        at = at.get(name) if isinstance(at, dict) else None
+        seen.append(name)
+        if not isinstance(at, dict):
+            raise FocusError(f"--set {key}=: machine '{machine}' has no table '{'.'.join(seen)}'")
+    if last not in at:
+        raise FocusError(f"--set {key}=: {'.'.join(seen) or f'machine {machine!r}'} has {', '.join(at)}")
+    at[last] = value
+
+
+def _configured(name: str, model: Any, point: Point) -> Concentration:
+    """The concentration of a point, for this model's depth.  Raises FocusError."""
+    from focus.compiler.frontend.backbone import Backbone
+    from focus.compiler.frontend.families import family_of
+    depth = model.decoder.layers if isinstance(model, Backbone) else family_of(model).info(model)["depth"]
+    config = Concentration.resolve(arguments.concentration(name, point.concentration, point.machine), depth)
+    return Concentration(**config.model_dump() | dict(point.changes))
+
+
+# ---- rows --------------------------------------------------------------------------------------------------------------------
+def row(point: Point, run: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """A point's settings with the `MEASURES` of the report that `run` gives, or with `error`."""
+    if point.error:
+        return dict(point.settings) | {"error": point.error}
+    try:
+        report = run()
+    except FocusError as e:
+        return dict(point.settings) | {"error": str(e)}
+    return dict(point.settings) | {m: report[m]["total"] if m == "area_mm2" else report[m] for m in MEASURES}
+
+
+def execute(model: Any, inputs: Mapping[str, Any], machine: Machine, config: Concentration, scope: str = "whole",
+            ratio: float | None = None) -> Mapping[str, Any]:
+    """The report of a run of the model compiled for a machine: on data, or with a synthetic trace where a ratio is given or there are no values.
+    Raises FocusError."""
+    from focus.runtime.evaluate import synth
+    from focus.runtime.run.executable import Executable
+
+    from focus.compiler.backend.compile import compile_model
+    binary = compile_model(model, inputs, machine, config, scope=scope).binary
+    if ratio is None and not binary.timing_only:
+        return Executable(binary).run(inputs).report
+    recipe = synth.Recipe(RATIO if ratio is None else ratio)
+    return Executable(binary).time(synth.synth(synth.Plan.of_binary(binary), recipe, compact=True) if binary.sites else None)
+
+
+def mark_front(rows: Sequence[dict[str, Any]]) -> None:
+    """Give each row `front`: whether no other is at least as good in all of `SMALLER` and better in one."""
+    for r in rows:
+        r["front"] = not any(all(o[m] <= r[m] for m in SMALLER) and any(o[m] < r[m] for m in SMALLER) for o in rows)
+
+
+def _settings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns that say what a row is."""
+    return [k for k in rows[0] if k not in (*MEASURES, "front", "error")]
+
+
+def _show(rows: Sequence[Mapping[str, Any]], model: str) -> None:
+    """The table on standard output."""
+    from rich.console import Console
+
+    from focus.runtime.run.report import empty_table, scaled, sized
+    settings = _settings(rows)
+    first = next((r for r in rows if "error" not in r), None)
+    shown = empty_table(model, *(k.replace("+", "\n+ ") for k in settings), "cycles", "faster", "utilization", "DRAM", "energy", "less", "area", "")
+    for number, r in enumerate(rows, 1):
+        cells = [str(number), *(str(r[k]) for k in settings)]
+        if "error" not in r:
+            cells += [f"{r['cycles']:,}", f"{first['cycles'] / r['cycles']:.3f}x", f"{r['utilization']:.1%}", sized(r["dram_bytes"]),
+                      scaled(r["energy_j"], "J"), f"{first['energy_j'] / r['energy_j']:.3f}x", f"{r['area_mm2']:.3f} mm2", "*" if r["front"] else ""]
+        else:
+            cells.append("see below")
+        shown.add_row(*cells)
+    console = Console(width=None if sys.stdout.isatty() else 200)       # a file or pipe has no width to keep to
+    console.print(shown)
+    for number, r in enumerate(rows, 1):
+        if "error" in r:
+            console.print(f"{number}: {r['error']}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    with atomic_write(path) as temporary:
+        if path.suffix == ".json":
+            temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            return
+        columns = [*_settings(rows), *MEASURES, "front", "error"]
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

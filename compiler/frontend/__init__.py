@@ -1,0 +1,1 @@
+"""From a Hugging Face model and a request to the torch dialect: families, surgery, export, token layout, zoo."""

@@ -1,0 +1,191 @@
+"""What every model family provides, and what their decoders have in common.
+
+In: a Hugging Face model and HF forward inputs.  Out: the abstract `Family`, the `Plan` it makes of a request (everything that is known
+before the first number: placeholders, grids, constant tables) and helpers to check inputs and decoders.
+"""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.run.executable import FLAGS, MASK
+
+from focus.compiler.frontend.layout import VisualItem
+from focus.compiler.frontend.surgery import Patch, check_activation, decoder_attention, norm_and_activation_patches
+
+#: Decoders whose attention is q/k/v/o projections, perhaps RMS norms of queries' and keys' heads, RoPE in rotate-half form and a causal softmax,
+#: and whose MLP is gated.
+DECODERS = ("qwen2", "qwen3", "llama", "mistral", "qwen2_vl_text", "qwen2_5_vl_text", "qwen3_vl_text")
+
+Constants = Callable[[str], Tensor]
+
+
+@dataclass
+class Plan:
+    """Everything static about a request.
+
+    `ids` int64 [S]; `token_ids`: kind ("image", "video") -> placeholder id; `pixels`: kind -> name of its pixel input; `items`: images in
+    order, then videos in order; `constants`: tables the accelerator reads (RoPE, index lists, resampling, rearranged weights), float32 or
+    int64, without the prefix `const.`; `detail`: what the family keeps for its own forward.
+    """
+    ids: np.ndarray
+    token_ids: dict[str, int]
+    pixels: dict[str, str]
+    items: list[VisualItem]
+    constants: dict[str, Tensor] = field(default_factory=dict)
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """HF inputs that carry numbers at run time, in the order of the compiled function's arguments."""
+        return (*self.pixels.values(), "input_ids")
+
+
+class Family(ABC):
+    """A family of models: how its visual tokens are laid out and how its vision tower runs on rows."""
+    model_type: str     #: `config.model_type`
+    class_name: str     #: the model class
+    inputs: tuple[str, ...]     #: HF forward inputs it understands, besides `attention_mask` of ones
+
+    @abstractmethod
+    def plan(self, model: nn.Module, inputs: dict[str, Tensor]) -> Plan:
+        """The plan of a request whose inputs were checked by `checked_inputs`; FocusError when the model or inputs have no mapping."""
+
+    @abstractmethod
+    def vision_patches(self, model: nn.Module, plan: Plan, const: Constants) -> list[Patch]:
+        """Forwards of the vision tower's modules."""
+
+    @abstractmethod
+    def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
+        """Rows [n, D] that, one after the other, stand at the placeholders of `kind`.  Called under the patches."""
+
+    def visual_levels(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[list[Tensor]]:
+        """The visual rows, and, for each of the first decoder layers behind which features are added to them, those features [n, D]."""
+        return [self.visual_rows(model, plan, const, kind, pixels)]
+
+    def levels(self, model: nn.Module) -> int:
+        """Decoder layers behind which features are added to the visual rows."""
+        return 0
+
+    @abstractmethod
+    def video(self, model: nn.Module, frames: np.ndarray, max_pixels: int) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
+        """How the model is shown a video: its pixel inputs, and the runs of visual tokens in its sequence, (placeholder id, tokens) each.
+
+        `frames` uint8 [n, H, W, 3].  A model that takes frames of any size gets them with at most `max_pixels` pixels.
+        """
+
+    @abstractmethod
+    def info(self, model: nn.Module) -> dict[str, Any]:
+        """Family-specific entries of `Imported.model_info`."""
+
+    def patches(self, model: nn.Module, plan: Plan, const: Constants) -> list[Patch]:
+        """Every forward that changes for the export."""
+        decoder = [(layer.self_attn, decoder_attention(layer.self_attn, *heads_of(layer.self_attn))) for layer in decoder_of(model).layers]
+        return norm_and_activation_patches(model) + decoder + self.vision_patches(model, plan, const)
+
+
+# ---- decoders ----------------------------------------------------------------------------------------------------------------
+def decoder_of(model: nn.Module) -> nn.Module:
+    """The language model of a supported VLM."""
+    return model.model.language_model
+
+
+def heads_of(attention: nn.Module) -> tuple[int, int]:
+    """Query heads and kv heads of a decoder's attention."""
+    return attention.q_proj.out_features // attention.head_dim, attention.k_proj.out_features // attention.head_dim
+
+
+def check_decoder(model: nn.Module, length: int) -> None:
+    """Raise FocusError for a decoder, activation or sliding window that has no mapping.  `length`: S."""
+    decoder = decoder_of(model)
+    kind = decoder.config.model_type
+    if kind not in DECODERS:
+        known = ", ".join(DECODERS)
+        raise FocusError(f"model.language_model: decoder '{kind}' is not supported; supported: {known}")
+    for i, layer in enumerate(decoder.layers):
+        path = f"model.language_model.layers.{i}"
+        check_activation(layer.mlp.act_fn, f"{path}.mlp.act_fn")
+        window = decoder.config.sliding_window if kind == "mistral" else getattr(layer.self_attn, "sliding_window", None)
+        if window is not None and window < length:
+            raise FocusError(f"{path}.self_attn: sliding window of {window} in a sequence of {length}; only full causal attention maps")
+
+
+@torch.no_grad()
+def rope_tables(model: nn.Module, position_ids: Tensor) -> dict[str, Tensor]:
+    """cos and sin [S, head_dim] of the decoder, as the model's own rotary embedding computes them in float32.
+
+    `position_ids` int64: [1, S], or [3, 1, S] for M-RoPE.
+    """
+    cos, sin = decoder_of(model).rotary_emb(torch.zeros(1), position_ids)
+    return {"rope_cos": cos[0].contiguous(), "rope_sin": sin[0].contiguous()}
+
+
+def decoder_info(model: nn.Module) -> dict[str, Any]:
+    """Sizes of the decoder."""
+    decoder = decoder_of(model)
+    layer = decoder.layers[0]
+    heads, kv_heads = heads_of(layer.self_attn)
+    return {"decoder": "model.language_model", "decoder_type": decoder.config.model_type, "depth": len(decoder.layers),
+            "hidden": decoder.config.hidden_size, "heads": heads, "kv_heads": kv_heads, "head_dim": layer.self_attn.head_dim,
+            "intermediate": layer.mlp.gate_proj.out_features, "vocab": model.lm_head.out_features}
+
+
+# ---- inputs --------------------------------------------------------------------------------------------------------------------
+def checked_inputs(family: Family, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The inputs as tensors, with what a prefill may ignore left out.
+
+    Numpy arrays and lists are converted.  Raises FocusError for an input the family does not understand, for a batch other than 1, and for
+    an attention mask that hides something.
+    """
+    if not isinstance(inputs, Mapping):
+        raise FocusError(f"inputs: a dictionary of names and tensors expected, not {type(inputs).__name__}")
+    tensors: dict[str, Tensor] = {}
+    for name, value in inputs.items():
+        if value is None or name in FLAGS:
+            continue
+        if name not in (*family.inputs, MASK):
+            known = ", ".join(family.inputs)
+            raise FocusError(f"input '{name}' is not supported for {family.model_type}; supported: {known}, attention_mask of ones")
+        try:
+            tensors[name] = torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError):
+            raise FocusError(f"input '{name}': a tensor or array expected, got {type(value).__name__}") from None
+        if tensors[name].layout != torch.strided or (tensors[name].is_meta and not name.startswith("pixel_values")):    # pixels may lack values
+            raise FocusError(f"input '{name}': a dense tensor with values expected")
+    ids = tensors.get("input_ids")
+    if ids is None:
+        raise FocusError("input 'input_ids' is missing")
+    if ids.ndim != 2 or ids.shape[0] != 1 or ids.shape[1] == 0 or ids.is_floating_point() or ids.is_complex():
+        raise FocusError(f"input_ids: integers of shape [1, S] expected (batch 1), got {ids.dtype} {list(ids.shape)}")
+    mask = tensors.pop(MASK, None)
+    if mask is not None and (mask.shape != ids.shape or not bool((mask == 1).all())):
+        raise FocusError(f"attention_mask: only ones of shape {list(ids.shape)} are supported, no padding; got shape {list(mask.shape)}")
+    for name, value in tensors.items():
+        if name.startswith("pixel_values"):
+            if not value.is_floating_point() or value.dtype == torch.float64:
+                raise FocusError(f"{name}: floating point values of at most 32 bits expected, got {value.dtype}")
+        elif (value.is_floating_point() and name != "second_per_grid_ts") or value.is_complex():
+            raise FocusError(f"{name}: integers expected, got {value.dtype}")
+    return tensors
+
+
+def check_ids_in_vocabulary(ids: np.ndarray, vocabulary: int, placeholders: dict[str, int]) -> None:
+    """Raise FocusError for a text token outside the embedding table (placeholders may lie outside: they are never looked up)."""
+    text = ids[~np.isin(ids, list(placeholders.values()))]
+    bad = text[(text < 0) | (text >= vocabulary)]
+    if bad.size:
+        raise FocusError(f"input_ids: token {int(bad[0])} is outside the vocabulary of {vocabulary}")
+
+
+def need(tensors: dict[str, Tensor], name: str, because: str) -> Tensor:
+    """Input `name`, or FocusError."""
+    if name not in tensors:
+        raise FocusError(f"input '{name}' is missing; it goes with {because}")
+    return tensors[name]

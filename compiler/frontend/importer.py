@@ -1,0 +1,229 @@
+"""From a PyTorch model to the torch dialect: `torch.export`, torch-mlir's import, and its lowering to backend form.
+
+In: a Hugging Face model and the inputs of its forward.  Out: `Imported`: a module in the `torch` dialect whose function `@main` takes the
+inputs that carry numbers and returns the last token's logits; parameters by name; the token layout.
+
+Weights stay out of the IR: a parameter is a `torch.operator "torch.vlm.param"` whose attribute `vlm.name` is its full name; its value is
+read from `Imported.params` when the binary is packed.  Tables computed from positions and grids are parameters named `const.*`.
+Locations carry module paths (`model.language_model.layers.3.self_attn.q_proj`).
+"""
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.export.graph_signature import InputKind
+from torch_mlir import ir
+from torch_mlir.extras.fx_importer import ContextCache, FxImporter, FxImporterHooks
+from torch_mlir.passmanager import PassManager
+
+from focus.dialects.context import make_context
+from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.tokens import TokenLayout
+
+from focus.compiler.frontend.backbone import Backbone
+from focus.compiler.frontend.families.base import decoder_of
+from focus.compiler.frontend.surgery import OPERATORS, weightless
+from focus.compiler.frontend.wrapper import Prefill, prefill_of
+
+#: Operators that torch-mlir must leave whole.
+_KEPT = ("aten.linear", "aten.layer_norm", "aten.rms_norm", "aten.silu", "aten.gelu", "aten.relu", "aten.embedding")
+#: Every operator the backend form may contain besides constants and list construction; anything else has no mapping.
+ALLOWED = frozenset({f"torch.{name}" for name in _KEPT} | {
+    "torch.aten.cat", "torch.aten.add.Tensor", "torch.aten.mul.Tensor", "torch.aten.view", "torch.aten.slice.Tensor"})
+_SCAFFOLDING = ("torch.constant.", "torch.prim.ListConstruct", "func.")
+
+
+@dataclass
+class Imported:
+    """What the front end hands to the passes.
+
+    `module`: in backend form.  `params`: name -> function that gives the value as a numpy array (float32, or int32 for index lists), to be
+    read row-major in the shape the IR states.  `inputs`: (name, dtype, shape) of each argument of `@main`, as HF's forward takes them.
+    `params` is None for a model on the meta device, whose parameters have shapes but no values.
+    `static_inputs`: numpy values of the inputs that the compiled program depends on but does not read (grids, image sizes).
+    `model_info`: family and sizes.
+    """
+    module: ir.Module
+    params: dict[str, Callable[[], np.ndarray]] | None
+    tokens: TokenLayout
+    inputs: list[tuple[str, str, tuple[int, ...]]]
+    static_inputs: dict[str, np.ndarray] = field(default_factory=dict)
+    model_info: dict[str, Any] = field(default_factory=dict)
+
+
+def import_model(model: nn.Module, inputs: Mapping[str, Any]) -> Imported:
+    """Import a prefill of `model` for inputs of these shapes and, where they fix the layout, values.
+
+    `inputs`: the HF forward's (batch 1).  The model is left as it was.  Raises FocusError for an unknown model, an unsupported
+    configuration or operator (named with its module path), and inputs that do not fit the model.
+    """
+    prefill, tokens, tensors = prefill_of(model, inputs)
+    family, names = prefill.family, prefill.plan.input_names
+    with torch.no_grad(), prefill.surgery(), weightless(model) as tied:
+        arguments = tuple(tensors[n].to(torch.int64 if n == "input_ids" else torch.float32).contiguous() for n in names)
+        module = to_backend_form(import_graph(exported(prefill, arguments), names, parameter_names(prefill, tied)))
+    check_operators(module)
+    return Imported(module=module, params=parameters(model, prefill, module) if has_values(model) else None, tokens=tokens,
+                    inputs=[(n, dtype_name(a), tuple(a.shape)) for n, a in zip(names, arguments)],
+                    static_inputs={n: (t.float() if t.is_floating_point() else t).numpy() for n, t in tensors.items() if n not in names},
+                    model_info={"family": family.model_type, "class": family.class_name, **family.info(model)})
+
+
+def has_values(model: nn.Module) -> bool:
+    """Whether every parameter has data; a model on the meta device can be compiled, and its program timed."""
+    return not any(p.is_meta for p in model.parameters())
+
+
+def backbone_of(model: nn.Module, inputs: Mapping[str, Any]) -> Backbone:
+    """The decoder of a model, on the visual tokens of a request.  Raises FocusError as `import_model` does."""
+    prefill, tokens, _ = prefill_of(model, inputs)
+    info = prefill.family.info(model)
+    sizes = Decoder(info["depth"], info["hidden"], info["heads"], info["kv_heads"], info["head_dim"], info["intermediate"])
+    attention = decoder_of(model).layers[0].self_attn
+    plain = Backbone.of_grids(prefill.family.class_name, sizes, tokens.V, tokens.grids)
+    return replace(plain, bias=attention.q_proj.bias is not None, head_norms=hasattr(attention, "q_norm"), levels=prefill.family.levels(model))
+
+
+def dtype_name(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+# ---- export --------------------------------------------------------------------------------------------------------------------
+def exported(prefill: Prefill, arguments: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram:
+    """The graph of one prefill, composite operators kept whole (the empty decomposition table still makes the graph functional)."""
+    try:
+        with quiet():
+            return torch.export.export(prefill, arguments, strict=False).run_decompositions({})
+    except FocusError:
+        raise
+    except Exception as e:
+        raise FocusError(f"{prefill.family.class_name}: torch.export failed: {first_line(e)}") from e
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the graphs a failing export logs (its exception says enough) and PyTorch's warnings about its own code."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        logging.disable(before)
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+# ---- import --------------------------------------------------------------------------------------------------------------------
+class ModulePathLocations(ContextCache):
+    """Gives every operation the path of the innermost module it was traced in as its location."""
+    __slots__: list[str] = []
+
+    def get_node_location(self, node):
+        stack = node.meta.get("nn_module_stack")
+        path = user_path(list(stack.values())[-1][0]) if stack else ""
+        return ir.Location.name(path or "prefill", context=self._c)
+
+
+class NamedParameters(FxImporterHooks):
+    """Turns each parameter or buffer of the graph into a `torch.vlm.param` with its name."""
+    def __init__(self, names: dict[str, str]):
+        self.names = names
+
+    def resolve_input(self, gni, value, info):
+        name = self.names[info.input_spec.target]
+        attributes = {"name": ir.StringAttr.get("torch.vlm.param"), "vlm.name": ir.StringAttr.get(name)}
+        return ir.Operation.create("torch.operator", results=[info.ir_type], attributes=attributes, loc=ir.Location.name(name)).result
+
+
+def user_path(path: str) -> str:
+    """A path inside `Prefill` as a path inside the user's model."""
+    return path.removeprefix("user").removeprefix(".")
+
+
+def parameter_names(prefill: Prefill, tied: dict[int, str]) -> dict[str, str]:
+    """Name in the exported graph -> name in `Imported.params`: the user's own name, the first one where parameters are tied."""
+    names = {full: tied[id(p)] for full, p in prefill.named_parameters(remove_duplicate=False)}
+    return names | {full: user_path(full) for full, _ in prefill.named_buffers(remove_duplicate=False)}
+
+
+def import_graph(program: torch.export.ExportedProgram, inputs: tuple[str, ...], names: dict[str, str]) -> ir.Module:
+    """The exported graph in the torch dialect, in a fresh context."""
+    constants = [s.target for s in program.graph_signature.input_specs if s.kind == InputKind.CONSTANT_TENSOR]
+    if constants:
+        raise FocusError(f"the model makes the constant tensor '{constants[0]}' while it runs; it has no mapping")
+    context = make_context()
+    importer = FxImporter(context=context, hooks=NamedParameters(names))
+    importer._cc = ModulePathLocations(context, py_attr_tracker=importer._py_attr_tracker)
+    importer.import_program(program, func_name="main")
+    with context:
+        function = importer.module.body.operations[0]
+        function.arg_attrs = ir.ArrayAttr.get([ir.DictAttr.get({"focus.name": ir.StringAttr.get(n)}) for n in inputs])
+    return importer.module
+
+
+# ---- backend form --------------------------------------------------------------------------------------------------------------
+def to_backend_form(module: ir.Module) -> ir.Module:
+    """Run torch-mlir's lowering to value semantics and a closed set of operators, keeping ours and `_KEPT` whole."""
+    library = "\n".join(f'func.func private @"__torch_mlir_has_value_semantics_fn.torch.vlm.{name}"()' for name in (*OPERATORS, "param"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vlm.mlir"
+        path.write_text(f"module {{\n{library}\n}}\n")
+        options = f"backend-legal-ops={','.join(_KEPT)} extra-library={path}"
+        pipeline = f"builtin.module(func.func(torch-match-quantized-custom-ops),torchdynamo-export-to-torch-backend-pipeline{{{options}}})"
+        with module.context:
+            try:
+                PassManager.parse(pipeline).run(module.operation)
+            except ir.MLIRError as e:
+                problem = e.error_diagnostics[0] if e.error_diagnostics else None
+                where = f"{problem.location}: {problem.message}" if problem else first_line(e)
+                raise FocusError(f"torch-mlir cannot lower the model: {where}") from None
+    return module
+
+
+def operators(module: ir.Module) -> Iterator[tuple[str, ir.Operation]]:
+    """Name ("vlm.rope" for our own operators) and op of everything in `@main`, constants left out."""
+    for op in module.body.operations[0].regions[0].blocks[0].operations:
+        name = op.operation.name
+        if name == "torch.operator":
+            name = op.operation.attributes["name"].value.removeprefix("torch.")
+        if not name.startswith(_SCAFFOLDING):
+            yield name, op.operation
+
+
+def check_operators(module: ir.Module) -> None:
+    """Raise FocusError for the first operator that no later pass has a mapping for."""
+    ours = {f"vlm.{name}" for name in (*OPERATORS, "param")}
+    for name, op in operators(module):
+        if name not in ours and name not in ALLOWED:
+            raise FocusError(f"{op.location.name_str}: operator '{name.removeprefix('torch.')}' has no mapping to the accelerator")
+
+
+# ---- parameters ----------------------------------------------------------------------------------------------------------------
+def parameters(model: nn.Module, prefill: Prefill, module: ir.Module) -> dict[str, Callable[[], np.ndarray]]:
+    """Name -> value of every parameter the module uses."""
+    sources = dict(model.named_parameters()) | dict(model.named_buffers()) | {f"const.{n}": t for n, t in prefill.const.named_buffers()}
+    used = dict.fromkeys(op.attributes["vlm.name"].value for name, op in operators(module) if name == "vlm.param")
+    return {name: lambda name=name: as_numpy(name, sources[name]) for name in used}
+
+
+def as_numpy(name: str, tensor: torch.Tensor) -> np.ndarray:
+    """float32 (int32 for integers) numpy value of a parameter; a view of its memory where possible."""
+    if tensor.is_meta:
+        raise FocusError(f"parameter '{name}' has no data (meta device)")
+    kind = torch.float32 if tensor.is_floating_point() else torch.int32
+    return tensor.detach().to("cpu", kind).numpy()

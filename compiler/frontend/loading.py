@@ -1,0 +1,116 @@
+"""The MODEL argument of the tools: a zoo name, a Hugging Face model folder, or a function of a Python file.
+
+In: the argument, and optionally a safetensors file of inputs.  Out: `load_model` -> (model, HF forward inputs).
+"""
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.errors import FocusError
+
+from focus.compiler.frontend import full_size, zoo
+from focus.compiler.frontend.backbone import Backbone
+from focus.compiler.frontend.full_size import FULL_SIZE
+
+
+def load_model(spec: str, inputs_file: str | os.PathLike | None = None, scope: str = "whole") -> tuple[nn.Module | Backbone, dict[str, Any]]:
+    """Model and inputs meant by `spec`; inputs from `inputs_file` replace the ones that come with the model.
+
+    `scope` "backbone" gives the `Backbone` of an entry at full size, which needs neither inputs nor transformers.
+    A model folder has no inputs of its own: without a file it gets a request of eight frames.  Raises FocusError when there is no such
+    model or its files or function are not what is expected.
+    """
+    file, _, function = spec.rpartition(":")
+    if spec in FULL_SIZE:
+        model, inputs = full_size.build(spec, scope)
+    elif spec in zoo.ZOO:
+        model, inputs = zoo.build(spec)
+    elif file.endswith(".py"):
+        model, inputs = from_function(Path(file), function)
+    elif Path(spec).is_dir():
+        model = from_folder(Path(spec))
+        inputs = {} if inputs_file else zoo.video_request(model, zoo.moving_pattern(8, 240, 320, speed=2.0))
+    elif spec.endswith(".py"):
+        raise FocusError(f"{spec}: which function of it? FILE.py:FUNCTION expected")
+    else:
+        raise FocusError(f"unknown model '{spec}'; expected a zoo name ({zoo.names()[0]}, ...: focusc --list has all), a model folder, "
+                         "or FILE.py:FUNCTION")
+    if inputs_file is not None and isinstance(model, Backbone):
+        raise FocusError(f"{inputs_file}: the backbone of {spec} has a request of its own and takes no inputs")
+    return model, dict(inputs) if inputs_file is None else read_inputs(inputs_file)
+
+
+def concentration_of(spec: str, preset: str) -> Concentration | str:
+    """What a preset means for a model: the published schedule for an entry at full size, else the preset itself."""
+    return full_size.preset(spec, preset) if spec in FULL_SIZE else preset
+
+
+def read_inputs(path: str | os.PathLike) -> dict[str, Any]:
+    """Inputs, by the names of the HF forward, from a safetensors file.  Raises FocusError naming it."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+    try:
+        with open(path, "rb"):              # says more of what cannot be opened
+            return load_file(path)
+    except OSError as e:
+        raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
+    except SafetensorError as e:
+        raise FocusError(f"{path}: no readable safetensors file: {e}") from None
+
+
+def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, Any]]:
+    """What `function()` of the Python file `path` returns; its folder is importable while it runs."""
+    if not path.is_file():
+        raise FocusError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(f"focus_user_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+        if not callable(getattr(module, function, None)):
+            raise FocusError(f"{path}: no function '{function}'")
+        result = getattr(module, function)()
+    except FocusError:
+        raise
+    except (Exception, SystemExit) as e:        # whatever the user's code raises is the user's to read, as one line
+        raise FocusError(f"{path}:{function}: {type(e).__name__}: {(str(e).strip().splitlines() or [''])[0]}") from e
+    finally:
+        sys.path.pop(0)
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], nn.Module) and isinstance(result[1], Mapping)):
+        raise FocusError(f"{path}:{function}: must return (model, inputs): a torch module and a dict of HF forward inputs")
+    return result
+
+
+def from_folder(path: Path) -> nn.Module:
+    """The model of a Hugging Face folder (config.json and weights), float32.  Raises FocusError also for weights that are missing or of another
+    shape, which transformers would draw at random."""
+    import torch
+    import transformers
+
+    from focus.compiler.frontend.families import FAMILIES
+    try:
+        kind = json.loads((path / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError) as e:
+        raise FocusError(f"{path}: no readable config.json: {e}") from None
+    if kind not in FAMILIES:
+        raise FocusError(f"{path}: model_type '{kind}' is not supported; supported: {', '.join(FAMILIES)}")
+    try:
+        model, info = getattr(transformers, FAMILIES[kind].class_name).from_pretrained(
+            path, dtype=torch.float32, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True)
+    except Exception as e:          # transformers' exceptions for damaged configurations and weights are many
+        raise FocusError(f"{path}: cannot load the model: {(str(e).strip().splitlines() or [type(e).__name__])[0]}") from None
+    if mismatched := sorted(info["mismatched_keys"]):
+        name, found, expected = mismatched[0]
+        raise FocusError(f"{path}: weight '{name}' has shape {list(found)}; {list(expected)} expected from config.json")
+    if missing := sorted(info["missing_keys"]):
+        raise FocusError(f"{path}: {len(missing)} weights are missing, '{missing[0]}' first")
+    return model.eval()

@@ -1,0 +1,237 @@
+"""Surgery before export: attention, RMSNorm, RoPE and patch embedding become single operators.
+
+In: a Hugging Face model.  Out: `vlm::*` PyTorch operators with eager implementations (so that the changed model can be run and compared
+with the unchanged one) and `patched`, a context manager under which chosen modules run another forward.
+
+Everything a decoder or a vision tower computes between two projections is stated on **rows**: activations are [rows, features] matrices,
+heads lie side by side in a row, frames and windows are segments of rows.  So no pattern has to be recognised after the import, and what
+reaches the `torch` dialect is already one operator for each thing the accelerator does.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from focus.runtime.spec.errors import FocusError
+
+#: Names of the operators below as they appear in `torch.operator` ops; `param` is made by the importer.
+OPERATORS = ("rope", "head_norm", "attention", "resample", "take_rows", "add_visual", "patch_embed", "gelu_quick")
+
+
+# ---- operators -------------------------------------------------------------------------------------------------------------
+@torch.library.custom_op("vlm::rope", mutates_args=())
+def rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding in rotate-half form of every head: x [rows, heads * d], cos and sin [rows, d]."""
+    heads = x.view(x.shape[0], -1, cos.shape[-1])
+    low, high = heads.chunk(2, -1)
+    turned = torch.cat((-high, low), -1)
+    return (heads * cos[:, None] + turned * sin[:, None]).reshape(x.shape)
+
+
+@rope.register_fake
+def _(x, cos, sin):
+    return torch.empty_like(x)
+
+
+@torch.library.custom_op("vlm::head_norm", mutates_args=())
+def head_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """RMS norm of every head by itself: x [rows, heads * d], weight [d]."""
+    return F.rms_norm(x.view(x.shape[0], -1, len(weight)), weight.shape, weight, eps).reshape(x.shape)
+
+
+@head_norm.register_fake
+def _(x, weight, eps):
+    return torch.empty_like(x)
+
+
+@torch.library.custom_op("vlm::attention", mutates_args=())
+def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, kv_heads: int, scale: float, causal: bool, segments: list[int]) -> Tensor:
+    """Softmax attention inside each segment of rows: q [rows, heads * d], k and v [rows, kv_heads * d] -> [rows, heads * d].
+
+    `segments` are the lengths of consecutive runs of rows that see only themselves; empty means one run.  With fewer kv heads than
+    heads, consecutive query heads share a kv head.
+    """
+    def split(x: Tensor, n: int) -> Tensor:
+        return x.view(x.shape[0], n, -1).transpose(0, 1)[None]
+    outputs = []
+    for a, b, c in zip(*(x.split(segments or [x.shape[0]]) for x in (q, k, v))):
+        y = F.scaled_dot_product_attention(split(a, heads), split(b, kv_heads), split(c, kv_heads), is_causal=causal, scale=scale,
+                                           enable_gqa=heads != kv_heads)
+        outputs.append(y[0].transpose(0, 1).reshape(a.shape))
+    return torch.cat(outputs)
+
+
+@attention.register_fake
+def _(q, k, v, heads, kv_heads, scale, causal, segments):
+    return torch.empty_like(q)
+
+
+@torch.library.custom_op("vlm::resample", mutates_args=())
+def resample(x: Tensor, weight: Tensor) -> Tensor:
+    """A fixed linear map over rows: x [batch, n, width], weight [m, n] -> [batch, m, width]."""
+    return torch.matmul(weight, x)
+
+
+@resample.register_fake
+def _(x, weight):
+    return x.new_empty(x.shape[0], weight.shape[0], x.shape[2])
+
+
+@torch.library.custom_op("vlm::take_rows", mutates_args=())
+def take_rows(x: Tensor, indices: Tensor) -> Tensor:
+    """Rows by constant indices: x [n, width], indices int64 [m] -> [m, width]."""
+    return x[indices]
+
+
+@take_rows.register_fake
+def _(x, indices):
+    return x.new_empty(indices.shape[0], x.shape[1])
+
+
+@torch.library.custom_op("vlm::add_visual", mutates_args=())
+def add_visual(x: Tensor, features: Tensor, runs: list[int]) -> Tensor:
+    """Features [V, D] added to the visual rows of a sequence x [S, D], which stand in runs of (start, length)."""
+    out, at = x.clone(), 0
+    for start, length in zip(runs[::2], runs[1::2]):
+        out[start:start + length] += features[at:at + length]
+        at += length
+    return out
+
+
+@add_visual.register_fake
+def _(x, features, runs):
+    return torch.empty_like(x)
+
+
+@torch.library.custom_op("vlm::patch_embed", mutates_args=())
+def patch_embed(pixels: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Convolution whose stride is its kernel: pixels [n, channels, height, width], weight [d, channels, p, p] -> [n * gh * gw, d]."""
+    return F.conv2d(pixels, weight, bias, stride=weight.shape[-2:]).flatten(2).transpose(1, 2).reshape(-1, weight.shape[0])
+
+
+@patch_embed.register_fake
+def _(pixels, weight, bias):
+    n, _, height, width = pixels.shape
+    return pixels.new_empty(n * (height // weight.shape[2]) * (width // weight.shape[3]), weight.shape[0])
+
+
+@torch.library.custom_op("vlm::gelu_quick", mutates_args=())
+def gelu_quick(x: Tensor) -> Tensor:
+    """x * sigmoid(1.702 x)."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+@gelu_quick.register_fake
+def _(x):
+    return torch.empty_like(x)
+
+
+# ---- forwards that several families share -------------------------------------------------------------------------------------
+#: Hugging Face activation classes whose forward is more than one operator -> the one operator.
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "GELUTanh": lambda x: F.gelu(x, approximate="tanh"),
+    "NewGELUActivation": lambda x: F.gelu(x, approximate="tanh"),
+    "FastGELUActivation": lambda x: F.gelu(x, approximate="tanh"),
+    "AccurateGELUActivation": lambda x: F.gelu(x, approximate="tanh"),
+    "GELUActivation": F.gelu,
+    "QuickGELUActivation": gelu_quick,
+}
+#: Norms that are x / rms(x) * weight.
+_RMS_NORMS = ("Qwen2RMSNorm", "LlamaRMSNorm", "MistralRMSNorm", "Qwen3RMSNorm", "Qwen2VLRMSNorm", "Qwen2_5_VLRMSNorm",
+              "Qwen3VLTextRMSNorm", "InternVLVisionRMSNorm")
+#: Activation classes that are one operator already.
+_PLAIN_ACTIVATIONS = ("SiLUActivation", "SiLU", "GELU", "ReLU")
+
+Patch = tuple[nn.Module, Callable]
+
+
+def norm_and_activation_patches(root: nn.Module) -> list[Patch]:
+    """Forwards for every RMSNorm and every composite activation below `root`."""
+    patches: list[Patch] = []
+    for module in root.modules():
+        name = type(module).__name__
+        if name in _RMS_NORMS:
+            patches.append((module, _rms_norm(module)))
+        elif name in _ACTIVATIONS:
+            patches.append((module, _ACTIVATIONS[name]))
+    return patches
+
+
+def check_activation(module: nn.Module, path: str) -> None:
+    """Raise FocusError unless the activation `module` at `path` is one the machine has."""
+    name = type(module).__name__
+    if name not in _ACTIVATIONS and name not in _PLAIN_ACTIVATIONS:
+        raise FocusError(f"{path}: activation {name} has no mapping; supported: silu, relu, gelu, gelu_pytorch_tanh, gelu_new, quick_gelu")
+
+
+def _rms_norm(module: nn.Module) -> Callable:
+    def forward(x: Tensor) -> Tensor:
+        return F.rms_norm(x, (x.shape[-1],), module.weight, module.variance_epsilon)
+    return forward
+
+
+def decoder_attention(module: nn.Module, heads: int, kv_heads: int) -> Callable:
+    """Forward of a decoder's self attention on rows: hidden_states [S, D], position_embeddings = (cos, sin), both [S, head_dim].  Heads of
+    queries and keys are normalised where the module has norms for them."""
+    def forward(hidden_states: Tensor, position_embeddings: tuple[Tensor, Tensor], **_unused):
+        cos, sin = position_embeddings
+        q, k = module.q_proj(hidden_states), module.k_proj(hidden_states)
+        if hasattr(module, "q_norm"):
+            q, k = (head_norm(x, norm.weight, norm.variance_epsilon) for x, norm in ((q, module.q_norm), (k, module.k_norm)))
+        q, k = rope(q, cos, sin), rope(k, cos, sin)
+        out = attention(q, k, module.v_proj(hidden_states), heads, kv_heads, float(module.scaling), True, [])
+        return module.o_proj(out), None
+    return forward
+
+
+# ---- applying -------------------------------------------------------------------------------------------------------------------
+@contextmanager
+def patched(patches: Iterable[Patch]) -> Iterator[None]:
+    """Run the block with each (module, forward) in effect; afterwards every module is as it was, whatever happened."""
+    undo: list[nn.Module] = []
+    try:
+        for module, forward in patches:
+            module.__dict__["forward"] = forward
+            undo.append(module)
+        yield
+    finally:
+        for module in undo:
+            del module.__dict__["forward"]
+
+
+def check_patchable(model: nn.Module, patches: Iterable[Patch]) -> None:
+    """Raise FocusError for a module whose forward somebody else has replaced: what it computes is not what its class says."""
+    patched_modules = {id(module) for module, _ in patches}
+    for path, module in model.named_modules():
+        if id(module) in patched_modules and "forward" in module.__dict__:
+            raise FocusError(f"{path}: this {type(module).__name__} has a forward of its own; only that of its class is mapped")
+
+
+@contextmanager
+def weightless(model: nn.Module) -> Iterator[dict[int, str]]:
+    """Run the block with every parameter of `model` replaced by a float32 one of the same shape without storage.
+
+    Yields a dict from the id of each stand-in to the parameter's first full name: tied parameters share a stand-in, so all their
+    names lead to one.  The export sees shapes only; a model in any dtype, or on the meta device, exports as float32.
+    """
+    names = {id(p): name for name, p in model.named_parameters()}
+    stand_ins: dict[int, nn.Parameter] = {}
+    undo: list[tuple[dict, str, nn.Parameter]] = []
+    try:
+        for module in model.modules():
+            for key, parameter in module._parameters.items():
+                if parameter is None:
+                    continue
+                if id(parameter) not in stand_ins:
+                    stand_ins[id(parameter)] = nn.Parameter(torch.zeros(()).expand(parameter.shape), requires_grad=False)
+                undo.append((module._parameters, key, parameter))
+        for parameters, key, parameter in undo:
+            parameters[key] = stand_ins[id(parameter)]
+        yield {id(stand_in): names[original] for original, stand_in in stand_ins.items()}
+    finally:
+        for parameters, key, parameter in undo:
+            parameters[key] = parameter

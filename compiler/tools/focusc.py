@@ -1,0 +1,151 @@
+"""focusc: compiles a vision-language model to a binary for the accelerator.
+
+In: a zoo name, a Hugging Face model folder, or a function of a Python file that returns (model, inputs).  Out: an `.fxb` file, or the IR or
+assembly of an earlier level; on request one IR file a pass, the inputs used, and the seconds each pass took.
+
+PyTorch is imported only once the arguments are known to make sense, so that `focusc --help` and most mistakes answer at once.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from focus.runtime.tools.cli import tool
+from focus.runtime.spec.concentration import PRESETS
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.files import atomic_write, check_outputs
+from focus.runtime.spec.machine import Machine
+
+from focus.compiler.frontend import arguments
+
+if TYPE_CHECKING:
+    from focus.compiler.backend.compile import Compilation
+
+EMIT = ("torch", "focus", "tiled", "fisa", "asm", "binary")
+
+_EXAMPLES = """
+examples:
+  focusc --list                                         the models of the zoo, which need no download
+  focusc llava-onevision-tiny -o tiny.fxb --save-inputs in.safetensors
+  focus-sim tiny.fxb --inputs in.safetensors            run what was compiled
+  focusc my_model.py:small -o small.fxb                 small() returns (model, inputs of its forward)
+  focusc llava-video-7b --scope=backbone -o video.fxb   at full size, without parameter values: focus-sim --timing-only
+  focusc ./Qwen2.5-VL --inputs request.safetensors -o qwen.fxb
+  focusc llava-onevision-tiny --emit=tiled | less       the IR after tiling, scheduling and allocation
+  focusc llava-onevision-tiny --emit=asm -o tiny.s      the program as assembly
+  focusc llava-onevision-tiny -o tiny.fxb --dump-ir ir  ir/00-input.mlir, ir/01-convert-torch-to-focus.mlir, ...
+
+levels of --emit:
+  torch    the imported model in the torch dialect, weights as named parameters
+  focus    operations on whole tensors, fused, concentrated and laid out
+  tiled    loops over tiles in on-chip memory, with semaphores and addresses
+  fisa     instructions of the accelerator, as IR
+  asm      the same as assembly text
+  binary   the .fxb file (default)
+
+A program is compiled for the shapes and the token layout of its inputs. Passes: docs/passes.md. Concentration: docs/algorithm.md.
+"""
+
+
+@tool
+def main(argv: list[str] | None = None) -> None:
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.list:
+        _list_zoo()
+        return
+    if args.model is None:
+        parser.error("which MODEL? (focusc --list shows the zoo)")
+    if args.emit == "binary" and args.output == "-":
+        parser.error("a binary needs a file to be written to: give one with -o")
+    machine = Machine.load(args.machine)
+    arguments.check_concentration(args.concentration)
+    _check_places(args)
+    with arguments.progress(args.quiet) as tell:
+        tell("load model")
+        model, inputs = arguments.load(args.model, args.inputs, args.scope)
+        compilation = _compile(model, inputs, machine, args, tell)
+        tell("write")
+        if args.save_inputs:
+            _save_inputs(args.save_inputs, inputs)
+        _write(compilation, args.emit, args.output)
+    if args.timing:
+        from focus.passes.manager import timing_report
+        print(timing_report(compilation.seconds), file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="focusc", description="Compile a vision-language model to a binary for the Focus accelerator.", epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_model(parser, optional=True)
+    parser.add_argument("-o", "--output", default="-", metavar="FILE", help="what to write; - for standard output (IR and assembly)")
+    parser.add_argument("--emit", choices=EMIT, default="binary", help="the level to stop at (default %(default)s)")
+    parser.add_argument("--machine", default="focus", metavar="FILE",
+                        help="a machine file, or focus (default), focus-published, dense or dense-published")
+    parser.add_argument("--concentration", metavar="WHAT",
+                        help=f"{', '.join(PRESETS)} or a TOML file (default full, or off for a machine without the units)")
+    parser.add_argument("--save-inputs", type=Path, metavar="FILE", help="write the inputs compiled for, as focus-sim --inputs takes them")
+    parser.add_argument("--dump-ir", type=Path, metavar="DIR", help="write the IR before the first and after each pass to numbered files")
+    parser.add_argument("--timing", action="store_true", help="print the seconds each pass took to standard error")
+    parser.add_argument("--list", action="store_true", help="list the zoo and stop")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
+    return parser
+
+
+def _list_zoo() -> None:
+    from focus.compiler.frontend import full_size, zoo
+    entries = zoo.ZOO | full_size.FULL_SIZE
+    width = max(map(len, entries))
+    for name, entry in entries.items():
+        print(f"{name:{width}}  {entry.description}")
+
+
+# ---- before anything heavy ---------------------------------------------------------------------------------------------------
+def _check_places(args: argparse.Namespace) -> None:
+    """Raise FocusError now for what could not be written after minutes of work."""
+    check_outputs(args.save_inputs, None if args.output == "-" else args.output)
+    if args.dump_ir is not None and args.dump_ir.exists() and not args.dump_ir.is_dir():
+        raise FocusError(f"{args.dump_ir}: cannot write: is no folder")
+
+
+# ---- the work ------------------------------------------------------------------------------------------------------------------
+def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.Namespace, tell: Callable[[str], None]) -> Compilation:
+    from focus.compiler.backend.compile import compile_model
+    concentration = arguments.concentration(args.model, args.concentration, machine)
+    stop = "binary" if args.emit == "asm" else args.emit
+    return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=stop, dump_ir=args.dump_ir, progress=tell)
+
+
+def _save_inputs(path: Path, inputs: Mapping[str, Any]) -> None:
+    import torch
+    from safetensors.torch import save_file
+    given = {name: value for name, value in inputs.items() if value is not None and not isinstance(value, bool)}     # flags are no tensors
+    tensors = {name: torch.as_tensor(value).contiguous() for name, value in given.items()}
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary)
+
+
+def _write(compilation: Compilation, emit: str, output: str) -> None:
+    if emit == "binary":
+        compilation.binary.save(output)
+        return
+    if emit == "asm":
+        from focus.runtime.run import asm
+        binary = compilation.binary
+        text = asm.disassemble(binary.text, binary.source, list(binary.modules))
+    else:
+        from focus.dialects.support import to_text
+        text = to_text(compilation.module, locations=True).rstrip("\n") + "\n"
+    if output == "-":
+        sys.stdout.write(text)
+        return
+    with atomic_write(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

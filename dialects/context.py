@@ -1,0 +1,53 @@
+"""Contexts with all our dialects, and modules read from text or files: the top of this room.
+
+In: text or a file.  Out: `make_context`, a context with every upstream dialect, torch and ours; `parse_text`, `parse_file`, a verified module.
+"""
+from __future__ import annotations
+
+from os import PathLike
+
+from torch_mlir._mlir_libs import _torchMlir
+from torch_mlir.passmanager import PassManager
+
+from focus.dialects import fisa, focus, tile_ops     # noqa: F401  importing tile_ops adds its classes to the focus dialect
+from focus.dialects.support import DiagnosedError, collect, ir
+from focus.runtime.spec.errors import FocusError
+
+
+def make_context() -> ir.Context:
+    """A new single-threaded context with every upstream dialect, torch, torch_c, `focus` and `fisa` loaded.
+
+    Use it as `with make_context(), ir.Location.unknown():`.
+    """
+    context = ir.Context()
+    _torchMlir.register_dialect(context)
+    with context, ir.Location.unknown():
+        # torch_c has no registration of its own: the pass that needs it loads it.
+        PassManager.parse("builtin.module(torch-func-backend-type-conversion)").run(ir.Module.create().operation)
+        for dialect in (focus.Focus, fisa.Fisa):
+            dialect.load()
+    return context
+
+
+def parse_text(text: str, name: str = "<string>", context: ir.Context | None = None) -> ir.Module:
+    """Parse and verify a module.  Raises DiagnosedError with every diagnostic, `name` standing for the file."""
+    context = context or ir.Context.current
+    with context, collect(context, name) as found:
+        try:
+            return ir.Module.parse(text)
+        except ir.MLIRError:
+            raise DiagnosedError(found, f"{name}: not a module") from None
+
+
+def parse_file(path: str | PathLike, context: ir.Context | None = None) -> ir.Module:
+    """Parse and verify the module in a file (text or bytecode); locations carry the path.  Raises DiagnosedError with every diagnostic."""
+    context = context or ir.Context.current
+    try:
+        open(path, "rb").close()
+    except OSError as e:
+        raise FocusError(f"{path}: cannot read: {e.strerror}") from None
+    with context, collect(context, str(path)) as found:
+        try:
+            return ir.Module.parseFile(str(path))
+        except ir.MLIRError:
+            raise DiagnosedError(found, f"{path}: not a module") from None

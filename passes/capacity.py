@@ -1,0 +1,37 @@
+"""What fits the machine's memories, and what an error says where something does not.
+
+In: bytes that are needed of each memory, by its name, and the machine.  Out: `fits`; `no_room`, the one wording of all passes; `m_tile_error`,
+which says where a smaller m-tile would help.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.machine import Machine
+
+SMALLER, LARGER = (f"a {size} m_tile of the concentration needs less" for size in ("smaller", "larger"))
+
+
+def aligned(n: int) -> int:
+    """Buffers begin at multiples of 64 bytes."""
+    return -(-n // 64) * 64
+
+
+def fits(machine: Machine, needs: Mapping[str, int]) -> bool:
+    """Whether each memory has the bytes that are needed of it."""
+    return all(size <= machine.buffer_bytes(memory) for memory, size in needs.items())
+
+
+def no_room(machine: Machine, needs: Mapping[str, int], hint: str | None = None) -> str:
+    """The message where `needs` do not fit: of each memory that is too small, what is needed and what there is.  hint: what would help."""
+    short = {memory: size for memory, size in needs.items() if size > machine.buffer_bytes(memory)}
+    wanted = " and ".join(f"{size} bytes of '{memory}'" for memory, size in short.items())
+    there = " and ".join(str(machine.buffer_bytes(memory)) for memory in short)
+    return f"needs {wanted}, but machine '{machine.name}' has {there}" + (f"; {hint}" if hint else "")
+
+
+def m_tile_error(machine: Machine, needs: Callable[[int, int], Mapping[str, int]], rows: int, visual: int) -> FocusError:
+    """The error where what an m-tile needs, `needs(rows, visual rows)`, does not fit; with a hint where it is the number of visual rows
+    that sets it."""
+    return FocusError(no_room(machine, needs(rows, visual), SMALLER if visual and fits(machine, needs(1, 1)) else None))

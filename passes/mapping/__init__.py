@@ -1,0 +1,1 @@
+"""How an operator is mapped onto a machine: the legal mappings, what each costs, and the choice."""

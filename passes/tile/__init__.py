@@ -1,0 +1,1 @@
+"""Passes on tiles: from kernels of loops to placed, scheduled instructions."""

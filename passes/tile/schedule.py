@@ -1,0 +1,228 @@
+"""schedule: how many slots each on-chip buffer rotates through, and which semaphores hand it from unit to unit.
+
+In: tiled kernels.  Out: the same, with `slots` on every buffer, `wait` and `signal` lists of (semaphore, loop depth) on instructions and
+`credits` (semaphore, initial count) on kernels.
+
+A buffer lives for one iteration of the loop body it stands in.  During that life it belongs to one unit at a time; where program order
+passes from one unit to another, the last access of the one signals a semaphore that the first access of the other waits on.  The
+last owner hands it back to the first for the next life; as many lives may be under way as the buffer has slots (double buffering), which is
+the semaphore's initial count.  Slots are given as the machine's buffers allow: first to what DMA loads in the innermost loops.
+Where a kernel would need more semaphores than there are, hand-overs of the same kind share one.
+"""
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from focus.dialects.support import OpError, set_attr
+from focus.passes.tile.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
+from focus.passes.manager import register_pass
+from focus.passes.capacity import aligned, fits, no_room
+from focus.passes.target import resolve_machine
+from focus.runtime.spec import isa
+from focus.runtime.spec.isa import Unit
+from focus.runtime.spec.machine import Machine
+
+MAX_SLOTS = 4
+MAX_SEMAPHORES = isa.NUM_SEMAPHORES - 1         #: of a kernel; with one more, it is closed
+
+
+@register_pass("schedule", anchor="func.func", help={"machine": "name or file of the machine description"})
+def schedule(func, *, machine: str = "focus"):
+    """Give buffers ring slots (double buffering) and place semaphores between units."""
+    target = resolve_machine(machine)
+    for op in kernels_of(func):
+        kernel = read_kernel(op)
+        lives = {b: _life(kernel, record) for b, record in kernel.buffers.items()}
+        _give_slots(kernel, lives, target)
+        _place_semaphores(kernel, lives)
+
+
+# ---- lives of buffers --------------------------------------------------------------------------------------------------------
+@dataclass(eq=False)
+class Run:
+    """Consecutive accesses by one unit: the first waits and the last signals, conditional from loop level `depth` on."""
+    unit: Unit
+    first: Instr
+    last: Instr
+    depth: int
+
+
+@dataclass(eq=False)
+class Turns:
+    """A loop in which several units take turns: the runs of its body."""
+    runs: list[Run]
+
+
+def _life(kernel: Kernel, record: BufferRecord) -> list[Run | Turns]:
+    """The owners of a buffer, in order, over one life."""
+    return _runs(kernel, record, record.users, len(record.loops))
+
+
+def _runs(kernel: Kernel, record: BufferRecord, users: list[Instr], depth: int) -> list[Run | Turns]:
+    runs: list[Run | Turns] = []
+    i = 0
+    while i < len(users):
+        if len(users[i].loops) == depth:
+            new = [Run(users[i].entry.unit, users[i], users[i], depth)]
+            i += 1
+        else:
+            loop, j = users[i].loops[depth], i
+            while j < len(users) and len(users[j].loops) > depth and users[j].loops[depth] is loop:
+                j += 1
+            inner = _runs(kernel, record, users[i:j], depth + 1)
+            if len(inner) == 1 and isinstance(inner[0], Run):
+                new = [Run(inner[0].unit, inner[0].first, inner[0].last, depth)]
+            else:
+                new = [Turns(_flatten(inner))]
+                _check_turns(kernel, record, new[0].runs)
+            i = j
+        if runs and isinstance(runs[-1], Run) and isinstance(new[0], Run) and runs[-1].unit == new[0].unit:
+            runs[-1].last = new[0].last
+        else:
+            runs += new
+    return runs
+
+
+def _flatten(items: list[Run | Turns]) -> list[Run]:
+    return [run for item in items for run in (item.runs if isinstance(item, Turns) else [item])]
+
+
+def _check_turns(kernel: Kernel, record: BufferRecord, runs: list[Run]) -> None:
+    """In a loop with several owners, each iteration must hand the buffer over: neighbours differ, cyclically."""
+    for a, b in zip(runs, runs[1:] + runs[:1]):
+        if a.unit == b.unit:
+            raise OpError(record.op, f"cannot be scheduled: its loop begins and ends an iteration on unit '{a.unit.name.lower()}' but other units "
+                                     "use it between")
+
+
+# ---- slots -------------------------------------------------------------------------------------------------------------------
+def _give_slots(kernel: Kernel, lives: dict, machine: Machine) -> None:
+    """One slot for all, then a second where units overlap and the memory allows, then more for small operands of inner loops."""
+    records, needs = list(kernel.buffers.values()), Counter()
+    for r in records:
+        needs[r.space] += aligned(r.bytes)
+    if not fits(machine, needs):
+        raise OpError(kernel.op, no_room(machine, needs))
+    free = {space: machine.buffer_bytes(space) - used for space, used in needs.items()}
+    slots = {id(r): 1 for r in records}
+    order = sorted((r for b, r in kernel.buffers.items() if r.loops and _rotates(lives[b])),
+                   key=lambda r: (r.users[0].entry.unit != Unit.LOAD, -len(r.loops)))
+    for want in range(2, MAX_SLOTS + 1):
+        for r in order:
+            if slots[id(r)] == want - 1 and aligned(r.bytes) <= free[r.space]:
+                free[r.space] -= aligned(r.bytes)
+                slots[id(r)] = want
+    for r in records:
+        set_attr(r.op, "slots", slots[id(r)])
+
+
+def _rotates(life: list[Run | Turns]) -> bool:
+    """Whether a second slot helps: several owners in sequence.  Where owners take turns in a loop, one slot keeps the hand-over unambiguous."""
+    return len(life) > 1 and all(isinstance(item, Run) for item in life)
+
+
+# ---- semaphores --------------------------------------------------------------------------------------------------------------
+class _Semaphores:
+    """Semaphore numbers of a kernel, and what each instruction waits on and signals."""
+
+    def __init__(self, kernel: Kernel):
+        self.kernel, self.numbers = kernel, {}
+        self.credits: dict[int, int] = {}               #: semaphore -> initial count
+        self.waits: dict[int, list[tuple[int, int]]] = {}       #: instruction -> (semaphore, depth)
+        self.signals: dict[int, list[tuple[int, int]]] = {}
+
+    def number(self, key) -> int:
+        return self.numbers.setdefault(key, len(self.numbers) + 1)
+
+    def hand_over(self, key, giver: Run, taker: Run, give_depth: int, take_depth: int) -> None:
+        """The buffer passes from `giver` to `taker`.  A run that both waits and signals in several roles does each once."""
+        n = self.number(key)
+        self._add(self.signals, giver.last, n, give_depth)
+        self._add(self.waits, taker.first, n, take_depth)
+
+    @staticmethod
+    def _add(table: dict[int, list], instr: Instr, n: int, depth: int) -> None:
+        entry = (n, min(depth, isa.ALWAYS))
+        if entry not in table.setdefault(id(instr), []):
+            table[id(instr)].append(entry)
+
+
+    def share(self) -> None:
+        """Let hand-overs share a semaphore where that changes nothing: between the same two units, each from one place to one other in the
+        same two loop bodies, in the same order on both sides, with as many credits.  Units work in order, so the nth wait then still
+        needs the signal that belongs to it.  OpError where too many are left.
+        """
+        first: dict[tuple, tuple[int, int, int]] = {}       # kind of hand-over -> (semaphore, place of its last signal, of its last wait)
+        became: dict[int, int] = {}
+        given, taken = self._places(self.signals), self._places(self.waits)
+        for n in sorted(self.numbers.values(), key=lambda n: given[n][0][0]):
+            credits = self.credits.get(n, 0)
+            if len(given[n]) == len(taken[n]) == 1:
+                (give, *giver), (take, *taker) = given[n][0], taken[n][0]
+                kind = (*giver, *taker, credits)
+                shared, last_give, last_take = first.get(kind, (n, -1, -1))
+                if give <= last_give or take <= last_take:
+                    shared = n
+                elif shared != n:
+                    self.credits[shared] = self.credits.get(shared, 0) + self.credits.pop(n, 0)
+                first[kind] = shared, give, take
+                became[n] = shared
+            else:
+                became[n] = n
+        dense = {n: i + 1 for i, n in enumerate(sorted(set(became.values())))}
+        if len(dense) > MAX_SEMAPHORES:
+            raise OpError(self.kernel.op, f"needs more than {MAX_SEMAPHORES} semaphores")
+        for table in (self.waits, self.signals):
+            for instr, entries in table.items():
+                table[instr] = [(dense[became[n]], depth) for n, depth in entries]
+        self.credits = {dense[n]: c for n, c in self.credits.items() if c}
+
+    def _places(self, table: dict[int, list[tuple[int, int]]]) -> dict[int, list[tuple]]:
+        """Semaphore -> where it is signalled or waited for: (place in the program, unit, loops around it, depth)."""
+        found: dict[int, list[tuple]] = {}
+        for place, instr in enumerate(self.kernel.instrs):
+            for n, depth in table.get(id(instr), []):
+                found.setdefault(n, []).append((place, instr.entry.unit, tuple(id(loop) for loop in instr.loops), depth))
+        return found
+
+
+def _place_semaphores(kernel: Kernel, lives: dict) -> None:
+    sems = _Semaphores(kernel)
+    for number, (buffer, record) in enumerate(kernel.buffers.items()):
+        life = lives[buffer]
+        if len({run.unit for run in _flatten(life)}) < 2:
+            continue
+        turns = any(isinstance(item, Turns) for item in life)
+        key = (lambda run, i: (number, run.unit)) if turns else (lambda run, i: (number, i))
+        flat = _flatten(life)
+        for item in life:
+            if isinstance(item, Turns):
+                for a, b in zip(item.runs, item.runs[1:] + item.runs[:1]):
+                    sems.hand_over(key(b, 0), a, b, a.depth, b.depth)
+        for i, (a, b) in enumerate(zip(life, life[1:])):
+            giver, taker = _end(a, -1), _end(b, 0)
+            if isinstance(a, Turns) and a.runs[0].unit != taker.unit:
+                raise OpError(record.op, f"cannot be scheduled: after a loop of several units it goes to '{taker.unit.name.lower()}', which did not "
+                                         "begin the loop")
+            if giver.unit != taker.unit:
+                sems.hand_over(key(taker, i + 1), giver, taker, giver.depth, taker.depth)
+        first, last = flat[0], flat[-1]
+        # the last owner hands it to the first for the next life; a life that begins with turns needs that credit even if it is the only one,
+        # and gives it back, so that every kernel leaves its semaphores as it found them
+        if record.loops or isinstance(life[0], Turns):
+            if first.unit != last.unit:
+                sems.hand_over(key(first, 0), last, first, last.depth, first.depth)
+            if first.unit != last.unit or isinstance(life[0], Turns):
+                sems.credits[sems.number(key(first, 0))] = record.op.operation.attributes["slots"].value
+    if len(sems.numbers) > MAX_SEMAPHORES:
+        sems.share()
+    for instr in kernel.instrs:
+        for name, table in (("wait", sems.waits), ("signal", sems.signals)):
+            if id(instr) in table:
+                set_attr(instr.op, name, [v for pair in table[id(instr)] for v in pair])
+    set_attr(kernel.op, "credits", [v for pair in sems.credits.items() for v in pair])
+
+
+def _end(item: Run | Turns, which: int) -> Run:
+    return item.runs[which] if isinstance(item, Turns) else item

@@ -1,0 +1,456 @@
+"""tile: from ops on tensors to kernels of loops over tiles, as instructions on memrefs.
+
+In: functions in storage order (after assign-layout).  Out: the same functions without arguments and results: DRAM buffers for inputs,
+parameters, intermediates and the output, then one or more calls for each op, in program order.  What they call are routines: private functions
+on memrefs that hold one or more `focus.kernel`.  Ops that are the same but for the values they work on, as those of identical layers, call the
+same routine.  Tile sizes come from `cost`.  Tensors that are only views (slice, reshape) cost nothing; inputs of a concat are written
+in place where they can be.
+
+The function keeps `focus.tokens` and gains `focus.sites`: for each concentrated operand its layer, site, width and m-tiles, in the order of
+the site numbers.  A call whose routine concentrates says in `focus.site` what site 0 of its sic.gather instructions is.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch_mlir import ir
+
+from focus.dialects import focus as fd
+from focus.dialects.support import OpError, get_attr, path_of, set_attr
+from focus.passes.tile.builder import Mat, TileBuilder
+from focus.passes.kernels import attention, concentrate, linear, movement, spilled
+from focus.passes.kernels.rows import Concentrated, m_tile_rows, split
+from focus.passes.tile.kernel_ir import producer
+from focus.passes.manager import register_pass
+from focus.passes.tile.routines import ModulePath, Routines
+from focus.passes.target import resolve_machine
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.machine import Machine
+
+ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "i16": "u16"}
+
+
+@register_pass("tile", help={"machine": "name or file of the machine description"})
+def tile(module, *, machine: str = "focus"):
+    """Cut every op into m-tiles, n-tiles and k-slices that fit the machine's buffers; the same op twice is tiled once."""
+    target, block = resolve_machine(machine), module.regions[0].blocks[0]
+    routines = Routines(TileBuilder(), block)
+    for op in list(block.operations):
+        if op.operation.name == "func.func":
+            Tiler(op, target, routines).run()
+
+
+@dataclass
+class Tiler:
+    """State of the pass over one function: where each tensor lies, and what has been emitted."""
+    func: ir.OpView
+    machine: Machine
+    routines: Routines
+    where: dict = field(default_factory=dict)           #: tensor value -> Mat or Concentrated
+    placed: dict = field(default_factory=dict)          #: concat op result -> its Mat, made when its first input is
+    positions: dict = field(default_factory=dict)       #: ids value (None before pruning) -> Mat of sequence positions [1, lead + R]
+    led: dict = field(default_factory=dict)             #: key or value tensor -> its Mat with the leading text rows
+    query_forms: dict = field(default_factory=dict)     #: sizes of concentrated queries and heads -> what costs least for them
+    deferred: dict = field(default_factory=dict)        #: norm result -> norm op, emitted with the gather that uses it
+    sites: list = field(default_factory=list)
+    prunings: int = 0
+
+    @property
+    def b(self) -> TileBuilder:
+        return self.routines.b
+
+    def run(self) -> None:
+        block = self.func.regions[0].blocks[0]
+        old = list(block.operations)
+        self.b.enter(block)
+        self.tokens = get_attr(self.func, "focus.tokens")
+        self.visual = self.tokens.V if self.tokens is not None else 0
+        with ir.InsertionPoint.at_block_begin(block) if not old else ir.InsertionPoint(old[-1].operation):
+            with ir.Location.name("main"):
+                self._inputs(block)
+            for op in old[:-1]:
+                self.emit(op)
+            self._outputs(old[-1])
+            ir.Operation.create("func.return", loc=old[-1].location)
+        for op in reversed(old):
+            op.operation.erase()
+        while len(block.arguments):
+            block.erase_argument(len(block.arguments) - 1)
+        self.func.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get([], []))
+        for name in ("arg_attrs", "res_attrs"):
+            if name in self.func.attributes:
+                del self.func.attributes[name]
+        self.func.attributes["focus.sites"] = ir.ArrayAttr.get([self._site_attr(s) for s in self.sites])
+
+    # ---- inputs, outputs, places ---------------------------------------------------------------------------------
+    def _inputs(self, block: ir.Block) -> None:
+        names = self.func.arg_attrs if "arg_attrs" in self.func.attributes else []
+        for i, arg in enumerate(block.arguments):
+            attrs = names[i] if i < len(names) else {}
+            name = ir.StringAttr(attrs["focus.name"]).value if "focus.name" in attrs else f"arg{i}"
+            shape = arg.type.shape
+            rows = 1
+            for n in shape[:-1]:
+                rows *= n
+            mat = self.b.buffer("dram", rows, shape[-1], self._dtype(arg), name, "input")
+            set_attr(mat.value.owner, "shape", list(shape))
+            self.where[arg] = mat
+
+    def _outputs(self, ret: ir.OpView) -> None:
+        """Results that no kernel has written in place (views, or values with other users) are copied out."""
+        for i, v in enumerate(ret.operands):
+            src = self.where[v]
+            if producer(src.value).name == "focus.buffer" and producer(src.value).opview.kind == "output":
+                continue
+            self._begin(ret, "output")
+            with ret.location:
+                out = self.b.buffer("dram", src.rows, src.cols, src.dtype, self._output_name(i), "output")
+                self.call(movement.emit_copy, self.machine, self.name, src, out)
+
+    def _output_name(self, number: int) -> str:
+        return "logits" if number == 0 else f"result{number}"
+
+    @staticmethod
+    def _dtype(value: ir.Value) -> str:
+        return ELEMENT[fd.dtype_of(value.type.element_type)]
+
+    @staticmethod
+    def _matrix(value: ir.Value) -> tuple[int, int]:
+        shape = value.type.shape
+        return (1, shape[0]) if len(shape) == 1 else (shape[0], shape[1])
+
+    def temp(self, value: ir.Value, name: str) -> Mat:
+        """Where a result is to be written: its part of a concat where it has no other user, else a buffer of its own."""
+        uses = list(value.uses)
+        if len(uses) == 1 and uses[0].owner.operation.name == "tensor.concat":
+            concat, index = uses[0].owner, uses[0].operand_number
+            before = sum(v.type.shape[0] for v in list(concat.operation.operands)[:index])
+            target = self._concat_place(concat)
+            return self.b.window(target, before, 0, *self._matrix(value)) if target.rows != value.type.shape[0] else target
+        if len(uses) == 1 and uses[0].owner.operation.name == "func.return":
+            return self.b.buffer("dram", *self._matrix(value), self._dtype(value), self._output_name(uses[0].operand_number), "output")
+        lead = self._lead() if any(u.owner.operation.name == "focus.attention" and u.operand_number in (1, 2) and u.owner.causal for u in uses) else 0
+        rows, cols = self._matrix(value)
+        whole = self.b.buffer("dram", lead + rows, cols, self._dtype(value), name, "temp")
+        if not lead:
+            return whole
+        self.led[value] = whole         # keys or values: the first rows are copies of text rows, made before the attention
+        return self.b.window(whole, lead, 0, rows, cols)
+
+    def _lead(self) -> int:
+        """Text rows that some visual token comes after, and so may see."""
+        return sum(self.tokens.run_list[-1]) - self.visual if self.visual else 0
+
+    def _concat_place(self, concat: ir.OpView) -> Mat:
+        result = concat.operation.results[0]
+        if result not in self.placed:
+            self.placed[result] = self.temp(result, "concat")
+        return self.placed[result]
+
+    def mat(self, value: ir.Value | None) -> Mat | None:
+        return None if value is None else self.where[value]
+
+    # ---- ops -----------------------------------------------------------------------------------------------------
+    def emit(self, op: ir.OpView) -> None:
+        handler = HANDLERS.get(op.operation.name)
+        if handler is None:
+            raise OpError(op, "cannot be tiled: no kernel for this op")
+        self._begin(op, op.operation.name)
+        with op.location:
+            try:
+                handler(self, op)
+            except OpError:
+                raise
+            except FocusError as e:         # nothing fits the machine
+                raise OpError(op, str(e)) from None
+
+    def _begin(self, op: ir.OpView, otherwise: str) -> None:
+        """Make `op` the one that is worked on.  `otherwise`: what stands for its module path where it has none."""
+        path = path_of(op)
+        self.op, self.name = op, ModulePath(path or otherwise)
+        self.loc = op.location if path else ir.Location.name(otherwise, op.location)
+
+    def call(self, emit: Callable, *args: Any, gather: ir.OpView | None = None, site: int | None = None, **named: Any) -> None:
+        """Call the routine of an emitter's kernels; those of a gather carry its threshold and block."""
+        self.b.kernel_attrs = {} if gather is None else {"threshold": gather.threshold, "block": list(gather.block)}
+        try:
+            self.routines.call(emit, args, named, self.loc, site)
+        finally:
+            self.b.kernel_attrs = {}
+
+    def param(self, op) -> None:
+        name = op.name
+        self.where[op.result] = self.b.buffer("dram", *_flat(op.result.type.shape), self._dtype(op.result), name, "param", row_order=op.row_order)
+        set_attr(self.where[op.result].value.owner, "shape", list(op.result.type.shape))
+
+    def constant(self, name: str, rows: int, cols: int, dtype: str) -> Mat:
+        mat = self.b.buffer("dram", rows, cols, dtype, name, "param", row_order="as_is")
+        set_attr(mat.value.owner, "shape", [rows, cols])
+        return mat
+
+    def linear(self, op) -> None:
+        gather = self._only_gather(op.y)
+        x = self.where[op.x]
+        out = None
+        if gather is not None and op.residual is None and op.moments is None:
+            t = gather.result.type
+            if not isinstance(x, Concentrated) or (x.visual, x.text, x.m_tile) == (t.visual, t.rows - t.visual, t.m_tile):
+                out = self.where[gather.result] = self._concentrated(gather)
+                site, ids = len(self.sites) - 1, self.where[gather.ids]
+        if out is None:
+            gather, site, ids = None, None, None
+            out = self.where[op.y] = self.temp(op.y, "y")
+        moments = None
+        if op.moments is not None:
+            moments = self.where[op.moments] = self.b.buffer("dram", out.rows, 2, "f32", "moments", "temp")
+        both = [(op.weight, op.bias)] + ([(op.up_weight, op.up_bias)] if op.up_weight is not None else [])
+        kernel = linear.Linear(self.name, x, [self.mat(w) for w, _ in both], [self.mat(v) for _, v in both], out, op.activation,
+                               self.mat(op.residual), moments, ids)
+        self.call(linear.emit_linear, self.machine, kernel, gather=gather, site=site)
+
+    def matmul(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "resampled")
+        self.call(linear.emit_resample, self.machine, self.name, self.mat(op.lhs), self.mat(op.rhs), out, op.batch)
+
+    def norm(self, op) -> None:
+        heads = op.heads if isinstance(op, fd.RMSNormOp) else 1
+        if heads == 1 and self._only_gather(op.result) is not None:
+            self.deferred[op.result] = op
+            return
+        out = self.where[op.result] = self.temp(op.result, "normed")
+        x, out = (self.b.view(m, m.rows * heads, m.cols // heads) for m in (self.mat(op.x), out))       # heads are rows of their own
+        self.call(concentrate.emit_norm, self.machine, self.name, x, self._norm(op), out)
+
+    def _norm(self, op) -> concentrate.Norm:
+        layer = isinstance(op, fd.LayerNormOp)
+        return concentrate.Norm("layer" if layer else "rms", op.eps, self.mat(op.weight), self.mat(op.bias) if layer else None, self.mat(op.moments))
+
+    def gather(self, op) -> None:
+        if op.result in self.where:             # the linear that makes x concentrates it on its way out
+            return
+        conc = self.where[op.result] = self._concentrated(op)
+        expanded = self._expanded(op, conc)
+        norm = self.deferred.get(op.x)
+        x = self.mat(norm.x if norm is not None else op.x)
+        self.call(concentrate.emit_gather, self.machine, self.name, x, conc, self.where[op.ids], 0, norm=None if norm is None else self._norm(norm),
+                  expanded=expanded, gather=op, site=len(self.sites) - 1)
+
+    def _expanded(self, op, conc: Concentrated) -> Mat | None:
+        """Where concentrated queries are written dense again, if attention does better with that; then they are the op's result."""
+        users = [u.owner for u in op.result.uses]
+        if op.site != "query" or any(u.operation.name != "focus.attention" for u in users):
+            return None
+        heads = attention.Heads(users[0].heads, users[0].kv_heads, users[0].head_dim, users[0].scale)
+        if self._query_form(conc, heads) != "expand":
+            return None
+        out = self.where[op.result] = self.b.buffer("dram", conc.rows, conc.width, "f16", "merged", "temp")
+        return out
+
+    def _query_form(self, conc: Concentrated, heads: attention.Heads) -> str:
+        """attention.query_form, worked out once for queries of the same sizes."""
+        key = (conc.visual, conc.text, conc.groups, heads)
+        if key not in self.query_forms:
+            self.query_forms[key] = attention.query_form(self.machine, conc, self._lead(), heads)
+        return self.query_forms[key]
+
+    def _only_gather(self, value: ir.Value):
+        """The focus.gather that is the only user of a value, or None.  Attention reads the text rows of its queries dense, so it is a user too."""
+        users = [u.owner for u in value.uses]
+        if len(users) != 1 or not isinstance(users[0], fd.GatherOp):
+            return None
+        return None if any(u.owner.operation.name == "focus.attention" for u in users[0].result.uses) else users[0]
+
+    def _concentrated(self, op) -> Concentrated:
+        """Memory for a concentrated operand, and its entry in the site table."""
+        t = op.result.type
+        groups = split(t.visual, t.rows - t.visual, t.m_tile, m_tile_rows(self.machine))
+        tiles, capacity, visual = sum(g.count for g in groups), max(g.rows for g in groups), max(g.visual for g in groups)
+        entries, number = tiles * t.slices, len(self.sites)
+        conc = Concentrated(self.b.buffer("dram", entries * capacity, t.vector, "f16", f"unique.{number}", "temp"),
+                            self.b.buffer("dram", entries, max(visual, 1), "u16", f"map.{number}", "temp"),
+                            self.b.buffer("counts", 1, entries, "u16", f"counts.{number}"),
+                            groups, t.width, t.visual, t.rows - t.visual, t.m_tile, t.vector)
+        self.sites.append((op.layer, op.site, conc))
+        return conc
+
+    @staticmethod
+    def _site_attr(site) -> ir.Attribute:
+        layer, name, conc = site
+        i64, array = lambda v: ir.IntegerAttr.get(ir.IntegerType.get_signless(64), v), ir.DenseI64ArrayAttr.get
+        return ir.DictAttr.get({"layer": i64(layer), "site": ir.StringAttr.get(name), "width": i64(conc.width), "slices": i64(conc.slices),
+                                "visual": i64(conc.visual), "tiles": array([v for t in conc.tiles() for v in t])})
+
+    def rope(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "rotated")
+        ids = self.mat(op.ids)
+        self.call(concentrate.emit_rope, self.machine, self.name, self.mat(op.x), self.mat(op.cos), self.mat(op.sin), out, op.head_dim, ids=ids,
+                  visual=ids.cols if ids else 0, visual_table=self.visual)
+
+    def attention(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "attended")
+        q, k, v = (self.where[x] for x in (op.q, op.k, op.v))
+        heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
+        visual = self.where[op.ids].cols if op.ids is not None else self.visual
+        lead = self._lead() if op.causal else 0
+        positions = self._positions(op.ids, out.rows) if op.causal else None
+        if lead:
+            k, v = (self._with_lead(x, visual, lead) for x in (op.k, op.v))
+        att = attention.Attention(self.name, q, k, v, out, heads, positions, lead)
+        before = self.tokens.run_list[0][0] if self.visual else 0
+        sections = (attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal
+                    else attention.segment_sections(out.rows, op.segments))
+        if isinstance(q, Concentrated):         # the text rows from the dense queries that were concentrated
+            spills = self._query_form(q, heads) == "spill"
+            self.call(spilled.emit_spilled_attention if spills else attention.emit_concentrated_attention, self.machine, att)
+            att = replace(att, q=self.mat(producer(op.q).opview.x))
+            sections = [s for s in sections if s.start >= visual]
+        self.call(attention.emit_attention, self.machine, att, sections)
+
+    def _with_lead(self, value: ir.Value, visual: int, lead: int) -> Mat:
+        """Keys or values behind copies of the text rows that visual tokens may see."""
+        rows = self.where[value]
+        whole = self.led.get(value)
+        if whole is None:               # not made by a kernel of its own: copied whole
+            whole = self.led[value] = self.b.buffer("dram", lead + rows.rows, rows.cols, rows.dtype, "led", "temp")
+            self.call(movement.emit_copy, self.machine, self.name, rows, self.b.window(whole, lead, 0, rows.rows, rows.cols))
+        self.call(movement.emit_copy, self.machine, self.name, self.b.window(rows, visual, 0, lead, rows.cols),
+                  self.b.window(whole, 0, 0, lead, rows.cols))
+        return whole
+
+    def _positions(self, ids: ir.Value | None, rows: int) -> Mat:
+        """Sequence positions [1, lead + rows] of the leading text rows and of all rows: a constant before pruning, else picked by the ids left."""
+        lead = self._lead()
+        if ids is None or producer(ids).name == "focus.token_ids":
+            if None not in self.positions:
+                self.positions[None] = self.constant("const.positions", 1, lead + (self.tokens.S if self.tokens is not None else rows), "i32")
+            return self.positions[None]
+        if ids not in self.positions:
+            table, kept = self._positions(None, 0), self.where[ids]
+            text = self.tokens.S - self.visual
+            out = self.b.buffer("dram", 1, lead + kept.cols + text, "i32", "positions", "temp")
+            column = lambda m, at, n: self.b.window(self.b.view(m, m.cols, 1), at, 0, n, 1)
+            part = lambda m, at, n: self.b.window(m, 0, at, 1, n)
+            tails = [(part(table, 0, lead), part(out, 0, lead))] if lead else []
+            tails += [(part(table, lead + self.visual, text), part(out, lead + kept.cols, text))] if text else []
+            self.call(movement.emit_take_rows, self.machine, self.name, column(table, lead, self.visual), kept, column(out, lead, kept.cols),
+                      stream="ids", tails=tails)
+            self.positions[ids] = out
+        return self.positions[ids]
+
+    def elementwise(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "combined")
+        kind, a, other = (op.kind, op.x, None) if isinstance(op, fd.ActivationOp) else (op.operation.name.split(".")[1], op.a, op.b)
+        self.call(concentrate.emit_elementwise, self.machine, self.name, kind, self.mat(a), self.mat(other), out)
+
+    def embedding(self, op) -> None:
+        ids, table = self.mat(op.ids), self.mat(op.table)
+        out = self.where[op.result] = self.temp(op.result, "embedded")
+        self.call(movement.emit_take_rows, self.machine, self.name, table, ids, out, stream="weight")
+
+    def take_rows(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "taken")
+        self.call(movement.emit_take_rows, self.machine, self.name, self.mat(op.x), self.mat(op.indices), out)
+
+    def prune(self, op) -> None:
+        x, sel = self.mat(op.x), self.mat(op.sel)
+        out = self.where[op.result] = self.temp(op.result, "pruned")
+        text = out.rows - sel.cols
+        tails = [(self.b.window(x, x.rows - text, 0, text, x.cols), self.b.window(out, sel.cols, 0, text, x.cols))] if text else []
+        self.call(movement.emit_take_rows, self.machine, self.name, x, sel, out, stream="residual", tails=tails)
+
+    def add_visual(self, op) -> None:
+        x, features = self.mat(op.x), self.mat(op.features)
+        out = self.where[op.result] = self.temp(op.result, "combined")
+        if op.ids is not None:
+            ids = self.mat(op.ids)
+            kept = self.b.buffer("dram", ids.cols, x.cols, "f16", "kept_features", "temp")
+            self.call(movement.emit_take_rows, self.machine, self.name, features, ids, kept)
+            features = kept
+        part = lambda m, at, n: self.b.window(m, at, 0, n, m.cols)
+        visual, text = features.rows, x.rows - features.rows
+        self.call(concentrate.emit_elementwise, self.machine, self.name, "add", part(x, 0, visual), features, part(out, 0, visual))
+        if text:
+            self.call(movement.emit_copy, self.machine, self.name, part(x, visual, text), part(out, visual, text))
+
+    def concat(self, op) -> None:
+        out = self.where[op.result] = self._concat_place(op)
+        at = 0
+        for i, v in enumerate(op.operation.operands):
+            src, rows = self.where[v], v.type.shape[0]
+            uses = list(v.uses)
+            in_place = len(uses) == 1 and producer(v) is not None and producer(v).name not in VIEWS
+            if not in_place:
+                self.call(movement.emit_copy, self.machine, self.name, src, self.b.window(out, at, 0, rows, out.cols))
+            at += rows
+
+    def slice(self, op) -> None:
+        (row, col), (rows, cols) = op.offsets, op.sizes
+        self.where[op.result] = self.b.window(self.mat(op.x), row, col, rows, cols)
+
+    def reshape(self, op) -> None:
+        self.where[op.result] = self.b.view(self.mat(op.x), *_flat(op.result.type.shape))
+
+    def patch_embed(self, op) -> None:
+        frames, channels, height, width = op.pixels.type.shape
+        columns = channels * op.patch ** 2
+        rows = frames * (height // op.patch) * (width // op.patch)
+        patches = self.b.buffer("dram", rows, columns, "f16", "patches", "temp")
+        self.call(movement.emit_im2col, self.name, self.mat(op.pixels), (frames, channels, height, width), op.patch, patches)
+        out = self.where[op.result] = self.temp(op.result, "embedded")
+        residual = getattr(op, "residual", None)
+        kernel = linear.Linear(self.name, patches, [self.mat(op.weight)], [self.mat(op.bias)], out, residual=self.mat(residual))
+        self.call(linear.emit_linear, self.machine, kernel)
+
+    def last_row(self, op) -> None:
+        x = self.mat(op.x)
+        row = x.rows - 1
+        if self.visual and sum(self.tokens.run_list[-1]) == self.tokens.S:      # the sequence ends with a visual token
+            row = x.rows - (self.tokens.S - self.visual) - 1
+        self.where[op.result] = self.b.window(x, row, 0, 1, x.cols)
+
+    def token_ids(self, op) -> None:
+        self.where[op.result] = self.constant("const.token_ids", 1, self.visual, "i32")
+
+    def importance(self, op) -> None:
+        ids = self.mat(op.ids)
+        out = self.where[op.result] = self.temp(op.result, "importance")
+        q, k = self.mat(op.q), self.mat(op.k)
+        zeros = self.constant(f"const.zeros.{ids.cols}", 1, ids.cols, "f32")
+        prompt = self.tokens.S - sum(self.tokens.run_list[-1])
+        heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
+        lead, positions = self._lead(), self._positions(op.ids, q.rows)
+        positions = self.b.window(positions, 0, lead, 1, q.rows)
+        self.call(attention.emit_importance, self.machine, self.name, q, k, positions, zeros, out, heads, ids.cols, prompt)
+
+    def topk(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "kept")
+        self.call(movement.emit_topk, self.name, self.mat(op.importance), out)
+
+    def select_ids(self, op) -> None:
+        # kept to the end of the run, for the trace
+        out = self.where[op.result] = self.b.buffer("dram", *self._matrix(op.result), "i32", f"retained.{self.prunings}", "output")
+        self.prunings += 1
+        self.call(movement.emit_select, self.name, self.mat(op.ids), self.mat(op.sel), out)
+
+
+#: what each op becomes, in the order of a model
+HANDLERS = {
+    "focus.param": Tiler.param, "focus.patch_embed": Tiler.patch_embed, "focus.embedding": Tiler.embedding, "focus.take_rows": Tiler.take_rows,
+    "tensor.concat": Tiler.concat, "focus.slice": Tiler.slice, "focus.reshape": Tiler.reshape, "focus.last_row": Tiler.last_row,
+    "focus.linear": Tiler.linear, "focus.matmul": Tiler.matmul, "focus.rms_norm": Tiler.norm, "focus.layer_norm": Tiler.norm,
+    "focus.rope": Tiler.rope, "focus.attention": Tiler.attention, "focus.activation": Tiler.elementwise, "focus.add": Tiler.elementwise,
+    "focus.mul": Tiler.elementwise, "focus.token_ids": Tiler.token_ids, "focus.importance": Tiler.importance, "focus.topk": Tiler.topk,
+    "focus.select_ids": Tiler.select_ids, "focus.add_visual": Tiler.add_visual, "focus.prune": Tiler.prune, "focus.gather": Tiler.gather,
+}
+#: ops that are only another view of their operand; a concat must copy them
+VIEWS = {"focus.param", "focus.slice", "focus.reshape", "focus.last_row", "focus.token_ids"}
+
+
+def _flat(shape: list[int]) -> tuple[int, int]:
+    """Rows and columns of a tensor seen as a matrix: all but the last dimension are rows."""
+    rows = 1
+    for n in shape[:-1]:
+        rows *= n
+    return rows, shape[-1]

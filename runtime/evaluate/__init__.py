@@ -1,0 +1,1 @@
+"""What a run stands beside: closed formulas of other accelerators, traces with wanted ratios."""

@@ -1,0 +1,1 @@
+"""Binaries and their runs: container, assembler, verifier, executable, trace, report, energy."""

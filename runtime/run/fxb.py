@@ -1,0 +1,556 @@
+"""The `.fxb` container: one program with everything a run needs.
+
+In: a `Binary` to write, or the path of a file.  Out: the file, written whole or not at all; or a `Binary` with every part checked.
+
+A safetensors file.  Tensors: `text` uint8 [n, 16], `source` uint32 [n], `param/<name>` as stored in DRAM.  Metadata: one string for
+each key of `METADATA`, JSON except for plain words.  `docs/binary.md` describes it.  SHA-256 sums of all tensors and of the metadata
+are part of the metadata, so any changed bit is found.  Parameters are mapped, not read: they are copied once, into the simulated DRAM.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field as PydanticField
+from pydantic import NonNegativeInt, PositiveInt, TypeAdapter, ValidationError, model_validator
+from safetensors import SafetensorError, safe_open
+
+from focus.runtime.spec import isa
+from focus.runtime.run.asm import WORD_BYTES, Decoded, decode_program
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.files import atomic_write
+from focus.runtime.spec.machine import Machine
+from focus.runtime.spec.schema import Record, explain
+from focus.runtime.spec.sites import SITES
+from focus.runtime.spec.tokens import TokenLayout
+from focus.runtime.run.verify import check_program
+
+FORMAT = "fxb 1"
+STORED = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "i32": np.dtype("<i4")}      #: how values lie in DRAM
+_SAFETENSORS = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I32": np.dtype("<i4"), "I64": np.dtype("<i8"),
+                "I8": np.dtype("i1"), "I16": np.dtype("<i2"), "U8": np.dtype("u1"), "U32": np.dtype("<u4"), "BOOL": np.dtype("?"),
+                "BF16": np.dtype("<u2")}                # bf16 as its bits: numpy has no such type
+_SAFETENSORS_NAME = {np.dtype("<f2"): "F16", np.dtype("<f4"): "F32", np.dtype("<i4"): "I32", np.dtype("<u4"): "U32", np.dtype("u1"): "U8"}
+
+Stored = Literal["f16", "f32", "i32"]
+Shape = tuple[PositiveInt, ...]
+Name = Annotated[str, PydanticField(min_length=1)]
+Sha256 = Annotated[str, PydanticField(pattern="^[0-9a-f]{64}$")]
+
+
+OVERFLOW = 65520.0                          #: the smallest value that rounds to infinity in fp16
+VANISHES = 2.0 ** -25                       #: the largest value that rounds to zero in fp16
+
+
+def store(array: np.ndarray, stored: Stored) -> tuple[np.ndarray, dict[str, int]]:
+    """Values in their stored type, rounded to nearest even; how many of them are not finite, and how many became infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = np.ascontiguousarray(array, STORED[stored])
+    if array.dtype.kind != "f" or not array.size or (float(array.min()) > -OVERFLOW and float(array.max()) < OVERFLOW):      # false for a NaN
+        return out, {"nonfinite": 0, "overflows": 0}
+    nonfinite = array.size - int(np.count_nonzero(np.isfinite(array)))
+    return out, {"nonfinite": nonfinite, "overflows": array.size - nonfinite - int(np.count_nonzero(np.isfinite(out)))}
+
+
+# ---- records of the metadata -----------------------------------------------------------------------------------------
+class Placed(Record):
+    """A tensor at an address of DRAM, row-major and without gaps."""
+    name: Name
+    stored: Stored
+    shape: Shape
+    address: NonNegativeInt
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * STORED[self.stored].itemsize
+
+    @property
+    def end(self) -> int:
+        return self.address + self.nbytes
+
+
+class Param(Placed):
+    """A parameter or constant of the model."""
+
+
+class Port(Placed):
+    """An input or output.  `dtype` is the user's element type (numpy name); `below`, for ids, the number of rows they choose
+    from (placeholders of visual tokens may lie outside)."""
+    dtype: Literal["float16", "float32", "float64", "int32", "int64"]
+    below: PositiveInt | None = None
+
+
+class FixedInput(Record):
+    """An input of the model that the program was specialised to: `values` (row-major) is all it may be; it may also be left out."""
+    name: Name
+    dtype: str
+    shape: tuple[NonNegativeInt, ...]
+    values: tuple[int | float | bool, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> FixedInput:
+        if len(self.values) != math.prod(self.shape):
+            raise ValueError(f"{len(self.values)} values for shape {list(self.shape)}")
+        return self
+
+
+class Region(Record):
+    """A named part of DRAM."""
+    name: Name
+    address: NonNegativeInt
+    bytes: NonNegativeInt
+
+
+class Life(Record):
+    """Bytes of DRAM or the count memory that mean something from kernel `first` to kernel `last` of the program, numbered from 0 by the
+    drains that end them; before and behind that, others may have their place."""
+    name: Name
+    space: Literal["dram", "counts"]
+    address: NonNegativeInt
+    bytes: PositiveInt
+    first: NonNegativeInt
+    last: NonNegativeInt
+
+    @property
+    def end(self) -> int:
+        return self.address + self.bytes
+
+    @model_validator(mode="after")
+    def _check(self) -> Life:
+        if self.last < self.first:
+            raise ValueError(f"'{self.name}' lives from kernel {self.first} to kernel {self.last}")
+        return self
+
+
+class MemoryMap(Record):
+    """DRAM as the program uses it: addresses 0 .. dram_bytes - 1; and whose places in DRAM and the count memory are given to others."""
+    dram_bytes: PositiveInt
+    regions: tuple[Region, ...] = ()
+    lives: tuple[Life, ...] = ()
+
+
+class Site(Record):
+    """One concentrated value: `site` of decoder layer `layer`, `width` elements wide in `slices` vectors, `visual` rows.
+
+    `tiles` holds (first visual row, identity rows, visual rows) of each m-tile in order; the count of (tile, slice) is a uint16 at
+    `count_base + 2 * (tile * slices + slice)` of the count memory.
+    """
+    layer: NonNegativeInt
+    site: Literal[SITES]
+    width: PositiveInt
+    slices: PositiveInt
+    visual: NonNegativeInt
+    tiles: tuple[tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt], ...]
+    count_base: NonNegativeInt
+
+    @property
+    def name(self) -> str:
+        """`layer/site`, as in trace keys."""
+        return f"{self.layer}/{self.site}"
+
+    @model_validator(mode="after")
+    def _check(self) -> Site:
+        if self.slices != -(-self.width // 32):
+            raise ValueError(f"{self.slices} slices for a width of {self.width}; {-(-self.width // 32)} expected")
+        total = 0
+        for i, (row0, _, visual) in enumerate(self.tiles):
+            if visual and row0 != total:
+                raise ValueError(f"tiles.{i}: its first visual row is {row0}, but the tiles before it hold {total}")
+            total += visual
+        if total != self.visual:
+            raise ValueError(f"tiles hold {total} visual rows, the site has {self.visual}")
+        return self
+
+
+class WeightsFile(Record):
+    """A safetensors file beside the binary that holds some parameters: `tensors` maps parameter names to its tensor names."""
+    name: Name
+    sha256: Sha256
+    tensors: dict[str, str]
+
+
+# ---- the binary ------------------------------------------------------------------------------------------------------
+@dataclass(kw_only=True)
+class Binary:
+    """A program and everything a run needs, in memory.
+
+    `text` uint8 [n, 16] and `source` uint32 [n] (index into `modules`, the module paths); `params` the arrays named in `param_table`
+    (any mapping, which may make them when asked: they are taken one at a time, and floats are converted to the stored type); none of a
+    program for `timing_only`, whose parameters have places but no values.  `layers`: of the decoder; `id_lists`: where a run leaves the
+    original indices (int32) of the visual tokens left after each pruning.
+    """
+    text: np.ndarray
+    source: np.ndarray
+    machine: Machine
+    memory_map: MemoryMap
+    modules: tuple[str, ...]
+    params: Mapping[str, np.ndarray] = field(default_factory=dict)
+    param_table: tuple[Param, ...] = ()
+    inputs: tuple[Port, ...] = ()
+    outputs: tuple[Port, ...] = ()
+    fixed_inputs: tuple[FixedInput, ...] = ()
+    sites: tuple[Site, ...] = ()
+    id_lists: tuple[Param, ...] = ()
+    layers: NonNegativeInt = 0
+    tokens: TokenLayout | None = None
+    concentration: Concentration = field(default_factory=lambda: Concentration(similarity=False))
+    model: str = ""
+    weights_file: WeightsFile | None = None
+    timing_only: bool = False
+    validated: bool = field(default=False, init=False)      # whether `validate` has passed
+
+    @cached_property
+    def program(self) -> list[Decoded]:
+        """The decoded instructions.  Raises FocusError for a word that is none."""
+        return decode_program(self.text, self.model or "program")
+
+    def param(self, entry: Param) -> np.ndarray:
+        """The values of a parameter as they lie in DRAM: stored type and shape of its entry.  Raises FocusError when they do not fit it."""
+        values = self.params[entry.name]
+        _check_param(values, entry)
+        with np.errstate(over="ignore"):                # beyond fp16 is infinity, as in any store
+            return np.asarray(values).astype(STORED[entry.stored], copy=False)
+
+    def sites_json(self) -> str:
+        """The site table as JSON, as metadata and the simulator take it."""
+        return _dump(self.sites)
+
+    def lives_json(self) -> str:
+        """The lives of the memory map as JSON, as the simulator takes them."""
+        return _dump(self.memory_map.lives)
+
+    def validate(self, where: str = "binary") -> Binary:
+        """Check every part against every other one; returns itself.  Raises FocusError `<where>: ...` for the first that is wrong."""
+        try:
+            _check_tensors(self)
+            _check_memory(self)
+            _check_lives(self)
+            _check_sites(self)
+        except FocusError as e:
+            raise FocusError(f"{where}: {e}") from None
+        self.__dict__["program"] = program = decode_program(self.text, where)
+        check_program(program, self.machine, self.memory_map.dram_bytes, len(self.sites), where)
+        self.validated = True
+        return self
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Check and write the file.  Parameters that `weights_file` holds are left to it.  Raises FocusError; then nothing is written."""
+        self.validate(str(path))
+        tensors: dict[str, np.ndarray | Param] = {"source": self.source, "text": self.text}
+        elsewhere = self.weights_file.tensors if self.weights_file else {}
+        tensors |= {f"param/{p.name}": p for p in self.param_table if p.name not in elsewhere and not self.timing_only}
+        _write(Path(path), self, tensors)
+
+
+def load(path: str | os.PathLike, weights: str | os.PathLike | None = None) -> Binary:
+    """The binary of an `.fxb` file, every part checked; parameters stay on disk until they are used.
+
+    `weights` is where the weights file is if it does not lie beside the binary under the name it was given.
+    Raises FocusError `<path>: ...` for whatever is wrong with the file, and for a weights file where the program refers to none.
+    """
+    path = Path(path)
+    tensors, metadata = _open(path)
+    try:
+        values = _parse_metadata(metadata)
+        _check_sums(tensors, metadata)
+        table = values["param_table"]
+        packed = {name.removeprefix("param/"): array for name, (array, _) in tensors.items() if name.startswith("param/")}
+        for name in ("text", "source"):
+            if name not in tensors:
+                raise FocusError(f"no tensor '{name}'")
+        unknown = tensors.keys() - {"text", "source"} - {f"param/{p.name}" for p in table}
+        if unknown:
+            raise FocusError(f"tensor '{min(unknown)}' is in no table")
+        params: Mapping[str, np.ndarray] = packed
+        if values["weights_file"] is not None:
+            params = _Referenced(packed, values["weights_file"], Path(weights or path.parent / values["weights_file"].name))
+        elif weights is not None:
+            raise FocusError(f"the program refers to no weights file; its parameters are in the binary, not in {weights}")
+        binary = Binary(text=tensors["text"][0], source=tensors["source"][0], params=params, **values)
+    except FocusError as e:
+        raise FocusError(f"{path}: {e}") from None
+    return binary.validate(str(path))
+
+
+# ---- metadata --------------------------------------------------------------------------------------------------------
+def _dump(value: Any) -> str:
+    """Canonical JSON of records, tuples of records and plain values."""
+    plain = lambda v: v.model_dump(mode="json") if isinstance(v, Record) else [plain(x) for x in v] if isinstance(v, tuple) else v
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"))
+
+
+# key in the file -> (attribute of Binary, its type); the other keys of METADATA are treated one by one
+_RECORDS = {
+    "memory_map": ("memory_map", MemoryMap), "inputs": ("inputs", tuple[Port, ...]), "outputs": ("outputs", tuple[Port, ...]),
+    "fixed_inputs": ("fixed_inputs", tuple[FixedInput, ...]), "params": ("param_table", tuple[Param, ...]),
+    "modules": ("modules", tuple[str, ...]), "sites": ("sites", tuple[Site, ...]), "tokens": ("tokens", TokenLayout | None),
+    "concentration": ("concentration", Concentration), "id_lists": ("id_lists", tuple[Param, ...]), "layers": ("layers", NonNegativeInt),
+    "weights_file": ("weights_file", WeightsFile | None),
+    "timing_only": ("timing_only", bool),
+}
+METADATA = ("format", "isa_version", "machine", "machine_fingerprint", "model", *_RECORDS, "sha256")
+
+
+def _metadata(binary: Binary, sums: dict[str, str]) -> dict[str, str]:
+    """The metadata of a binary whose tensors have the given SHA-256 sums."""
+    out = {"format": FORMAT, "isa_version": str(isa.ISA_VERSION), "machine": binary.machine.to_json(),
+           "machine_fingerprint": binary.machine.fingerprint, "model": binary.model}
+    out |= {key: _dump(getattr(binary, attribute)) for key, (attribute, _) in _RECORDS.items()}
+    out["sha256"] = _dump(sums | {"metadata": _metadata_sum(out)})
+    return out
+
+
+def _metadata_sum(metadata: Mapping[str, str]) -> str:
+    """SHA-256 of all metadata but the sums themselves."""
+    rest = {key: value for key, value in metadata.items() if key != "sha256"}
+    return hashlib.sha256(_dump(rest).encode()).hexdigest()
+
+
+def _parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Values for `Binary` from the metadata of a file.  Raises FocusError for the first entry that is wrong."""
+    if metadata.get("format") != FORMAT:
+        raise FocusError(f"format is {metadata.get('format')!r}; '{FORMAT}' expected")
+    if metadata.get("isa_version") != str(isa.ISA_VERSION):
+        raise FocusError(f"made for ISA version {metadata.get('isa_version')}; this is version {isa.ISA_VERSION}")
+    for key in METADATA:
+        if key not in metadata:
+            raise FocusError(f"metadata: no entry '{key}'")
+    if unknown := metadata.keys() - set(METADATA):
+        raise FocusError(f"metadata: unknown entry '{min(unknown)}'")
+    if _parse("sha256", dict[str, str], metadata["sha256"]).get("metadata") != _metadata_sum(metadata):
+        raise FocusError("the metadata has been changed: its SHA-256 differs")
+    machine = Machine.from_json(metadata["machine"], "metadata 'machine'")
+    if metadata["machine_fingerprint"] != machine.fingerprint:
+        raise FocusError(f"machine fingerprint {metadata['machine_fingerprint'][:12]}... is not that of the machine inside, "
+                         f"{machine.fingerprint[:12]}...")
+    values = {attribute: _parse(key, kind, metadata[key]) for key, (attribute, kind) in _RECORDS.items()}
+    return values | {"machine": machine, "model": metadata["model"]}
+
+
+_adapter = cache(TypeAdapter)
+
+
+def _parse(key: str, kind: Any, text: str) -> Any:
+    try:
+        return _adapter(kind).validate_python(json.loads(text))
+    except ValidationError as e:
+        raise FocusError(f"metadata '{key}': {explain(e)}") from None
+    except (ValueError, RecursionError) as e:
+        raise FocusError(f"metadata '{key}': no JSON: {e}") from None
+    except FocusError as e:
+        raise FocusError(f"metadata '{key}': {e}") from None
+
+
+def _check_sums(tensors: dict[str, tuple[np.ndarray, str]], metadata: Mapping[str, str]) -> None:
+    sums = _parse("sha256", dict[str, str], metadata["sha256"])
+    if sums.keys() != tensors.keys() | {"metadata"}:
+        raise FocusError(f"tensor '{min(sums.keys() ^ (tensors.keys() | {'metadata'}))}' is missing or has no SHA-256")
+    for name, (array, _) in tensors.items():
+        if _sha256(array) != sums[name]:
+            raise FocusError(f"tensor '{name}' has been changed: its SHA-256 differs")
+
+
+# ---- consistency -----------------------------------------------------------------------------------------------------
+def _check_tensors(binary: Binary) -> None:
+    text, source = binary.text, binary.source
+    if text.dtype != np.uint8 or text.ndim != 2 or text.shape[1] != WORD_BYTES or not len(text):
+        raise FocusError(f"tensor 'text' is {text.dtype} {list(text.shape)}; uint8 [n, {WORD_BYTES}] expected")
+    if source.dtype != np.uint32 or source.shape != (len(text),):
+        raise FocusError(f"tensor 'source' is {source.dtype} {list(source.shape)}; uint32 [{len(text)}] expected")
+    if int(source.max()) >= len(binary.modules):
+        raise FocusError(f"tensor 'source' names module {int(source.max())} of {len(binary.modules)}")
+    for entry in binary.param_table:
+        if binary.timing_only:
+            break
+        if entry.name not in binary.params:
+            raise FocusError(f"parameter '{entry.name}' has no values")
+        if isinstance(binary.params, dict | _Referenced):       # other mappings may make values when asked: checked when they are taken
+            _check_param(binary.params[entry.name], entry)
+    if unknown := binary.params.keys() - {p.name for p in binary.param_table}:
+        raise FocusError(f"parameter '{min(unknown)}' is in no table")
+
+
+def _check_memory(binary: Binary) -> None:
+    """Everything that has an address lies inside DRAM; parameters and inputs overlap nothing but an output that reuses an input."""
+    dram = binary.memory_map.dram_bytes
+    if dram > (capacity := binary.machine.dram.capacity_bytes):
+        raise FocusError(f"the program needs {dram} bytes of DRAM; machine '{binary.machine.name}' has {capacity}")
+    for region in binary.memory_map.regions:
+        if region.address + region.bytes > dram:
+            raise FocusError(f"region '{region.name}' reaches byte {region.address + region.bytes} of a DRAM of {dram}")
+    groups = {"parameter": binary.param_table, "input": binary.inputs, "output": binary.outputs, "id list": binary.id_lists}
+    for kind, entries in groups.items():
+        names = [e.name for e in entries]
+        if len(set(names)) < len(names):
+            raise FocusError(f"{kind} '{max(names, key=names.count)}' is listed twice")
+        for e in entries:
+            if e.end > dram:
+                raise FocusError(f"{kind} '{e.name}' reaches byte {e.end} of a DRAM of {dram}")
+    for others in ("input", "output"):
+        _check_disjoint([("parameter", e) for e in binary.param_table] + [(others, e) for e in groups[others]])
+
+
+def _check_disjoint(entries: list[tuple[str, Placed]]) -> None:
+    ordered = sorted(entries, key=lambda item: item[1].address)
+    for (kind, a), (other, b) in zip(ordered, ordered[1:]):
+        if b.address < a.end:
+            raise FocusError(f"{kind} '{a.name}' (0x{a.address:x}..0x{a.end:x}) overlaps {other} '{b.name}' at 0x{b.address:x}")
+
+
+def _check_lives(binary: Binary) -> None:
+    """Lives lie inside their memories, those in DRAM apart from all that has a place for good; no two have one place at one time."""
+    sizes = {"dram": binary.memory_map.dram_bytes, "counts": binary.machine.buffer_bytes("counts")}
+    lasting = sorted((*binary.param_table, *binary.inputs, *binary.outputs, *binary.id_lists), key=lambda e: e.address)
+    starts, alive = [e.address for e in lasting], []
+    furthest = list(accumulate(lasting, lambda a, b: max(a, b, key=lambda e: e.end)))       # of those up to each
+    for life in sorted(binary.memory_map.lives, key=lambda x: x.first):
+        if life.end > sizes[life.space]:
+            raise FocusError(f"'{life.name}' reaches byte {life.end} of {life.space}, which has {sizes[life.space]}")
+        before = bisect_left(starts, life.end) if life.space == "dram" else 0
+        alive = [x for x in alive if x.last >= life.first]
+        for x in (*furthest[max(before - 1, 0):before], *(x for x in alive if x.space == life.space)):
+            if x.address < life.end and life.address < x.end:
+                raise FocusError(f"'{life.name}' (0x{life.address:x}..0x{life.end:x} of {life.space}) overlaps '{x.name}' at 0x{x.address:x}, "
+                                 f"which is alive in kernel {life.first} too")
+        alive.append(life)
+
+
+def _check_sites(binary: Binary) -> None:
+    seen, counts = set(), binary.machine.buffer_bytes("counts")
+    for site in binary.sites:
+        if site.name in seen:
+            raise FocusError(f"site {site.name} is listed twice")
+        seen.add(site.name)
+        if site.count_base % 2 or site.count_base + 2 * len(site.tiles) * site.slices > counts:
+            raise FocusError(f"site {site.name}: {len(site.tiles)} x {site.slices} counts at 0x{site.count_base:x} do not fit "
+                             f"a count memory of {counts} bytes")
+        if binary.tokens is None or site.visual > binary.tokens.V:
+            have = binary.tokens.V if binary.tokens else "none"
+            raise FocusError(f"site {site.name} has {site.visual} visual rows; the token layout has {have}")
+
+
+# ---- the file --------------------------------------------------------------------------------------------------------
+def _sha256(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
+
+
+def _check_param(array: np.ndarray, entry: Param) -> None:
+    """Whether `array` has the shape of `entry` and may be stored as it says: floats are rounded, anything else must have the type."""
+    wanted = STORED[entry.stored]
+    if tuple(array.shape) != entry.shape:
+        raise FocusError(f"parameter '{entry.name}' has shape {list(array.shape)}; {list(entry.shape)} expected")
+    if array.dtype != wanted and (array.dtype.kind, wanted.kind) != ("f", "f"):
+        raise FocusError(f"parameter '{entry.name}' is {array.dtype}; {wanted} expected")
+
+
+def _write(path: Path, binary: Binary, tensors: dict[str, np.ndarray | Param]) -> None:
+    """Write a safetensors file tensor by tensor: each parameter is made and in memory once, while it is being written.
+
+    The SHA-256 sums stand in the header, before the tensors; as they have a fixed length, the header is written again at the end.
+    """
+    type_of = lambda t: STORED[t.stored] if isinstance(t, Param) else t.dtype
+    order = sorted(tensors, key=lambda name: (-type_of(tensors[name]).itemsize, name))     # widest first, so that all are aligned
+    table, end = {}, 0
+    for name in order:
+        begin, end = end, end + math.prod(tensors[name].shape) * type_of(tensors[name]).itemsize
+        table[name] = {"dtype": _SAFETENSORS_NAME[type_of(tensors[name])], "shape": list(tensors[name].shape), "data_offsets": [begin, end]}
+
+    def header(sums: dict[str, str]) -> bytes:
+        raw = json.dumps({"__metadata__": _metadata(binary, sums)} | table, separators=(",", ":")).encode()
+        raw += b" " * (-len(raw) % 8)
+        return len(raw).to_bytes(8, "little") + raw
+
+    with atomic_write(path) as temporary, open(temporary, "wb") as out:
+        sums = dict.fromkeys(order, "0" * 64)
+        out.write(header(sums))
+        for name in order:
+            values = binary.param(tensors[name]) if isinstance(tensors[name], Param) else tensors[name]
+            data = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+            sums[name] = hashlib.sha256(data).hexdigest()
+            out.write(data)
+        out.seek(0)
+        out.write(header(sums))
+
+
+def _open(path: Path) -> tuple[dict[str, tuple[np.ndarray, str]], dict[str, str]]:
+    """Tensors (mapped read-only, with their safetensors type) and metadata of a safetensors file.  Raises FocusError."""
+    try:
+        with open(path, "rb") as file, safe_open(path, framework="numpy") as checked:
+            metadata = checked.metadata() or {}         # opening it checks header, types, shapes and offsets
+            header = json.loads(file.read(length := int.from_bytes(file.read(8), "little")))
+        data = np.memmap(path, np.uint8, "r")[8 + length:]
+    except SafetensorError as e:
+        raise FocusError(f"{path}: no readable safetensors file: {e}") from None
+    except OSError as e:
+        raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
+    header.pop("__metadata__", None)
+    tensors = {}
+    for name, entry in header.items():
+        if entry["dtype"] not in _SAFETENSORS:
+            raise FocusError(f"{path}: tensor '{name}' has type {entry['dtype']}; one of {', '.join(_SAFETENSORS)} expected")
+        begin, end = entry["data_offsets"]
+        tensors[name] = data[begin:end].view(_SAFETENSORS[entry["dtype"]]).reshape(entry["shape"]), entry["dtype"]
+    return tensors, metadata
+
+
+def open_tensors(path: str | os.PathLike) -> dict[str, np.ndarray | _Bf16]:
+    """All tensors of any safetensors file, mapped read-only; bf16 ones become float32 when numpy takes their values.  Raises FocusError."""
+    tensors, _ = _open(Path(path))
+    return {name: _Bf16(array) if kind == "BF16" else array for name, (array, kind) in tensors.items()}
+
+
+def open_mapped(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Tensors, mapped read-only, and metadata of a safetensors file with types that numpy has.  Raises FocusError."""
+    tensors, metadata = _open(Path(path))
+    for name, (_, kind) in tensors.items():
+        if kind == "BF16":
+            raise FocusError(f"{path}: tensor '{name}' has type {kind}")
+    return {name: array for name, (array, _) in tensors.items()}, metadata
+
+
+class _Bf16:
+    """A bf16 tensor given by its bits; becomes float32 when numpy takes its values."""
+    dtype = np.dtype("<f4")
+
+    def __init__(self, bits: np.ndarray):
+        self.bits, self.shape = bits, bits.shape
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return (self.bits.astype(np.uint32) << 16).view(np.float32).astype(dtype or self.dtype, copy=False)
+
+
+class _Referenced(Mapping):
+    """Parameters of which some lie in a weights file that is mapped."""
+
+    def __init__(self, packed: dict[str, np.ndarray], reference: WeightsFile, path: Path):
+        """Raises FocusError when the file is not the one referred to or lacks a tensor."""
+        self.packed, self.reference = packed, reference
+        self.tensors = open_tensors(path)
+        with open(path, "rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != reference.sha256:
+                raise FocusError(f"weights file {path} is not the one the program was compiled with: its SHA-256 differs")
+        for name, tensor in reference.tensors.items():
+            if tensor not in self.tensors:
+                raise FocusError(f"weights file {path} has no tensor '{tensor}' for parameter '{name}'")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name in self.packed:
+            return self.packed[name]
+        return self.tensors[self.reference.tensors[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self.packed, **self.reference.tensors})
+
+    def __len__(self) -> int:
+        return len(self.packed.keys() | self.reference.tensors.keys())

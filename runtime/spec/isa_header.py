@@ -1,0 +1,90 @@
+"""Writes the C++ view of the ISA table.
+
+In: the path of the header to write, as the only argument.  Out: enumerations, opcodes, the table of fields with their bit
+positions, and for each instruction the indices of its operands by name.  CMake runs this file as a script before it
+compiles the simulator, so it imports `isa.py` from its own folder and nothing else of the package.
+"""
+from __future__ import annotations
+
+import sys
+from enum import IntEnum
+from pathlib import Path
+
+try:
+    from focus.runtime.spec import isa
+except ImportError:                                     # run as a script by CMake
+    sys.path.insert(0, str(Path(__file__).parent))
+    import isa
+
+#: How a field's value is stored after decoding: mem, ext and scalar numbers and enumeration values each in an array of their
+#: own, in field order; everything else in `values`.
+GROUPS = {"mem": "mems", "ext": "exts", "enum": "enums", "scalar": "scalars"}
+KINDS = ("mem", "ext", "uint", "sint", "f32", "enum", "init", "scalar", "loop", "sem")
+ACCESS = {"": 0, "r": 1, "w": 2, "rw": 3}
+
+
+def fields_of(instr: isa.Instruction) -> list[str]:
+    """Initialisers of the instruction's fields, with their bit positions."""
+    at, out = 8, []
+    for f in instr.all_fields:
+        values = max(int(v) for v in isa.ENUMS[f.enum]) + 1 if f.enum else 0
+        out.append(f'{{"{f.name}", {at}, {f.bits}, Kind::{f.kind.upper()}, {ACCESS[f.access]}, {str(f.optional).lower()}, {values}}}')
+        at += f.bits
+    return out
+
+
+def indices_of(instr: isa.Instruction) -> dict[str, int]:
+    """Each own field's index in the array of its group (see GROUPS)."""
+    counts: dict[str, int] = {}
+    out = {}
+    for f in instr.fields:
+        if f.kind == "init":
+            continue
+        group = GROUPS.get(f.kind, "values")
+        out[f.name] = counts.get(group, 0)
+        counts[group] = out[f.name] + 1
+    return out
+
+
+def enumeration(cls: type[IntEnum]) -> list[str]:
+    """One enum class, the number of its values, and their lower-case names."""
+    members = sorted(cls, key=int)
+    assert [int(m) for m in members] == list(range(len(members))), f"{cls.__name__} has gaps"
+    plural = cls.__name__.upper()
+    return [f"enum class {cls.__name__} : uint8_t {{ {', '.join(m.name for m in members)} }};",
+            f"constexpr int NUM_{plural} = {len(members)};",
+            f"constexpr const char* {plural}_NAMES[] = {{{', '.join(chr(34) + m.name.lower() + chr(34) for m in members)}}};"]
+
+
+def header() -> str:
+    """The header's text."""
+    instrs = list(isa.TABLE.values())
+    lines = ["// Generated from runtime/spec/isa.py by runtime/spec/isa_header.py.", "#pragma once", "#include <cstdint>", "", "namespace focus::isa {", ""]
+    for name in ("ISA_VERSION", "MAX_LOOPS", "NUM_AGUS", "NO_AGU", "NUM_EXTENTS", "NUM_SEMAPHORES", "NO_SEM", "NUM_SCALARS", "ALWAYS",
+                 "NEVER", "UNMAPPED"):
+        lines.append(f"constexpr int {name} = {getattr(isa, name)};")
+    lines.append(f"constexpr int DTYPE_BYTES[] = {{{', '.join(str(isa.DTYPE_BYTES[d]) for d in isa.DType)}}};")
+    for cls in isa.ENUMS.values():
+        lines += enumeration(cls)
+    lines += [f"enum class Kind : uint8_t {{ {', '.join(k.upper() for k in KINDS)} }};",
+              "enum Access : uint8_t { NONE, READ, WRITE, READ_WRITE };", "",
+              "struct Field { const char* name; uint8_t at, bits; Kind kind; uint8_t access; bool optional; uint8_t enum_values; };",
+              f"constexpr int MAX_FIELDS = {max(len(i.all_fields) for i in instrs)};",
+              f"constexpr int MAX_MEMS = {max(len(i.mems) for i in instrs)};",
+              f"constexpr int MAX_EXTS = {max(sum(f.kind == 'ext' for f in i.fields) for i in instrs)};",
+              "struct Instruction { const char* mnemonic; uint8_t opcode; Unit unit; bool synced; uint8_t num_fields; Field fields[MAX_FIELDS]; };",
+              "", "/// Position in TABLE.", f"enum class Op : uint8_t {{ {', '.join(i.ident for i in instrs)} }};",
+              f"constexpr int NUM_OPS = {len(instrs)};", "constexpr Instruction TABLE[NUM_OPS] = {"]
+    for i in instrs:
+        body = ", ".join(fields_of(i))
+        lines.append(f'    {{"{i.mnemonic}", 0x{i.opcode:02x}, Unit::{i.unit.name}, {str(i.synced).lower()}, {len(i.all_fields)}, {{{body}}}}},')
+    lines += ["};", "", "// Indices of each instruction's own fields among its memory operands, extents, scalars, enumerations or other values."]
+    for i in instrs:
+        indices = indices_of(i)
+        if indices:
+            lines.append(f"namespace {i.ident} {{ constexpr int {', '.join(f'{n} = {v}' for n, v in indices.items())}; }}")
+    return "\n".join([*lines, "", "}  // namespace focus::isa", ""])
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(header(), encoding="utf-8")

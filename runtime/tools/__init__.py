@@ -1,0 +1,1 @@
+"""The command-line tools that need no compiler, and the generator of docs/isa.md."""

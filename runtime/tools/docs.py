@@ -1,0 +1,142 @@
+"""Generator of docs/isa.md.
+
+In: `isa.TABLE` and the enumerations.  Out: a Markdown page with every instruction, its bits, its assembly and its meaning.
+
+    python -m focus.runtime.tools.docs docs/isa.md            # write the page
+    python -m focus.runtime.tools.docs --check docs/isa.md    # exit with 1 if the page is not what the table says
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from focus.runtime.run import asm
+from focus.runtime.spec import isa
+from focus.runtime.spec.files import atomic_write
+from focus.runtime.spec.isa import Field, Instruction, Unit
+
+_UNITS = {
+    Unit.CTRL: ("Control", "Act when they are fetched, one a cycle, in program order."),
+    Unit.LOAD: ("DMA load", "From DRAM to a buffer."),
+    Unit.STORE: ("DMA store", "From a buffer to DRAM."),
+    Unit.ARRAY: ("Systolic array", "Weight stationary, 32 x 32, fp16 products, fp32 sums."),
+    Unit.SCATTER: ("Scatter-accumulate", "Adds the partial sums of unique vectors to every token they stand for."),
+    Unit.SIC: ("Similarity concentrator", "Finds repeated vectors (docs/algorithm.md, levels 2 and 3)."),
+    Unit.SEC: ("Semantic concentrator", "Ranks visual tokens and compacts id lists (docs/algorithm.md, level 1)."),
+    Unit.SFU: ("Vector unit", "Elementwise functions, norms, rotary embedding and softmax, computed in fp32."),
+}
+_KINDS = {"mem": "address generator", "ext": "extent generator", "uint": "unsigned", "sint": "signed", "f32": "float32 bits",
+          "init": "init condition", "scalar": "scalar register", "loop": "loop level", "sem": "semaphore"}
+_ACCESS = {"r": "read", "w": "written", "rw": "read and written"}
+
+
+def isa_page() -> str:
+    """The whole page."""
+    parts = ["# Instruction set", "", "Generated from `runtime/spec/isa.py` by `python -m focus.runtime.tools.docs docs/isa.md`. Do not edit.", "",
+             f"Version {isa.ISA_VERSION}. Every instruction is one {isa.WORD_BITS}-bit little-endian word: opcode in bits 0-7, then its "
+             "fields from low bits to high, then zeros.", "",
+             "## The machine the instructions see", "", *_machine(), "", "## Summary", "", *_summary()]
+    for unit, (title, text) in _UNITS.items():
+        parts += ["", f"## {title}", "", text]
+        for instr in isa.TABLE.values():
+            if instr.unit == unit:
+                parts += ["", *_instruction(instr)]
+    return "\n".join([*parts, "", "## Semaphore fields", "", *_sync(), "", "## Enumerations", "", *_enums()]) + "\n"
+
+
+def _machine() -> list[str]:
+    """The part of the table's own description that follows "The machine the table describes"."""
+    text = isa.__doc__.split("The machine the table describes", 1)[1]
+    return text[text.index("\n* ") + 1:].strip().splitlines()
+
+
+def _summary() -> list[str]:
+    rows = ["| instruction | opcode | unit | what it does |", "|---|---|---|---|"]
+    for i in isa.TABLE.values():
+        rows.append(f"| [`{i.mnemonic}`](#{i.mnemonic.replace('.', '')}) | 0x{i.opcode:02x} | {i.unit.name.lower()} | {_cell(i.doc)} |")
+    return rows
+
+
+def _instruction(instr: Instruction) -> list[str]:
+    out = [f"### {instr.mnemonic}", "", instr.doc, "", "```", _example(instr), "```", "", f"Does: `{instr.semantics}`"]
+    if instr.fields:
+        out += ["", "| field | bits | kind | meaning |", "|---|---|---|---|"]
+        at = 8 + sum(f.bits for f in instr.all_fields) - sum(f.bits for f in instr.fields)
+        for f in instr.fields:
+            out.append(f"| {f.name} | {at}-{at + f.bits - 1} | {_kind(f)} | {_cell(_meaning(f))} |")
+            at += f.bits
+    return out
+
+
+def _kind(f: Field) -> str:
+    return f"[{f.enum}](#enumerations)" if f.kind == "enum" else _KINDS[f.kind]
+
+
+def _meaning(f: Field) -> str:
+    """The field's text, with what an operand covers and how it is used."""
+    if f.kind != "mem":
+        return f.doc
+    rows = f"{f.rows} x " if f.rows != "" else "rows of "       # a table read by row numbers has no row count
+    return f"{f.doc}; {rows}{f.cols} elements {_ACCESS[f.access]}" + ("; optional" if f.optional else "")
+
+
+def _example(instr: Instruction) -> str:
+    """A line of assembly with every field."""
+    values, numbers = {}, {}
+    for f in instr.all_fields:
+        default = isa.default_value(f)
+        if f.kind in ("mem", "ext", "scalar"):
+            values[f.name] = numbers[f.kind] = numbers.get(f.kind, -1) + 1
+        elif default is not None:
+            values[f.name] = default
+        elif f.kind == "enum":
+            values[f.name] = int(max(isa.ENUMS[f.enum]) if f.name == "unit" else 0)
+        else:
+            values[f.name] = {"init": 2, "f32": 0x3F000000, "sem": 1, "sint": 64}.get(f.kind, 1)
+    if instr.synced:
+        values |= {"wait0": 1, "wait0_depth": 2, "wait1": 2, "signal0": 3}
+    return asm.format_instruction(instr, values)
+
+
+def _sync() -> list[str]:
+    """Where the shared fields of all instructions of units lie, and what they mean."""
+    out = [f"`sync` and all instructions outside control carry them, in bits 8-{7 + sum(f.bits for f in isa.SYNC_FIELDS)}. In assembly: "
+           "`; wait=s3@2,s4 signal=s5`, where `@2` is the depth and no `@` means always.", "",
+           "| field | bits | meaning |", "|---|---|---|"]
+    at = 8
+    for f in isa.SYNC_FIELDS:
+        out.append(f"| {f.name} | {at}-{at + f.bits - 1} | {_cell(f.doc)} |")
+        at += f.bits
+    return out
+
+
+def _enums() -> list[str]:
+    out = []
+    for name, cls in isa.ENUMS.items():
+        out += [f"**{name}**: " + ", ".join(f"`{e.name.lower()}` {int(e)}" for e in cls) + ".", ""]
+    return out[:-1]
+
+
+def _cell(text: str) -> str:
+    """Text that may stand in a Markdown table."""
+    return text.replace("|", "\\|").rstrip(".")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="focus.runtime.tools.docs", description="Write docs/isa.md from the table of instructions.")
+    parser.add_argument("page", type=Path)
+    parser.add_argument("--check", action="store_true", help="only compare")
+    args = parser.parse_args(argv)
+    if not args.check:
+        with atomic_write(args.page) as temporary:
+            temporary.write_text(isa_page(), encoding="utf-8")
+    elif not args.page.exists() or args.page.read_text(encoding="utf-8") != isa_page():
+        print(f"error: {args.page} is not what runtime/spec/isa.py says; write it anew with python -m focus.runtime.tools.docs {args.page}",
+              file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

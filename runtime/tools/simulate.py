@@ -1,0 +1,151 @@
+"""focus-sim: runs a compiled program on the simulated accelerator.
+
+In: an `.fxb` file and inputs, or a trace.  Out: outputs, trace, report and time line as files, and the report as tables.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from focus.runtime.run import report as reports
+from focus.runtime.tools.cli import tool
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.run.executable import WHOLE, Executable
+from focus.runtime.spec.files import atomic_write, check_outputs
+from focus.runtime.run.fxb import open_tensors
+from focus.runtime.run.trace import Trace
+
+EVENTS = 200_000            #: instructions that a time line keeps unless told otherwise
+
+_EXAMPLES = """
+examples:
+  focus-sim demo.fxb --inputs in.safetensors --outputs out.safetensors --trace t.safetensors --report r.json
+  focus-sim demo.fxb --timing-only --trace t.safetensors          the same cycles again, without data
+  focus-sim demo.fxb --inputs in.safetensors --sanitize           find missing semaphores, unwritten and stale reads
+  focus-sim demo.fxb --inputs in.safetensors --timeline t.json    then open t.json in ui.perfetto.dev
+
+Inputs are named as the model's own forward names them. The machine is the one the program was compiled for.
+How cycles and energy are counted: docs/machine.md.
+"""
+
+
+@tool
+def main(argv: list[str] | None = None) -> None:
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.timing_only and (args.inputs or args.outputs or args.sanitize):
+        parser.error("--timing-only uses no data: it takes neither --inputs, --outputs nor --sanitize")
+    if (args.events is not None or args.trace_window) and not args.timeline:
+        parser.error("--events and --trace-window say what --timeline keeps: give it a file")
+    check_outputs(args.outputs, args.report, args.timeline, None if args.timing_only else args.trace)
+    exe = Executable.load(args.binary, args.weights)
+    progress = None if args.json or not sys.stderr.isatty() else _show_progress
+    if args.timing_only:
+        report, timeline = exe.time_with_timeline(Trace.load(args.trace) if args.trace else None, progress=progress, timeline=_events(args),
+                                                   window=_window(args.trace_window))
+    else:
+        inputs = _load_inputs(args.inputs) if args.inputs else {}
+        result = exe.run(inputs, sanitize=args.sanitize, progress=progress, timeline=_events(args), window=_window(args.trace_window))
+        report, timeline = result.report, result.timeline
+        if args.outputs:
+            _save_arrays(args.outputs, result.outputs)
+        if args.trace:
+            result.trace.save(args.trace)
+    if args.report:
+        _save_json(args.report, report)
+    if args.timeline:
+        _save_json(args.timeline, reports.chrome_trace(exe.binary, timeline if timeline is not None else np.empty((0, 4), np.int64)))
+    _print(report, args.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="focus-sim", description="Run a compiled program on the simulated accelerator: results, cycles, traffic, energy.",
+        epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binary", type=Path, help="the program, an .fxb file")
+    parser.add_argument("--inputs", type=Path, metavar="FILE", help="inputs, a safetensors or .npz file")
+    parser.add_argument("--outputs", type=Path, metavar="FILE", help="write the outputs, a safetensors file")
+    parser.add_argument("--trace", type=Path, metavar="FILE", help="write what was concentrated; with --timing-only, read it")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
+    parser.add_argument("--timing-only", action="store_true", help="no data: the same instructions and cycles, with sizes from --trace")
+    parser.add_argument("--sanitize", action="store_true",
+                        help="find reads of unwritten or stale bytes and accesses that no semaphore orders; exit with 1 if any")
+    parser.add_argument("--timeline", type=Path, metavar="FILE", help="write the instructions' times for Perfetto")
+    parser.add_argument("--events", type=_natural, metavar="N", help=f"how many instructions --timeline keeps (default {EVENTS})")
+    parser.add_argument("--trace-window", type=_natural, nargs=2, metavar=("FROM", "TO"),
+                        help="keep only instructions for --timeline that start in these cycles (default: the first ones)")
+    parser.add_argument("--weights", type=Path, metavar="FILE",
+                        help="where the weights file is that the program refers to, if not beside it; wrong for one that refers to none")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
+    return parser
+
+
+def _natural(text: str) -> int:
+    """A number of cycles or instructions."""
+    if not text.isdecimal() or int(text) > WHOLE[1]:
+        raise argparse.ArgumentTypeError(f"0 to {WHOLE[1]} expected, got '{text}'")
+    return int(text)
+
+
+def _events(args: argparse.Namespace) -> int:
+    return (EVENTS if args.events is None else args.events) if args.timeline else 0
+
+
+def _window(given: list[int] | None) -> tuple[int, int]:
+    if given is None:
+        return WHOLE
+    begin, end = given
+    if begin >= end:
+        raise FocusError(f"--trace-window {begin} {end}: two cycles, the first before the second, expected")
+    return begin, end
+
+
+def _load_inputs(path: Path) -> dict[str, np.ndarray]:
+    """Arrays by name from a safetensors or .npz file."""
+    if path.suffix == ".npz":
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        except OSError as e:
+            raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
+        except Exception as e:                          # numpy raises half a dozen types for damaged archives
+            raise FocusError(f"{path}: no readable .npz file: {str(e).partition('. ')[0]}") from None
+    return open_tensors(path)
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    from safetensors.numpy import save_file
+
+    with atomic_write(path) as temporary:
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, temporary)
+
+
+def _save_json(path: Path, value: Mapping[str, Any]) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=None if "traceEvents" in value else 1) + "\n", encoding="utf-8")
+
+
+def _show_progress(done: int, total: int) -> None:
+    end = "\r" if done < total else "\n"
+    print(f"  {done / max(total, 1):6.1%} of {total:,} instructions", end=end, file=sys.stderr, flush=True)
+
+
+def _print(report: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report, indent=1))
+    else:
+        reports.show(report)
+    if "sanitizer" in report and report["sanitizer"]["total"]:
+        for line in report["sanitizer"]["findings"]:
+            print(f"sanitizer: {line}", file=sys.stderr)
+        raise FocusError(f"sanitizer findings: {report['sanitizer']['total']}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
