@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine.h"
+#include "../engine.h"
 
 namespace focus {
 
