@@ -40,7 +40,7 @@ void Engine::issue(const Decoded& d) {
     Cost cost = execute(d);
     int64_t end = start + cost.occupied, finish = start + cost.finish;
     if (cost.bus_bytes >= 0) {
-        int64_t duration = int64_t(double(cost.bus_bytes) * ticks_per_byte_ + 0.5);
+        int64_t duration = timing::bus_ticks(machine_, cost.bus_bytes);
         end = bus_.transfer(d.unit == Unit::LOAD ? Bus::LOAD : Bus::STORE, start, duration);
         unit.stall[DRAM_STALL] += end - start - duration;
         unit.busy += duration;

@@ -12,7 +12,6 @@ using isa::Unit;
 
 Engine::Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names, std::vector<Life> lives)
     : program_(std::move(program)), machine_(machine), sites_(std::move(sites)), module_names_(std::move(module_names)), lives_(std::move(lives)) {
-    ticks_per_byte_ = double(CYCLE) / machine_.bytes_per_cycle;
     std::stable_sort(lives_.begin(), lives_.end(), [](const Life& a, const Life& b) { return a.last < b.last; });
     for (const Decoded& d : program_.text)
         if (d.op == Op::sic_gather && size_t(d.values[isa::sic_gather::site]) >= sites_.size())

@@ -18,6 +18,7 @@
 #include "memory.h"
 #include "program.h"
 #include "sanitizer.h"
+#include "timing.h"
 
 namespace focus {
 
@@ -70,6 +71,8 @@ class Engine {
         int64_t occupied = 0, finish = 0;
         int64_t bus_bytes = -1;
     };
+    static Cost cost_of(timing::Span s) { return {s.occupied * CYCLE, s.finish * CYCLE}; }
+    static Cost cost_of(int64_t cycles) { return {cycles * CYCLE, cycles * CYCLE}; }
     /// Uses of the vector unit's lanes.
     struct Lanes { int64_t exp = 0, multiply = 0, add = 0, sqrt = 0, reciprocal = 0; };
     static constexpr unsigned F16 = 1, F32 = 2, I32 = 4, U16 = 8, ANY = 15;
@@ -165,7 +168,6 @@ class Engine {
     int64_t fetch_ = 0, frontier_ = 0, total_ = 0;
     int64_t kernel_ = 0;                            // kernels that have ended, and
     size_t lives_over_ = 0;                         // lives; counted for the sanitizer only
-    double ticks_per_byte_ = 0;
     std::chrono::steady_clock::time_point polled_;
 
     // similarity concentrator

@@ -11,7 +11,7 @@ Engine::Cost Engine::array_pass(const Decoded& d) {
     using namespace isa::mm;        // mm.kn has the same operands
     int64_t nrows = row_count(d, count, extent(d, rows)), depth = extent(d, k), width = extent(d, n);
     if (nrows == 0 || depth == 0 || width == 0) return {};
-    if (depth > machine_.rows || width > machine_.cols)
+    if (depth > machine_.rows || width > machine_.cols || depth > LANES || width > LANES)
         fail(d, text("a %lld x %lld weight tile does not fit the %d x %d array", (long long)depth, (long long)width, machine_.rows, machine_.cols));
     bool transposed = d.op == Op::mm, init = initialises(d);
     Tile x = operand(d, src, nrows, depth, isa::READ, F16);
@@ -25,14 +25,7 @@ Engine::Cost Engine::array_pass(const Decoded& d) {
     counters_.macs += macs;
     module_->macs += macs;
     ++counters_.passes;
-    switch (machine_.rule) {
-        case ArrayRule::SHADOW: {
-            int64_t occupied = std::max(nrows, machine_.weight_load);
-            return {occupied * CYCLE, std::max(occupied, nrows + machine_.fill) * CYCLE};
-        }
-        case ArrayRule::SCALESIM: return {(nrows + machine_.scalesim_overhead) * CYCLE, (nrows + machine_.scalesim_overhead) * CYCLE};
-        default: return {(nrows + machine_.rtl_overhead) * CYCLE, (nrows + machine_.rtl_overhead) * CYCLE};
-    }
+    return cost_of(timing::pass(machine_, nrows));
 }
 
 Engine::Cost Engine::scatter(const Decoded& d) {
@@ -57,10 +50,8 @@ Engine::Cost Engine::scatter(const Decoded& d) {
         kernels().scatter(rows_of(from), rows_of(to), nullptr, own, ncols, init);
         kernels().scatter(rows_of(from, own), rows_of(to, own), numbers, mapped, ncols, init);
     }
-    int64_t blocks = ceil_div(ncols, LANES);
-    counters_.activity.scatter_rows += (own + mapped) * blocks;
-    int64_t cycles = ceil_div(own + mapped, machine_.scatter_per_cycle) * blocks;
-    return {cycles * CYCLE, cycles * CYCLE};
+    counters_.activity.scatter_rows += (own + mapped) * timing::scatter_blocks(machine_, ncols);
+    return cost_of(timing::scatter(machine_, own + mapped, ncols));
 }
 
 }  // namespace focus

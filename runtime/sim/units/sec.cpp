@@ -22,8 +22,7 @@ Engine::Cost Engine::sec_importance(const Decoded& d) {
             kernels().zip(int(isa::ZipOp::MAX), isa::Broadcast::FULL, rows_of(best), rows_of(p, r), rows_of(best), 1, ncols);
     }
     counters_.activity.sec_maxima += nrows * ncols;
-    int64_t cycles = ceil_div(nrows * ncols, machine_.maxima_per_cycle);
-    return {cycles * CYCLE, cycles * CYCLE};
+    return cost_of(timing::sec_importance(machine_, nrows, ncols));
 }
 
 Engine::Cost Engine::sec_topk(const Decoded& d) {
@@ -48,8 +47,7 @@ Engine::Cost Engine::sec_topk(const Decoded& d) {
         std::memcpy(data(to), order.data(), size_t(to.row_bytes));
     }
     counters_.activity.sec_maxima += candidates * machine_.topk_passes;
-    int64_t cycles = ceil_div(candidates, machine_.maxima_per_cycle) * machine_.topk_passes;
-    return {cycles * CYCLE, cycles * CYCLE};
+    return cost_of(timing::sec_topk(machine_, candidates));
 }
 
 Engine::Cost Engine::sec_select(const Decoded& d) {
@@ -71,8 +69,7 @@ Engine::Cost Engine::sec_select(const Decoded& d) {
         }
         std::memcpy(data(to), kept.data(), size_t(to.row_bytes));
     }
-    int64_t cycles = ceil_div(keep, machine_.select_per_cycle);
-    return {cycles * CYCLE, cycles * CYCLE};
+    return cost_of(timing::sec_select(machine_, keep));
 }
 
 }  // namespace focus
