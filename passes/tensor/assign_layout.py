@@ -14,9 +14,9 @@ from torch_mlir import ir
 
 from focus.dialects import focus as d
 from focus.dialects.support import OpError, get_attr, to_attr
-from focus.runtime.spec.isa import DTYPE_BYTES, DType
 from focus.runtime.spec.machine import LAYOUTER
 from focus.runtime.spec.tokens import TokenLayout
+from focus.runtime.spec.types import BYTES, DType
 
 from focus.passes.tensor.decoder_ir import decoder_stream, pieces, token_layout
 from focus.passes.manager import register_pass
@@ -103,7 +103,7 @@ def _layouter_bytes(gather: ir.OpView, machine: str) -> int:
 
 def _lay_out(gathers: list[ir.OpView], tokens: TokenLayout, layouter_bytes: int) -> None:
     for op in gathers:
-        capacity = layouter_bytes // (op.vector * DTYPE_BYTES[DType.F16])
+        capacity = layouter_bytes // (op.vector * BYTES[DType.F16])
         layout = d.LayoutAttr.make(tokens.flat_grids(), op.block, capacity=capacity)
         if layout.problem:
             raise OpError(op, f"has no layout: {layout.problem}")

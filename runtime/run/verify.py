@@ -20,6 +20,7 @@ from focus.runtime.run.asm import Decoded
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.isa import Broadcast, Field, Instruction, ReduceOp, Space, Unit
 from focus.runtime.spec.machine import Machine
+from focus.runtime.spec.types import BYTES
 
 _UNSET_MAYBE = object()         # set only inside a loop that may run zero times
 _UNKNOWN = object()             # set, but to one of several values
@@ -286,7 +287,7 @@ class _Checker:
         rows, cols = (_dimension(instr, values, extents, f, spec) for spec in (f.rows, f.cols))
         if rows is None or cols is None:
             return
-        size, element = self.sizes[agu.space], isa.DTYPE_BYTES[agu.dtype]
+        size, element = self.sizes[agu.space], BYTES[agu.dtype]
         fixed = agu.base + agu.ring_bytes + (rows.fixed - 1) * agu.pitch + cols.fixed * element
         lowest, highest = agu.base, fixed                # a cheap bound first: most operands are inside whatever the counters are
         for loop, stride in zip(self.loops, agu.strides):

@@ -24,7 +24,8 @@ struct Machine {
     int queue_depth;
     int64_t lanes_exp, lanes_multiply, lanes_add, lanes_sqrt, lanes_reciprocal, sfu_latency;
     bool sic, sec;
-    int64_t cycles_per_candidate, cycles_per_identity_row, scatter_per_cycle;
+    int64_t cycles_per_candidate, cycles_per_identity_row, scatter_per_cycle, sic_lanes;
+    int64_t vector;                     // most elements of a vector of the similarity concentrator
     int64_t maxima_per_cycle, topk_passes, select_per_cycle;
 };
 

@@ -31,6 +31,8 @@ import functools
 from dataclasses import dataclass
 from enum import IntEnum
 
+from focus.runtime.spec.types import DType
+
 ISA_VERSION = 1
 WORD_BITS = 128
 MAX_LOOPS = 7           #: deepest loop nest; levels 0..6
@@ -71,16 +73,6 @@ class Space(IntEnum):
     IDS = 9             #: token ids, positions, row selections
     IMPORTANCE = 10
     COUNTS = 11         #: unique-vector counts of (m-tile, slice); all other memories on chip are for one kernel
-
-
-class DType(IntEnum):
-    F16 = 0
-    F32 = 1
-    I32 = 2
-    U16 = 3
-
-
-DTYPE_BYTES = {DType.F16: 2, DType.F32: 4, DType.I32: 4, DType.U16: 2}
 
 
 class Stream(IntEnum):

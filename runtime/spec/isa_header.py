@@ -1,20 +1,23 @@
 """Writes the C++ view of the ISA table.
 
 In: the path of the header to write, as the only argument.  Out: enumerations, opcodes, the table of fields with their bit
-positions, and for each instruction the indices of its operands by name.  CMake runs this file as a script before it
-compiles the simulator, so it imports `isa.py` from its own folder and nothing else of the package.
+positions, and for each instruction the indices of its operands by name.  CMake runs this file as a script before the package is installed, so it makes
+`focus` a package of the source tree and imports only modules that need nothing but the standard library.
 """
 from __future__ import annotations
 
 import sys
 from enum import IntEnum
 from pathlib import Path
+from types import ModuleType
 
-try:
-    from focus.runtime.spec import isa
-except ImportError:                                     # run as a script by CMake
-    sys.path.insert(0, str(Path(__file__).parent))
-    import isa
+if __name__ == "__main__":
+    focus = ModuleType("focus")
+    focus.__path__ = [str(Path(__file__).parents[2])]   # the rooms stand there
+    sys.modules["focus"] = focus
+
+from focus.runtime.spec import isa  # noqa: E402
+from focus.runtime.spec.types import BYTES, DType  # noqa: E402
 
 #: How a field's value is stored after decoding: mem, ext and scalar numbers and enumeration values each in an array of their
 #: own, in field order; everything else in `values`.
@@ -63,7 +66,7 @@ def header() -> str:
     for name in ("ISA_VERSION", "MAX_LOOPS", "NUM_AGUS", "NO_AGU", "NUM_EXTENTS", "NUM_SEMAPHORES", "NO_SEM", "NUM_SCALARS", "ALWAYS",
                  "NEVER", "UNMAPPED"):
         lines.append(f"constexpr int {name} = {getattr(isa, name)};")
-    lines.append(f"constexpr int DTYPE_BYTES[] = {{{', '.join(str(isa.DTYPE_BYTES[d]) for d in isa.DType)}}};")
+    lines.append(f"constexpr int DTYPE_BYTES[] = {{{', '.join(str(BYTES[d]) for d in DType)}}};")
     for cls in isa.ENUMS.values():
         lines += enumeration(cls)
     lines += [f"enum class Kind : uint8_t {{ {', '.join(k.upper() for k in KINDS)} }};",

@@ -13,17 +13,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from focus.runtime.spec import isa
-from focus.runtime.spec.concentration import ARRAY_WIDTH
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import read_toml
+from focus.runtime.spec.geometry import PUBLISHED_SIDE, SIDES, Geometry
 from focus.runtime.spec.schema import explain
+from focus.runtime.spec.timing import Timing
 
 MACHINES = Path(__file__).parents[1] / "machines"   #: the machine files that ship with the package
 LAYOUTER = "layouter"                               #: the one memory no instruction addresses; inside the similarity concentrator
 BUFFERS = tuple(s.name.lower() for s in isa.Space if s != isa.Space.DRAM) + (LAYOUTER,)
+
+
+def _integer(value: Any) -> Any:
+    """The value, if it is no boolean, which would equal a number."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, got {value}")
+    return value
+
 
 # Upper limits are far beyond any machine, and such that cycles of a run stay countable and memories can be simulated.
 MOST = 2 ** 32
@@ -33,6 +42,7 @@ Rate = Annotated[float, Field(ge=1, le=1e15, allow_inf_nan=False, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
+Side = Annotated[Literal[SIDES], BeforeValidator(_integer)]
 
 
 class _Part(BaseModel):
@@ -40,15 +50,17 @@ class _Part(BaseModel):
 
 
 class Array(_Part):
-    """The systolic array and its timing rule (cycles of one pass of M rows; the rules are explained in the machine files).  Its size is that of
-    the instruction set: a vector is as wide, and all tiles are made for it."""
-    rows: Literal[ARRAY_WIDTH]
-    cols: Literal[ARRAY_WIDTH]
+    """The systolic array and its timing rule (cycles of one pass of M rows; the rules are explained in the machine files).
+
+    Cycles that a file does not state follow from rows R and columns C (`Machine.timing` has the numbers, docs/machine.md the reasons).
+    """
+    rows: Side = PUBLISHED_SIDE
+    cols: Side = PUBLISHED_SIDE
     rule: Literal["shadow", "scalesim", "rtl"]
-    weight_load_cycles: Count       #: shadow: a pass occupies at least this long, the next weights load behind it
-    fill_cycles: Count              #: shadow: last result this long after the last row has entered
-    scalesim_overhead: Count        #: scalesim: a pass takes M + this
-    rtl_overhead: Count             #: rtl: a pass takes M + this
+    weight_load_cycles: Count | None = None     #: shadow: a pass occupies at least this long, the next weights load meanwhile; R
+    fill_cycles: Count | None = None            #: shadow: last result this long after the last row has entered; 2 R + C - 2
+    scalesim_overhead: Count | None = None      #: scalesim: a pass takes M + this; 2 R + C - 3
+    rtl_overhead: Count | None = None           #: rtl: a pass takes M + this; 3 R + C - 2
 
 
 class Dram(_Part):
@@ -95,10 +107,12 @@ class Sfu(_Part):
 class Sic(_Part):
     """Similarity concentrator and scatter unit."""
     present: Flag
-    cycles_per_candidate: PositiveInt   #: a visual vector takes this times the block's members
+    cycles_per_candidate: PositiveInt   #: a visual vector takes this times the block's members, for each `lanes` elements
     cycles_per_identity_row: PositiveInt
-    scatter_per_cycle: PositiveInt      #: rows of 32 partial sums added a cycle
+    scatter_per_cycle: PositiveInt      #: rows of partial sums, each as wide as the array, added per cycle
     banks: PositiveInt                  #: of the layouter
+    vector: Side = SIDES[-1]            #: most elements of a vector
+    lanes: PositiveInt = PUBLISHED_SIDE     #: elements of a vector that the cosine unit takes per step
 
 
 class Sec(_Part):
@@ -208,13 +222,19 @@ class Machine(_Part):
             raise FocusError(f"machine '{self.name}' has no memory '{space_name}'; it has {', '.join(self.buffers)} and dram")
         return self.buffers[space_name].bytes
 
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The sizes that tiles are cut to."""
+        return Geometry(self.array.rows, self.array.cols, self.sic.vector)
+
+    @cached_property
+    def timing(self) -> Timing:
+        """The cycles that instructions take."""
+        return Timing(self.to_json())
+
     def cycles_per_pass(self, rows: int) -> int:
         """Cycles for which one pass of `rows` rows occupies the array; 0 for none."""
-        if rows == 0:
-            return 0
-        if self.array.rule == "shadow":
-            return max(rows, self.array.weight_load_cycles)
-        return rows + (self.array.scalesim_overhead if self.array.rule == "scalesim" else self.array.rtl_overhead)
+        return self.timing.array(rows)
 
 
 def names() -> list[str]:

@@ -52,11 +52,11 @@ bad('base = "focus"\n[buffers.cache]\nbytes = 1\nmacros = []')
 # CHECK-NEXT: DIR/mine.toml: buffers.cache: unknown buffer
 bad('base = "focus"\n[array]\nrule = "magic"')
 # CHECK-NEXT: DIR/mine.toml: array.rule: must be 'shadow', 'scalesim' or 'rtl', got 'magic'
-for size in ("rows = 64", "rows = 16", "cols = true"):
+for size in ("rows = 48", "rows = 256", "cols = true"):
     bad(f'base = "focus"\n[array]\n{size}')
-# CHECK-NEXT: DIR/mine.toml: array.rows: must be 32, got 64
-# CHECK-NEXT: DIR/mine.toml: array.rows: must be 32, got 16
-# CHECK-NEXT: DIR/mine.toml: array.cols: must be 32, got True
+# CHECK-NEXT: DIR/mine.toml: array.rows: must be 8, 16, 32, 64 or 128, got 48
+# CHECK-NEXT: DIR/mine.toml: array.rows: must be 8, 16, 32, 64 or 128, got 256
+# CHECK-NEXT: DIR/mine.toml: array.cols: must be a number, got True
 for wrong in ("dram]\nbytes_per_second = true", "sic]\npresent = 0", "buffers.input]\nbytes = 9999999999999999999",
               "dram]\nlatency_cycles = 9223372036854775807", "dram]\nbytes_per_second = 1e-300"):
     bad(f'base = "focus"\n[{wrong}')

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine.h"
+#include "../engine.h"
 
 namespace focus {
 
@@ -52,8 +52,7 @@ Engine::Cost Engine::sic_gather(const Decoded& d) {
     counters_.layouter.read += visual * block * from.row_bytes;
     counters_.activity.sic_vectors += visual;
     counters_.activity.sic_pairs += visual * (block - 1);
-    int64_t cycles = visual * block * machine_.cycles_per_candidate + own * machine_.cycles_per_identity_row;
-    return {cycles * CYCLE, cycles * CYCLE};
+    return cost_of(timing::sic_gather(machine_, visual, own, block, ncols));
 }
 
 /// The (tile, slice) a count entry belongs to.
