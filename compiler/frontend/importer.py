@@ -10,6 +10,7 @@ Locations carry module paths (`model.language_model.layers.3.self_attn.q_proj`).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import tempfile
 import warnings
@@ -42,6 +43,7 @@ _KEPT = ("aten.linear", "aten.layer_norm", "aten.rms_norm", "aten.silu", "aten.g
 #: Every operator the backend form may contain besides constants and list construction; anything else has no mapping.
 ALLOWED = frozenset({f"torch.{name}" for name in _KEPT} | {
     "torch.aten.cat", "torch.aten.add.Tensor", "torch.aten.mul.Tensor", "torch.aten.view", "torch.aten.slice.Tensor"})
+_DIGEST_WIDTH = 1024        #: 64-bit words in a row of the table that is summed
 _SCAFFOLDING = ("torch.constant.", "torch.prim.ListConstruct", "func.")
 
 
@@ -219,7 +221,28 @@ def parameters(model: nn.Module, prefill: Prefill, module: ir.Module) -> dict[st
     """Name -> value of every parameter the module uses."""
     sources = dict(model.named_parameters()) | dict(prefill.user.named_buffers(remove_duplicate=False)) | {f"const.{n}": t for n, t in prefill.const.named_buffers()}
     used = dict.fromkeys(op.attributes["vlm.name"].value for name, op in operators(module) if name == "vlm.param")
-    return {name: lambda name=name: as_numpy(name, sources[name]) for name in used}
+    return {name: Parameter(name, sources[name]) for name in used}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the model: called, it gives the value of now, as numpy."""
+    name: str
+    tensor: torch.Tensor
+
+    def __call__(self) -> np.ndarray:
+        return as_numpy(self.name, self.tensor)
+
+    def digest(self) -> bytes:
+        """Of the bytes of now.  Rows and columns of the bytes, laid out as a table of 64-bit words, are summed, and the sums are hashed: as fast
+        as memory is read.  A changed, or moved, word changes it; only changes that cancel in rows and in columns do not."""
+        raw = self.tensor.detach().contiguous().view(-1).view(torch.uint8).cpu()
+        whole = len(raw) // (8 * _DIGEST_WIDTH) * 8 * _DIGEST_WIDTH
+        table = raw[:whole].view(torch.int64).view(-1, _DIGEST_WIDTH)
+        found = hashlib.blake2b(raw[whole:].numpy().tobytes(), digest_size=16)
+        for axis in (0, 1):
+            found.update(table.sum(axis).numpy().tobytes())
+        return found.digest()
 
 
 def as_numpy(name: str, tensor: torch.Tensor) -> np.ndarray:
