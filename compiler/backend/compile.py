@@ -18,7 +18,7 @@ from focus.passes.tensor.decoder_ir import attach_token_layout
 from focus.passes.pipeline import pipeline
 from focus.runtime.run import fxb
 from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError, warn
+from focus.runtime.spec.errors import FocusError, one_line, warn
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.tokens import TokenLayout
 
@@ -51,6 +51,7 @@ class _Source:
     first: int = 0
 
 
+@one_line
 def compile_model(model, inputs: Mapping[str, Any], machine: Machine | str | PathLike = "focus",
                   concentration: Concentration | str | PathLike = "full", *, scope: str = "whole", stop: str = "binary",
                   dump_ir: str | PathLike | None = None, progress: Callable[[str], None] | None = None, check: bool = True) -> Compilation:
@@ -113,6 +114,7 @@ def resolve_concentration(spec: Concentration | str | PathLike, machine: Machine
     return config
 
 
+@one_line
 def compile(model, inputs: Mapping[str, Any], machine: Machine | str | PathLike = "focus",
             concentration: Concentration | str | PathLike = "full", **options):
     """Compile `model` (a Hugging Face VLM) for `inputs` (those of its forward, batch 1) into an `Executable`.

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError, first_line
+from focus.runtime.spec.errors import FocusError, first_line, one_line
 from focus.runtime.spec.tokens import TokenLayout
 
 from focus.compiler.frontend.families.base import decoder_of
@@ -33,6 +33,7 @@ from focus.compiler.frontend.surgery import patched, skeleton, untouched
 from focus.compiler.frontend.wrapper import prefill_of
 
 
+@one_line
 def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concentration | str = "full",
               decisions: Mapping[str, np.ndarray] | None = None, storage: str = "float32") -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Logits float32 [1, vocabulary] of the last token, and the trace.
@@ -50,6 +51,7 @@ def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concen
     return logits, trace
 
 
+@one_line
 def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration: Concentration | str = "full",
                       decisions: Mapping[str, np.ndarray] | None = None, storage: str = "float32", values: bool = False
                       ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -26,6 +26,8 @@ DECODERS = {kind: f"transformers.models.{module}.{name}Attention" for kind, modu
     ("qwen2", "qwen2.modeling_qwen2", "Qwen2"), ("qwen3", "qwen3.modeling_qwen3", "Qwen3"), ("llama", "llama.modeling_llama", "Llama"),
     ("mistral", "mistral.modeling_mistral", "Mistral"), ("qwen2_vl_text", "qwen2_vl.modeling_qwen2_vl", "Qwen2VL"),
     ("qwen2_5_vl_text", "qwen2_5_vl.modeling_qwen2_5_vl", "Qwen2_5_VL"), ("qwen3_vl_text", "qwen3_vl.modeling_qwen3_vl", "Qwen3VLText"))}
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
+_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 Constants = Callable[[str], Tensor]
@@ -118,7 +120,7 @@ def check_decoder(model: nn.Module, length: int) -> None:
     """Raise FocusError for a decoder, attention, activation or sliding window that has no mapping.  `length`: S."""
     decoder = decoder_of(model)
     kind = decoder.config.model_type
-    if kind not in DECODERS:
+    if not isinstance(kind, str) or kind not in DECODERS:
         known = ", ".join(DECODERS)
         raise FocusError(f"model.language_model: decoder '{kind}' is not supported; supported: {known}")
     if not len(decoder.layers):
@@ -249,9 +251,9 @@ def checked_inputs(family: Family, inputs: Mapping[str, Any]) -> dict[str, Tenso
         raise FocusError(f"attention_mask: only ones of shape {list(ids.shape)} are supported, no padding; got shape {list(mask.shape)}")
     for name, value in tensors.items():
         if name.startswith("pixel_values"):
-            if not value.is_floating_point() or value.dtype == torch.float64:
+            if value.dtype not in _FLOATS or value.dtype == torch.float64:
                 raise FocusError(f"{name}: floating point values of at most 32 bits expected, got {value.dtype}")
-        elif (value.is_floating_point() and name != "second_per_grid_ts") or value.is_complex():
+        elif value.dtype not in _INTEGERS and not (value.dtype in _FLOATS and name == "second_per_grid_ts"):
             raise FocusError(f"{name}: integers expected, got {value.dtype}")
     return tensors
 
