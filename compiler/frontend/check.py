@@ -219,14 +219,25 @@ def _culprit(pair: _Pair) -> str:
         if ours.given.differs(own.given):
             if own.taken is None or ours.taken is None or not ours.taken.differs(own.taken):
                 return _named(pair, own.path, own.module)
-            if between:                                     # what it reads was made by a module that the program goes round
-                changed = [call for call in between if call.module._forward_hooks or not type(call.module).__module__.startswith("transformers.")]
-                call = min(changed or between, key=lambda call: call.path.count("."))
-                return _named(pair, call.path, call.module)
-            path = _common(last, own.path)
+            # What it reads was made otherwise: by a module that the program goes round, or by what holds both it and what still agreed.
+            round_ = [call.path for call in between if _changed(call.module)]
+            above = [path for path in _above(own.path) if _changed(pair.model.get_submodule(path))]
+            path = [*round_, *above, _common(last, own.path)][0]
             return _named(pair, path, pair.model.get_submodule(path))
         between, last = [], own.path
     return _named(pair, "", pair.model)
+
+
+def _changed(module: nn.Module) -> bool:
+    """Whether a module is not what transformers or PyTorch made it."""
+    made_by = type(module).__module__.partition(".")[0]
+    return bool(module._forward_hooks or module._forward_pre_hooks) or "forward" in module.__dict__ or made_by not in ("transformers", "torch")
+
+
+def _above(path: str) -> list[str]:
+    """Paths of the modules that hold another, the innermost first."""
+    names = path.split(".")
+    return [".".join(names[:n]) for n in range(len(names) - 1, -1, -1)]
 
 
 def _common(before: str, after: str) -> str:

@@ -297,14 +297,24 @@ class _Run:
         with patched(self.operated(number, layer) for number, layer in enumerate(decoder.layers)), \
                 stored_outputs(decoder.modules(), self.storage, between=True) as self.storing:
             for number, layer in enumerate(decoder.layers):
-                hidden = layer(hidden, attention_mask=None, position_embeddings=(self.cos, self.sin))
+                hidden = self.called(f"layers.{number}", layer, hidden, attention_mask=None, position_embeddings=(self.cos, self.sin))
                 if self.kept is not None:
                     hidden, self.kept = hidden[self.kept], None
                 if number < len(deep):
                     visual = self.original >= 0
                     hidden[visual] = self.stored(hidden[visual] + self.stored(deep[number][self.original[visual]]))
-            last = decoder.norm(hidden[-1:])
-        return user.lm_head(last).float().numpy()
+            last = self.called("norm", decoder.norm, hidden[-1:])
+        return self.called("lm_head", user.lm_head, last).float().numpy()
+
+    @staticmethod
+    def called(path: str, module: nn.Module, hidden: Tensor, **further: Any) -> Tensor:
+        """A module of the decoder on rows.  Raises FocusError for what it raises."""
+        try:
+            return module(hidden, **further)
+        except FocusError:
+            raise
+        except Exception as e:
+            raise FocusError(f"the decoder's {path} fails: {type(e).__name__}: {first_line(e)}") from e
 
     def operated(self, number: int, layer: nn.Module) -> tuple[nn.Module, Callable]:
         """The forward of a layer's attention; the inputs of its MLP become concentration sites."""

@@ -128,9 +128,12 @@ def check_decoder(model: nn.Module, length: int) -> None:
     check_attention_function(decoder.config, "config.text_config")
     if getattr(decoder.config, "is_causal", None) is False:
         raise FocusError("config.text_config.is_causal: causal attention expected, got False; attention in both directions has no mapping")
+    check_width(model.lm_head, "lm_head")
     for i, layer in enumerate(decoder.layers):
         path = f"model.language_model.layers.{i}"
         check_class(layer.self_attn, f"{path}.self_attn", (DECODERS[kind],), "attention")
+        for name in ("q_proj", "k_proj"):
+            check_width(getattr(layer.self_attn, name), f"{path}.self_attn.{name}")
         if not getattr(layer.self_attn, "is_causal", True):
             raise FocusError(f"{path}.self_attn: is_causal is False; attention in both directions has no mapping")
         for name in ("q_norm", "k_norm"):
@@ -143,6 +146,12 @@ def check_decoder(model: nn.Module, length: int) -> None:
         window = sliding_window(decoder.config, layer.self_attn, i)
         if window is not None and window < length:
             raise FocusError(f"{path}.self_attn: sliding window of {window} in a sequence of {length}; only full causal attention maps")
+
+
+def check_width(module: nn.Module | None, path: str) -> None:
+    """Raise FocusError unless `module` says how many features it makes."""
+    if not is_whole(getattr(module, "out_features", None)):
+        raise FocusError(f"{path}: a linear layer with 'out_features' expected, got {type(module).__name__}")
 
 
 def sliding_window(config: Any, attention: nn.Module, layer: int) -> int | None:
