@@ -99,6 +99,8 @@ def agreement(model, inputs: Mapping[str, Any], result, concentration: Concentra
     way, and whatever follows from a close choice counts as well (entries are then compared for tokens that both kept).
     Raises FocusError when the result's trace is not of this model and concentration.
     """
+    if not isinstance(getattr(result, "trace", None), Mapping) or not isinstance(getattr(result, "outputs", None), Mapping):
+        raise FocusError(f"result: what Executable.run returned expected, got {type(result).__name__}")
     decisions = result.trace if follow else None
     exact = reference_details(model, inputs, concentration, decisions, values=follow)
     stored = reference_details(model, inputs, concentration, decisions, "float16", values=follow)

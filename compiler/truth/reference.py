@@ -64,8 +64,8 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
     and `choice_margin/{layer}/{site}` (how far the best candidate is ahead of the second); with `values`, also
     `value/{layer}/{site}` (float32 [n, width]: the rows that are compared).
     """
-    if storage not in STORED:
-        raise FocusError(f"storage '{storage}': one of {', '.join(STORED)} expected")
+    if not isinstance(storage, str) or storage not in STORED:
+        raise FocusError(f"storage {repr(storage).splitlines()[0]}: one of {', '.join(STORED)} expected")
     return _Run(model, inputs, concentration, decisions or {}, storage, values).result()
 
 

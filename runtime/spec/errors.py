@@ -1,11 +1,14 @@
 """What the stack has to say to its user: the one exception every tool reports without a traceback, and warnings.
 
-In: a message.  Out: `FocusError`; `one_line`, which makes any exception one; `first_line` of any exception; `warn`.
+In: a message.  Out: `FocusError`; `one_line`, which makes any exception one; `first_line` of any exception; `path_of` what is given
+as a file; `warn`.
 """
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -38,6 +41,13 @@ def one_line(function: Callable[P, T]) -> Callable[P, T]:
         except Exception as e:
             raise FocusError(f"{function.__qualname__}: unexpected {type(e).__name__}: {first_line(e)}") from e
     return guarded
+
+
+def path_of(value: object, what: str) -> Path:
+    """A path given as one, or as text.  Raises FocusError, naming `what` it is to be, for anything else."""
+    if not isinstance(value, (str, os.PathLike)) or not isinstance(os.fspath(value), str):
+        raise FocusError(f"{what}: the path of a file expected, got {type(value).__name__}")
+    return Path(value)
 
 
 def warn(message: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -244,6 +245,8 @@ def names() -> list[str]:
 
 def _find(name_or_path: str | Path) -> Path:
     """The file of a shipped machine's name or of a path."""
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        raise FocusError(f"machine: a name or the path of a TOML file expected, got {type(name_or_path).__name__}")
     text = str(name_or_path)
     if text in names():
         return MACHINES / f"{text}.toml"

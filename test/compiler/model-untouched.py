@@ -54,11 +54,11 @@ def changes(model):
     yield "training", lambda: (model.train(), model.requires_grad_(True))
 
 
-for name in ("llava-onevision-tiny", "llava-next-tiny", "internvl-tiny", "qwen2-vl-tiny", "qwen2.5-vl-tiny", "qwen3-vl-tiny"):
+for name in ("llava-onevision-tiny", "llava-next-tiny", "internvl-tiny", "qwen2.5-vl-tiny", "qwen3-vl-tiny"):
     model, inputs = zoo.build(name)
     done = []
     for what, change in changes(model):
-        if what not in ("nothing", "training") and not name.startswith(("llava-one", "qwen3", "internvl")):
+        if what != "nothing" and not name.startswith(("llava-one", "qwen3")):
             continue
         model, inputs = zoo.build(name)
         list(changes(model))
@@ -72,10 +72,9 @@ for name in ("llava-onevision-tiny", "llava-next-tiny", "internvl-tiny", "qwen2-
             done.append("reference CHANGED")
     print(name, *done, sep="; ")
 # CHECK: llava-onevision-tiny; nothing: accepted; export: not today; check: not again; operator: refused; forward: refused; training: accepted
-# CHECK-NEXT: llava-next-tiny; nothing: accepted; training: accepted
-# CHECK-NEXT: internvl-tiny; nothing: accepted; export: not today; check: not again; operator: refused; forward: refused; training: accepted
-# CHECK-NEXT: qwen2-vl-tiny; nothing: accepted; training: accepted
-# CHECK-NEXT: qwen2.5-vl-tiny; nothing: accepted; training: accepted
+# CHECK-NEXT: llava-next-tiny; nothing: accepted
+# CHECK-NEXT: internvl-tiny; nothing: accepted
+# CHECK-NEXT: qwen2.5-vl-tiny; nothing: accepted
 # CHECK-NEXT: qwen3-vl-tiny; nothing: accepted; export: not today; check: not again; operator: refused; forward: refused; training: accepted
 
 # Rope frequencies that a forward changes as it goes: longer sequences than the model was trained for.
