@@ -24,7 +24,8 @@ class FocusError(Exception):
 
 def first_line(error: BaseException) -> str:
     """What an exception of somebody else's says, as one line; its type where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def one_line(function: Callable[P, T]) -> Callable[P, T]:
