@@ -4,18 +4,18 @@ from focus.runtime.spec import isa
 
 
 for instr in isa.TABLE.values():
-    base = {f.name: 0 for f in instr.all_fields}
+    base = {f.name: f.high if f.kind == "side" else 0 for f in instr.all_fields}      # the largest side is 0 in the word
     zero = int.from_bytes(isa.encode(instr.mnemonic, base), "little")
     assert zero == instr.opcode, instr
     at = 8
     for f in instr.all_fields:
         top = (1 << f.bits) - 1
-        highest = {"enum": max(isa.ENUMS[f.enum]) if f.enum else 0, "init": isa.NEVER, "sint": -1, "mem": top - (not f.optional)}
+        highest = {"enum": max(isa.ENUMS[f.enum]) if f.enum else 0, "init": isa.NEVER, "sint": -1, "mem": top - (not f.optional), "side": f.high - 1}
         value = highest.get(f.kind, top)
         word = isa.encode(instr.mnemonic, base | {f.name: value})
         assert int.from_bytes(word, "little") ^ zero == (value & top) << at, (instr.mnemonic, f.name)
         assert isa.decode(word)[1] == base | {f.name: value}, (instr.mnemonic, f.name)
-        for wrong in (top + 1, -1 if f.kind != "sint" else -top):
+        for wrong in (f.high + 1, f.low - 1):
             try:
                 isa.encode(instr.mnemonic, base | {f.name: wrong})
                 raise SystemExit(f"{instr.mnemonic}.{f.name} took {wrong}")
