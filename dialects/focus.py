@@ -4,7 +4,7 @@ In: `base.FocusOp`.  Out: one class an op (`LinearOp`, ...), the structural ops 
 How to build and read ops stands at the head of `support`; the tile-level ops (one an instruction) are in `tile_ops`.
 
 Activations are row-major `tensor<RxCxf16>`, a row a token; weights are [N, K] as in torch.nn.Linear; vectors `tensor<Dxf16>`; ids and row
-numbers `tensor<nxi32>`; row moments (sum, sum of squares) `tensor<Rx2xf32>`.  A row of an activation that holds visual and text tokens is,
+numbers `tensor<nxi32>`; row moments (mean, sum of squared deviations from it) `tensor<Rx2xf32>`.  A row of an activation that holds visual and text tokens is,
 from assign-layout on, in storage order: visual rows first, then text rows; before that, in sequence order.
 
 Algorithm: Wei et al., "Focus: A Streaming Concentration Architecture for Efficient Vision-Language Models", HPCA 2026 (arXiv 2512.14661).
@@ -49,7 +49,7 @@ class LinearOp(FocusOp, name="linear", traits=[Pure]):
     """y = act(x Wᵀ + bias) + residual, as torch.nn.Linear; x may be concentrated.
 
     "swiglu" is silu(x Wᵀ + bias) * (x Wupᵀ + up_bias) and needs `up_weight`.  The residual's rows may divide y's rows: it repeats.
-    `moments`: per row the sum and sum of squares of y, for a norm that follows.
+    `moments`: per row the mean of y and the sum of squared deviations from it, for a norm that follows.
     """
     y: Result[Any]
     x: Operand[Any]
