@@ -14,6 +14,7 @@ from typing import Optional
 
 from torch_mlir.dialects import tensor
 
+from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.sites import SITES
 
 from focus.dialects.base import (  # noqa: F401  this module is where others find the whole dialect
@@ -489,8 +490,8 @@ class GatherOp(FocusOp, name="gather", traits=[Pure]):
         wanted = (rows, cols, count, self.vector, self.m_tile)
         if have != wanted:
             self.fail(f"result has (rows, width, visual, vector, m_tile) {have}, expected {wanted} (shape of x, number of ids, attributes)")
-        if len(self.block) != 3 or any(b not in (1, 2) for b in self.block):
-            self.fail(f"block must be three sides of 1 or 2, but is {self.block}")
+        if len(self.block) != 3 or any(not 1 <= b <= MAX_BLOCK_SIDE for b in self.block):
+            self.fail(f"block must be three sides of 1 to {MAX_BLOCK_SIDE}, but is {self.block}")
         if self.layer < 0:
             self.fail(f"attribute 'layer' must not be negative, but is {self.layer}")
         layout = type_.layout

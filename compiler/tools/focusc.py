@@ -17,7 +17,7 @@ from focus.runtime.tools.cli import tool
 from focus.runtime.spec.concentration import PRESETS
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
-from focus.runtime.spec.machine import Machine
+from focus.runtime.spec.machine import Machine, names
 
 from focus.compiler.frontend import arguments
 
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", default="-", metavar="FILE", help="what to write; - for standard output (IR and assembly)")
     parser.add_argument("--emit", choices=EMIT, default="binary", help="the level to stop at (default %(default)s)")
     parser.add_argument("--machine", default="focus", metavar="FILE",
-                        help="a machine file, or focus (default), focus-published, dense or dense-published")
+                        help=f"a machine file, or {', '.join(names())} (default focus)")
     parser.add_argument("--concentration", metavar="WHAT",
                         help=f"{', '.join(PRESETS)} or a TOML file (default full, or off for a machine without the units)")
     parser.add_argument("--no-check", action="store_true",

@@ -75,10 +75,6 @@ class Engine {
     };
     static Cost cost_of(timing::Span s) { return {s.occupied * CYCLE, s.finish * CYCLE}; }
     static Cost cost_of(int64_t cycles) { return {cycles * CYCLE, cycles * CYCLE}; }
-    /// Uses of the vector unit's lanes.
-    struct Lanes { int64_t exp = 0, multiply = 0, add = 0, sqrt = 0, reciprocal = 0; };
-    static constexpr unsigned F16 = 1, F32 = 2, I32 = 4, U16 = 8, ANY = 15;
-    enum Where { ON_CHIP, OFF_CHIP };
 
     // the run (engine.cpp)
     void reset();
@@ -103,51 +99,38 @@ class Engine {
     bool has(const Decoded& d, int mem) const { return d.mems[mem] != isa::NO_AGU; }
     int64_t extent(const Decoded& d, int index) const;
     bool initialises(const Decoded& d) const { return d.init <= isa::ALWAYS && control_.first_from(d.init); }
-    Tile resolve(const Decoded& d, int mem, int64_t rows, int64_t cols, unsigned types, Where where = ON_CHIP);
-    Tile operand(const Decoded& d, int mem, int64_t rows, int64_t cols, isa::Access access, unsigned types, Where where = ON_CHIP);
+    Tile resolve(const Decoded& d, int mem, int64_t rows, int64_t cols);
+    Tile operand(const Decoded& d, int mem, int64_t rows, int64_t cols, isa::Access access);
     void touch(int mem, const Tile& t, isa::Access access);
     int64_t row_count(const Decoded& d, int mem, int64_t rows);
     uint8_t* data(const Tile& t, int64_t row = 0) { return memory_.at(t.space, t.address + row * t.pitch); }
     Rows rows_of(const Tile& t, int64_t row = 0) { return {data(t, row), t.pitch, t.dtype}; }
 
-    // the units (units/)
+    // the units (units/): a function for each instruction, named as in the table, and what these share
     Cost execute(const Decoded& d);
-    Cost dma(const Decoded& d, bool load);
-    Cost expand(const Decoded& d);
+#define FOCUS_DECLARE(instruction) Cost instruction(const Decoded& d);
+    FOCUS_UNIT_INSTRUCTIONS(FOCUS_DECLARE)
+#undef FOCUS_DECLARE
+    Cost dma(const Decoded& d);
+    void check_moved(const Decoded& d, const Tile& from, const Tile& to) const;
     static int64_t unique_rows(const uint16_t* map, int64_t rows);
-    Cost gather(const Decoded& d);
     Cost transfer(isa::Stream stream, int64_t bytes, bool load);
     int64_t bursts(const Tile& t) const;
     void copy_rows(const Decoded& d, const Tile& src, const Tile& dst);
     Cost array_pass(const Decoded& d);
-    Cost scatter(const Decoded& d);
-    Cost sec_importance(const Decoded& d);
-    Cost sec_topk(const Decoded& d);
-    Cost sec_select(const Decoded& d);
-    Cost sic_gather(const Decoded& d);
     const SiteTile& site_tile(const Decoded& d, Site& site, int64_t count_address, int64_t& tile, int64_t& slice);
     int64_t concentrate(const Decoded& d, const Tile& src, const Tile& table, int64_t visual, int64_t identity, Site& site, int64_t row0,
                         int64_t slice);
-    static constexpr int MAX_BLOCK = 8;             // vectors of a block, 2 x 2 x 2
+    static constexpr int MAX_BLOCK = isa::MAX_BLOCK_SIDE * isa::MAX_BLOCK_SIDE * isa::MAX_BLOCK_SIDE;   // vectors of a block
     struct Grid { int64_t first, frame_stride, height_stride, width_stride; };
     struct Neighbours { int64_t offset[MAX_BLOCK - 1]; int count; };
-    void find_groups(const float* vectors, int64_t n);
+    void find_groups(const float* vectors, int64_t stride, int64_t n);
     int32_t group_of(int64_t row, const int32_t* candidates, const float* products, int count) const;
     Neighbours neighbours_of(const Grid& grid) const;
     int candidates_of(int64_t id, const std::vector<Neighbours>& neighbours, int32_t* out) const;
-    Cost vector_cost(int64_t elements, const Lanes& per_element, int64_t rows, const Lanes& per_row);
-    Cost v_map(const Decoded& d);
-    Cost v_zip(const Decoded& d);
-    Cost v_reduce(const Decoded& d);
-    Cost v_stats(const Decoded& d);
-    Cost v_normalize(const Decoded& d);
-    Cost v_rope(const Decoded& d);
-    Cost v_softmax(const Decoded& d);
+    Cost vector_cost(const Decoded& d, int64_t rows, int64_t cols);
     Scores scores_of(const Decoded& d, const Tile& from, const Tile& state, const Tile& to, const Tile& q, const Tile& k);
     Cost keep_softmax(const Decoded& d, int64_t nrows, bool init);
-    Cost v_prob(const Decoded& d);
-    Cost v_rescale(const Decoded& d);
-    Cost v_finish(const Decoded& d);
 
     Program program_;
     Machine machine_;
@@ -180,7 +163,7 @@ class Engine {
     std::vector<int32_t> ids_, row_of_id_, group_, number_, members_;
     std::vector<float> norms_, vectors_, sums_;
 
-    alignas(64) float weights_[LANES * LANES];      // in the array
+    alignas(64) float weights_[isa::MAX_SIDE * isa::MAX_SIDE];      // in the array
 };
 
 }  // namespace focus

@@ -243,6 +243,13 @@ class Timing {
     int64_t sec_importance(int64_t rows, int64_t cols) const { return timing::sec_importance(m_, rows, cols); }
     int64_t sec_topk(int64_t candidates) const { return timing::sec_topk(m_, candidates); }
     int64_t sec_select(int64_t keep) const { return timing::sec_select(m_, keep); }
+    /// By the instruction's mnemonic; see timing.h.
+    int64_t vector(const std::string& mnemonic, int value, bool extra, int64_t rows, int64_t cols) const {
+        for (int i = 0; i < isa::NUM_OPS; ++i)
+            if (mnemonic == isa::TABLE[i].mnemonic && isa::TABLE[i].unit == isa::Unit::SFU)
+                return rows ? timing::vector(m_, timing::lanes(isa::WORK[i], value, extra, rows, cols)) : 0;
+        throw Error(text("'%s' is no instruction of the vector unit", mnemonic.c_str()));
+    }
     double dma(int64_t bytes) const { return cycles(timing::bus_ticks(m_, bytes)); }
 
   private:
@@ -382,6 +389,7 @@ NB_MODULE(_sim, m) {
         .def("sec_importance", &Timing::sec_importance, "rows"_a, "cols"_a)
         .def("sec_topk", &Timing::sec_topk, "candidates"_a)
         .def("sec_select", &Timing::sec_select, "keep"_a)
+        .def("vector", &Timing::vector, "mnemonic"_a, "value"_a, "extra"_a, "rows"_a, "cols"_a)
         .def("dma", &Timing::dma, "bytes"_a);
     m.def("select_kernels", &focus::select_kernels, "name"_a, "Use the inner loops of that variant; False when this processor cannot run it.");
     m.def("kernels", [] { return focus::kernels().name; }, "Name of the inner loops in use.");

@@ -37,6 +37,26 @@ inline int64_t sec_importance(const Machine& m, int64_t rows, int64_t cols) { re
 inline int64_t sec_topk(const Machine& m, int64_t candidates) { return ceil_div(candidates, m.maxima_per_cycle) * m.topk_passes; }
 inline int64_t sec_select(const Machine& m, int64_t keep) { return ceil_div(keep, m.select_per_cycle); }
 
+/// Uses of the vector unit's lanes by an instruction on rows x cols; `value` of the enumeration its work names, `extra` operand there or not.
+inline isa::Lanes lanes(const isa::Work& w, int value, bool extra, int64_t rows, int64_t cols) {
+    isa::Lanes total{};
+    auto add = [&](const isa::Lanes& l, int64_t times) {
+        total.exp += times * l.exp, total.multiply += times * l.multiply, total.add += times * l.add;
+        total.sqrt += times * l.sqrt, total.reciprocal += times * l.reciprocal;
+    };
+    add(w.element, rows * cols);
+    add(w.row, rows);
+    if (w.by >= 0) add(w.by_value[value], rows * cols);
+    if (extra) add(w.extra, rows * cols);
+    return total;
+}
+
+/// The kind of lane that is busiest decides, and the pipeline's length is added.
+inline int64_t vector(const Machine& m, const isa::Lanes& u) {
+    return m.sfu_latency + std::max({ceil_div(u.exp, m.lanes_exp), ceil_div(u.multiply, m.lanes_multiply), ceil_div(u.add, m.lanes_add),
+                                     ceil_div(u.sqrt, m.lanes_sqrt), ceil_div(u.reciprocal, m.lanes_reciprocal)});
+}
+
 /// Ticks of bus time that a transfer takes; its data is there `dram_latency` cycles after the last.
 inline int64_t bus_ticks(const Machine& m, int64_t bytes) { return int64_t(double(bytes) * (double(CYCLE) / m.bytes_per_cycle) + 0.5); }
 

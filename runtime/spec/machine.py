@@ -133,11 +133,17 @@ class MacroKind(_Part):
 
 
 class Component(_Part):
-    """`count` logic blocks of one kind; area in mm2 and power in mW each."""
+    """`count` logic blocks of one kind; area in mm2 and power in mW each.
+
+    Of a block that grows with a size of the machine, the figures are those for `per` (`of` that size): pes, cols and rows of the array, or lanes of
+    the similarity concentrator.
+    """
     unit: Literal["array", "sic", "scatter", "sec", "sfu"]
     count: Count
     area_mm2: Amount
     power_mw: Amount
+    of: Literal["one", "pes", "rows", "cols", "lanes"] = "one"
+    per: PositiveInt = 1
 
 
 class Energy(_Part):
@@ -214,6 +220,11 @@ class Machine(_Part):
     def bytes_per_cycle(self) -> float:
         """DRAM bytes a cycle, loads and stores together."""
         return self.dram.bytes_per_second / self.frequency_hz
+
+    def blocks(self, component: str) -> float:
+        """How many times the figures of a logic component count: its blocks, each scaled to the size of this machine that it grows with."""
+        c, g = self.energy.components[component], self.geometry
+        return c.count * {"one": 1, "pes": g.pes, "rows": g.rows, "cols": g.cols, "lanes": self.sic.lanes}[c.of] / c.per
 
     def buffer_bytes(self, space_name: str) -> int:
         """Usable bytes of a memory by its lower-case name; of `dram`, its capacity."""

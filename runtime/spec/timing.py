@@ -8,6 +8,8 @@ All results are cycles of the unit alone: waiting for operands, for room in the 
 from __future__ import annotations
 
 from focus.runtime import _sim
+from focus.runtime.spec import isa
+from focus.runtime.spec.errors import FocusError
 
 
 class Timing:
@@ -56,6 +58,19 @@ class Timing:
     def sec_select(self, keep: int) -> int:
         """Cycles of compacting a list to `keep` entries."""
         return self._core.sec_select(keep)
+
+    def vector(self, mnemonic: str, rows: int, cols: int = 0, op: str = "", extra: bool = False) -> int:
+        """Cycles of an instruction of the vector unit on `rows` x `cols` elements; 0 for no rows.
+
+        `op`: the lower-case name of the function of `v.map`, `v.zip` and `v.reduce`; `extra`: whether the operand is there that costs lanes
+        of its own (`bias` of `v.normalize`, positions of `v.softmax` and `v.prob`).  `v.stats` has no columns.  Raises FocusError for an
+        instruction of another unit, or a function it does not have.
+        """
+        work = isa.TABLE[mnemonic].work if mnemonic in isa.TABLE else None
+        names = isa.ENUMS[isa.TABLE[mnemonic].field(work.by).enum].__members__ if work and work.by else {"": 0}
+        if op.upper() not in names:
+            raise FocusError(f"'{mnemonic}' has no function '{op}'; {', '.join(n.lower() for n in names) or 'none'} expected")
+        return self._core.vector(mnemonic, int(names[op.upper()]), extra, rows, cols)
 
     # ---- DRAM --------------------------------------------------------------------------------------------------------
     @property

@@ -10,15 +10,24 @@ namespace focus {
 using isa::DType;
 using isa::Space;
 
-Engine::Cost Engine::dma(const Decoded& d, bool load) {
+Engine::Cost Engine::load(const Decoded& d) { return dma(d); }
+Engine::Cost Engine::store(const Decoded& d) { return dma(d); }
+
+Engine::Cost Engine::dma(const Decoded& d) {
     using namespace isa::load;      // store has the same operands
+    bool load = d.op == isa::Op::load;
     int64_t nrows = row_count(d, count, extent(d, rows)), ncols = extent(d, cols);
     if (nrows == 0 || ncols == 0) return {0, 0, 0};
-    Tile from = operand(d, src, nrows, ncols, isa::READ, ANY, load ? OFF_CHIP : ON_CHIP);
-    Tile to = operand(d, dst, nrows, ncols, isa::WRITE, ANY, load ? ON_CHIP : OFF_CHIP);
-    if (from.dtype != to.dtype) fail(d, "operands 'src' and 'dst' have different element types");
+    Tile from = operand(d, src, nrows, ncols, isa::READ);
+    Tile to = operand(d, dst, nrows, ncols, isa::WRITE);
+    check_moved(d, from, to);
     if (options_.functional) copy_rows(d, from, to);
     return transfer(isa::Stream(d.enums[stream]), bursts(load ? from : to), load);
+}
+
+/// A DMA does not convert.
+void Engine::check_moved(const Decoded& d, const Tile& from, const Tile& to) const {
+    if (from.dtype != to.dtype) fail(d, "operands 'src' and 'dst' have different element types");
 }
 
 /// NaNs and infinities that come in are allowed, and reported.
@@ -55,9 +64,9 @@ Engine::Cost Engine::gather(const Decoded& d) {
     using namespace isa::gather;
     int64_t nrows = extent(d, rows), ncols = extent(d, cols);
     if (nrows == 0 || ncols == 0) return {0, 0, 0};
-    Tile list = operand(d, ids, 1, nrows, isa::READ, I32), to = operand(d, dst, nrows, ncols, isa::WRITE, ANY);
-    Tile from = resolve(d, src, 1, ncols, ANY, OFF_CHIP);
-    if (from.dtype != to.dtype) fail(d, "operands 'src' and 'dst' have different element types");
+    Tile list = operand(d, ids, 1, nrows, isa::READ), to = operand(d, dst, nrows, ncols, isa::WRITE);
+    Tile from = resolve(d, src, 1, ncols);
+    check_moved(d, from, to);
     if (options_.functional) {
         int64_t limit = memory_.size(Space::DRAM);
         for (int64_t r = 0; r < nrows; ++r) {
@@ -78,15 +87,15 @@ Engine::Cost Engine::expand(const Decoded& d) {
     if (!machine_.sic) fail(d, "this machine has no similarity maps");
     int64_t mapped = extent(d, rows), own = extent(d, identity), ncols = extent(d, cols);
     if (mapped == 0 || ncols == 0) return {0, 0, 0};
-    Tile m = operand(d, map, 1, mapped, isa::READ, U16);
+    Tile m = operand(d, map, 1, mapped, isa::READ);
     const uint16_t* numbers = options_.functional ? reinterpret_cast<const uint16_t*>(data(m)) : nullptr;
     int64_t unique = unique_rows(numbers, mapped);
-    Tile from = resolve(d, src, own + unique, ncols, ANY);
+    Tile from = resolve(d, src, own + unique, ncols);
     counters_.sram[size_t(from.space)].read += mapped * from.row_bytes;
     if (sanitizer_ && unique)
         sanitizer_->access(src, {from.space, from.address + own * from.pitch, from.pitch, unique, from.row_bytes}, isa::READ);
-    Tile to = operand(d, dst, mapped, ncols, isa::WRITE, ANY, OFF_CHIP);
-    if (from.dtype != to.dtype) fail(d, "operands 'src' and 'dst' have different element types");
+    Tile to = operand(d, dst, mapped, ncols, isa::WRITE);
+    check_moved(d, from, to);
     for (int64_t t = 0; numbers && t < mapped; ++t) {
         if (numbers[t] == isa::UNMAPPED) std::memset(data(to, t), 0, size_t(to.row_bytes));
         else std::memcpy(data(to, t), data(from, own + numbers[t]), size_t(to.row_bytes));

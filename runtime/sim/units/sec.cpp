@@ -13,8 +13,8 @@ Engine::Cost Engine::sec_importance(const Decoded& d) {
     int64_t nrows = extent(d, rows), ncols = extent(d, cols);
     if (nrows == 0 || ncols == 0) return {};
     bool init = initialises(d);
-    Tile p = operand(d, src, nrows, ncols, isa::READ, F32);
-    Tile best = operand(d, dst, 1, ncols, init ? isa::WRITE : isa::READ_WRITE, F32);
+    Tile p = operand(d, src, nrows, ncols, isa::READ);
+    Tile best = operand(d, dst, 1, ncols, init ? isa::WRITE : isa::READ_WRITE);
     if (options_.functional) {
         float* out = reinterpret_cast<float*>(data(best));
         if (init) std::fill_n(out, ncols, 0.0f);
@@ -31,7 +31,7 @@ Engine::Cost Engine::sec_topk(const Decoded& d) {
     int64_t candidates = extent(d, n), keep = extent(d, k);
     if (candidates == 0 || keep == 0) return {};
     if (keep > candidates) fail(d, text("keeps %lld of %lld candidates", (long long)keep, (long long)candidates));
-    Tile from = operand(d, src, 1, candidates, isa::READ, F32), to = operand(d, dst, 1, keep, isa::WRITE, I32);
+    Tile from = operand(d, src, 1, candidates, isa::READ), to = operand(d, dst, 1, keep, isa::WRITE);
     if (options_.functional) {
         const float* value = reinterpret_cast<const float*>(data(from));
         std::vector<int32_t> order(static_cast<size_t>(candidates));
@@ -55,10 +55,10 @@ Engine::Cost Engine::sec_select(const Decoded& d) {
     if (!machine_.sec) fail(d, "this machine has no semantic concentrator");
     int64_t length = extent(d, n), keep = extent(d, k);
     if (length == 0 || keep == 0) return {};
-    Tile from = resolve(d, src, 1, length, I32);
+    Tile from = resolve(d, src, 1, length);
     counters_.sram[size_t(from.space)].read += keep * 4;
     if (sanitizer_) sanitizer_->access(src, {from.space, from.address, from.pitch, 1, from.row_bytes}, isa::READ);
-    Tile chosen = operand(d, sel, 1, keep, isa::READ, I32), to = operand(d, dst, 1, keep, isa::WRITE, I32);
+    Tile chosen = operand(d, sel, 1, keep, isa::READ), to = operand(d, dst, 1, keep, isa::WRITE);
     if (options_.functional) {
         const int32_t* list = reinterpret_cast<const int32_t*>(data(from));
         const int32_t* rows = reinterpret_cast<const int32_t*>(data(chosen));
