@@ -1,17 +1,25 @@
 """What the stack has to say to its user: the one exception every tool reports without a traceback, and warnings.
 
-In: a message.  Out: `FocusError`; `warn`.
+In: a message.  Out: `FocusError`; `warn`; `printable`, any text without characters that act on a terminal.
 """
 import sys
+
+
+def printable(text: str) -> str:
+    """`text` with its control characters (and others without a glyph) as escapes; line breaks stay.  For names that come from files."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 class FocusError(Exception):
     """A problem with the user's input: one clear line that says which file, op or module path and what was expected.
 
-    The command-line tools print it as `error: <message>` and exit with code 1.
+    The command-line tools print it as `error: <message>` and exit with code 1.  Control characters in the message are escaped.
     """
+
+    def __init__(self, message: object = ""):
+        super().__init__(printable(str(message)))
 
 
 def warn(message: str) -> None:
     """One line `warning: <message>` on standard error, about something that is allowed and probably not meant."""
-    print(f"warning: {message}", file=sys.stderr, flush=True)
+    print(f"warning: {printable(message)}", file=sys.stderr, flush=True)

@@ -5,11 +5,28 @@ In: field values or JSON.  Out: `Record`, an immutable pydantic model whose comp
 from __future__ import annotations
 
 import json
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, printable
+
+
+# Bounds of the numbers and names that files carry: far beyond any program, and such that sums and products of some of them fit 64 bits.
+MOST_ADDRESS, MOST_SIZE = 2 ** 48, 2 ** 31
+Address = Annotated[int, Field(ge=0, le=MOST_ADDRESS)]      #: a byte address, or a number of bytes
+Size = Annotated[int, Field(gt=0, le=MOST_SIZE)]            #: of one dimension
+Number = Annotated[int, Field(ge=0, le=MOST_SIZE)]          #: how many, or the number of something
+
+
+def _shown(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError(f"the name {printable(name)!r} has control characters")
+    return name
+
+
+Text = Annotated[str, Field(max_length=4096), AfterValidator(_shown)]     #: text that may be shown on a terminal
+Name = Annotated[Text, Field(min_length=1)]                               #: of a tensor, a file, a module
 
 
 class Record(BaseModel):
