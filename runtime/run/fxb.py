@@ -34,7 +34,7 @@ from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write
 from focus.runtime.spec.machine import Machine
-from focus.runtime.spec.schema import MOST_ADDRESS, Address, Name, Number, Record, Size, Text, explain
+from focus.runtime.spec.schema import MOST_ADDRESS, Address, Many, Name, Number, Record, Size, Text, explain
 from focus.runtime.spec.sites import SITES
 from focus.runtime.spec.tokens import TokenLayout
 from focus.runtime.run.verify import check_program
@@ -51,7 +51,7 @@ _SAFETENSORS = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype(
 _SAFETENSORS_NAME = {np.dtype("<f2"): "F16", np.dtype("<f4"): "F32", np.dtype("<i4"): "I32", np.dtype("<u4"): "U32", np.dtype("u1"): "U8"}
 
 Stored = Literal["f16", "f32", "i32"]
-Shape = Annotated[tuple[Size, ...], PydanticField(max_length=16)]
+Shape = Annotated[Many[Size], PydanticField(max_length=16)]
 Sha256 = Annotated[str, PydanticField(pattern="^[0-9a-f]{64}$")]
 
 
@@ -108,8 +108,8 @@ class FixedInput(Record):
     """An input of the model that the program was specialised to: `values` (row-major) is all it may be; it may also be left out."""
     name: Name
     dtype: Literal["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
-    shape: Annotated[tuple[Number, ...], PydanticField(max_length=16)]
-    values: tuple[Annotated[int, PydanticField(ge=-2 ** 63, lt=2 ** 63)] | float | bool, ...]
+    shape: Annotated[Many[Number], PydanticField(max_length=16)]
+    values: Many[Annotated[int, PydanticField(ge=-2 ** 63, lt=2 ** 63)] | float | bool]
 
     @model_validator(mode="after")
     def _check(self) -> FixedInput:
@@ -149,8 +149,8 @@ class Life(Record):
 class MemoryMap(Record):
     """DRAM as the program uses it: addresses 0 .. dram_bytes - 1; and whose places in DRAM and the count memory are given to others."""
     dram_bytes: Annotated[Address, PydanticField(gt=0)]
-    regions: tuple[Region, ...] = ()
-    lives: tuple[Life, ...] = ()
+    regions: Many[Region] = ()
+    lives: Many[Life] = ()
 
 
 class Site(Record):
@@ -164,7 +164,7 @@ class Site(Record):
     width: Size
     slices: Size
     visual: Number
-    tiles: tuple[tuple[Number, Number, Number], ...]
+    tiles: Many[tuple[Number, Number, Number]]
     count_base: Number
 
     @property
@@ -322,10 +322,11 @@ def _dump(value: Any) -> str:
 
 # key in the file -> (attribute of Binary, its type); the other keys of METADATA are treated one by one
 _RECORDS = {
-    "memory_map": ("memory_map", MemoryMap), "inputs": ("inputs", tuple[Port, ...]), "outputs": ("outputs", tuple[Port, ...]),
-    "fixed_inputs": ("fixed_inputs", tuple[FixedInput, ...]), "params": ("param_table", tuple[Param, ...]),
-    "modules": ("modules", tuple[Text, ...]), "sites": ("sites", tuple[Site, ...]), "tokens": ("tokens", TokenLayout | None),
-    "concentration": ("concentration", Concentration), "id_lists": ("id_lists", tuple[Param, ...]), "layers": ("layers", Annotated[int, PydanticField(ge=0, le=MOST_LAYERS)]),
+    "memory_map": ("memory_map", MemoryMap), "inputs": ("inputs", Many[Port]), "outputs": ("outputs", Many[Port]),
+    "fixed_inputs": ("fixed_inputs", Many[FixedInput]), "params": ("param_table", Many[Param]),
+    "modules": ("modules", Many[Text]), "sites": ("sites", Many[Site]), "tokens": ("tokens", TokenLayout | None),
+    "concentration": ("concentration", Concentration), "id_lists": ("id_lists", Many[Param]),
+    "layers": ("layers", Annotated[int, PydanticField(ge=0, le=MOST_LAYERS)]),
     "weights_file": ("weights_file", WeightsFile | None),
     "timing_only": ("timing_only", bool),
 }
@@ -358,30 +359,35 @@ def _parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
             raise FocusError(f"metadata: no entry '{key}'")
     if unknown := metadata.keys() - set(METADATA):
         raise FocusError(f"metadata: unknown entry '{min(unknown)}'")
-    if _parse("sha256", dict[str, str], metadata["sha256"]).get("metadata") != _metadata_sum(metadata):
+    if _parse("sha256", metadata["sha256"]).get("metadata") != _metadata_sum(metadata):
         raise FocusError("the metadata has been changed: its SHA-256 differs")
     machine = Machine.from_json(metadata["machine"], "metadata 'machine'")
     if metadata["machine_fingerprint"] != machine.fingerprint:
         raise FocusError(f"machine fingerprint {metadata['machine_fingerprint'][:12]}... is not that of the machine inside, "
                          f"{machine.fingerprint[:12]}...")
-    values = {attribute: _parse(key, kind, metadata[key]) for key, (attribute, kind) in _RECORDS.items()}
-    return values | {"machine": machine, "model": _validated("model", Text, metadata["model"])}
+    values = {attribute: _parse(key, metadata[key]) for key, (attribute, _) in _RECORDS.items()}
+    return values | {"machine": machine, "model": _validated("model", metadata["model"])}
 
 
-_adapter = cache(TypeAdapter)
+_KINDS = {"sha256": dict[str, str], "model": Text} | {key: kind for key, (_, kind) in _RECORDS.items()}
 
 
-def _parse(key: str, kind: Any, text: str) -> Any:
+@cache
+def _adapter(key: str) -> TypeAdapter:
+    return TypeAdapter(_KINDS[key])
+
+
+def _parse(key: str, text: str) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as e:
         raise FocusError(f"metadata '{key}': no JSON: {e}") from None
-    return _validated(key, kind, value)
+    return _validated(key, value)
 
 
-def _validated(key: str, kind: Any, value: Any) -> Any:
+def _validated(key: str, value: Any) -> Any:
     try:
-        return _adapter(kind).validate_python(value)
+        return _adapter(key).validate_python(value)
     except ValidationError as e:
         raise FocusError(f"metadata '{key}': {explain(e)}") from None
     except FocusError as e:
@@ -389,7 +395,7 @@ def _validated(key: str, kind: Any, value: Any) -> Any:
 
 
 def _check_sums(tensors: dict[str, tuple[np.ndarray, str]], metadata: Mapping[str, str]) -> None:
-    sums = _parse("sha256", dict[str, str], metadata["sha256"])
+    sums = _parse("sha256", metadata["sha256"])
     if sums.keys() != tensors.keys() | {"metadata"}:
         raise FocusError(f"tensor '{min(sums.keys() ^ (tensors.keys() | {'metadata'}))}' is missing or has no SHA-256")
     for name, (array, _) in tensors.items():

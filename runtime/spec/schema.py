@@ -5,11 +5,11 @@ In: field values or JSON.  Out: `Record`, an immutable pydantic model whose comp
 from __future__ import annotations
 
 import json
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, ValidationError
 
-from focus.runtime.spec.errors import FocusError, printable
+from focus.runtime.spec.errors import FocusError
 
 
 # Bounds of the numbers and names that files carry: far beyond any program, and such that sums and products of some of them fit 64 bits.
@@ -21,12 +21,16 @@ Number = Annotated[int, Field(ge=0, le=MOST_SIZE)]          #: how many, or the 
 
 def _shown(name: str) -> str:
     if not name.isprintable():
-        raise ValueError(f"the name {printable(name)!r} has control characters")
+        raise ValueError(f"the name {name!r} has control characters")
     return name
 
 
 Text = Annotated[str, Field(max_length=4096), AfterValidator(_shown)]     #: text that may be shown on a terminal
 Name = Annotated[Text, Field(min_length=1)]                               #: of a tensor, a file, a module
+
+
+T = TypeVar("T")
+Many = Annotated[tuple[T, ...], FailFast()]                 #: any number of values; of a wrong one in a million, only the first is told
 
 
 class Record(BaseModel):
@@ -65,4 +69,5 @@ def explain(error: ValidationError) -> str:
     elif kind != "value_error":
         message += f", got {given if len(given) <= 60 else given[:60] + '...'}"
     message = message.replace("\n", " ")
+    place = place.replace("\n", "\\n")
     return f"{place}: {message}" if place else message

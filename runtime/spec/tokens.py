@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.schema import MOST_SIZE, Number, Record, Size
+from focus.runtime.spec.schema import MOST_SIZE, Many, Number, Record, Size
 
 MOST_TOKENS = 2 ** 24               #: of a prefill: as many as an extent counts rows
 
@@ -78,9 +78,9 @@ class TokenLayout(Record):
     """
     V: Number
     S: Annotated[int, Field(gt=0, le=MOST_TOKENS)]
-    runs: tuple[Run, ...] = ()
-    grids: tuple[Grid, ...] = ()
-    visual_ids: tuple[Annotated[int, Field(ge=-MOST_SIZE, le=MOST_SIZE)], ...] = ()
+    runs: Many[Run] = ()
+    grids: Many[Grid] = ()
+    visual_ids: Many[Annotated[int, Field(ge=-MOST_SIZE, le=MOST_SIZE)]] = ()
 
     @model_validator(mode="after")
     def _check(self) -> TokenLayout:
