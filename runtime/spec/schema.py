@@ -69,5 +69,4 @@ def explain(error: ValidationError) -> str:
     elif kind != "value_error":
         message += f", got {given if len(given) <= 60 else given[:60] + '...'}"
     message = message.replace("\n", " ")
-    place = place.replace("\n", "\\n")
     return f"{place}: {message}" if place else message
