@@ -139,7 +139,7 @@ def _print_diagnostics(found: list[Diagnostic], source: _Input) -> None:
         print(d, file=sys.stderr)
         here = d.line - source.lines_before - 1
         if d.file == source.file and d.line and 0 <= here < len(lines) and d.severity != "note":
-            print(f"{printable(lines[here], "\t")}\n{' ' * (d.column - 1)}^", file=sys.stderr)
+            print(printable(lines[here], but="\t"), " " * (d.column - 1) + "^", sep="\n", file=sys.stderr)
         _print_diagnostics(d.notes, source)
 
 

@@ -75,7 +75,7 @@ void Engine::reset() {
     lives_over_ = 0;
     polled_ = std::chrono::steady_clock::now();
     moved_ = poll_moved_ = poll_at_ = 0;
-    sanitizer_ = options_.sanitize ? std::make_unique<Sanitizer>() : nullptr;
+    sanitizer_ = options_.sanitize ? std::make_unique<Sanitizer>(program_) : nullptr;
     if (sanitizer_)
         for (const auto& range : written_) sanitizer_->host_write(range[0], range[1]);
     for (Site& s : sites_) {
