@@ -69,7 +69,7 @@ int64_t Engine::wait(const Decoded& d, UnitState& unit) {
         Semaphore& s = semaphores_[d.wait[i]];
         if (s.count() == 0) fail(d, text("deadlock: waits for semaphore %d, which no instruction before it signals", d.wait[i]));
         Credit c = s.take();
-        if (sanitizer_) sanitizer_->join(d.unit, c.snapshot);
+        if (sanitizer_) sanitizer_->take(d.unit, d.wait[i], 1, {&c.snapshot, 1});
         if (c.time > start) {
             start = c.time;
             why = stall_of(c.unit);
@@ -84,7 +84,7 @@ void Engine::signal(const Decoded& d, int64_t time) {
         if (!control_.last_from(d.signal_depth[i])) continue;
         Semaphore& s = semaphores_[d.signal[i]];
         if (s.count() == 0xffff) fail(d, text("semaphore %d has 65535 credits already", d.signal[i]));
-        s.put({time, d.unit, sanitizer_ ? sanitizer_->snapshot(d.unit) : 0});
+        s.put({time, d.unit, sanitizer_ ? sanitizer_->signal(d.unit, d.signal[i]) : 0});
     }
 }
 
@@ -103,11 +103,13 @@ void Engine::drain(const Decoded& d) {
     if (int64_t(s.count()) < wanted)
         fail(d, text("deadlock: waits for %lld credits of semaphore %lld, but instructions before it leave only %u", (long long)wanted,
                      (long long)d.values[isa::drain::id], s.count()));
+    std::vector<uint32_t> snapshots;
     for (int64_t i = 0; i < wanted; ++i) {
         Credit c = s.take();
         fetch_ = std::max(fetch_, whole_cycles(c.time));
-        if (sanitizer_) sanitizer_->join(Unit::CTRL, c.snapshot);
+        if (sanitizer_) snapshots.push_back(c.snapshot);
     }
+    if (sanitizer_ && wanted) sanitizer_->take(Unit::CTRL, int(d.values[isa::drain::id]), wanted, snapshots);
     if (sanitizer_ && d.values[isa::drain::end]) end_kernel();
 }
 

@@ -13,19 +13,6 @@ using isa::Op;
 using isa::Space;
 using isa::Unit;
 
-namespace {
-
-Extent extent_of(const Decoded& d) {
-    Extent e;
-    e.full = d.values[isa::ext::full];
-    e.total = d.values[isa::ext::total];
-    e.step = d.values[isa::ext::step];
-    e.level = int(d.values[isa::ext::level]);
-    return e;
-}
-
-}  // namespace
-
 /// Executes a control instruction and moves on; false at the end of the program.
 bool Engine::control(const Decoded& d) {
     const auto& v = d.values;
@@ -50,7 +37,8 @@ bool Engine::control(const Decoded& d) {
         case Op::sem: {
             Semaphore& s = semaphores_[size_t(v[isa::sem::id])];
             while (s.count()) if (Credit c = s.take(); sanitizer_) sanitizer_->drop(c.snapshot);
-            for (int64_t i = 0; i < v[isa::sem::credits]; ++i) s.put({fetch_, Unit::CTRL, sanitizer_ ? sanitizer_->snapshot(Unit::CTRL) : 0});
+            for (int64_t i = 0; i < v[isa::sem::credits]; ++i) s.put({fetch_, Unit::CTRL, sanitizer_ ? sanitizer_->initial() : 0});
+            if (sanitizer_) sanitizer_->set(int(v[isa::sem::id]), v[isa::sem::credits]);
             break;
         }
         case Op::drain: drain(d); break;

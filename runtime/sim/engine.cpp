@@ -25,7 +25,7 @@ void Engine::write(int64_t address, const uint8_t* bytes, int64_t n) {
                          (long long)memory_.size(Space::DRAM)));
     memory_.grow(address + n);
     std::memcpy(memory_.at(Space::DRAM, address), bytes, size_t(n));
-    written_.push_back({address, address + n});
+    written_.insert({address, address + n});
 }
 
 void Engine::read(int64_t address, uint8_t* bytes, int64_t n) {
@@ -42,7 +42,7 @@ void Engine::run(Options options) {
     total_ = options_.count_total ? count_instructions() : 0;
     for (pc_ = 0;;) {
         const Decoded& d = program_.text[pc_];
-        if ((++counters_.instructions & 255) == 0) poll();
+        if (++counters_.instructions >= poll_at_) poll();
         ++counters_.by_op[size_t(d.op)];
         module_ = &counters_.modules[d.source];
         ++module_->instructions;
@@ -75,7 +75,8 @@ void Engine::reset() {
     fetch_ = frontier_ = kernel_ = 0;
     lives_over_ = 0;
     polled_ = std::chrono::steady_clock::now();
-    sanitizer_ = options_.sanitize ? std::make_unique<Sanitizer>() : nullptr;
+    moved_ = poll_moved_ = poll_at_ = 0;
+    sanitizer_ = options_.sanitize ? std::make_unique<Sanitizer>(program_) : nullptr;
     if (sanitizer_)
         for (const auto& range : written_) sanitizer_->host_write(range[0], range[1]);
     for (Site& s : sites_) {
@@ -86,12 +87,27 @@ void Engine::reset() {
     }
 }
 
+/// Between instructions, and within large ones: stops a run that is beyond its budget, and lets the host have a word.
 void Engine::poll() {
+    constexpr int64_t INSTRUCTIONS = 256, BYTES = int64_t(16) << 20;        // some milliseconds
+    if (counters_.instructions > options_.max_instructions)
+        throw Error(text("the run is stopped after %lld instructions; if the program should take more, raise --max-instructions "
+                         "(max_instructions=)", (long long)options_.max_instructions));
+    if (moved_ > options_.max_bytes)
+        throw Error(text("the run is stopped after its operands have read and written %lld bytes; if the program should move more, raise "
+                         "--max-bytes (max_bytes=)", (long long)options_.max_bytes));
+    poll_at_ = std::min(counters_.instructions + INSTRUCTIONS, options_.max_instructions + 1);
+    poll_moved_ = std::min(moved_ + BYTES, options_.max_bytes + 1);
     if (!options_.tick) return;
     auto now = std::chrono::steady_clock::now();
     if (now - polled_ < std::chrono::milliseconds(100)) return;
     options_.tick(counters_.instructions, std::max(total_, counters_.instructions));
     polled_ = std::chrono::steady_clock::now();
+}
+
+/// An operand is going to read or write that many bytes.
+void Engine::moves(int64_t bytes) {
+    if (options_.functional && (moved_ += bytes) >= poll_moved_) poll();
 }
 
 void Engine::fail(const Decoded& d, const std::string& what) const {

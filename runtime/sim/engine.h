@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,7 +46,8 @@ struct Options {
     size_t timeline = 0;                            // how many events to keep, of those that start in
     int64_t window_begin = 0, window_end = INT64_MAX / CYCLE;       // these cycles
     bool count_total = false;                       // whether tick needs the total
-    std::function<void(int64_t done, int64_t total)> tick;  // called a few times a second; may throw
+    int64_t max_instructions = INT64_MAX, max_bytes = INT64_MAX;    // the run's budget: instructions executed, bytes read and written
+    std::function<void(int64_t done, int64_t total)> tick;  // called ten times a second; may throw, to stop the run
 };
 
 class Engine {
@@ -79,6 +81,7 @@ class Engine {
     // the run (engine.cpp)
     void reset();
     void poll();
+    void moves(int64_t bytes);
     [[noreturn]] void fail(const Decoded& d, const std::string& what) const;
 
     // control instructions (control.cpp)
@@ -137,7 +140,7 @@ class Engine {
     std::vector<Site> sites_;
     std::vector<std::string> module_names_;         // for messages; may be empty
     std::vector<Life> lives_;                       // in the order in which they end, for the sanitizer
-    std::vector<std::array<int64_t, 2>> written_;     // DRAM ranges the host wrote, for the sanitizer
+    std::set<std::array<int64_t, 2>> written_;      // DRAM ranges the host wrote, for the sanitizer
     Memory memory_{machine_};
     Options options_;
     std::unique_ptr<Sanitizer> sanitizer_;
@@ -155,6 +158,9 @@ class Engine {
     int64_t kernel_ = 0;                            // kernels that have ended, and
     size_t lives_over_ = 0;                         // lives; counted for the sanitizer only
     std::chrono::steady_clock::time_point polled_;
+    int64_t poll_at_ = 0;                           // number of instructions, and
+    int64_t moved_ = 0, poll_moved_ = 0;            // bytes read and written so far, and how many of them
+                                                    // it takes until the budget and the host are looked after
 
     // similarity concentrator
     float threshold_ = 0;

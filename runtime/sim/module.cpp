@@ -271,7 +271,8 @@ class Simulator {
         return table(out, out.size(), 0);
     }
 
-    nb::dict run(bool functional, bool sanitize, nb::object counts, nb::object progress, size_t timeline, int64_t window_begin, int64_t window_end) {
+    nb::dict run(bool functional, bool sanitize, nb::object counts, nb::object progress, size_t timeline, int64_t window_begin, int64_t window_end,
+                 int64_t max_instructions, int64_t max_bytes) {
         Options o;
         o.functional = functional;
         o.sanitize = sanitize;
@@ -279,6 +280,8 @@ class Simulator {
         o.window_begin = window_begin;
         o.window_end = std::min(window_end, o.window_end);
         o.count_total = !progress.is_none();
+        o.max_instructions = max_instructions;
+        o.max_bytes = max_bytes;
         if (sanitize && !functional) throw Error("the sanitizer needs a functional run");
         if (!functional) o.counts = read_counts(counts);
         o.tick = [&](int64_t done, int64_t total) {
@@ -353,6 +356,10 @@ void translate(const std::exception_ptr& p, void* type) {
         std::rethrow_exception(p);
     } catch (const Error& e) {
         PyErr_SetString(static_cast<PyObject*>(type), e.what());
+    } catch (const std::bad_cast&) {
+        PyErr_SetString(static_cast<PyObject*>(type), "the simulator was given a value of another type, or a number beyond 64 bits");
+    } catch (const std::length_error&) {
+        PyErr_SetString(PyExc_MemoryError, "beyond any memory");
     }
 }
 
@@ -372,10 +379,11 @@ NB_MODULE(_sim, m) {
         .def("write", &Simulator::write, "address"_a, "data"_a, "Copy bytes (uint8) to DRAM.")
         .def("read", &Simulator::read, "address"_a, "nbytes"_a, "Bytes of DRAM as uint8.")
         .def("run", &Simulator::run, "functional"_a, "sanitize"_a = false, "counts"_a = nb::none(), "progress"_a = nb::none(), "timeline"_a = 0,
-             "window_begin"_a = 0, "window_end"_a = INT64_MAX,
+             "window_begin"_a = 0, "window_end"_a = INT64_MAX, "max_instructions"_a = INT64_MAX - 1, "max_bytes"_a = INT64_MAX - 1,
              "Execute the program; returns raw counters.  counts: per site an int32 array of unique vectors of (tile, slice), needed when not "
              "functional.  progress: called with (instructions done, in all) a few times a second.  timeline: how many (unit, instruction, "
-             "start, finish) events to return, of those that start in the cycles window_begin <= start < window_end.")
+             "start, finish) events to return, of those that start in the cycles window_begin <= start < window_end.  max_instructions, max_bytes: "
+             "stop with an error after executing more, or after operands have read and written more; of bytes, only when functional.")
         .def("trace", &Simulator::trace, "What the last functional run concentrated: a dict of layer, site, retained, group, zero for each site.");
     using focus::Timing;
     nb::class_<Timing>(m, "Timing", "Cycles of single instructions on one machine; described in focus/runtime/spec/timing.py.")

@@ -31,6 +31,9 @@ Engine::Tile Engine::resolve(const Decoded& d, int mem, int64_t rows, int64_t co
     int64_t size = isa::DTYPE_BYTES[int(a.dtype)], row_bytes = cols * size;
     Tile t = {a.space, a.dtype, a.address, a.pitch, rows, cols, row_bytes};
     if ((a.address | (rows > 1 ? a.pitch : 0)) & (size - 1)) problem("address or row pitch is not a multiple of the element size");
+    if (rows * row_bytes > memory_.size(a.space))           // rows that overlap: every instruction is bounded by the memories
+        problem(text("%lld rows of %lld bytes are more than %s has, %lld", (long long)rows, (long long)row_bytes, isa::SPACE_NAMES[int(a.space)],
+                     (long long)memory_.size(a.space)).c_str());
     int64_t span = rows > 0 && cols > 0 ? (rows - 1) * a.pitch + row_bytes : 0, limit = memory_.size(a.space);
     if (span > 0 && (a.address < 0 || span > limit || a.address > limit - span))
         problem(text("out of bounds: bytes %lld..%lld of %s, which has %lld", (long long)a.address, (long long)(a.address + span),
@@ -49,6 +52,7 @@ Engine::Tile Engine::operand(const Decoded& d, int mem, int64_t rows, int64_t co
 /// Counts an access and shows it to the sanitizer.
 void Engine::touch(int mem, const Tile& t, Access access) {
     int64_t bytes = t.rows * t.row_bytes;
+    moves(bytes);
     Traffic& traffic = counters_.sram[size_t(t.space)];
     if (access & isa::READ) traffic.read += bytes;
     if (access & isa::WRITE) traffic.write += bytes;

@@ -204,7 +204,7 @@ class Machine(_Part):
         """The inverse of `to_json`."""
         try:
             return cls.from_dict(json.loads(text), source)
-        except json.JSONDecodeError as e:
+        except (ValueError, RecursionError) as e:       # no JSON, a number of thousands of digits, nested too deep
             raise FocusError(f"{source}: machine description is no JSON: {e}") from None
 
     def to_json(self) -> str:

@@ -48,9 +48,9 @@ def lower(text: str, machine: Machine | str = "focus"):
     return before, after
 
 
-def execute(text: str, inputs: dict[str, np.ndarray], params: dict[str, np.ndarray], machine: str = "focus", sanitize: bool = True) -> Outcome:
+def execute(text: str, inputs: dict[str, np.ndarray], params: dict[str, np.ndarray], machine: Machine | str = "focus", sanitize: bool = True) -> Outcome:
     """Run a function both ways; inputs and parameters are rounded to fp16 first, so that both see the same numbers."""
-    target = Machine.load(machine)
+    target = machine if isinstance(machine, Machine) else Machine.load(machine)
     before, after = lower(text, target)
     func = before.body.operations[0]
     rounded = lambda v: v.astype(np.float16).astype(np.float32) if v.dtype.kind == "f" else v.astype(np.int32)
