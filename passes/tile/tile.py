@@ -19,7 +19,7 @@ from torch_mlir import ir
 
 from focus.dialects import focus as fd
 from focus.dialects.support import OpError, get_attr, path_of, set_attr
-from focus.passes.tile.builder import Mat, TileBuilder
+from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels import attention, concentrate, linear, movement, spilled
 from focus.passes.kernels.rows import Concentrated, m_tile_rows, split
 from focus.passes.tile.kernel_ir import producer
