@@ -92,7 +92,7 @@ def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, An
 
 def from_folder(path: Path) -> nn.Module:
     """The model of a Hugging Face folder (config.json and weights), float32.  Raises FocusError also for weights that are missing or of another
-    shape, which transformers would draw at random."""
+    shape, which transformers would draw at random, and for those that the model has no place for, which it would drop."""
     import torch
     import transformers
 
@@ -113,4 +113,8 @@ def from_folder(path: Path) -> nn.Module:
         raise FocusError(f"{path}: weight '{name}' has shape {list(found)}; {list(expected)} expected from config.json")
     if missing := sorted(info["missing_keys"]):
         raise FocusError(f"{path}: {len(missing)} weights are missing, '{missing[0]}' first")
+    if unexpected := sorted(info["unexpected_keys"]):
+        raise FocusError(f"{path}: the model of config.json has no place for {len(unexpected)} of the weights, '{unexpected[0]}' first")
+    if failed := info.get("error_msgs"):
+        raise FocusError(f"{path}: cannot load the model: {str(failed[0]).strip().splitlines()[0]}")
     return model.eval()

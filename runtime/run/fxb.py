@@ -161,8 +161,6 @@ class Site(Record):
 
     @model_validator(mode="after")
     def _check(self) -> Site:
-        if self.slices != -(-self.width // 32):
-            raise ValueError(f"{self.slices} slices for a width of {self.width}; {-(-self.width // 32)} expected")
         total = 0
         for i, (row0, _, visual) in enumerate(self.tiles):
             if visual and row0 != total:
@@ -428,7 +426,10 @@ def _check_lives(binary: Binary) -> None:
 
 def _check_sites(binary: Binary) -> None:
     seen, counts = set(), binary.machine.buffer_bytes("counts")
+    vector = binary.concentration.vector
     for site in binary.sites:
+        if site.slices != -(-site.width // vector):
+            raise FocusError(f"site {site.name}: {site.slices} slices for a width of {site.width}; {-(-site.width // vector)} of {vector} elements expected")
         if site.name in seen:
             raise FocusError(f"site {site.name} is listed twice")
         seen.add(site.name)
