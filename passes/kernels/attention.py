@@ -19,7 +19,7 @@ from focus.passes.kernels.places import Places, ceil, widths
 from focus.passes.kernels.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.linear import Alternating
 from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, group_tiles
-from focus.runtime.spec.machine import Geometry
+from focus.runtime.spec.geometry import Geometry
 
 
 VALUE_TILES = 2         #: tiles of value columns, one array wide, that take turns in a step
@@ -134,15 +134,15 @@ def _region_forms(section: Section) -> tuple[tuple[int, int | None], ...]:
     return tuple((r.count, None if r.ahead is None else r.ahead) for r in section.regions)
 
 
-def section_form(heads: Heads, section: Section) -> AttentionForm:
-    """The form of dense attention of a section."""
-    return AttentionForm(section.count, _region_forms(section), heads.dim, heads.q, heads.kv, repeat=section.repeat)
+def section_form(heads: Heads, section: Section, masked: bool) -> AttentionForm:
+    """The form of dense attention of a section; masked: positions are compared."""
+    return AttentionForm(section.count, _region_forms(section), heads.dim, heads.q, heads.kv, masked=masked, repeat=section.repeat)
 
 
 def group_form(heads: Heads, conc: Shape, group: TileGroup, lead: int) -> AttentionForm:
     """The form of attention of the visual rows of a group of m-tiles of concentrated queries, over leading rows and visual tokens."""
     return AttentionForm(group.visual * group.count, ((lead + conc.visual, lead),), heads.dim, heads.q, heads.kv, fixed=group.rows,
-                         visual=group.visual, first=group.first * conc.m_tile, tiles=group.count)
+                         visual=group.visual, first=group.first * conc.m_tile, tiles=group.count, masked=True)
 
 
 def attention_places(form: AttentionForm, mapping: AttentionMapping, geometry: Geometry) -> Places:
@@ -154,21 +154,19 @@ def attention_places(form: AttentionForm, mapping: AttentionMapping, geometry: G
     tile = form.fixed if unique else min(mapping.m, form.rows)
     rows = form.visual if unique else tile                  # rows that are finished
     strands = mapping.strands if unique else min(mapping.strands, ceil(form.rows, mapping.m))
-    regions = len(form.regions)
-    if any(ahead is not None for _, ahead in form.regions) or form.scores_only or unique:
-        p.add("positions", "ids", (1, rows), "i32", 1 if unique else strands)
+    p.add("positions", "ids", (1, rows), "i32", (1 if unique else strands) if form.masked else 0)
     if mapping.stays == "queries" and not unique:
         p.add("q", "input", (tile, dim), "f16", strands)
     if mapping.stays == "queries" and unique:
         p.add("q", "input", (dim // geometry.vector * tile, geometry.vector), "f16", strands)
-    p.add("softmax", "stats", (rows, 4), "f32", strands * (1 if not form.scores_only else 1))
+    p.add("softmax", "stats", (rows, 4), "f32", strands)
     out_cols = min(mapping.out_cols, dim)
     for i, width in enumerate([] if form.scores_only else widths(out_cols, cols if mapping.split else out_cols)):
         p.add(f"weighted{i}", "output", (rows, width), "f32", strands)
     for r, (count, _) in enumerate(form.regions):
         step = min(mapping.step, count)
         parts = widths(step, cols if mapping.split else step)
-        p.add(f"columns.{r}", "ids", (1, step), "i32", int("positions" in p))
+        p.add(f"columns.{r}", "ids", (1, step), "i32", int(form.masked))
         for i, width in enumerate(parts):
             p.add(f"scores.{r}.{i}", "output", (tile, width), "f32", strands)
             p.add(f"probabilities.{r}.{i}", "input", (rows, width), "f16", 0 if form.scores_only else strands)
@@ -194,7 +192,7 @@ def attention_places(form: AttentionForm, mapping: AttentionMapping, geometry: G
 def emit_attention(b: TileBuilder, att: Attention, sections: list[Section], mappings: tuple[AttentionMapping, ...], loc: ir.Location) -> None:
     """Emit dense attention, one kernel a section."""
     for s, t in zip(sections, mappings, strict=True):
-        form = section_form(att.heads, s)
+        form = section_form(att.heads, s, att.positions is not None)
         places = attention_places(form, t, b.geometry)
         with b.kernel(att.name, loc, t.slots), b.loop(s.repeat, 1) as i:
             rows = lambda m, at, n: b.window(m, i * s.count + at, 0, n, m.cols)
@@ -550,7 +548,7 @@ class Importance:
 
 def importance_form(heads: Heads, rows: int, visual: int, prompt: int) -> AttentionForm:
     """The form of the importance: statistics over all `rows` keys, then probabilities of the visual ones."""
-    return AttentionForm(prompt, ((rows, None), (visual, None)), heads.dim, heads.q, heads.kv, visual=visual, scores_only=True)
+    return AttentionForm(prompt, ((rows, None), (visual, None)), heads.dim, heads.q, heads.kv, visual=visual, scores_only=True, masked=True)
 
 
 def emit_importance(b: TileBuilder, name: str, imp: Importance, mapping: AttentionMapping, loc: ir.Location) -> None:

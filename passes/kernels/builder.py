@@ -18,7 +18,7 @@ from torch_mlir import ir
 from focus.dialects.mapping import MAX_SLOTS
 from focus.dialects.support import set_attr
 from focus.dialects.tile_ops import TILE_OPS
-from focus.runtime.spec.machine import Geometry
+from focus.runtime.spec.geometry import Geometry
 
 ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "u16": "i16"}
 BYTES = {"f16": 2, "f32": 4, "i32": 4, "u16": 2}

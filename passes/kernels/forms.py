@@ -15,6 +15,7 @@ class GemmForm:
     are dense, and may be cut anywhere).  unique: whether the input is concentrated.  half: "gate" or "product" where SwiGLU is done in halves, else "whole".
     residual: another matrix is added to the result or multiplies it; moments: those of its rows are collected; gathered: it is concentrated;
     slow: the activation needs a reciprocal for each element; aside: it works on results that have left the accumulators.  biases: how many.
+    resample: a constant over tokens times a matrix of tokens, which is the stationary operand.
     repeat: how often the form is computed, on other rows with the same weights (batched resampling, repeated residuals).
     """
     rows: int
@@ -31,6 +32,7 @@ class GemmForm:
     slow: bool = False
     aside: bool = False
     biases: int = 0
+    resample: bool = False
     repeat: int = 1
 
 
@@ -40,7 +42,7 @@ class AttentionForm:
 
     ahead: unless None, causal: row r sees the first `ahead` + r + 1 columns of the region.  heads: query heads; kv_heads: key/value heads.
     fixed: rows that concentration has fixed (0: dense queries, cut anywhere), `identity` of them text rows, `first` the number of rows before
-    the tile, `tiles` alike tiles in a loop.  scores_only: no values (importance).  repeat: segments alike.
+    the tile, `tiles` alike tiles in a loop.  scores_only: no values (importance); masked: positions are compared.  repeat: segments alike.
     """
     rows: int
     regions: tuple[tuple[int, int | None], ...]
@@ -52,12 +54,13 @@ class AttentionForm:
     first: int = 0
     tiles: int = 1
     scores_only: bool = False
+    masked: bool = False
     repeat: int = 1
 
     @property
     def keys(self) -> int:
-        """Key columns of all regions."""
-        return sum(count for count, _ in self.regions)
+        """Key columns of all regions; of importance, which goes over the visual ones twice, all that it sees."""
+        return self.regions[0][0] if self.scores_only else sum(count for count, _ in self.regions)
 
     @property
     def causal(self) -> bool:

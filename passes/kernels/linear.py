@@ -18,7 +18,7 @@ from focus.passes.kernels.places import Places, ceil, widths
 from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, dense_tiles, group_tiles
 from focus.passes.kernels.forms import GemmForm
 from focus.passes.kernels.builder import Idx, Mat, TileBuilder
-from focus.runtime.spec.machine import Geometry
+from focus.runtime.spec.geometry import Geometry
 
 SLOW = ("swiglu", "silu", "gelu_tanh", "gelu_erf", "gelu_quick")        #: activations that need a reciprocal for each element
 WEIGHT_SUBS = 3         #: sub-tiles whose weights are loaded together; of more, the first are loaded while the last are in use
@@ -80,7 +80,8 @@ def in_body(slices: int, unroll: int) -> int:
 
 def unroll_of(form: GemmForm, mapping: GemmMapping, subs: int) -> int:
     """k-slices in the body of the loop: as many as it takes to use all places of partial sums in turn."""
-    return mapping.partials // gcd(mapping.partials, subs * form.weights) if form.visual else 1
+    partials = max(1, mapping.partials)
+    return partials // gcd(partials, subs * form.weights) if form.unique and form.visual else 1
 
 
 def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Places:
@@ -425,7 +426,7 @@ def emit_resample(b: TileBuilder, name: str, lhs: Mat, rhs: Mat, out: Mat, mappi
     lhs: [M, K] constant; rhs: [batch * K, N]; out: [batch * M, N].
     """
     m_rows, k_cols, geometry = lhs.rows, lhs.cols, b.geometry
-    form = GemmForm(m_rows, rhs.cols, k_cols)
+    form = GemmForm(m_rows, rhs.cols, k_cols, resample=True)
     places, subs = resample_places(form, mapping, geometry), sub_tiles(form, mapping, geometry)
     with b.kernel(name, loc, mapping.slots), b.loop(out.rows // m_rows, 1) as i:
         source, target = b.window(rhs, i * k_cols, 0, k_cols, rhs.cols), b.window(out, i * m_rows, 0, m_rows, rhs.cols)

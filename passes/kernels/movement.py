@@ -4,7 +4,7 @@ In: operands as `Mat`.  Out: one `focus.kernel` each.  All of it is DMA through 
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch_mlir import ir
 
@@ -62,8 +62,8 @@ def emit_take_rows(b: TileBuilder, name: str, take: Take, mapping: RowsMapping, 
                 part = places.make(b, "rows")
                 b.load_rows(b.window(src, 0, c, src.rows, columns), part, picked, take.stream)
                 b.store(part, b.window(dst, r, c, step, columns), "result")
-        for tail in take.tails:
-            copy_rows(b, *tail, mapping)
+        for tail in take.tails:         # one long row has as many columns as a tile of single elements has rows
+            copy_rows(b, *tail, replace(mapping, n=max(mapping.m, mapping.n)) if tail[0].rows == 1 and src.cols == 1 else mapping)
 
 
 def emit_im2col(b: TileBuilder, name: str, pixels: Mat, shape: tuple[int, int, int, int], patch: int, out: Mat, loc: ir.Location) -> None:

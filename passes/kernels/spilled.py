@@ -16,16 +16,14 @@ from typing import Iterator
 from torch_mlir import ir
 
 from focus.dialects.mapping import SpillMapping
-from focus.passes.mapping import cost
 from focus.passes.kernels.builder import Idx, Mat, TileBuilder
-from focus.passes.mapping.cost import PARTIALS, PLACES, SPILLED_COLS, ceil
 from focus.passes.kernels.attention import (VALUE_TILES, Attention, Block, ConcentratedScores, Heads, Scores, ScorePass, Shape, Strand,
                                             positions_of, softmax_step)
 from focus.passes.kernels.forms import SpillForm
 from focus.passes.kernels.linear import Alternating, in_body
 from focus.passes.kernels.places import Places, ceil, widths
 from focus.passes.kernels.rows import TileGroup, dense_tiles, group_tiles
-from focus.runtime.spec.machine import Geometry
+from focus.runtime.spec.geometry import Geometry
 
 PLACES = 2              #: tiles of probabilities on their way out, in turn
 
@@ -105,7 +103,7 @@ def emit_spilled_attention(b: TileBuilder, att: Attention, t: SpillMapping, loc:
         for group in made:
             with b.kernel(att.name, loc, t.slots):
                 _Making(b, att, t, spill, making_places(form, (group.rows, group.visual), t, b.geometry)).emit(share, group)
-        for tiles in _uses(spill, t.m, conc.m_tile, att.lead):
+        for tiles in tiles_of_use(form, t.m, b.geometry):
             with b.kernel(att.name, loc, t.slots):
                 _Using(b, att, spill, using_places(form, t, b.geometry, tiles)).emit(share, tiles, t.out_cols)
 
@@ -178,11 +176,11 @@ class _Making:
             with b.loop(spill.keys, step, hi=tile.index * conc.m_tile + (group.visual + att.lead)) as j:
                 columns = positions_of(b, places, kpos, j, step, "columns.0")
                 parts = range(0, step, cols)
-                scores = [places.make(b, "scores", i) for i in range(len(parts))]
+                scores = [places.make(b, f"scores{i}") for i in range(len(parts))]
                 # partial sums take turns in their places, in the loop over slices too
                 scored = ScorePass(b, places, [strand], k, j, step, kv * dim, dim, "0")
                 scored.emit(conc.vector, [scores], unroll=1 + len(parts) % t.partials)
-                room = [places.make(b, "probabilities", i) for i in range(min(PLACES, len(parts)))]
+                room = [places.make(b, f"probabilities{i}") for i in range(min(PLACES, len(parts)))]
                 for i, (at, part) in enumerate(zip(parts, scores)):
                     p = b.window(room[i % len(room)], 0, 0, group.visual, part.cols)
                     softmax_step(b, att.heads.scale, strand, Scores(part, p, b.window(columns, 0, at, 1, part.cols)), "never" if at else "first")
@@ -204,16 +202,17 @@ class Uses:
     later: int = 0
 
 
-def _uses(spill: "Spill | Extents", m: int, m_tile: int, lead: int) -> Iterator[Uses]:
-    """The rows of a spill in tiles of m: a loop where they stay within the m-tiles in which probabilities were made, else one by one, because
+def tiles_of_use(form: SpillForm, m: int, geometry: Geometry) -> Iterator[Uses]:
+    """The visual rows in tiles of m: a loop where they stay within the m-tiles in which probabilities were made, else one by one, because
     a row has none beyond the columns that its m-tile sees."""
-    if m_tile % m == 0 or spill.rows <= m_tile:
-        yield Uses(0, spill.rows, m)
+    rows, m_tile, cols, lead = form.visual, form.m_tile, geometry.cols, form.keys - form.visual
+    if m_tile % m == 0 or rows <= m_tile:
+        yield Uses(0, rows, m)
         return
-    for at in range(0, spill.rows, m):
-        end, border = min(at + m, spill.rows), (at // m_tile + 1) * m_tile
-        all_see = ceil(border + lead, spill.cols) * spill.cols
-        reaches_over = border < end and all_see < spill.keys
+    for at in range(0, rows, m):
+        end, border = min(at + m, rows), (at // m_tile + 1) * m_tile
+        all_see = ceil(border + lead, cols) * cols
+        reaches_over = border < end and all_see < form.keys
         yield Uses(at, end - at, m, all_see if reaches_over else None, border - at)
 
 
@@ -234,7 +233,7 @@ class _Using:
             row = at + uses.first
             state = places.make(b, "softmax")
             b.load(spill.states_of(b, number, row, rows), state, "score")
-            blocks = [(c, places.make(b, "weighted", i)) for i, c in enumerate(range(0, out_cols, cols))]
+            blocks = [(c, places.make(b, f"weighted{i}")) for i, c in enumerate(range(0, out_cols, cols))]
             last = row + (uses.m + att.lead)
             stretches = [("", 0, 0, last)] if uses.all_see is None else [("", 0, 0, Idx(uses.all_see)), (".later", uses.later, uses.all_see, last)]
             for name, skip, column, end in stretches:

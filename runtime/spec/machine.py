@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -156,14 +155,6 @@ class Energy(_Part):
     components: dict[str, Component]
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """Shape of the array: rows (k of a pass), columns (n of a pass); elements of a vector of the similarity concentrator."""
-    rows: int = 32
-    cols: int = 32
-    vector: int = 32
-
-
 class Machine(_Part):
     """A whole accelerator."""
     name: Annotated[str, Field(min_length=1)]
@@ -223,11 +214,6 @@ class Machine(_Part):
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
-
-    @property
-    def geometry(self) -> Geometry:
-        """Shape of the array."""
-        return Geometry(self.array.rows, self.array.cols)
 
     @property
     def bytes_per_cycle(self) -> float:
