@@ -5,11 +5,13 @@ In: functions in storage order, after fuse-concentration.  Out: the same, with `
 
 Which kernels an op has follows from its types, attributes and the token layout (`kernel_forms`).  For each, the legal mapping that the cost model
 finds cheapest is taken.  Where an op has several forms (queries expanded, kept or spilled; SwiGLU at once or in halves), that of the lowest sum.
-`overrides` is a TOML file: tables named by module path, with `*` and `?`, whose keys fix fields of the mappings, or `form`; later tables win.
+`overrides` is a TOML file: tables named by module path, whose keys fix fields of the mappings, or `form`; later tables win.  A table whose name
+has `*` or `?` holds wherever what it says is legal; one that names a single op must be legal.
 An op that already has a mapping keeps it, if it is legal.
 """
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -19,7 +21,7 @@ from typing import Any
 from torch_mlir import ir
 
 from focus.dialects import focus as fd
-from focus.dialects.mapping import MAPPING, KernelMapping, Mapping, from_dict
+from focus.dialects.mapping import MAPPING, KernelMapping, Mapping, from_dict, to_dict
 from focus.dialects.support import OpError, get_attr, path_of
 from focus.passes.kernels.attention import (Heads, causal_sections, group_form, importance_form, section_form, segment_sections, separable)
 from focus.passes.kernels.forms import Form, GemmForm, RowsForm
@@ -33,19 +35,23 @@ from focus.passes.mapping.search import Search
 from focus.passes.mapping.space import Target, m_tile_rows, problem
 from focus.passes.target import resolve_machine
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.files import read_toml
+from focus.runtime.spec.files import atomic_write, read_toml
 from focus.runtime.spec.geometry import PUBLISHED_SIDE
 
-_HELP = {"machine": "name or file of the machine description", "overrides": "TOML file that fixes mappings by module path"}
+_HELP = {"machine": "name or file of the machine description", "overrides": "TOML file that fixes mappings by module path",
+         "save": "TOML file to write with all mappings chosen, which `overrides` takes"}
 
 
 @register_pass("map", anchor="func.func", help=_HELP)
-def map(function: ir.OpView, *, machine: str = "focus", overrides: str = "") -> None:
+def map(function: ir.OpView, *, machine: str = "focus", overrides: str = "", save: str = "") -> None:
     """Write `#focus.mapping` on every op: tile sizes, what stays, form, buffering."""
     ops = list(function.regions[0].blocks[0].operations) if len(function.regions[0].blocks) else []
     vectors = [op.vector for op in ops if isinstance(op, fd.GatherOp)]
     target = Target(resolve_machine(machine), vectors[0] if vectors else PUBLISHED_SIDE)
     Mapper(function, target, Overrides.read(overrides) if overrides else Overrides()).run(ops)
+    if save:
+        with atomic_write(save) as path:
+            path.write_text(to_toml(mappings_of(function)), encoding="utf-8")
 
 
 # ---- overrides ---------------------------------------------------------------------------------------------------------------
@@ -70,13 +76,13 @@ class Overrides:
                     raise FocusError(f"{path}: [{name}] {key}: expected a number, a truth value or a word")
         return cls(list(tables.items()), path)
 
-    def of(self, path: str) -> dict[str, Any]:
-        """What is fixed for the op at a module path."""
+    def of(self, path: str) -> tuple[dict[str, Any], bool]:
+        """What is fixed for the op at a module path, and whether it must be legal there."""
         found: dict[str, Any] = {}
         for pattern, table in self.entries:
-            if fnmatchcase(path, pattern):
+            if path == pattern or fnmatchcase(path, pattern):
                 found |= table
-        return found
+        return found, path in dict(self.entries)
 
 
 # ---- the pass ----------------------------------------------------------------------------------------------------------------
@@ -103,10 +109,10 @@ class Mapper:
             if not parts:
                 continue
             try:
-                given, fixed = fd.mapping_of(op), self.overrides.of(path)
+                given, (fixed, strict) = fd.mapping_of(op), self.overrides.of(path)
                 mapping = self._whole(fixed) if "kernels" in fixed else given
                 if mapping is None:
-                    mapping = self._choose(parts, fixed)
+                    mapping = self._choose(parts, fixed, strict)
                 else:
                     check(self.target, parts, mapping)
             except OpError:
@@ -118,29 +124,33 @@ class Mapper:
     def _whole(self, fixed: dict[str, Any]) -> Mapping:
         return Mapping(fixed.get("form", "dense"), tuple(from_dict(k, self.overrides.source) for k in fixed["kernels"]))
 
-    def _choose(self, parts: list[list[Choice]], fixed: dict[str, Any]) -> Mapping:
+    def _choose(self, parts: list[list[Choice]], fixed: dict[str, Any], strict: bool) -> Mapping:
         wanted, fields = fixed.get("form"), {k: v for k, v in fixed.items() if k != "form"}
         kernels: list[KernelMapping] = []
         name = ""
+        known = list(dict.fromkeys(c.form for part in parts for c in part))
+        if strict and wanted is not None and wanted not in known:
+            raise FocusError(f"has no form '{wanted}'; it has {', '.join(known)}")
         for choices in parts:
-            allowed = [c for c in choices if wanted in (None, c.form)] or choices
-            if wanted is not None and wanted not in [c.form for part in parts for c in part]:
-                raise FocusError(f"has no form '{wanted}'; it has {', '.join(dict.fromkeys(c.form for part in parts for c in part))}")
+            allowed = [c for c in choices if c.form == wanted] or choices
+            if not strict and all(self._price(c, fields) == inf for c in allowed):
+                allowed = choices
             best = min(allowed, key=lambda c: self._price(c, fields)) if len(allowed) > 1 else allowed[0]
             name = name if len(choices) == 1 and name else best.form
             for form in best.kernels:
-                kernels += self._with_rest(form, self.search.choose(form, fields), fields)
+                mapping = self.search.choose(form, fields if strict or self.search.price(form, fields) < inf else {})
+                kernels.append(mapping)
+                rest = rest_of(self.target, form, mapping)
+                if rest is not None:        # columns that whole n-tiles leave have a kernel of their own
+                    kernels.append(self.search.choose(rest, fields if self.search.price(rest, fields) < inf else {}))
         return Mapping(name, tuple(kernels))
 
     def _price(self, choice: Choice, fields: dict[str, Any]) -> float:
-        return sum(self.search.price(form, fields) for form in choice.kernels) if choice.kernels else inf
-
-    def _with_rest(self, form: Form, mapping: KernelMapping, fields: dict[str, Any]) -> Iterator[KernelMapping]:
-        """The mapping; where a result is gathered in n-tiles that do not divide its columns, also that of the kernel for the rest."""
-        yield mapping
-        rest = rest_of(self.target, form, mapping)
-        if rest is not None:
-            yield self.search.choose(rest, fields)
+        """Cost of a choice, with the fields that are fixed where they can be; infinity where a kernel has no mapping."""
+        if not choice.kernels:
+            return inf
+        priced = [(self.search.price(form, fields), form) for form in choice.kernels]
+        return sum(price if price < inf else self.search.price(form) for price, form in priced)
 
 
 def rest_of(target: Target, form: Form, mapping: KernelMapping) -> GemmForm | None:
@@ -198,6 +208,15 @@ def mappings_of(function: ir.OpView) -> dict[str, Mapping]:
         if mapping is not None:
             found[key] = mapping
     return found
+
+
+def to_toml(mappings: dict[str, Mapping]) -> str:
+    """The text of a file of mappings: a table for each op, all its kernels in it."""
+    lines = []
+    for key, mapping in mappings.items():
+        kernels = ["    {" + ", ".join(f"{k} = {json.dumps(v)}" for k, v in to_dict(kernel).items()) + "}," for kernel in mapping.kernels]
+        lines += [f"[{json.dumps(key)}]", f"form = {json.dumps(mapping.form)}", "kernels = [", *kernels, "]", ""]
+    return "\n".join(lines)
 
 
 # ---- what kernels an op has --------------------------------------------------------------------------------------------------
