@@ -18,11 +18,12 @@ from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.sites import SITES
 
 from focus.dialects.base import (  # noqa: F401  this module is where others find the whole dialect
-    DYNAMIC, ELEMENT_BYTES, ELEMENT_TYPES, SPACES, ConcentratedType, Focus, FocusOp, Grid, LayoutAttr, SpaceAttr, TokensAttr, dtype_of,
-    element_type, grids_of, layout_problem, memref_type, space_of, tensor_type, window_type)
+    DYNAMIC, ELEMENT_BYTES, ELEMENT_TYPES, SPACES, ConcentratedType, Focus, FocusOp, Grid, LayoutAttr, MappingAttr, SpaceAttr, TokensAttr, dtype_of,
+    element_type, grids_of, layout_problem, mapping_of, memref_type, space_of, tensor_type, window_type)
 from focus.dialects.structure import BUFFER_KINDS, BufferOp, KernelOp, RecastOp, ViewOp, WindowOp  # noqa: F401
 from focus.dialects.support import (Any, Bool, F64, I64, I64Array, Operand, Pure, Result, Sequence, Str, default, ir, one_of, register_view, to_attr)
 
+GATHERS = "focus.gathers"       #: attribute of a norm or linear layer that concentrates its own result, as the focus.gather that uses it says
 ACTIVATIONS = ("none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu")
 
 

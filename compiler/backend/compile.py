@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+import os
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,14 @@ class _Source:
 @one_line
 def compile_model(model, inputs: Mapping[str, Any], machine: Machine | str | PathLike = "focus",
                   concentration: Concentration | str | PathLike = "full", *, scope: str = "whole", stop: str = "binary",
-                  dump_ir: str | PathLike | None = None, progress: Callable[[str], None] | None = None, check: bool = True) -> Compilation:
+                  dump_ir: str | PathLike | None = None, progress: Callable[[str], None] | None = None, check: bool = True,
+                  mappings: str | PathLike = "", save_mappings: str | PathLike = "") -> Compilation:
     """Compile a model (or a `Backbone`, then `inputs` is empty) for inputs of these shapes and of this token layout.
 
     scope: "whole" | "backbone" (decoder layers on the visual tokens and one prompt token, parameters without values).  stop: "torch" |
     "focus" | "tiled" | "fisa" | "binary".  dump_ir: a folder for one IR file a pass.  progress: told each stage's name.  check: compare what is
     compiled with the model's own forward on these inputs (two forwards), where they have values; leaving it out is said in a warning.
+    mappings: a TOML file that fixes mappings by module path; save_mappings: one to write with the mappings that were chosen.
     Raises FocusError for whatever cannot be compiled.
     """
     machine = machine if isinstance(machine, Machine) else Machine.load(machine)
@@ -69,7 +72,7 @@ def compile_model(model, inputs: Mapping[str, Any], machine: Machine | str | Pat
     source = _source(model, inputs, scope, stop, check)
     result = Compilation(source.module, seconds=[("import", time.perf_counter() - start)])
     config = resolve_concentration(concentration, machine, source.depth)
-    steps = pipeline(machine, config)
+    steps = pipeline(machine, config, os.fspath(mappings), os.fspath(save_mappings))
     if stop in LEVELS:
         names = [s.name for s in steps]
         steps = steps[:names.index(LEVELS[stop]) + 1] if LEVELS[stop] else []
@@ -119,7 +122,8 @@ def compile(model, inputs: Mapping[str, Any], machine: Machine | str | PathLike 
             concentration: Concentration | str | PathLike = "full", **options):
     """Compile `model` (a Hugging Face VLM) for `inputs` (those of its forward, batch 1) into an `Executable`.
 
-    concentration: "off" | "sec" | "sic" | "full", a TOML file, or a `Concentration`.  Options: `scope`, `dump_ir`, `progress`, `check` (see `compile_model`).
+    concentration: "off" | "sec" | "sic" | "full", a TOML file, or a `Concentration`.  Options: `scope`, `dump_ir`, `progress`, `check`, `mappings`,
+    `save_mappings` (see `compile_model`).
     The program has the weights of now: the model may be changed afterwards.  (Weights of more than 2 GiB are not copied; when they have changed,
     running or saving the program is an error.)
     Raises FocusError for whatever cannot be compiled: an unknown model, an operator without a mapping, sizes that do not fit the buffers.

@@ -91,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-check", action="store_true",
                         help="do not compare what is compiled with the model's own forward on the inputs, which takes two forwards")
     parser.add_argument("--save-inputs", type=Path, metavar="FILE", help="write the inputs compiled for, as focus-sim --inputs takes them")
+    parser.add_argument("--mappings", default="", metavar="FILE", help="fix mappings by module path or pattern (TOML)")
+    parser.add_argument("--save-mappings", default="", metavar="FILE", help="write the mapping of every op (TOML); --mappings takes it")
     parser.add_argument("--dump-ir", type=Path, metavar="DIR", help="write the IR before the first and after each pass to numbered files")
     parser.add_argument("--timing", action="store_true", help="print the seconds each pass took to standard error")
     parser.add_argument("--list", action="store_true", help="list the zoo and stop")
@@ -120,6 +122,7 @@ def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.
     concentration = arguments.concentration(args.model, args.concentration, machine)
     stop = "binary" if args.emit == "asm" else args.emit
     return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=stop, dump_ir=args.dump_ir, progress=tell,
+                         mappings=args.mappings, save_mappings=args.save_mappings,
                          check=not args.no_check)
 
 

@@ -31,7 +31,7 @@ def levels(layers: int, concentration: Concentration) -> list[tuple]:
     steps = pipeline("focus", concentration)[1:]
     for number, step in enumerate(steps):
         manager.run(module, [step])
-        if number >= 4:
+        if number >= 6:
             shared = routines(module)
             out.append((step.name, len(shared), sum(len(walk(r)) for r in shared), len(to_text(module, locations=False).splitlines())))
     return out
