@@ -61,14 +61,14 @@ def grids_of(flat: Sequence[int]) -> list[Grid]:
     return [Grid(*flat[i:i + 7]) for i in range(0, len(flat), 7)]
 
 
-def _python_parameters(cls: type) -> type:
+def python_parameters(cls: type) -> type:
     """Class decorator: the parameters of an attribute or type read as Python values."""
     for i, f in enumerate(cls._fields):
         setattr(cls, f.name, property(lambda self, i=i: to_python(self.params[i].maybe_downcast())))
     return cls
 
 
-@_python_parameters
+@python_parameters
 class TokensAttr(Focus.Attribute, name="tokens"):
     """Where a request's visual tokens stand.  On the function as `focus.tokens`.
 
@@ -142,7 +142,7 @@ def _grids_problem(flat: Sequence[int], V: int | None) -> str | None:
     return None
 
 
-@_python_parameters
+@python_parameters
 class LayoutAttr(Focus.Attribute, name="layout"):
     """Convolution-style order of the layouter: visual token (f, h, w) lives in bank (f % banks[0], h % banks[1], w % banks[2]).
 
@@ -230,7 +230,7 @@ class SpaceAttr(Focus.Attribute, name="space"):
         return self.params[0].maybe_downcast().value
 
 
-@_python_parameters
+@python_parameters
 class ConcentratedType(Focus.Type, name="concentrated"):
     """A concentrated activation: for each m-tile and slice its unique vectors, their number and the map from rows to them.
 

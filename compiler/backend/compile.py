@@ -1,6 +1,7 @@
 """The whole compilation: from a PyTorch model to an executable.
 
-In: a model, the inputs of its forward, a machine and a concentration.  Out: `Executable` (or the module at an earlier level).
+In: a model, the inputs of its forward, a machine and a concentration; or an IR file of an earlier compilation and the parameters.
+Out: `Executable` (or the module at an earlier level).
 """
 from __future__ import annotations
 
@@ -13,16 +14,18 @@ from typing import Any
 
 from torch_mlir import ir
 
+from focus.dialects.contracts import CONCENTRATION, INPUT, LEVEL, ConcentrationAttr, check_module
+from focus.dialects.support import set_attr
 from focus.passes import manager
-from focus.passes.tensor.decoder_ir import attach_token_layout
-from focus.passes.pipeline import pipeline
+from focus.passes.pipeline import pass_names, pipeline
 from focus.runtime.run import fxb
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line, warn
 from focus.runtime.spec.machine import Machine
-from focus.runtime.spec.tokens import TokenLayout
 
-from focus.compiler.backend.binary import Interface, ParamValues, build_binary
+from focus.compiler.backend.binary import ParamValues, build_binary, main_of
+from focus.compiler.backend.interface import TABLE, Interface, digest
+from focus.compiler.backend.resume import IR_SUFFIXES, Dumped, write_tables
 
 #: levels at which a compilation can stop, and the last pass of each
 LEVELS = {"torch": None, "focus": "assign-layout", "tiled": "allocate", "fisa": "lower-to-fisa"}
@@ -39,16 +42,11 @@ class Compilation:
 
 @dataclass
 class _Source:
-    """What the passes start from: a module with its token layout attached, and what the binary needs besides.
-
-    `params` is None for a model without values (on the meta device, or a backbone).  `first`: number of the first pass to run.
-    """
+    """What the passes start from: a module that says what it is to its user, how many passes it has behind it, and the values of its parameters
+    (None for a program that can only be timed: of a model on the meta device, or a backbone)."""
     module: ir.Module
-    tokens: TokenLayout
-    interface: Interface
-    depth: int
     params: Mapping[str, Callable] | None
-    first: int = 0
+    done: int = 0
 
 
 @one_line
@@ -66,24 +64,69 @@ def compile_model(model, inputs: Mapping[str, Any], machine: Machine | str | Pat
     tell = progress or (lambda name: None)
     tell("import")
     start = time.perf_counter()
-    source = _source(model, inputs, scope, stop, check)
-    result = Compilation(source.module, seconds=[("import", time.perf_counter() - start)])
-    config = resolve_concentration(concentration, machine, source.depth)
-    steps = pipeline(machine, config)
+    source = _source(model, inputs, scope, stop, check, lambda depth: resolve_concentration(concentration, machine, depth))
+    seconds = [("import", time.perf_counter() - start)]
+    return _finish(source, machine, seconds, stop, dump_ir, tell)
+
+
+@one_line
+def resume(path: str | PathLike, weights: Any, machine: Machine | str | PathLike = "focus", *,
+           concentration: Concentration | str | PathLike | None = None, stop: str = "binary", inputs_file: str | PathLike | None = None,
+           scope: str = "whole", dump_ir: str | PathLike | None = None, progress: Callable[[str], None] | None = None) -> Compilation:
+    """Compile on from an IR file of `dump_ir`, of any level.
+
+    weights: a torch module, a MODEL of the tools (`inputs_file` and `scope` as there), or a safetensors file of parameters by the names in the
+    IR; False for a program that can only be timed.  concentration: another one than the file says, before the pass that inserts it.
+    Raises FocusError for a file that cannot be gone on from, and for parameters that are missing or of another shape.
+    """
+    machine = machine if isinstance(machine, Machine) else Machine.load(machine)
+    tell = progress or (lambda name: None)
+    tell("import")
+    start = time.perf_counter()
+    dumped = Dumped.read(path)
+    dumped.check_machine(machine)
+    last = pass_names().index(LEVELS[stop]) + 1 if LEVELS.get(stop) else 0 if stop in LEVELS else len(pass_names())
+    if dumped.done > last:
+        raise FocusError(f"{path}: is at level {dumped.level} already, beyond '{stop}'")
+    with dumped.module.context, ir.Location.unknown():
+        config = dumped.interface.concentration
+        if concentration is not None:
+            if dumped.done > pass_names().index("insert-concentration"):
+                raise FocusError(f"{path}: is at level {dumped.level}, where another concentration comes too late; go on from an earlier file")
+            config = Concentration.resolve(concentration, dumped.interface.layers)
+            main_of(dumped.module).attributes[CONCENTRATION] = ConcentrationAttr.make(config)
+        resolve_concentration(config, machine, dumped.interface.layers)
+        params = None if weights is False or stop != "binary" else dumped.sources(weights, inputs_file, scope)
+    seconds = [("import", time.perf_counter() - start)]
+    return _finish(_Source(dumped.module, params, dumped.done), machine, seconds, stop, dump_ir, tell)
+
+
+def _finish(source: _Source, machine: Machine, seconds: list[tuple[str, float]], stop: str, dump_ir: str | PathLike | None,
+            tell: Callable[[str], None]) -> Compilation:
+    """Run the passes that are left, up to the level to stop at, and make the binary."""
+    result = Compilation(source.module, seconds=seconds)
+    names = pass_names()
+    with source.module.context, ir.Location.unknown():
+        steps = pipeline(machine, main_of(source.module).attributes[CONCENTRATION].config())
     if stop in LEVELS:
-        names = [s.name for s in steps]
         steps = steps[:names.index(LEVELS[stop]) + 1] if LEVELS[stop] else []
-    result.seconds += manager.run(source.module, steps[source.first:], dump_dir=Path(dump_ir) if dump_ir else None, progress=progress)
+    dump = None
+    if dump_ir:
+        dump = manager.Dump(Path(dump_ir), source.done, names[source.done - 1] if source.done else INPUT)
+        if source.params is not None:
+            write_tables(Path(dump_ir), source.params)
+    result.seconds += manager.run(source.module, steps[source.done:], dump=dump, progress=tell)
     if stop == "binary":
         tell("encode")
         start = time.perf_counter()
-        result.binary = build_binary(source.module, machine, config, source.params, source.tokens, source.interface).validate()
+        with source.module.context, ir.Location.unknown():
+            result.binary = build_binary(source.module, machine, source.params).validate()
         result.seconds.append(("encode", time.perf_counter() - start))
     return result
 
 
-def _source(model, inputs: Mapping[str, Any], scope: str, stop: str, check: bool) -> _Source:
-    """The module to begin with, imported or written."""
+def _source(model, inputs: Mapping[str, Any], scope: str, stop: str, check: bool, concentration: Callable[[int], Concentration]) -> _Source:
+    """The module to begin with, imported or written.  `concentration`: what is meant for a decoder of so many layers."""
     from focus.compiler.frontend.backbone import Backbone, backbone_module
     if scope not in SCOPES:
         raise FocusError(f"scope '{scope}' is none of {', '.join(SCOPES)}")
@@ -93,16 +136,28 @@ def _source(model, inputs: Mapping[str, Any], scope: str, stop: str, check: bool
     if isinstance(model, Backbone):
         if stop == "torch":
             raise FocusError(f"{model.name}: a backbone is written in the focus dialect; there is no torch level to stop at")
-        return _Source(backbone_module(model), model.tokens, Interface(model.ports, {}, model.name, model.decoder.layers),
-                       model.decoder.layers, None, first=1)
+        depth = model.decoder.layers
+        interface = Interface(model.ports, {}, model.name, depth, None, model.tokens, concentration(depth))
+        return _begun(backbone_module(model), interface, None, done=pass_names().index("convert-torch-to-focus") + 1)
     from focus.compiler.frontend.importer import import_model                      # needs torch
     imported = import_model(model, inputs, check)
-    if imported.params is not None and not check:
+    info, params = imported.model_info, imported.params
+    if params is not None and not check:
         warn("the program is not checked against the model's own forward")
-    attach_token_layout(imported.module, imported.tokens)
-    info = imported.model_info
-    interface = Interface(tuple(imported.inputs), imported.static_inputs, info["class"], info["depth"], model.get_input_embeddings().num_embeddings)
-    return _Source(imported.module, imported.tokens, interface, info["depth"], imported.params)
+    tables = digest({name: read for name, read in params.items() if name.startswith(TABLE)}) if params is not None else ""
+    interface = Interface(tuple(imported.inputs), imported.static_inputs, info["class"], info["depth"], model.get_input_embeddings().num_embeddings,
+                          imported.tokens, concentration(info["depth"]), tables)
+    return _begun(imported.module, interface, params)
+
+
+def _begun(module: ir.Module, interface: Interface, params: Mapping[str, Callable] | None, done: int = 0) -> _Source:
+    """A module that says what it is to its user, and how many passes it has behind it."""
+    with module.context, ir.Location.unknown():
+        interface.attach(main_of(module))
+        set_attr(module.operation, LEVEL, pass_names()[done - 1] if done else INPUT)
+        if not check_module(module):
+            raise FocusError(f"{interface.model}: the importer's module does not verify")
+    return _Source(module, params, done)
 
 
 def resolve_concentration(spec: Concentration | str | PathLike, machine: Machine, depth: int) -> Concentration:
@@ -115,17 +170,39 @@ def resolve_concentration(spec: Concentration | str | PathLike, machine: Machine
 
 
 @one_line
-def compile(model, inputs: Mapping[str, Any], machine: Machine | str | PathLike = "focus",
-            concentration: Concentration | str | PathLike = "full", **options):
+def compile(model, inputs: Mapping[str, Any] | None = None, machine: Machine | str | PathLike = "focus",
+            concentration: Concentration | str | PathLike | None = None, **options):
     """Compile `model` (a Hugging Face VLM) for `inputs` (those of its forward, batch 1) into an `Executable`.
 
-    concentration: "off" | "sec" | "sic" | "full", a TOML file, or a `Concentration`.  Options: `scope`, `dump_ir`, `progress`, `check` (see `compile_model`).
-    The program has the weights of now: the model may be changed afterwards.  (Weights of more than 2 GiB are not copied; when they have changed,
-    running or saving the program is an error.)
+    `model` may also be an IR file of `dump_ir`, which takes no inputs: compiling goes on from there, with the option `weights` (see `resume`).
+
+    concentration: "off" | "sec" | "sic" | "full" (default), a TOML file, or a `Concentration`.  Options: `scope`, `dump_ir`, `progress`, `check`
+    (see `compile_model`).  The program has the weights of now: the model may be changed afterwards.  (Weights of more than 2 GiB are not copied;
+    when they have changed, running or saving the program is an error.)
     Raises FocusError for whatever cannot be compiled: an unknown model, an operator without a mapping, sizes that do not fit the buffers.
     """
     from focus.runtime.run.executable import Executable
-    binary = compile_model(model, inputs, machine, concentration, **options).binary
-    if isinstance(binary.params, ParamValues):
+    if isinstance(model, (str, PathLike)):
+        if not str(model).endswith(IR_SUFFIXES):
+            raise FocusError(f"'{model}' is no model: a torch module expected, or an IR file ({', '.join(IR_SUFFIXES)})")
+        if inputs is not None:
+            raise FocusError(f"{model}: an IR file is compiled for inputs of its own and takes none")
+        if options.get("weights") is None:
+            raise FocusError(f"{model}: give its parameters (weights=a model, a MODEL of the tools, or a safetensors file), or weights=False for a "
+                             "program that can only be timed")
+        if "check" in options:
+            raise FocusError(f"{model}: check goes with a model; an IR file is compiled without its forward")
+        return Executable(_with_weights_of_now(resume(model, options.pop("weights"), machine, concentration=concentration, **options).binary))
+    if "weights" in options:
+        raise FocusError("weights go with an IR file; a model has its own")
+    if inputs is None:
+        raise FocusError("give the inputs of the model's forward that the program is for")
+    concentration = "full" if concentration is None else concentration
+    return Executable(_with_weights_of_now(compile_model(model, inputs, machine, concentration, **options).binary))
+
+
+def _with_weights_of_now(binary: fxb.Binary | None) -> fxb.Binary | None:
+    """The binary, whose parameters no longer follow the model."""
+    if binary is not None and isinstance(binary.params, ParamValues):
         binary.params.freeze()
-    return Executable(binary)
+    return binary

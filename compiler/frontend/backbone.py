@@ -16,7 +16,7 @@ from torch_mlir import ir
 
 from focus.dialects import focus as d
 from focus.dialects.context import make_context
-from focus.passes.tensor.decoder_ir import attach_token_layout
+from focus.dialects.contracts import TOKENS
 from focus.runtime.evaluate.baselines import Decoder, Row
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError
@@ -59,17 +59,18 @@ class Backbone:
     @property
     def ports(self) -> tuple[tuple[str, str, tuple], ...]:
         """Inputs of the program, as `Interface` has them."""
-        return ("visual", "float32", ()), ("input_ids", "int64", ()), *((f"features.{i}", "float32", ()) for i in range(self.levels))
+        rows = self.tokens.V, self.decoder.hidden
+        features = ((f"features.{i}", "float32", rows) for i in range(self.levels))
+        return ("visual", "float32", rows), ("input_ids", "int64", (1, self.tokens.T)), *features
 
 
 def backbone_module(backbone: Backbone) -> ir.Module:
-    """The module, with its token layout attached, in a fresh context."""
+    """The module, with its token layout on @main, in a fresh context."""
     context = make_context()
     with context, ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             _Writer(backbone).write()
-        attach_token_layout(module, backbone.tokens)
     return module
 
 
@@ -86,7 +87,7 @@ class _Writer:
         result = d.tensor_type(1, s.hidden)
         names = ir.ArrayAttr.get([ir.DictAttr.get({"focus.name": ir.StringAttr.get(n)}) for n in arguments])
         function = ir.Operation.create("func.func", regions=1, attributes={
-            "sym_name": ir.StringAttr.get("main"), "arg_attrs": names,
+            "sym_name": ir.StringAttr.get("main"), "arg_attrs": names, TOKENS: d.TokensAttr.make(t.V, t.S, t.flat_runs(), t.flat_grids()),
             "function_type": ir.TypeAttr.get(ir.FunctionType.get(list(arguments.values()), [result]))})
         block = function.regions[0].blocks.append(*arguments.values())
         with ir.InsertionPoint(block):

@@ -251,8 +251,7 @@ class _Lowering:
     def run(self) -> None:
         op = self.kernel.op
         with ir.Location.name(path_of(op) or op.name):
-            credits = get_attr(op, "credits", [])
-            initial = dict(zip(credits[::2], credits[1::2]))
+            initial = dict(fd.pairs(op, "credits"))
             for n in sorted({n for numbers in self._semaphores() for n in numbers}):
                 self.control.set_credits(n, initial.get(n, 0))
             self._block(op.regions[0].blocks[0], (), None)
@@ -263,7 +262,7 @@ class _Lowering:
     def _semaphores(self):
         for instr in self.kernel.instrs:
             for name in ("wait", "signal"):
-                yield get_attr(instr.op, name, [])[::2]
+                yield [n for n, _ in fd.pairs(instr.op, name)]
 
     # ---- structure -------------------------------------------------------------------------------------------------------
     def _block(self, block: ir.Block, loops: tuple[LoopRecord, ...], setup: "_Setup | None") -> None:
@@ -430,8 +429,7 @@ class _Lowering:
     def _synchronise(self, instr: Instr, values: dict[str, int], setup: "_Setup") -> None:
         """Semaphore fields; what does not fit goes to sync instructions of the same unit before and after."""
         path, unit = path_of(instr.op), int(instr.entry.unit)
-        pairs = lambda name: list(zip(*[iter(get_attr(instr.op, name, []))] * 2))
-        waits, signals = pairs("wait"), pairs("signal")
+        waits, signals = fd.pairs(instr.op, "wait"), fd.pairs(instr.op, "signal")
         while len(waits) > 3:
             setup.code.append(("sync", {"unit": unit} | _fields("wait", waits[:3]), path))
             waits = waits[3:]

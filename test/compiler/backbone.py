@@ -10,8 +10,10 @@ import numpy as np
 from common import error
 from interp import Interpreter
 from focus.compiler.frontend.backbone import Backbone, backbone_module
-from focus.compiler.backend.binary import Interface, build_binary
+from focus.compiler.backend.binary import build_binary
+from focus.compiler.backend.interface import Interface
 from focus.compiler.backend.compile import compile_model
+from focus.dialects.support import ir
 from focus.passes import manager
 from focus.passes.pipeline import pipeline
 from focus.runtime.evaluate.baselines import Decoder
@@ -47,6 +49,8 @@ def inputs(backbone):
 def run(name, machine, backbone):
     """Relative difference from the interpreter; the report of the functional run and of the timing run."""
     module, target, config = backbone_module(backbone), Machine.load(machine), CONFIGS[name]
+    with module.context, ir.Location.unknown():
+        Interface(backbone.ports, {}, "small", backbone.decoder.layers, tokens=backbone.tokens).attach(module.body.operations[0])
     steps = pipeline(target, config)[1:]
     weights = Weights()
     manager.run(module, steps[:4])                  # in storage order, concentrated, before the first loop
@@ -57,8 +61,7 @@ def run(name, machine, backbone):
     # the interpreter takes tables in storage order, which with the visual tokens first is the order of the sequence
     want = interpreter.run(function, inputs(backbone))[0]
     manager.run(module, steps[4:])
-    interface = Interface(backbone.ports, {}, "small")
-    binary = build_binary(module, target, config, {n: (lambda n=n: weights[n]) for n in weights.shapes}, backbone.tokens, interface)
+    binary = build_binary(module, target, {n: (lambda n=n: weights[n]) for n in weights.shapes})
     exe = Executable(binary)
     result = exe.run(inputs(backbone), sanitize=True)
     got = next(iter(result.outputs.values())).astype(float)

@@ -49,6 +49,15 @@ for name, change in (("qwen3-vl-tiny", halved), ("internvl-tiny", unseen), ("lla
 # CHECK-NEXT: replaced True True
 # CHECK-NEXT: folded True True
 
+# So has one that goes on from an IR file with the weights of a model.
+model, inputs = zoo.build("llava-onevision-tiny")
+right = last_logits(model, inputs)
+compile_model(model, inputs, "focus", "off", stop="focus", dump_ir=folder / "ir")
+program = focus.compile(folder / "ir" / "00-input.mlir", weights=model)
+halved(model)
+print("resumed", relative(program.run(inputs).outputs["logits"], right) < 2e-3)
+# CHECK-NEXT: resumed True
+
 # Of weights too large to copy a digest is kept: what has changed is an error, by name, when it is asked for; what has not, is not.
 model, inputs = zoo.build("qwen2-vl-tiny")
 binary = compile_model(model, inputs, "focus", "off").binary
