@@ -182,7 +182,9 @@ def traces(folder: Path) -> Case:
             if rng.random() < 0.3:
                 file.metadata = {k: str(v) for k, v in damage.values(rng, dict(file.metadata)).items()}
                 continue
-            name = rng.choice(list(file.tensors) or ["x"])
+            if not file.tensors:
+                break
+            name = rng.choice(list(file.tensors))
             dtype, shape, data = file.tensors[name]
             if rng.random() < 0.6 and dtype == "I32":
                 array = np.frombuffer(data, np.int32).copy()
