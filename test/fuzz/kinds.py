@@ -1,7 +1,7 @@
 """What the fuzzer tries: for each kind, seed files, and what one case does with a damaged copy.
 
 In: a folder.  Out: a function of a `random.Random` that returns None for a result, or raises: FocusError for what is refused, anything else for a
-finding.  `KINDS` holds them by name.  A script of the suite that takes a seed is a kind, too (`SCRIPTS`).
+finding.  `KINDS` holds them by name.  A script of the suite that takes a seed is a kind, too (`run.SCRIPTS`).
 """
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ for place in ("test/fuzz", "test/runtime/Inputs", "test/end2end/Inputs"):
     sys.path.insert(0, str(ROOT / place))
 
 import damage  # noqa: E402
+import run  # noqa: E402
 
 from focus.runtime.run import asm, executable, fxb  # noqa: E402
 from focus.runtime.run.trace import Trace  # noqa: E402
@@ -416,15 +417,9 @@ def models(folder: Path) -> Case:
 
 
 # ---- scripts of the suite that take a seed ------------------------------------------------------------------------------------
-#: kind -> a script with arguments FOLDER SEED that prints what it finds wrong, or fails
-SCRIPTS = {"configurations": ROOT / "test" / "compiler" / "no-traceback.py"}
-
-
 def script(path: Path) -> Callable[[Path], Case]:
     def prepare(folder: Path) -> Case:
         def case(rng: Random) -> None:
-            if not path.exists():
-                raise FocusError(f"no {path.name}")
             done = subprocess.run([sys.executable, "-P", str(path), str(folder), str(rng.randrange(10 ** 6))], capture_output=True, text=True, cwd=folder)
             if done.returncode or "unexpected" in done.stdout or "Traceback" in done.stderr:
                 raise Finding(f"{path.name} ends with {done.returncode}: {(done.stdout + done.stderr)[-800:]}")
@@ -433,4 +428,4 @@ def script(path: Path) -> Callable[[Path], Case]:
 
 
 KINDS: dict[str, Callable[[Path], Case]] = {"binaries": binaries, "traces": traces, "toml": toml, "assembly": assembly, "ir": ir, "kernels": kernels,
-                                            "models": models} | {name: script(path) for name, path in SCRIPTS.items()}
+                                            "models": models} | {name: script(path) for name, path in run.SCRIPTS.items()}
