@@ -11,7 +11,8 @@ import numpy as np
 
 from focus.runtime.spec import isa, types
 
-from focus.dialects.support import Any, I64, I64Array, OpBase, Sequence, Str, ext, get_attr, ir, to_python
+from focus.dialects import mapping
+from focus.dialects.support import Any, FocusError, I64, I64Array, OpBase, OpError, Sequence, Str, ext, get_attr, ir, to_python
 
 SPACES = tuple(s.name.lower() for s in isa.Space)
 #: element types as MLIR spells them, and the bytes of an element by that spelling
@@ -230,6 +231,36 @@ class SpaceAttr(Focus.Attribute, name="space"):
         return self.params[0].maybe_downcast().value
 
 
+class MappingAttr(Focus.Attribute, name="mapping"):
+    """How an op is mapped onto the machine; on the op as `focus.mapping`.  Its fields are those of `focus.dialects.mapping`.
+
+    `form` names the form of the op ("dense", "expand", ...), `kernels` lists a dictionary for each kernel, in the order of emission.
+    """
+    form: Str
+    kernels: Any
+
+    @classmethod
+    def make(cls, value: mapping.Mapping) -> "MappingAttr":
+        return cls.get(*value.attribute())
+
+    @property
+    def value(self) -> mapping.Mapping:
+        """The mapping.  Raises FocusError where a field is missing, unknown or of the wrong type."""
+        return mapping.decode(*(p.maybe_downcast() for p in self.params))
+
+
+def mapping_of(op: Any) -> mapping.Mapping | None:
+    """The mapping on an op; None where it has none.  Raises OpError where the attribute is none."""
+    attributes = op.operation.attributes
+    if mapping.MAPPING not in attributes:
+        return None
+    attr = attributes[mapping.MAPPING]
+    try:
+        return attr.maybe_downcast().value
+    except (FocusError, AttributeError) as e:
+        raise OpError(op, str(e) if isinstance(e, FocusError) else f"'{mapping.MAPPING}' must be #focus.mapping, but is {attr}") from None
+
+
 @_python_parameters
 class ConcentratedType(Focus.Type, name="concentrated"):
     """A concentrated activation: for each m-tile and slice its unique vectors, their number and the map from rows to them.
@@ -295,6 +326,14 @@ def dtype_of(type_: ir.Type) -> str:
 # ---- the base of our ops -----------------------------------------------------------------------------------------------------
 class FocusOp(OpBase, dialect=Focus):
     """Base of the dialect's ops, with the reading and checking of operand types that their verifiers share."""
+
+    def _check_structure(self) -> None:
+        super()._check_structure()
+        if mapping.MAPPING in self.operation.attributes:
+            try:
+                mapping_of(self)
+            except OpError as e:
+                self.fail(e.message if hasattr(e, "message") else str(e))
 
     def shape(self, name: str, rank: int, dtype: str = "f16") -> list[int]:
         """Shape of a tensor operand or result, which must have this rank and element type and be static."""

@@ -10,8 +10,9 @@ from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.machine import Machine
 
 
-def pipeline(machine: Machine | str = "focus", concentration: Concentration | str = "off") -> list[Step]:
-    """The passes of a whole compilation."""
+def pipeline(machine: Machine | str = "focus", concentration: Concentration | str = "off", mappings: str = "",
+             save_mappings: str = "") -> list[Step]:
+    """The passes of a whole compilation.  mappings: a TOML file that fixes mappings by module path; save_mappings: one to write with those chosen."""
     target = {"machine": machine}
     return [
         Step("convert-torch-to-focus"),                                     # torch ops -> ops on [tokens, features] matrices
@@ -19,6 +20,8 @@ def pipeline(machine: Machine | str = "focus", concentration: Concentration | st
         Step("fuse"),                                                       # bias, activation, residual, moments into GEMMs
         Step("insert-concentration", {"concentration": concentration}),     # SEC: importance and pruning; SIC: gather at five sites
         Step("assign-layout", target),                                      # visual rows first; convolution-style layouter banks
+        Step("fuse-concentration", target),                                 # norms and GEMMs gather their results on the way out
+        Step("map", target | {"overrides": mappings, "save": save_mappings}),                      # tile sizes, what stays, form: #focus.mapping on every op
         Step("tile", target),                                               # kernels: loops over tiles that fit the buffers
         Step("schedule", target),                                           # double buffering, semaphores between units
         Step("allocate", target),                                           # addresses on chip and in DRAM

@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field, replace
-from typing import Iterator
+from typing import Iterator, Protocol
 
 from torch_mlir import ir
 
-from focus.passes.mapping import cost
-from focus.passes.tile.builder import Idx, Mat, TileBuilder
+from focus.dialects.mapping import AttentionMapping
+from focus.passes.kernels.forms import AttentionForm
+from focus.passes.kernels.places import Places, ceil, widths
+from focus.passes.kernels.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.linear import Alternating
 from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, group_tiles
-from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.machine import Machine
+from focus.runtime.spec.geometry import Geometry
+
+
+VALUE_TILES = 2         #: tiles of value columns, one array wide, that take turns in a step
+
+
+class Shape(Protocol):
+    """What a concentrated operand's cut into m-tiles is known by, with memory (`Concentrated`) or without."""
+    visual: int
+    m_tile: int
+    vector: int
 
 
 @dataclass(frozen=True)
@@ -119,12 +130,71 @@ def segment_sections(rows: int, segments: list[int]) -> list[Section]:
     return sections
 
 
-def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: list[Section], loc: ir.Location) -> None:
-    """Emit dense attention, one kernel a section.  Raises FocusError when no tiling fits the buffers."""
-    for s in sections:
-        causal = any(r.ahead is not None for r in s.regions)
-        t = cost.attention_tiling(machine, s.count, sum(r.count for r in s.regions), att.heads.dim, len(s.regions), causal=causal)
-        with b.kernel(att.name, loc), b.loop(s.repeat, 1) as i:
+def _region_forms(section: Section) -> tuple[tuple[int, int | None], ...]:
+    return tuple((r.count, None if r.ahead is None else r.ahead) for r in section.regions)
+
+
+def section_form(heads: Heads, section: Section, masked: bool) -> AttentionForm:
+    """The form of dense attention of a section; masked: positions are compared."""
+    return AttentionForm(section.count, _region_forms(section), heads.dim, heads.q, heads.kv, masked=masked, repeat=section.repeat)
+
+
+def group_form(heads: Heads, conc: Shape, group: TileGroup, lead: int) -> AttentionForm:
+    """The form of attention of the visual rows of a group of m-tiles of concentrated queries, over leading rows and visual tokens."""
+    return AttentionForm(group.visual * group.count, ((lead + conc.visual, lead),), heads.dim, heads.q, heads.kv, fixed=group.rows,
+                         visual=group.visual, first=group.first * conc.m_tile, tiles=group.count, masked=True)
+
+
+def attention_places(form: AttentionForm, mapping: AttentionMapping, geometry: Geometry) -> Places:
+    """What attention takes on chip, all strands and regions."""
+    p, dim, cols = Places(), form.head_dim, geometry.cols
+    unique = form.fixed > 0
+    whole_slices = dim % geometry.vector == 0
+    rolled = not unique or whole_slices
+    tile = form.fixed if unique else min(mapping.m, form.rows)
+    rows = form.visual if unique else tile                  # rows that are finished
+    strands = mapping.strands if unique else min(mapping.strands, ceil(form.rows, mapping.m))
+    p.add("positions", "ids", (1, rows), "i32", (1 if unique else strands) if form.masked else 0)
+    if mapping.stays == "queries" and not unique:
+        p.add("q", "input", (tile, dim), "f16", strands)
+    if mapping.stays == "queries" and unique:
+        p.add("q", "input", (dim // geometry.vector * tile, geometry.vector), "f16", strands)
+    p.add("softmax", "stats", (rows, 4), "f32", strands)
+    out_cols = min(mapping.out_cols, dim)
+    for i, width in enumerate([] if form.scores_only else widths(out_cols, cols if mapping.split else out_cols)):
+        p.add(f"weighted{i}", "output", (rows, width), "f32", strands)
+    for r, (count, _) in enumerate(form.regions):
+        step = min(mapping.step, count)
+        parts = widths(step, cols if mapping.split else step)
+        p.add(f"columns.{r}", "ids", (1, step), "i32", int(form.masked))
+        for i, width in enumerate(parts):
+            p.add(f"scores.{r}.{i}", "output", (tile, width), "f32", strands)
+            p.add(f"probabilities.{r}.{i}", "input", (rows, width), "f16", 0 if form.scores_only else strands)
+        kv_cols = min(mapping.kv_cols, dim)
+        whole, rest = divmod(dim, kv_cols)
+        p.add(f"keys.{r}", "wgt", (step, kv_cols), "f16", 1)
+        p.add(f"keys.{r}.rest", "wgt", (step, rest), "f16", int(rolled))
+        blocks = [] if form.scores_only else widths(out_cols, cols)
+        p.add(f"values.{r}", "wgt", (parts[0], min(cols, out_cols)), "f16", min(VALUE_TILES, len(blocks)))
+        unit = geometry.vector if unique else geometry.rows
+        if unique and not rolled:           # slices span heads: all pieces of a head take turns in one place
+            p.add("slice", "input", (tile, unit), "f16", 0 if mapping.stays == "queries" else strands)
+            p.add("map", "map", (1, form.visual), "u16", strands)
+            continue
+        for suffix, width in (("", kv_cols), (".rest", rest)):
+            for d, part in enumerate(widths(width, unit)):
+                p.add(f"slice.{r}{suffix}.{d}", "input", (tile, part), "f16", 0 if mapping.stays == "queries" else strands)
+                p.add(f"map.{r}{suffix}.{d}", "map", (1, form.visual), "u16", strands if unique else 0)
+    p.add("partial", "conc", (tile, cols), "f32", mapping.partials if unique else 0)
+    return p
+
+
+def emit_attention(b: TileBuilder, att: Attention, sections: list[Section], mappings: tuple[AttentionMapping, ...], loc: ir.Location) -> None:
+    """Emit dense attention, one kernel a section."""
+    for s, t in zip(sections, mappings, strict=True):
+        form = section_form(att.heads, s, att.positions is not None)
+        places = attention_places(form, t, b.geometry)
+        with b.kernel(att.name, loc, t.slots), b.loop(s.repeat, 1) as i:
             rows = lambda m, at, n: b.window(m, i * s.count + at, 0, n, m.cols)
             q, out = rows(att.q, s.start, s.count), rows(att.out, s.start, s.count)
             kv = [keys_of(b, att, rows, r) for r in s.regions]
@@ -134,90 +204,56 @@ def emit_attention(b: TileBuilder, machine: Machine, att: Attention, sections: l
                 sizes = [min(t.m, s.count - (0 if m.terms else k * t.m)) for k in range(t.strands)]
                 strands = [Strand(RowTile(n, ((0, n, m + k * t.m),)), head, n, [Block(0, n)]) for k, n in enumerate(sizes) if n > 0]
                 for strand in strands:
-                    strand.scores = _DenseScores(b, att.heads.dim, q)
-                    if t.resident_q:
-                        strand.q = b.buffer("input", strand.tile.rows, att.heads.dim, "f16", "q")
+                    strand.scores = _DenseScores(b, places, att.heads.dim, q)
+                    if t.stays == "queries":
+                        strand.q = b.window(places.make(b, "q"), 0, 0, strand.tile.rows, att.heads.dim)
                         strand.tile.load(b, q, head * att.heads.dim, att.heads.dim, strand.q, "activation")
                     if qpos is not None:
-                        strand.qpos = positions_of(b, qpos, strand.tile.parts[0][2], strand.tile.rows)
-                _columns(b, att, t, strands, kv, group, m + t.m * t.strands, out)
+                        strand.qpos = positions_of(b, places, qpos, strand.tile.parts[0][2], strand.tile.rows)
+                _Columns(b, att, t, places, strands, kv, group, out).emit(m + t.m * t.strands)
 
 
-BLOCK_ROWS = 256        #: rows that stop together where the keys have passed them
-
-
-def emit_concentrated_attention(b: TileBuilder, machine: Machine, att: Attention, loc: ir.Location) -> None:
+def emit_concentrated_attention(b: TileBuilder, att: Attention, mappings: tuple[AttentionMapping, ...], loc: ir.Location) -> None:
     """Emit the attention of the visual rows of concentrated queries; an m-tile of the concentration is the query tile.
 
-    The identity rows of a tile are not finished here: text rows see other keys and are few.  Raises FocusError when no tiling fits.
+    The identity rows of a tile are not finished here: text rows see other keys and are few.
     """
     conc, heads = att.q, att.heads
-    for group in _separable(conc.groups):
-        if not group.visual:
-            continue
+    groups = [g for g in separable(conc.groups, b.geometry) if g.visual]
+    for group, t in zip(groups, mappings, strict=True):
         keys = att.lead + conc.visual
         region = Region(0, keys, ahead=att.lead)
-        whole_slices = heads.dim % 32 == 0
-        paired = whole_slices and heads.q // heads.kv % 2 == 0
-        t = cost.attention_tiling(machine, group.rows, keys, heads.dim, fixed_m=group.rows, paired=paired, causal=group.count > 1)
-        # a slice of 32 columns may span heads only where 32 does not divide the head: then heads are written out one by one
+        whole_slices = heads.dim % conc.vector == 0
+        places = attention_places(group_form(heads, conc, group, att.lead), t, b.geometry)
+        # a slice may span heads only where vectors do not divide the head: then heads are written out one by one
         for fixed in [None] if whole_slices else range(heads.q):
-            with b.kernel(att.name, loc):
+            with b.kernel(att.name, loc, t.slots):
                 kv = [keys_of(b, att, lambda m, at, n: b.window(m, at, 0, n, m.cols), region)]
                 with _heads(b, heads, fixed, t.strands) as (head, kv_head), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
-                    qpos = positions_of(b, att.positions, tile.parts[-1][2] + att.lead, group.visual)
-                    partial = Alternating(b, tile.rows, cost.partial_sums(machine, tile.rows))
-                    blocks = _blocks_of(group, conc.m_tile, att.lead, t.step, machine)
+                    qpos = positions_of(b, places, att.positions, tile.parts[-1][2] + att.lead, group.visual)
+                    partial = Alternating(b, places, t.partials)
+                    blocks = _blocks_of(group, conc.m_tile, att.lead, t)
                     strands = [Strand(tile, head + i, group.visual, blocks, qpos=qpos) for i in range(t.strands)]
                     for strand in strands:
-                        strand.scores = ConcentratedScores(b, conc, strand, heads.dim, partial, t.resident_q and whole_slices)
+                        strand.scores = ConcentratedScores(b, places, conc, strand, heads.dim, partial, t.stays == "queries")
                     row_end = tile.index * conc.m_tile + group.visual
-                    _columns(b, att, t, strands, kv, kv_head, row_end, att.out)
+                    _Columns(b, att, t, places, strands, kv, kv_head, att.out).emit(row_end)
 
 
-def query_form(machine: Machine, conc: Concentrated, lead: int, heads: Heads) -> str:
-    """What costs least for the visual rows of concentrated queries: "expand" them to dense rows; or scores from unique vectors, which
-    "stay" on the chip or are spilled ("spill") to DRAM as probabilities.
-
-    Dense queries may be cut into any m-tiles; concentrated ones come in the m-tiles of the concentration.  If scores stay, the accumulators
-    besides them may hold only a part of the output columns, so that scores are made several times.
-    """
-    visual, keys = conc.visual, lead + conc.visual
-    tiles = [(g.rows, g.count) for g in conc.groups if g.visual]
-    dense = cost.attention_tiling(machine, visual, keys, heads.dim, causal=True)
-    forms = {"expand": dense.cost * cost.seen(visual, dense.m * dense.strands, keys)}
-    with contextlib.suppress(FocusError):
-        stay = sum(n * cost.attention_tiling(machine, rows, keys, heads.dim, fixed_m=rows, paired=heads.q // heads.kv % 2 == 0,
-                                             unique=cost.UNIQUE_SHARE).cost for rows, n in tiles)
-        forms["stay"] = stay * cost.seen(visual, conc.m_tile, keys)
-    spilled = cost.spilled_tiling(machine, tiles, visual, keys, heads.dim)
-    if spilled is not None and heads_spilled(machine, visual, keys):
-        forms["spill"] = spilled.cost
-    return min(forms, key=forms.get)
-
-
-SPILL_SHARE = 1 / 16    #: of DRAM's capacity that probabilities may take
-
-
-def heads_spilled(machine: Machine, visual: int, keys: int) -> int:
-    """Heads whose probabilities DRAM is to hold at a time."""
-    return int(machine.dram.capacity_bytes * SPILL_SHARE // cost.spilled_bytes(visual, keys))
-
-
-def _blocks_of(group: TileGroup, m_tile: int, lead: int, step: int, machine: Machine) -> list[Block]:
-    """The visual rows of a tile in blocks.  In the loop over several tiles, without a loop over key columns, or where short passes cost
-    more than they save, in one that never leaves off."""
-    if group.count > 1 or machine.array.rule != "shadow" or lead + group.first * m_tile + group.visual <= step:
+def _blocks_of(group: TileGroup, m_tile: int, lead: int, t: AttentionMapping) -> list[Block]:
+    """The visual rows of a tile in blocks of about `t.block_rows`.  In the loop over several tiles, and without a loop over key columns, in one
+    that never leaves off."""
+    if not t.block_rows or group.count > 1 or lead + group.first * m_tile + group.visual <= t.step:
         return [Block(0, group.visual)]
-    size = -(-group.visual // -(-group.visual // BLOCK_ROWS))
+    size = ceil(group.visual, ceil(group.visual, t.block_rows))
     starts = range(0, group.visual, size)
     return [Block(r, min(size, group.visual - r), lead + group.first * m_tile + min(r + size, group.visual)) for r in starts]
 
 
-def _separable(groups: tuple[TileGroup, ...]) -> Iterator[TileGroup]:
+def separable(groups: tuple[TileGroup, ...], geometry: Geometry) -> Iterator[TileGroup]:
     """The groups, with those of an m-tile that no step of key columns divides taken apart: their triangles have no common form."""
     for g in groups:
-        if g.count == 1 or g.rows % 32 == 0:
+        if g.count == 1 or g.rows % geometry.cols == 0:
             yield g
         else:
             yield from (replace(g, first=g.first + i, count=1) for i in range(g.count))
@@ -240,8 +276,8 @@ def _heads(b: TileBuilder, heads: Heads, fixed: int | None = None, together: int
         yield g * shared + h, g
 
 
-def positions_of(b: TileBuilder, positions: Mat, start: Idx, count: int) -> Mat:
-    buf = b.buffer("ids", 1, count, "i32", "positions")
+def positions_of(b: TileBuilder, places: Places, positions: Mat, start: Idx, count: int, name: str = "positions") -> Mat:
+    buf = b.window(places.make(b, name), 0, 0, 1, count)
     b.load(b.window(positions, 0, start, 1, count), buf, "ids")
     return buf
 
@@ -250,173 +286,238 @@ class _DenseScores:
     """Scores of dense queries: slices of the resident tile, or streamed again for each step of key columns."""
     rolled = True       #: the key tiles of a head may be a loop
 
-    def __init__(self, b: TileBuilder, dim: int, q: Mat):
-        self.b, self.dim, self.q = b, dim, q
+    def __init__(self, b: TileBuilder, places: Places, dim: int, q: Mat):
+        self.b, self.places, self.dim, self.q = b, places, dim, q
 
-    def run(self, strand: Strand, keys: Mat, col: Idx, scores: list[Mat], fresh: bool) -> None:
-        """scores (+)= q[:, 32 col : 32 col + width] keys^T, the columns in parts; `fresh`: starts afresh where the loop over columns does."""
-        b = self.b
-        for d in range(0, keys.cols, 32):
-            width, at = min(32, keys.cols - d), 32 * col + d
+    def run(self, strand: Strand, keys: KeyTile, scores: list[Mat], fresh: bool) -> None:
+        """scores (+)= q[:, keys.col : ... + width] keys^T, the columns in parts; `fresh`: starts afresh where the loop over columns does."""
+        b, geometry = self.b, self.b.geometry
+        for i, (d, width) in enumerate(_blocks(keys.tile.cols, geometry.rows)):
+            at = keys.column + d
             if strand.q is not None:
                 x = b.window(strand.q, 0, at, strand.tile.rows, width)
             else:
-                x = b.buffer("input", strand.tile.rows, width, "f16", "q")
+                x = b.window(self.places.make(b, f"slice.{keys.name}.{i}"), 0, 0, strand.tile.rows, width)
                 strand.tile.load(b, self.q, strand.head * self.dim + at, width, x, "activation")
-            for at, part, c in _subtiles(scores):
-                b.mm(x, b.window(keys, at, d, 32, width), b.window(part, 0, c, strand.tile.rows, 32), "first" if fresh and d == 0 else "never")
+            for at, part, c in _subtiles(scores, geometry.cols):
+                b.mm(x, b.window(keys.tile, at, d, geometry.cols, width), b.window(part, 0, c, strand.tile.rows, geometry.cols),
+                     "first" if fresh and d == 0 else "never")
+
+
+@dataclass(frozen=True)
+class KeyTile:
+    """A tile of keys on chip: [columns of the step, columns of the head]; the head's first column in it, in units of `unit` and as such;
+    `name` of the places that go with it."""
+    tile: Mat
+    units: Idx
+    unit: int
+    name: str
+
+    @property
+    def column(self) -> Idx:
+        return self.unit * self.units
 
 
 class ConcentratedScores:
     """Scores of concentrated queries: unique vectors through the array, partial sums scattered to the tile's rows."""
 
-    def __init__(self, b: TileBuilder, conc: Concentrated, strand: Strand, dim: int, partial: Alternating, resident: bool):
-        self.b, self.conc, self.tile, self.dim, self.head = b, conc, strand.tile, dim, strand.head
+    def __init__(self, b: TileBuilder, places: Places, conc: Concentrated, strand: Strand, dim: int, partial: Alternating, resident: bool):
+        self.b, self.places, self.conc, self.tile, self.dim, self.head = b, places, conc, strand.tile, dim, strand.head
         self.partial, self.rows = partial, None
-        self.rolled = dim % 32 == 0     # else slices span heads, and each head's pieces are its own
-        self.places = None if self.rolled else self._places(32)
+        self.rolled = dim % conc.vector == 0     # else slices span heads, and each head's pieces are its own
+        self.room = None if self.rolled else (None if resident else places.make(b, "slice"), places.make(b, "map"))
         if resident:
-            tile = strand.tile
-            self.rows = b.buffer("input", dim // 32 * tile.rows, 32, "f16", "q")
-            for d in range(dim // 32):
-                slice_ = self.head * (dim // 32) + d
-                b.load(conc.data_of(b, tile, slice_, 32), b.window(self.rows, d * tile.rows, 0, tile.rows, 32), "compact",
+            tile, vector = strand.tile, conc.vector
+            self.rows = places.make(b, "q")
+            for d in range(dim // vector):
+                slice_ = self.head * (dim // vector) + d
+                b.load(conc.data_of(b, tile, slice_, vector), b.window(self.rows, d * tile.rows, 0, tile.rows, vector), "compact",
                        count=conc.count_of(b, tile, slice_))
 
-    def run(self, strand: Strand, keys: Mat, col: Idx, scores: list[Mat], fresh: bool) -> None:
-        b = self.b
-        for at, slice_, offset, width in self._pieces(col, keys.cols):
+    def run(self, strand: Strand, keys: KeyTile, scores: list[Mat], fresh: bool) -> None:
+        b, cols = self.b, self.b.geometry.cols
+        for i, (at, slice_, offset, width) in enumerate(self._pieces(keys.units, keys.tile.cols)):
             count = self.conc.count_of(b, self.tile, slice_)
-            x, map_ = self.places or self._places(width)
+            x, map_ = self.room or self._room(f"{keys.name}.{i}")
             if self.rows is not None:
-                x = b.window(self.rows, (col + at // 32) * self.tile.rows, 0, self.tile.rows, 32)
+                x = b.window(self.rows, (keys.units + at // self.conc.vector) * self.tile.rows, 0, self.tile.rows, self.conc.vector)
             else:
                 x = b.window(x, 0, 0, self.tile.rows, width)
                 b.load(self.conc.data_of(b, self.tile, slice_, width, offset), x, "compact", count=count)
             b.load(self.conc.map_of(b, self.tile, slice_), map_, "map")
             init = "first" if fresh and at == 0 else "never"
-            for row, part, c in _subtiles(scores):
-                w, acc = b.window(keys, row, at, 32, width), b.window(part, 0, c, self.tile.rows, 32)
-                self.partial.pass_(x, w, acc, map_, self.tile, init, count)
+            for row, part, c in _subtiles(scores, cols):
+                acc = b.window(part, 0, c, self.tile.rows, cols)
+                stationary = lambda col, n, row=row, at=at: b.window(keys.tile, row, at + col, cols, n)
+                self.partial.passes(x, stationary, acc, map_, self.tile, init, count)
 
-    def _places(self, width: int) -> tuple[Mat | None, Mat]:
+    def _room(self, name: str) -> tuple[Mat | None, Mat]:
         """Room for a slice's unique vectors, unless all are resident, and for its map.  Where slices span heads, all take turns in one place."""
-        x = None if self.rows is not None else self.b.buffer("input", self.tile.rows, width, "f16", "q")
-        return x, self.b.buffer("map", 1, self.tile.visual, "u16", "map")
+        x = None if self.rows is not None else self.places.make(self.b, f"slice.{name}")
+        return x, self.places.make(self.b, f"map.{name}")
 
-    def _pieces(self, col: Idx, width: int) -> list[tuple[int, Idx, int, int]]:
+    def _pieces(self, units: Idx, width: int) -> list[tuple[int, Idx, int, int]]:
         """(first column of the key tile, slice, first column in the slice, columns) that cover a head's columns."""
-        if self.dim % 32 == 0:
-            return [(d, self.head * (self.dim // 32) + col + d // 32, 0, 32) for d in range(0, width, 32)]
-        pieces, at, begin = [], 0, self.head.const * self.dim + 32 * col.const      # heads are written out: both are constants
+        vector = self.conc.vector
+        if self.dim % vector == 0:
+            return [(d, self.head * (self.dim // vector) + units + d // vector, 0, vector) for d in range(0, width, vector)]
+        pieces, at, begin = [], 0, self.head.const * self.dim + vector * units.const    # heads are written out: both are constants
         while at < width:
-            slice_, offset = divmod(begin + at, 32)
-            n = min(32 - offset, width - at)
+            slice_, offset = divmod(begin + at, vector)
+            n = min(vector - offset, width - at)
             pieces.append((at, Idx(slice_), offset, n))
             at += n
         return pieces
 
 
-def _columns(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], kv, group: Idx, row_end: Idx, out: Mat) -> None:
-    """Output column blocks of one query tile: softmax over all regions, weighted sum, division, store."""
-    dim = att.heads.dim
-    cols = t.out_cols
-    with b.loop(dim, cols) as block:
-        for s in strands:
-            s.state = b.buffer("stats", s.rows, 4, "f32", "softmax")
-            s.acc = [(at, b.buffer("output", s.rows, width, "f32", "weighted")) for at, width in _blocks(cols, 32 if t.split else cols)]
-        for i, (k, v, kpos, region) in enumerate(kv):
-            with b.loop(region.count, t.step, hi=None if region.ahead is None else row_end + region.ahead) as j:
-                _step(b, att, t, strands, (k, v, kpos), j, group * dim, block, cols, "never" if i else "first")
-        for s in strands:
-            for at, acc in s.acc:
-                result = b.recast(acc, "f16")
-                b.op("v.finish", acc, s.state, result)
-                b.store(result, b.window(out, s.tile.parts[-1][2], s.head * dim + (block + at), s.rows, acc.cols), "result")
+@dataclass
+class _Columns:
+    """Output column blocks of one query tile: softmax over all regions, weighted sum, division, store.
 
-
-def _step(b: TileBuilder, att: Attention, t: cost.AttentionTiling, strands: list[Strand], kv, j: Idx, first: Idx, block: Idx, cols: int,
-          init: str) -> None:
-    """One step of key columns: scores of each strand, softmax of each, then the weighted values of each.
-
-    first: the first key column of the head; block, cols: the output columns of this head that are accumulated now.
+    kv: keys, values, positions and region of each region; group: the key/value head; out: where results go.
     """
-    k, v, kpos = kv
-    step = min(t.step, k.rows)
-    columns = positions_of(b, kpos, j, step) if kpos is not None else None
-    parts = _blocks(step, 32 if t.split else step)
-    tiles = [[b.buffer("output", s.tile.rows, width, "f32", "scores") for _, width in parts] for s in strands]
-    probs = [[b.buffer("input", s.rows, width, "f16", "probabilities") for _, width in parts] for s in strands]
-    score_pass(b, t.kv_cols, strands, k, j, step, first, att.heads.dim, tiles)
-    blocks = _blocks(cols, 32)
-    turns = [b.buffer("wgt", parts[0][1], min(32, cols), "f16", f"values{i}") for i in range(min(cost.VALUE_TILES, len(blocks)))]
-    for number, (at, width) in enumerate(parts):
-        begins = "never" if number else init
-        positions = None if columns is None else b.window(columns, 0, at, 1, width)
-        for s, tile, p in zip(strands, tiles, probs):
-            softmax_step(b, att.heads.scale, s, tile[number], p[number], positions, begins)
-        values = b.window(v, j + at, 0, width, v.cols) if t.split else v
-        _weighted(b, strands, [p[number] for p in probs], values, Idx(0) if t.split else j, first + block, blocks, turns, begins)
+    b: TileBuilder
+    att: Attention
+    t: AttentionMapping
+    places: Places
+    strands: list[Strand]
+    kv: list[tuple[Mat, Mat, Mat | None, Region]]
+    group: Idx
+    out: Mat
+
+    def emit(self, row_end: Idx) -> None:
+        """row_end: the row after the last of the tile, which bounds the columns that causal attention visits."""
+        b, t, dim, strands = self.b, self.t, self.att.heads.dim, self.strands
+        cols = min(t.out_cols, dim)
+        with b.loop(dim, cols) as block:
+            for s in strands:
+                s.state = b.window(self.places.make(b, "softmax"), 0, 0, s.rows, 4)
+                parts = _blocks(cols, b.geometry.cols if t.split else cols)
+                s.acc = [(at, b.window(self.places.make(b, f"weighted{i}"), 0, 0, s.rows, width)) for i, (at, width) in enumerate(parts)]
+            for i, (_, _, _, region) in enumerate(self.kv):
+                with b.loop(region.count, t.step, hi=None if region.ahead is None else row_end + region.ahead) as j:
+                    self._step(i, j, block, "never" if i else "first")
+            for s in strands:
+                for at, acc in s.acc:
+                    result = b.recast(acc, "f16")
+                    b.op("v.finish", acc, s.state, result)
+                    b.store(result, b.window(self.out, s.tile.parts[-1][2], s.head * dim + (block + at), s.rows, acc.cols), "result")
+
+    def _step(self, number: int, j: Idx, block: Idx, init: str) -> None:
+        """One step of key columns of region `number`: scores of each strand, softmax of each, then the weighted values of each.
+
+        block: the first output column of this head that is accumulated now.
+        """
+        b, t, strands, places, r = self.b, self.t, self.strands, self.places, number
+        dim, lanes = self.att.heads.dim, self.b.geometry.cols
+        cols, first = min(t.out_cols, dim), self.group * dim
+        k, v, kpos, _ = self.kv[number]
+        step = min(t.step, k.rows)
+        columns = positions_of(b, places, kpos, j, step, f"columns.{r}") if kpos is not None else None
+        parts = _blocks(step, lanes if t.split else step)
+        part_of = lambda name, i, rows, width: b.window(places.make(b, f"{name}.{r}.{i}"), 0, 0, rows, width)
+        tiles = [[part_of("scores", i, s.tile.rows, width) for i, (_, width) in enumerate(parts)] for s in strands]
+        probs = [[part_of("probabilities", i, s.rows, width) for i, (_, width) in enumerate(parts)] for s in strands]
+        ScorePass(b, places, strands, k, j, step, first, dim, f"{r}").emit(min(t.kv_cols, dim), tiles)
+        blocks = _blocks(cols, lanes)
+        turns = [places.make(b, f"values.{r}", i) for i in range(places.table[f"values.{r}"].count)]
+        for n, (at, width) in enumerate(parts):
+            begins = "never" if n else init
+            positions = None if columns is None else b.window(columns, 0, at, 1, width)
+            for s, tile, p in zip(strands, tiles, probs):
+                softmax_step(b, self.att.heads.scale, s, Scores(tile[n], p[n], positions), begins)
+            values = b.window(v, j + at, 0, width, v.cols) if t.split else v
+            weighted = _Weighted(strands, [p[n] for p in probs], blocks, turns)
+            weighted.emit(b, values, Idx(0) if t.split else j, first + block, begins)
 
 
-def softmax_step(b: TileBuilder, scale: float, s: Strand, scores: Mat, probs: Mat, kpos: Mat | None, init: str) -> None:
-    """Probabilities of a tile of scores by the running softmax, and accumulators rescaled where a row's maximum grew."""
+@dataclass(frozen=True)
+class Scores:
+    """A tile of scores, where its probabilities go, and the positions of its key columns (None: nothing is masked)."""
+    scores: Mat
+    probs: Mat
+    kpos: Mat | None
+
+
+def softmax_step(b: TileBuilder, scale: float, s: Strand, tile: Scores, init: str) -> None:
+    """Probabilities of a tile of scores by the online softmax, and accumulators rescaled where a row's maximum grew."""
     for k in s.blocks:
         part = lambda m, at=0: b.window(m, k.row + at, 0, k.rows, m.cols)
         live = {} if k.until is None else {"until": k.until}
-        b.op("v.softmax", part(scores, s.tile.rows - s.rows), part(s.state), attrs={"scalar": scale, "init": init} | live,
-             dst=part(probs), qpos=None if s.qpos is None else b.window(s.qpos, 0, k.row, 1, k.rows), kpos=kpos)
+        b.op("v.softmax", part(tile.scores, s.tile.rows - s.rows), part(s.state), attrs={"scalar": scale, "init": init} | live,
+             dst=part(tile.probs), qpos=None if s.qpos is None else b.window(s.qpos, 0, k.row, 1, k.rows), kpos=tile.kpos)
         for _, acc in s.acc:
             b.op("v.rescale", part(acc), part(s.state), attrs={"init": init} | live)
 
 
-def _weighted(b: TileBuilder, strands: list[Strand], probs: list[Mat], v: Mat, row: Idx, first: Idx, blocks: list[tuple[int, int]], turns: list[Mat],
-              init: str) -> None:
+@dataclass(frozen=True)
+class _Weighted:
     """Accumulators (+)= probabilities x values, in `blocks` of output columns; the value tiles take `turns`."""
-    rows = probs[0].cols
-    for i, (at, width) in enumerate(blocks):
-        values = b.window(turns[i % len(turns)], 0, 0, rows, width)
-        b.load(b.window(v, row, first + at, rows, width), values, "kv")
-        for s, p in zip(strands, probs):
-            start, acc = next((a, m) for a, m in reversed(s.acc) if a <= at)
-            for k in s.blocks:
-                for c in range(0, rows, 32):
-                    b.mm(b.window(p, k.row, c, k.rows, 32), b.window(values, c, 0, 32, width), b.window(acc, k.row, at - start, k.rows, 32),
-                         "never" if c else init, kn=True, until=k.until)
+    strands: list[Strand]
+    probs: list[Mat]
+    blocks: list[tuple[int, int]]
+    turns: list[Mat]
+
+    def emit(self, b: TileBuilder, v: Mat, row: Idx, first: Idx, init: str) -> None:
+        """Rows [row, ...) of the values v, columns from `first` on."""
+        rows, depth = self.probs[0].cols, b.geometry.rows
+        for i, (at, width) in enumerate(self.blocks):
+            values = b.window(self.turns[i % len(self.turns)], 0, 0, rows, width)
+            b.load(b.window(v, row, first + at, rows, width), values, "kv")
+            for s, p in zip(self.strands, self.probs):
+                start, acc = next((a, m) for a, m in reversed(s.acc) if a <= at)
+                for k in s.blocks:
+                    for c in range(0, rows, depth):
+                        b.mm(b.window(p, k.row, c, k.rows, depth), b.window(values, c, 0, depth, width),
+                             b.window(acc, k.row, at - start, k.rows, width), "never" if c else init, kn=True, until=k.until)
 
 
-def score_pass(b: TileBuilder, kv_cols: int, strands: list[Strand], k: Mat, j: Idx, step: int, first: Idx, dim: int,
-               tiles: list[list[Mat]], unroll: int = 1) -> None:
-    """scores of all strands, each in parts, against key rows [j, j + step), key columns [first, first + dim) in tiles of kv_cols, `unroll` of
-    them in the body of the loop."""
-    def part(col: Idx, width: int, fresh: bool, place: Mat | None = None) -> None:
-        keys = b.buffer("wgt", step, width, "f16", "keys") if place is None else b.window(place, 0, 0, step, width)
-        b.load(b.window(k, j, first + 32 * col, step, width), keys, "kv")
-        for s, tile in zip(strands, tiles):
-            s.scores.run(s, keys, col, tile, fresh)
+@dataclass(frozen=True)
+class ScorePass:
+    """Scores of all strands against key rows [j, j + step), key columns [first, first + dim); `name`: of the region's places."""
+    b: TileBuilder
+    places: Places
+    strands: list[Strand]
+    k: Mat
+    j: Idx
+    step: int
+    first: Idx
+    dim: int
+    name: str
 
-    if not strands[0].scores.rolled:
-        place = b.buffer("wgt", step, kv_cols, "f16", "keys")
-        for at, width in _blocks(dim, kv_cols):
-            part(Idx(at // 32), width, at == 0, place)
-        return
-    whole, rest = divmod(dim, kv_cols)
-    looped, units = whole // unroll * unroll, -(-kv_cols // 32)     # columns in units of 32
-    if looped:
-        with b.loop(looped * units, unroll * units) as col:
-            for i in range(unroll):
-                part(col + i * units, kv_cols, i == 0)
-    for i in range(looped, whole):
-        part(Idx(i * units), kv_cols, i == 0)
-    if rest:
-        part(Idx((dim - rest) // 32), rest, not whole)
+    def emit(self, kv_cols: int, tiles: list[list[Mat]], unroll: int = 1) -> None:
+        """`tiles` of scores, in parts for each strand, from tiles of kv_cols key columns, `unroll` of them in the body of the loop."""
+        b, scores, dim = self.b, self.strands[0].scores, self.dim
+        unit = scores.conc.vector if isinstance(scores, ConcentratedScores) else b.geometry.rows
+        if not scores.rolled:
+            place = self.places.make(b, f"keys.{self.name}")
+            for at, width in _blocks(dim, kv_cols):
+                self._part(KeyTile(b.window(place, 0, 0, self.step, width), Idx(at // unit), unit, self.name), tiles, at == 0)
+            return
+        whole, rest = divmod(dim, kv_cols)
+        looped, units = whole // unroll * unroll, ceil(kv_cols, unit)
+        keys = lambda col, suffix="": KeyTile(self.places.make(b, f"keys.{self.name}{suffix}"), col, unit, f"{self.name}{suffix}")
+        if looped:
+            with b.loop(looped * units, unroll * units) as col:
+                for i in range(unroll):
+                    self._part(keys(col + i * units), tiles, i == 0)
+        for i in range(looped, whole):
+            self._part(keys(Idx(i * units)), tiles, i == 0)
+        if rest:
+            self._part(keys(Idx((dim - rest) // unit), ".rest"), tiles, not whole)
+
+    def _part(self, keys: KeyTile, tiles: list[list[Mat]], fresh: bool) -> None:
+        b = self.b
+        b.load(b.window(self.k, self.j, self.first + keys.column, self.step, keys.tile.cols), keys.tile, "kv")
+        for s, tile in zip(self.strands, tiles):
+            s.scores.run(s, keys, tile, fresh)
 
 
-def _subtiles(parts: list[Mat]) -> Iterator[tuple[int, Mat, int]]:
-    """(column of the whole, part, column of the part) of every 32 columns of a tile that is stored in parts side by side."""
+def _subtiles(parts: list[Mat], width: int) -> Iterator[tuple[int, Mat, int]]:
+    """(column of the whole, part, column of the part) of every `width` columns of a tile that is stored in parts side by side."""
     at = 0
     for part in parts:
-        for c in range(0, part.cols, 32):
+        for c in range(0, part.cols, width):
             yield at + c, part, c
         at += part.cols
 
@@ -425,40 +526,60 @@ def _blocks(total: int, width: int) -> list[tuple[int, int]]:
     return [(at, min(width, total - at)) for at in range(0, total, width)]
 
 
-def emit_importance(b: TileBuilder, machine: Machine, name: str, q: Mat, k: Mat, positions: Mat, zeros: Mat, out: Mat, heads: Heads,
-                    visual: int, prompt: int, loc: ir.Location) -> None:
+@dataclass(frozen=True)
+class Importance:
     """out[0, t] = max over heads and prompt rows of the softmax probability of visual token t (algorithm.md, level 1).
 
     q [R, heads * dim], k [R, kv * dim], positions [1, R]: rows in storage order, `visual` retained tokens first, the last `prompt` rows are
-    the prompt.
-    zeros: [1, visual] f32 constant; out: [1, visual] f32.  The row statistics are finished in a first pass over all keys; the second
-    pass over the visual keys makes probabilities and takes maxima.
+    the prompt.  zeros: [1, visual] f32 constant; out: [1, visual] f32.
     """
-    t = cost.attention_tiling(machine, prompt, k.rows, heads.dim, 2, scores_only=True)
-    step = t.step
-    with b.kernel(name, loc):
+    q: Mat
+    k: Mat
+    positions: Mat
+    zeros: Mat
+    out: Mat
+    heads: Heads
+    visual: int
+    prompt: int
+
+    def form(self) -> AttentionForm:
+        return importance_form(self.heads, self.k.rows, self.visual, self.prompt)
+
+
+def importance_form(heads: Heads, rows: int, visual: int, prompt: int) -> AttentionForm:
+    """The form of the importance: statistics over all `rows` keys, then probabilities of the visual ones."""
+    return AttentionForm(prompt, ((rows, None), (visual, None)), heads.dim, heads.q, heads.kv, visual=visual, scores_only=True, masked=True)
+
+
+def emit_importance(b: TileBuilder, name: str, imp: Importance, mapping: AttentionMapping, loc: ir.Location) -> None:
+    """The row statistics are finished in a first pass over all keys; the second pass over the visual keys makes probabilities and takes maxima."""
+    heads, k, prompt, visual = imp.heads, imp.k, imp.prompt, imp.visual
+    step = mapping.step
+    places = attention_places(imp.form(), mapping, b.geometry)
+    with b.kernel(name, loc, mapping.slots):
         best = b.buffer("importance", 1, visual, "f32", "importance")
-        b.load(zeros, best, "ids")
-        rows = b.window(q, k.rows - prompt, 0, prompt, q.cols)
-        qpos = b.window(positions, 0, k.rows - prompt, 1, prompt)
-        with _heads(b, heads) as (head, group), b.loop(prompt, t.m) as m:
-            n = min(t.m, prompt)
-            strand = Strand(RowTile(n, ((0, n, m),)), head, n, [], _DenseScores(b, heads.dim, q), qpos=positions_of(b, qpos, m, n),
-                            state=b.buffer("stats", n, 4, "f32", "softmax"))
-            strand.q = b.buffer("input", n, heads.dim, "f16", "q")
+        b.load(imp.zeros, best, "ids")
+        rows = b.window(imp.q, k.rows - prompt, 0, prompt, imp.q.cols)
+        qpos = b.window(imp.positions, 0, k.rows - prompt, 1, prompt)
+        with _heads(b, heads) as (head, group), b.loop(prompt, mapping.m) as m:
+            n = min(mapping.m, prompt)
+            strand = Strand(RowTile(n, ((0, n, m),)), head, n, [], _DenseScores(b, places, heads.dim, imp.q),
+                            qpos=positions_of(b, places, qpos, m, n), state=places.make(b, "softmax"))
+            strand.q = places.make(b, "q")
             strand.tile.load(b, rows, head * heads.dim, heads.dim, strand.q, "activation")
 
-            def tile_of(keys: Mat, kpos: Mat, j: Idx) -> tuple[Mat, Mat]:
-                columns = positions_of(b, kpos, j, min(step, keys.rows))
-                tile = b.buffer("output", n, min(step, keys.rows), "f32", "scores")
-                score_pass(b, t.kv_cols, [strand], keys, j, min(step, keys.rows), group * heads.dim, heads.dim, [[tile]])
+            def tile_of(number: int, keys: Mat, kpos: Mat, j: Idx) -> tuple[Mat, Mat]:
+                columns = positions_of(b, places, kpos, j, min(step, keys.rows), f"columns.{number}")
+                tile = places.make(b, f"scores.{number}.0")
+                scored = ScorePass(b, places, [strand], keys, j, min(step, keys.rows), group * heads.dim, heads.dim, f"{number}")
+                scored.emit(min(mapping.kv_cols, heads.dim), [[tile]])
                 return tile, columns
 
             with b.loop(k.rows, step) as j:
-                tile, columns = tile_of(k, positions, j)
+                tile, columns = tile_of(0, k, imp.positions, j)
                 b.op("v.softmax", tile, strand.state, attrs={"scalar": heads.scale, "init": "first"}, qpos=strand.qpos, kpos=columns)
             with b.loop(visual, step) as j:
-                tile, columns = tile_of(b.window(k, 0, 0, visual, k.cols), b.window(positions, 0, 0, 1, visual), j)
+                tile, columns = tile_of(1, b.window(k, 0, 0, visual, k.cols), b.window(imp.positions, 0, 0, 1, visual), j)
                 b.op("v.prob", tile, strand.state, tile, attrs={"scalar": heads.scale}, qpos=strand.qpos, kpos=columns)
                 b.op("sec.importance", tile, b.window(best, 0, j, 1, tile.cols), attrs={"init": "never"})
-        b.store(best, out, "ids")
+        b.store(best, imp.out, "ids")

@@ -5,38 +5,43 @@ In: operands as `Mat`, targets as `Mat` or `Concentrated`.  Out: one `focus.kern
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from torch_mlir import ir
 
-from focus.passes.tile.builder import Idx, Mat, TileBuilder
-from focus.passes.kernels.rows import Concentrated, RowTile, dense_tiles, group_tiles, tile_rows
-from focus.passes.capacity import aligned, fits, m_tile_error
-from focus.runtime.spec.machine import Machine
+from focus.dialects.mapping import RowsMapping
+from focus.passes.kernels.forms import RowsForm
+from focus.passes.kernels.places import Places
+from focus.passes.kernels.builder import Idx, Mat, TileBuilder
+from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, dense_tiles, group_tiles
 
 
-def gather_slice(b: TileBuilder, conc: Concentrated, tile: RowTile, slice_: Idx, src: Mat, ids: Mat | None, site: int,
-                 expanded: Mat | None = None, table: Mat | None = None) -> None:
-    """Concentrate one slice of an m-tile that stands on-chip ([identity rows, visual rows] x up to 32) and write it out.
+def gather_slice(b: TileBuilder, conc: Concentrated, tile: RowTile, slice_: Idx, src: Mat, room: Room, expanded: Mat | None = None) -> None:
+    """Concentrate one slice of an m-tile that stands on-chip ([identity rows, visual rows] x up to a vector) and write it out.
 
     Written are the compact rows and the map; or, where `expanded` [n + T, width] is given, every row with its group's vector.
-    table: room for the unique vectors, if it is shared.
     """
-    table = table or b.buffer("table", tile.rows, src.cols, "f16", "unique")
     count = conc.count_of(b, tile, slice_)
-    map_ = b.buffer("map", 1, tile.visual, "u16", "map") if tile.visual else None
-    b.op("sic.gather", src, table, count, attrs={"site": site, "identity": tile.identity}, ids=ids, map=map_)
+    b.op("sic.gather", src, room.table, count, attrs={"site": room.site, "identity": tile.identity}, ids=room.ids, map=room.map)
     if expanded is None:
-        b.store(table, conc.data_of(b, tile, slice_, src.cols), "compact", count=count)
-        if map_ is not None:
-            b.store(map_, conc.map_of(b, tile, slice_), "map")
+        b.store(room.table, conc.data_of(b, tile, slice_, src.cols), "compact", count=count)
+        if room.map is not None:
+            b.store(room.map, conc.map_of(b, tile, slice_), "map")
         return
     for at, n, row in tile.parts:
-        target = b.window(expanded, row, 32 * slice_, n, src.cols)
-        if map_ is not None and row is tile.parts[-1][2]:
-            b.op("expand", table, map_, target, attrs={"identity": tile.identity, "stream": "result"})
+        target = b.window(expanded, row, conc.vector * slice_, n, src.cols)
+        if room.map is not None and row is tile.parts[-1][2]:
+            b.op("expand", room.table, room.map, target, attrs={"identity": tile.identity, "stream": "result"})
         else:
-            b.store(b.window(table, at, 0, n, src.cols), target, "result")
+            b.store(b.window(room.table, at, 0, n, src.cols), target, "result")
+
+
+@dataclass(frozen=True)
+class Room:
+    """What concentrating a slice uses: retained ids of the tile, a table of unique vectors, the map from rows to them; the site number."""
+    ids: Mat | None
+    table: Mat
+    map: Mat | None
+    site: int = 0
 
 
 @dataclass
@@ -49,149 +54,230 @@ class Norm:
     moments: Mat | None
 
 
-def _row_stats(b: TileBuilder, norm: Norm, x: Mat, tile: RowTile, columns: int) -> Mat:
-    """Mean and reciprocal deviation of each row of a tile, from stored moments or by a sweep over the row."""
-    stats = b.buffer("stats", tile.rows, 2, "f32", "row_stats")
-    if norm.moments is not None:
-        tile.load(b, norm.moments, 0, 2, stats, "stats")
-    else:
-        with b.loop(x.cols, columns) as c:
-            part = b.buffer("output", tile.rows, columns, "f16", "row")
-            tile.load(b, x, c, columns, part, "activation")
-            b.op("v.reduce", part, stats, attrs={"op": "moments", "init": "first"})
-    b.op("v.stats", stats, stats, attrs={"kind": norm.kind, "inv": 1.0 / x.cols, "eps": norm.eps})
-    return stats
-
-
-def _norm_params(b: TileBuilder, norm: Norm) -> tuple[Mat, Mat | None]:
-    """Weight and bias, whole, in the vector unit's memory for the time of the kernel."""
+def _norm_params(b: TileBuilder, places: Places, norm: Norm) -> tuple[Mat, Mat | None]:
     bufs = []
     for name, p in (("norm_weight", norm.weight), ("norm_bias", norm.bias)):
-        buf = None if p is None else b.buffer("vector", 1, p.cols, "f16", name)
+        buf = None if p is None else places.make(b, name)
         if buf is not None:
             b.load(p, buf, "param")
         bufs.append(buf)
     return bufs[0], bufs[1]
 
 
-def _gather_needs(cols: int, norm: Norm | None, rows: int, visual: int) -> dict[str, int]:
-    """Bytes that concentrating an m-tile needs: whole slices and a narrower one at the end have places of their own."""
-    widths = [32] * (cols >= 32) + [cols % 32] * (cols % 32 > 0)
-    tiles = sum(aligned(rows * 2 * width) for width in widths)
-    needs = {"output": tiles, "table": tiles, "map": len(widths) * aligned(visual * 2), "ids": aligned(visual * 4)}
-    if norm is not None:
-        needs |= {"vector": (1 if norm.bias is None else 2) * aligned(cols * 2), "stats": aligned(rows * 8)}
-        needs["output"] += aligned(rows * 2 * min(32, cols)) if norm.moments is None else 0
-    return needs
+def _row_stats(b: TileBuilder, places: Places, norm: Norm, x: Mat, tile: RowTile) -> Mat:
+    """Mean and reciprocal deviation of each row of a tile, from stored moments or by a sweep over the row."""
+    stats = places.make(b, "row_stats")
+    if norm.moments is not None:
+        tile.load(b, norm.moments, 0, 2, stats, "stats")
+    else:
+        columns = places.table["swept"].cols
+        with b.loop(x.cols, columns) as c:
+            part = places.make(b, "swept")
+            tile.load(b, x, c, columns, part, "activation")
+            b.op("v.reduce", part, stats, attrs={"op": "moments", "init": "first"})
+    b.op("v.stats", stats, stats, attrs={"kind": norm.kind, "inv": 1.0 / x.cols, "eps": norm.eps})
+    return stats
 
 
-def emit_gather(b: TileBuilder, machine: Machine, name: str, x: Mat, conc: Concentrated, ids: Mat, site: int, loc: ir.Location,
-                norm: Norm | None = None, expanded: Mat | None = None) -> None:
-    """Concentrate x [n + T, D], or its norm, slice by slice of every m-tile; into `expanded` [n + T, D] as dense rows if given.
+# ---- concentration -----------------------------------------------------------------------------------------------------------
+def gather_places(form: RowsForm, vector: int) -> Places:
+    """What concentrating an m-tile of `form.rows` rows takes on chip: whole slices and a narrower one at the end have places of their own."""
+    p = Places()
+    for suffix, width in (("", vector if form.cols >= vector else 0), (".rest", form.cols % vector)):
+        p.add(f"slice{suffix}", "output", (form.rows, width), "f16")
+        p.add(f"unique{suffix}", "table", (form.rows, width), "f16")
+        p.add(f"map{suffix}", "map", (1, form.visual), "u16", int(width > 0))
+    p.add("retained", "ids", (1, form.visual), "i32")
+    if form.what == "gather_norm":
+        p.add("norm_weight", "vector", (1, form.cols), "f16")
+        p.add("norm_bias", "vector", (1, form.cols), "f16", int(form.bias))
+        p.add("row_stats", "stats", (form.rows, 2), "f32")
+        p.add("swept", "output", (form.rows, min(vector, form.cols)), "f16", int(not form.moments))
+    return p
 
-    Raises FocusError where an m-tile does not fit the buffers.
-    """
-    needs = partial(_gather_needs, x.cols, norm)
+
+def gather_form(conc: Concentrated, group: TileGroup, norm: Norm | None) -> RowsForm:
+    """The form of concentrating the m-tiles of a group, or their norm."""
+    return RowsForm("gather" if norm is None else "gather_norm", group.rows, conc.width, moments=norm is not None and norm.moments is not None,
+                    bias=norm is not None and norm.bias is not None, visual=group.visual, repeat=group.count)
+
+
+@dataclass(frozen=True)
+class Gather:
+    """A concentration: x [n + T, D] or its norm at a site; retained ids [1, n]; `expanded` [n + T, D] where dense rows are wanted."""
+    x: Mat
+    conc: Concentrated
+    ids: Mat
+    norm: Norm | None = None
+    expanded: Mat | None = None
+    site: int = 0
+
+
+def emit_gather(b: TileBuilder, name: str, gather: Gather, slots: int, loc: ir.Location) -> None:
+    """Concentrate x, or its norm, slice by slice of every m-tile; into `expanded` as dense rows if given."""
+    x, conc, norm = gather.x, gather.conc, gather.norm
     for group in conc.groups:
-        if not fits(machine, needs(group.rows, group.visual)):
-            raise m_tile_error(machine, needs, group.rows, group.visual)
-        with b.kernel(name, loc):
-            weight, bias = _norm_params(b, norm) if norm else (None, None)
+        places = gather_places(gather_form(conc, group, norm), conc.vector)
+        with b.kernel(name, loc, slots):
+            weight, bias = _norm_params(b, places, norm) if norm else (None, None)
             with group_tiles(b, group, conc.visual, conc.m_tile) as tile:
-                stats = _row_stats(b, norm, x, tile, min(32, x.cols)) if norm else None
+                stats = _row_stats(b, places, norm, x, tile) if norm else None
                 retained = None
                 if tile.visual:
-                    retained = b.buffer("ids", 1, tile.visual, "i32", "retained")
-                    b.load(b.window(ids, 0, tile.parts[-1][2], 1, tile.visual), retained, "ids")
+                    retained = places.make(b, "retained")
+                    b.load(b.window(gather.ids, 0, tile.parts[-1][2], 1, tile.visual), retained, "ids")
 
-                def slice_(j: Idx, width: int) -> None:
-                    part = b.buffer("output", tile.rows, width, "f16", "slice")
-                    tile.load(b, x, 32 * j, width, part, "activation")
+                def slice_(j: Idx, suffix: str) -> None:
+                    part = places.make(b, f"slice{suffix}")
+                    tile.load(b, x, conc.vector * j, part.cols, part, "activation")
                     if norm:
-                        b.op("v.normalize", part, stats, b.window(weight, 0, 32 * j, 1, width), part,
-                             bias=None if bias is None else b.window(bias, 0, 32 * j, 1, width))
-                    gather_slice(b, conc, tile, j, part, retained, site, expanded)
+                        column = conc.vector * j
+                        b.op("v.normalize", part, stats, b.window(weight, 0, column, 1, part.cols), part,
+                             bias=None if bias is None else b.window(bias, 0, column, 1, part.cols))
+                    room = Room(retained, places.make(b, f"unique{suffix}"), places.make(b, f"map{suffix}") if tile.visual else None, gather.site)
+                    gather_slice(b, conc, tile, j, part, room, gather.expanded)
 
-                if x.cols // 32:
-                    with b.loop(x.cols // 32, 1) as j:
-                        slice_(j, 32)
-                if x.cols % 32:
-                    slice_(Idx(x.cols // 32), x.cols % 32)
+                whole = x.cols // conc.vector
+                if whole:
+                    with b.loop(whole, 1) as j:
+                        slice_(j, "")
+                if x.cols % conc.vector:
+                    slice_(Idx(whole), ".rest")
 
 
-def emit_norm(b: TileBuilder, machine: Machine, name: str, x: Mat, norm: Norm, out: Mat, loc: ir.Location) -> None:
-    """out = norm(x), dense.  Rows are read once where a few whole rows fit the output buffer, else once for the moments too."""
-    whole_rows = tile_rows(machine, output=2 * 2 * x.cols, stats=8)
-    with b.kernel(name, loc):
-        weight, bias = _norm_params(b, norm)
-        if norm.moments is None and whole_rows >= min(16, x.rows):
-            with dense_tiles(b, x.rows, whole_rows) as tile:
-                part = b.buffer("output", tile.rows, x.cols, "f16", "rows")
-                stats = b.buffer("stats", tile.rows, 2, "f32", "row_stats")
+# ---- norms -------------------------------------------------------------------------------------------------------------------
+def norm_places(form: RowsForm, mapping: RowsMapping) -> Places:
+    """What a norm takes on chip: whole rows, which are read once; or parts of them, read again for the moments where nobody knows these."""
+    p, rows, cols = Places(), min(mapping.m, form.rows), min(mapping.n, form.cols)
+    p.add("norm_weight", "vector", (1, form.cols), "f16")
+    p.add("norm_bias", "vector", (1, form.cols), "f16", int(form.bias))
+    p.add("row_stats", "stats", (rows, 2), "f32")
+    p.add("swept", "output", (rows, cols), "f16", int(cols < form.cols and not form.moments))
+    p.add("part", "output", (rows, cols), "f16")
+    return p
+
+
+def norm_form(x: Mat, norm: Norm) -> RowsForm:
+    """The form of the norm of a matrix."""
+    return RowsForm("norm", x.rows, x.cols, moments=norm.moments is not None, bias=norm.bias is not None)
+
+
+def emit_norm(b: TileBuilder, name: str, x: Mat, norm: Norm, out: Mat, mapping: RowsMapping, loc: ir.Location) -> None:
+    """out = norm(x), dense.  Rows are read once where the mapping's tiles have whole rows, else once for the moments too."""
+    places = norm_places(norm_form(x, norm), mapping)
+    with b.kernel(name, loc, mapping.slots):
+        weight, bias = _norm_params(b, places, norm)
+        if mapping.n >= x.cols and norm.moments is None:
+            with dense_tiles(b, x.rows, mapping.m) as tile:
+                part = places.make(b, "part")
+                stats = places.make(b, "row_stats")
                 tile.load(b, x, 0, x.cols, part, "activation")
                 b.op("v.reduce", part, stats, attrs={"op": "moments", "init": "always"})
                 b.op("v.stats", stats, stats, attrs={"kind": norm.kind, "inv": 1.0 / x.cols, "eps": norm.eps})
                 b.op("v.normalize", part, stats, weight, part, bias=bias)
                 tile.store(b, part, out, 0, x.cols, "result")
             return
-        columns = min(64, x.cols)
-        with dense_tiles(b, x.rows, tile_rows(machine, output=2 * 2 * columns, stats=8)) as tile:
-            stats = _row_stats(b, norm, x, tile, columns)
+        columns = places.table["part"].cols
+        with dense_tiles(b, x.rows, mapping.m) as tile:
+            stats = _row_stats(b, places, norm, x, tile)
             with b.loop(x.cols, columns) as c:
-                part = b.buffer("output", tile.rows, columns, "f16", "part")
+                part = places.make(b, "part")
                 tile.load(b, x, c, columns, part, "activation")
                 b.op("v.normalize", part, stats, b.window(weight, 0, c, 1, columns), part,
                      bias=None if bias is None else b.window(bias, 0, c, 1, columns))
                 tile.store(b, part, out, c, columns, "result")
 
 
-def emit_rope(b: TileBuilder, machine: Machine, name: str, x: Mat, cos: Mat, sin: Mat, out: Mat, head_dim: int, loc: ir.Location,
-              ids: Mat | None = None, visual: int = 0, visual_table: int = 0) -> None:
+# ---- rotary embedding --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Rope:
     """Rotary embedding of every head.  x, out: [R, H * head_dim]; cos, sin: [S, head_dim] in the row order of x.
 
     With `ids` ([1, visual] retained tokens) the visual rows of x use the table rows ids[r]; the text rows after them use the table rows from
     `visual_table` on.
     """
-    sections = [(0, x.rows, None)] if ids is None else [(0, visual, ids), (visual, x.rows - visual, None)]
-    rows = tile_rows(machine, vector=4 * 2 * head_dim, output=4 * 2 * head_dim, ids=4 * 4)
+    x: Mat
+    cos: Mat
+    sin: Mat
+    out: Mat
+    head_dim: int
+    ids: Mat | None = None
+    visual_table: int = 0
+
+
+def rope_places(form: RowsForm, mapping: RowsMapping) -> Places:
+    """What rotating takes on chip; form.second: table rows are picked by ids."""
+    p, rows = Places(), min(mapping.m, form.rows)
+    for name, space in (("cos", "vector"), ("sin", "vector"), ("head", "output"), ("rotated", "output")):
+        p.add(name, space, (rows, form.head), "f16")
+    for name in ("cos_rows", "sin_rows"):
+        p.add(name, "ids", (1, rows), "i32", int(form.second))
+    return p
+
+
+def emit_rope(b: TileBuilder, name: str, rope: Rope, mapping: RowsMapping, loc: ir.Location) -> None:
+    """Emit the rotation: a kernel for all rows, or for visual and text rows one each."""
+    x, ids, head_dim = rope.x, rope.ids, rope.head_dim
+    sections = [(0, x.rows, None)] if ids is None else [(0, ids.cols, ids), (ids.cols, x.rows - ids.cols, None)]
     for start, count, gathered in sections:
         if not count:
             continue
-        table0 = start if ids is None else visual_table
-        with b.kernel(name, loc), dense_tiles(b, count, rows) as tile:
-            source, target = (b.window(m, start, 0, count, m.cols) for m in (x, out))
+        table0 = start if ids is None else rope.visual_table
+        places = rope_places(RowsForm("rope", count, x.cols, head=head_dim, second=gathered is not None), mapping)
+        with b.kernel(name, loc, mapping.slots), dense_tiles(b, count, mapping.m) as tile:
+            source, target = (b.window(m, start, 0, count, m.cols) for m in (x, rope.out))
             tables = []
-            for table, label in ((cos, "cos"), (sin, "sin")):
-                buf = b.buffer("vector", tile.rows, head_dim, "f16", label)
+            for table, label in ((rope.cos, "cos"), (rope.sin, "sin")):
+                buf = places.make(b, label)
                 (_, n, row), = tile.parts
                 if gathered is None:
                     b.load(b.window(b.window(table, table0, 0, count, head_dim), row, 0, n, head_dim), buf, "param")
                 else:
-                    picked = b.buffer("ids", 1, n, "i32", f"{label}_rows")
+                    picked = places.make(b, f"{label}_rows")
                     b.load(b.window(gathered, 0, row, 1, n), picked, "ids")
                     b.load_rows(table, buf, picked, "param")
                 tables.append(buf)
             with b.loop(x.cols // head_dim, 1) as h:
-                src = b.buffer("output", tile.rows, head_dim, "f16", "head")
-                dst = b.buffer("output", tile.rows, head_dim, "f16", "rotated")
+                src = places.make(b, "head")
+                dst = places.make(b, "rotated")
                 tile.load(b, source, h * head_dim, head_dim, src, "activation")
                 b.op("v.rope", src, tables[0], tables[1], dst)
                 tile.store(b, dst, target, h * head_dim, head_dim, "result")
 
 
-def emit_elementwise(b: TileBuilder, machine: Machine, name: str, op: str, a: Mat, other: Mat | None, out: Mat, loc: ir.Location) -> None:
+# ---- elementwise -------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Elementwise:
     """out = op(a) for an activation, or op(a, other) for "add" and "mul" with other's rows dividing a's rows."""
-    columns = min(64, a.cols)
+    op: str
+    a: Mat
+    other: Mat | None
+    out: Mat
+
+
+def elementwise_places(form: RowsForm, mapping: RowsMapping) -> Places:
+    """What an elementwise op takes on chip; form.second: it has two operands."""
+    p, shape = Places(), (min(mapping.m, form.rows), min(mapping.n, form.cols))
+    p.add("a", "output", shape, "f16")
+    p.add("b", "vector", shape, "f16", int(form.second))
+    return p
+
+
+def emit_elementwise(b: TileBuilder, name: str, e: Elementwise, mapping: RowsMapping, loc: ir.Location) -> None:
+    """Emit an elementwise op."""
+    a, other = e.a, e.other
     period = a.rows if other is None else other.rows
-    with b.kernel(name, loc), b.loop(a.rows // period, 1) as p:
-        source, target = b.window(a, p * period, 0, period, a.cols), b.window(out, p * period, 0, period, a.cols)
-        with dense_tiles(b, period, tile_rows(machine, 512, output=4 * columns, vector=4 * columns)) as tile, b.loop(a.cols, columns) as c:
-            x = b.buffer("output", tile.rows, columns, "f16", "a")
+    places = elementwise_places(RowsForm("elementwise", period, a.cols, second=other is not None), mapping)
+    columns = places.table["a"].cols
+    with b.kernel(name, loc, mapping.slots), b.loop(a.rows // period, 1) as p:
+        source, target = b.window(a, p * period, 0, period, a.cols), b.window(e.out, p * period, 0, period, a.cols)
+        with dense_tiles(b, period, mapping.m) as tile, b.loop(a.cols, columns) as c:
+            x = places.make(b, "a")
             tile.load(b, source, c, columns, x, "activation")
             if other is None:
-                b.map(x, x, op)
+                b.map(x, x, e.op)
             else:
-                y = b.buffer("vector", tile.rows, columns, "f16", "b")
+                y = places.make(b, "b")
                 tile.load(b, other, c, columns, y, "residual")
-                b.zip(op, x, y, x)
+                b.zip(e.op, x, y, x)
             tile.store(b, x, target, c, columns, "result")

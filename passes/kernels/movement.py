@@ -4,51 +4,66 @@ In: operands as `Mat`.  Out: one `focus.kernel` each.  All of it is DMA through 
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from torch_mlir import ir
 
-from focus.passes.tile.builder import BYTES, Mat, TileBuilder
-from focus.runtime.spec.machine import Machine
+from focus.dialects.mapping import RowsMapping
+from focus.passes.kernels.forms import RowsForm
+from focus.passes.kernels.places import Places
+from focus.passes.kernels.builder import Mat, TileBuilder
 
 
-def _rows_per_tile(machine: Machine, row_bytes: int) -> int:
-    """Rows that fit half the output buffer, so that two tiles can be under way."""
-    return max(1, min(1024, machine.buffer_bytes("output") // 2 // row_bytes))
+def move_places(form: RowsForm, mapping: RowsMapping) -> Places:
+    """What moving rows takes on chip; form.second: they are picked by ids."""
+    p = Places()
+    p.add("rows", "output", (min(mapping.m, form.rows), min(mapping.n, form.cols)), form.dtype)
+    p.add("ids", "ids", (1, min(mapping.m, form.rows)), "i32", int(form.second))
+    return p
 
 
-def emit_copy(b: TileBuilder, machine: Machine, name: str, src: Mat, dst: Mat, loc: ir.Location) -> None:
+def emit_copy(b: TileBuilder, name: str, src: Mat, dst: Mat, mapping: RowsMapping, loc: ir.Location) -> None:
     """dst = src, the same shape."""
-    with b.kernel(name, loc):
-        copy_rows(b, machine, src, dst)
+    with b.kernel(name, loc, mapping.slots):
+        copy_rows(b, src, dst, mapping)
 
 
-def copy_rows(b: TileBuilder, machine: Machine, src: Mat, dst: Mat) -> None:
+def copy_rows(b: TileBuilder, src: Mat, dst: Mat, mapping: RowsMapping) -> None:
     """Copy inside an open kernel."""
-    columns = min(src.cols, 4096)
-    step = _rows_per_tile(machine, columns * BYTES[src.dtype])
-    with b.loop(src.rows, step) as r, b.loop(src.cols, columns) as c:
-        part = b.buffer("output", min(step, src.rows), columns, src.dtype, "rows")
+    places = move_places(RowsForm("copy", src.rows, src.cols, dtype=src.dtype), mapping)
+    columns = min(src.cols, mapping.n)
+    with b.loop(src.rows, mapping.m) as r, b.loop(src.cols, columns) as c:
+        part = places.make(b, "rows")
         b.load(b.window(src, r, c, part.rows, columns), part, "activation")
         b.store(part, b.window(dst, r, c, part.rows, columns), "result")
 
 
-def emit_take_rows(b: TileBuilder, machine: Machine, name: str, src: Mat, ids: Mat, dst: Mat, loc: ir.Location, stream: str = "activation",
-                   tails: Sequence[tuple[Mat, Mat]] = ()) -> None:
+@dataclass(frozen=True)
+class Take:
     """dst[r] = src[ids[0, r]] for the ids [1, n]; `tails` are (source, target) rows copied as they are, in the same kernel."""
-    with b.kernel(name, loc):
-        dst = b.window(dst, 0, 0, ids.cols, dst.cols)       # what follows is for the tails
-        columns = min(src.cols, 4096)
-        step = min(ids.cols, _rows_per_tile(machine, columns * BYTES[src.dtype]))
+    src: Mat
+    ids: Mat
+    dst: Mat
+    stream: str = "activation"
+    tails: tuple[tuple[Mat, Mat], ...] = ()
+
+
+def emit_take_rows(b: TileBuilder, name: str, take: Take, mapping: RowsMapping, loc: ir.Location) -> None:
+    """Emit a gather of rows by ids."""
+    src, ids = take.src, take.ids
+    places = move_places(RowsForm("take", ids.cols, src.cols, dtype=src.dtype, second=True), mapping)
+    with b.kernel(name, loc, mapping.slots):
+        dst = b.window(take.dst, 0, 0, ids.cols, take.dst.cols)     # what follows is for the tails
+        columns, step = min(src.cols, mapping.n), min(ids.cols, mapping.m)
         with b.loop(ids.cols, step) as r:
-            picked = b.buffer("ids", 1, step, "i32", "rows")
+            picked = places.make(b, "ids")
             b.load(b.window(ids, 0, r, 1, step), picked, "ids")
             with b.loop(src.cols, columns) as c:
-                part = b.buffer("output", step, columns, src.dtype, "taken")
-                b.load_rows(b.window(src, 0, c, src.rows, columns), part, picked, stream)
+                part = places.make(b, "rows")
+                b.load_rows(b.window(src, 0, c, src.rows, columns), part, picked, take.stream)
                 b.store(part, b.window(dst, r, c, step, columns), "result")
-        for tail in tails:
-            copy_rows(b, machine, *tail)
+        for tail in take.tails:         # one long row has as many columns as a tile of single elements has rows
+            copy_rows(b, *tail, replace(mapping, n=max(mapping.m, mapping.n)) if tail[0].rows == 1 and src.cols == 1 else mapping)
 
 
 def emit_im2col(b: TileBuilder, name: str, pixels: Mat, shape: tuple[int, int, int, int], patch: int, out: Mat, loc: ir.Location) -> None:

@@ -9,23 +9,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Iterator
 
-from focus.passes.tile.builder import Idx, Mat, TileBuilder, as_idx
-from focus.runtime.spec.machine import Machine
-
-LONGEST = 1024          #: rows of a tile beyond which nothing is gained
-
-
-def tile_rows(machine: Machine, longest: int = LONGEST, **row_bytes: int) -> int:
-    """Rows of a tile that takes `row_bytes[memory]` bytes a row in each of these memories: what fits, in multiples of 32 if it can be."""
-    fit = min(machine.buffer_bytes(memory) // n for memory, n in row_bytes.items())
-    return max(1, min(longest, fit // 32 * 32 or fit))
-
-
-def m_tile_rows(machine: Machine) -> int:
-    """Rows that the buffers are laid out for: a k-slice and its unique vectors and partial sums, a tile of the residual and row moments, each
-    doubled, and 96 columns of accumulators."""
-    return tile_rows(machine, input=2 * 64, table=2 * 64, conc=2 * 128, output=96 * 4, vector=2 * 64, stats=2 * 8)
-
+from focus.passes.kernels.builder import Idx, Mat, TileBuilder, as_idx
 
 @dataclass(frozen=True)
 class RowTile:
@@ -83,7 +67,7 @@ def split(visual: int, text: int, m_tile: int, capacity: int) -> tuple[TileGroup
 class Concentrated:
     """A concentrated operand.
 
-    `data`: DRAM f16 [tiles * slices * capacity, 32], compact rows of (tile, slice); `map`: DRAM u16 [tiles * slices, visual
+    `data`: DRAM f16 [tiles * slices * capacity, vector], compact rows of (tile, slice); `map`: DRAM u16 [tiles * slices, visual
     capacity]; `counts`: count memory u16 [1, tiles * slices].  A slice is `vector` columns of the `width` wide rows.
     """
     data: Mat

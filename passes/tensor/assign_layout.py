@@ -23,6 +23,7 @@ from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
 from focus.passes.tensor.tensor_ir import body, definition, downstream, erase_dead, replace, rows
 
+PUBLISHED_BANKS = (2, 2, 2)         #: of the layouter, over frames, rows and columns
 ROW_ORDER = "focus.row_order"       #: function attribute; "storage" after this pass
 
 _HELP = {"machine": "machine whose layouter holds the window of candidates",
@@ -98,13 +99,16 @@ def _layouter_bytes(gather: ir.OpView, machine: str) -> int:
     target = resolve_machine(machine)
     if not target.sic.present:
         raise OpError(gather, f"needs a similarity concentrator, which machine '{target.name}' does not have")
+    if gather.vector > target.geometry.vector:
+        raise OpError(gather, f"has vectors of {gather.vector} elements; machine '{target.name}' takes at most {target.geometry.vector} (sic.vector)")
     return target.buffer_bytes(LAYOUTER)
 
 
 def _lay_out(gathers: list[ir.OpView], tokens: TokenLayout, layouter_bytes: int) -> None:
     for op in gathers:
         capacity = layouter_bytes // (op.vector * BYTES[DType.F16])
-        layout = d.LayoutAttr.make(tokens.flat_grids(), op.block, capacity=capacity)
+        banks = [max(side, least) for side, least in zip(op.block, PUBLISHED_BANKS)]        # all members of a window apart
+        layout = d.LayoutAttr.make(tokens.flat_grids(), op.block, banks, capacity)
         if layout.problem:
             raise OpError(op, f"has no layout: {layout.problem}")
         t = op.result.type

@@ -83,3 +83,10 @@ def linear_like(op: ir.OpView, at: ir.OpView, moments: bool = False, loc: ir.Loc
 def extra_attributes(op: ir.OpView) -> dict[str, ir.Attribute]:
     """The attributes of an op that its class does not declare (`focus.layer`)."""
     return {k: op.attributes[k] for k in op.attributes if k.startswith("focus.")}
+
+
+def gather_of(op: ir.OpView) -> ir.OpView | None:
+    """The gather that a linear layer does on its way out, or None."""
+    if d.GATHERS not in op.operation.attributes:
+        return None
+    return users(op.y)[0]

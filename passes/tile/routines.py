@@ -16,7 +16,7 @@ from typing import Any
 from torch_mlir import ir
 
 from focus.dialects.support import set_attr
-from focus.passes.tile.builder import Mat, TileBuilder
+from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.runtime.spec.machine import Machine
 
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from focus.dialects.support import OpError, set_attr
+from focus.dialects.mapping import MAX_SLOTS
+from focus.dialects.support import OpError, get_attr, set_attr
 from focus.passes.tile.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
 from focus.passes.manager import register_pass
 from focus.passes.capacity import aligned, fits, no_room
@@ -23,7 +24,6 @@ from focus.runtime.spec import isa
 from focus.runtime.spec.isa import Unit
 from focus.runtime.spec.machine import Machine
 
-MAX_SLOTS = 4
 MAX_SEMAPHORES = isa.NUM_SEMAPHORES - 1         #: of a kernel; with one more, it is closed
 
 
@@ -108,7 +108,7 @@ def _give_slots(kernel: Kernel, lives: dict, machine: Machine) -> None:
     slots = {id(r): 1 for r in records}
     order = sorted((r for b, r in kernel.buffers.items() if r.loops and _rotates(lives[b])),
                    key=lambda r: (r.users[0].entry.unit != Unit.LOAD, -len(r.loops)))
-    for want in range(2, MAX_SLOTS + 1):
+    for want in range(2, get_attr(kernel.op, "slots", MAX_SLOTS) + 1):
         for r in order:
             if slots[id(r)] == want - 1 and aligned(r.bytes) <= free[r.space]:
                 free[r.space] -= aligned(r.bytes)

@@ -18,10 +18,14 @@ from typing import Any
 from torch_mlir import ir
 
 from focus.dialects import focus as fd
-from focus.dialects.support import OpError, get_attr, path_of, set_attr
-from focus.passes.tile.builder import Mat, TileBuilder
+from focus.dialects.mapping import KernelMapping, RowsMapping
+from focus.dialects.support import OpError, get_attr, path_of, set_attr, walk
+from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels import attention, concentrate, linear, movement, spilled
-from focus.passes.kernels.rows import Concentrated, m_tile_rows, split
+from focus.passes.kernels.rows import Concentrated, split
+from focus.passes.tensor.tensor_ir import gather_of
+from focus.passes.mapping.space import Target, m_tile_rows
+from focus.runtime.spec.geometry import PUBLISHED_SIDE
 from focus.passes.tile.kernel_ir import producer
 from focus.passes.manager import register_pass
 from focus.passes.tile.routines import ModulePath, Routines
@@ -36,7 +40,9 @@ ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "i16": "u16"}
 def tile(module, *, machine: str = "focus"):
     """Cut every op into m-tiles, n-tiles and k-slices that fit the machine's buffers; the same op twice is tiled once."""
     target, block = resolve_machine(machine), module.regions[0].blocks[0]
-    routines = Routines(TileBuilder(), block)
+    vectors = [op.vector for op in walk(module, "focus.gather")]
+    geometry = replace(target.geometry, vector=vectors[0] if vectors else PUBLISHED_SIDE)
+    routines = Routines(TileBuilder(geometry), block)
     for op in list(block.operations):
         if op.operation.name == "func.func":
             Tiler(op, target, routines).run()
@@ -52,8 +58,7 @@ class Tiler:
     placed: dict = field(default_factory=dict)          #: concat op result -> its Mat, made when its first input is
     positions: dict = field(default_factory=dict)       #: ids value (None before pruning) -> Mat of sequence positions [1, lead + R]
     led: dict = field(default_factory=dict)             #: key or value tensor -> its Mat with the leading text rows
-    query_forms: dict = field(default_factory=dict)     #: sizes of concentrated queries and heads -> what costs least for them
-    deferred: dict = field(default_factory=dict)        #: norm result -> norm op, emitted with the gather that uses it
+    capacity: int = 0                                   #: most rows of an m-tile, as the mappings of the gathers say
     sites: list = field(default_factory=list)
     prunings: int = 0
 
@@ -67,6 +72,7 @@ class Tiler:
         self.b.enter(block)
         self.tokens = get_attr(self.func, "focus.tokens")
         self.visual = self.tokens.V if self.tokens is not None else 0
+        self.capacity = m_tile_rows(Target(self.machine, self.b.geometry.vector))
         with ir.InsertionPoint.at_block_begin(block) if not old else ir.InsertionPoint(old[-1].operation):
             with ir.Location.name("main"):
                 self._inputs(block)
@@ -109,7 +115,7 @@ class Tiler:
             self._begin(ret, "output")
             with ret.location:
                 out = self.b.buffer("dram", src.rows, src.cols, src.dtype, self._output_name(i), "output")
-                self.call(movement.emit_copy, self.machine, self.name, src, out)
+                self.call(movement.emit_copy, self.name, src, out, self._kernels(ret)[i])
 
     def _output_name(self, number: int) -> str:
         return "logits" if number == 0 else f"result{number}"
@@ -182,6 +188,20 @@ class Tiler:
         finally:
             self.b.kernel_attrs = {}
 
+    def _kernels(self, op: ir.OpView) -> tuple[KernelMapping, ...]:
+        """The mappings of the op's kernels.  Raises OpError where pass `map` has not run."""
+        mapping = fd.mapping_of(op)
+        if mapping is None:
+            raise OpError(op, "has no 'focus.mapping'; pass map writes it")
+        return mapping.kernels
+
+    def _rows(self, op: ir.OpView) -> RowsMapping:
+        """The mapping of an op that moves or sweeps rows."""
+        found = [k for k in self._kernels(op) if isinstance(k, RowsMapping)]
+        if not found:
+            raise OpError(op, "has no mapping of kind \"rows\"")
+        return found[-1]
+
     def param(self, op) -> None:
         name = op.name
         self.where[op.result] = self.b.buffer("dram", *_flat(op.result.type.shape), self._dtype(op.result), name, "param", row_order=op.row_order)
@@ -193,16 +213,11 @@ class Tiler:
         return mat
 
     def linear(self, op) -> None:
-        gather = self._only_gather(op.y)
-        x = self.where[op.x]
-        out = None
-        if gather is not None and op.residual is None and op.moments is None:
-            t = gather.result.type
-            if not isinstance(x, Concentrated) or (x.visual, x.text, x.m_tile) == (t.visual, t.rows - t.visual, t.m_tile):
-                out = self.where[gather.result] = self._concentrated(gather)
-                site, ids = len(self.sites) - 1, self.where[gather.ids]
-        if out is None:
-            gather, site, ids = None, None, None
+        x, out, ids, site, gather = self.where[op.x], None, None, None, gather_of(op)
+        if gather is not None:
+            out = self.where[gather.result] = self._concentrated(gather)
+            site, ids = len(self.sites) - 1, self.where[gather.ids]
+        else:
             out = self.where[op.y] = self.temp(op.y, "y")
         moments = None
         if op.moments is not None:
@@ -210,20 +225,19 @@ class Tiler:
         both = [(op.weight, op.bias)] + ([(op.up_weight, op.up_bias)] if op.up_weight is not None else [])
         kernel = linear.Linear(self.name, x, [self.mat(w) for w, _ in both], [self.mat(v) for _, v in both], out, op.activation,
                                self.mat(op.residual), moments, ids)
-        self.call(linear.emit_linear, self.machine, kernel, gather=gather, site=site)
+        self.call(linear.emit_linear, kernel, self._kernels(op), gather=gather, site=site)
 
     def matmul(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "resampled")
-        self.call(linear.emit_resample, self.machine, self.name, self.mat(op.lhs), self.mat(op.rhs), out, op.batch)
+        self.call(linear.emit_resample, self.name, self.mat(op.lhs), self.mat(op.rhs), out, *self._kernels(op))
 
     def norm(self, op) -> None:
-        heads = op.heads if isinstance(op, fd.RMSNormOp) else 1
-        if heads == 1 and self._only_gather(op.result) is not None:
-            self.deferred[op.result] = op
+        if fd.GATHERS in op.operation.attributes:        # emitted with the gather that uses it
             return
+        heads = op.heads if isinstance(op, fd.RMSNormOp) else 1
         out = self.where[op.result] = self.temp(op.result, "normed")
         x, out = (self.b.view(m, m.rows * heads, m.cols // heads) for m in (self.mat(op.x), out))       # heads are rows of their own
-        self.call(concentrate.emit_norm, self.machine, self.name, x, self._norm(op), out)
+        self.call(concentrate.emit_norm, self.name, x, self._norm(op), out, self._rows(op))
 
     def _norm(self, op) -> concentrate.Norm:
         layer = isinstance(op, fd.LayerNormOp)
@@ -233,41 +247,28 @@ class Tiler:
         if op.result in self.where:             # the linear that makes x concentrates it on its way out
             return
         conc = self.where[op.result] = self._concentrated(op)
-        expanded = self._expanded(op, conc)
-        norm = self.deferred.get(op.x)
-        x = self.mat(norm.x if norm is not None else op.x)
-        self.call(concentrate.emit_gather, self.machine, self.name, x, conc, self.where[op.ids], 0, norm=None if norm is None else self._norm(norm),
-                  expanded=expanded, gather=op, site=len(self.sites) - 1)
+        made = producer(op.x)
+        norm = made.opview if made is not None and fd.GATHERS in made.attributes else None
+        x = self.mat(op.x if norm is None else norm.x)
+        gather = concentrate.Gather(x, conc, self.where[op.ids], None if norm is None else self._norm(norm), self._expanded(op, conc))
+        self.call(concentrate.emit_gather, self.name, gather, self._rows(op).slots, gather=op, site=len(self.sites) - 1)
 
     def _expanded(self, op, conc: Concentrated) -> Mat | None:
-        """Where concentrated queries are written dense again, if attention does better with that; then they are the op's result."""
-        users = [u.owner for u in op.result.uses]
-        if op.site != "query" or any(u.operation.name != "focus.attention" for u in users):
-            return None
-        heads = attention.Heads(users[0].heads, users[0].kv_heads, users[0].head_dim, users[0].scale)
-        if self._query_form(conc, heads) != "expand":
+        """Where the rows of concentrated queries go if attention runs on dense ones, or None."""
+        users = [u.owner.operation.opview for u in op.result.uses]
+        if not users or any(not isinstance(u, fd.AttentionOp) for u in users) or any(self._form(u) != "expand" for u in users):
             return None
         out = self.where[op.result] = self.b.buffer("dram", conc.rows, conc.width, "f16", "merged", "temp")
         return out
 
-    def _query_form(self, conc: Concentrated, heads: attention.Heads) -> str:
-        """attention.query_form, worked out once for queries of the same sizes."""
-        key = (conc.visual, conc.text, conc.groups, heads)
-        if key not in self.query_forms:
-            self.query_forms[key] = attention.query_form(self.machine, conc, self._lead(), heads)
-        return self.query_forms[key]
-
-    def _only_gather(self, value: ir.Value):
-        """The focus.gather that is the only user of a value, or None.  Attention reads the text rows of its queries dense, so it is a user too."""
-        users = [u.owner for u in value.uses]
-        if len(users) != 1 or not isinstance(users[0], fd.GatherOp):
-            return None
-        return None if any(u.owner.operation.name == "focus.attention" for u in users[0].result.uses) else users[0]
+    def _form(self, op: ir.OpView) -> str:
+        mapping = fd.mapping_of(op)
+        return mapping.form if mapping is not None else ""
 
     def _concentrated(self, op) -> Concentrated:
         """Memory for a concentrated operand, and its entry in the site table."""
         t = op.result.type
-        groups = split(t.visual, t.rows - t.visual, t.m_tile, m_tile_rows(self.machine))
+        groups = split(t.visual, t.rows - t.visual, t.m_tile, self.capacity)
         tiles, capacity, visual = sum(g.count for g in groups), max(g.rows for g in groups), max(g.visual for g in groups)
         entries, number = tiles * t.slices, len(self.sites)
         conc = Concentrated(self.b.buffer("dram", entries * capacity, t.vector, "f16", f"unique.{number}", "temp"),
@@ -287,8 +288,8 @@ class Tiler:
     def rope(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "rotated")
         ids = self.mat(op.ids)
-        self.call(concentrate.emit_rope, self.machine, self.name, self.mat(op.x), self.mat(op.cos), self.mat(op.sin), out, op.head_dim, ids=ids,
-                  visual=ids.cols if ids else 0, visual_table=self.visual)
+        rope = concentrate.Rope(self.mat(op.x), self.mat(op.cos), self.mat(op.sin), out, op.head_dim, ids, self.visual)
+        self.call(concentrate.emit_rope, self.name, rope, self._rows(op))
 
     def attention(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "attended")
@@ -298,27 +299,32 @@ class Tiler:
         lead = self._lead() if op.causal else 0
         positions = self._positions(op.ids, out.rows) if op.causal else None
         if lead:
-            k, v = (self._with_lead(x, visual, lead) for x in (op.k, op.v))
+            k, v = (self._with_lead(x, visual, lead, self._rows(op)) for x in (op.k, op.v))
         att = attention.Attention(self.name, q, k, v, out, heads, positions, lead)
         before = self.tokens.run_list[0][0] if self.visual else 0
         sections = (attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal
                     else attention.segment_sections(out.rows, op.segments))
+        kernels = [k for k in self._kernels(op) if not isinstance(k, RowsMapping)]
         if isinstance(q, Concentrated):         # the text rows from the dense queries that were concentrated
-            spills = self._query_form(q, heads) == "spill"
-            self.call(spilled.emit_spilled_attention if spills else attention.emit_concentrated_attention, self.machine, att)
+            if self._form(op) == "spill":
+                self.call(spilled.emit_spilled_attention, att, kernels.pop(0))
+            else:
+                groups = [g for g in attention.separable(q.groups, self.b.geometry) if g.visual]
+                self.call(attention.emit_concentrated_attention, att, tuple(kernels[:len(groups)]))
+                del kernels[:len(groups)]
             att = replace(att, q=self.mat(producer(op.q).opview.x))
             sections = [s for s in sections if s.start >= visual]
-        self.call(attention.emit_attention, self.machine, att, sections)
+        self.call(attention.emit_attention, att, sections, tuple(kernels))
 
-    def _with_lead(self, value: ir.Value, visual: int, lead: int) -> Mat:
+    def _with_lead(self, value: ir.Value, visual: int, lead: int, mapping: RowsMapping) -> Mat:
         """Keys or values behind copies of the text rows that visual tokens may see."""
         rows = self.where[value]
         whole = self.led.get(value)
         if whole is None:               # not made by a kernel of its own: copied whole
             whole = self.led[value] = self.b.buffer("dram", lead + rows.rows, rows.cols, rows.dtype, "led", "temp")
-            self.call(movement.emit_copy, self.machine, self.name, rows, self.b.window(whole, lead, 0, rows.rows, rows.cols))
-        self.call(movement.emit_copy, self.machine, self.name, self.b.window(rows, visual, 0, lead, rows.cols),
-                  self.b.window(whole, 0, 0, lead, rows.cols))
+            self.call(movement.emit_copy, self.name, rows, self.b.window(whole, lead, 0, rows.rows, rows.cols), mapping)
+        self.call(movement.emit_copy, self.name, self.b.window(rows, visual, 0, lead, rows.cols),
+                  self.b.window(whole, 0, 0, lead, rows.cols), mapping)
         return whole
 
     def _positions(self, ids: ir.Value | None, rows: int) -> Mat:
@@ -336,31 +342,31 @@ class Tiler:
             part = lambda m, at, n: self.b.window(m, 0, at, 1, n)
             tails = [(part(table, 0, lead), part(out, 0, lead))] if lead else []
             tails += [(part(table, lead + self.visual, text), part(out, lead + kept.cols, text))] if text else []
-            self.call(movement.emit_take_rows, self.machine, self.name, column(table, lead, self.visual), kept, column(out, lead, kept.cols),
-                      stream="ids", tails=tails)
+            take = movement.Take(column(table, lead, self.visual), kept, column(out, lead, kept.cols), "ids", tuple(tails))
+            self.call(movement.emit_take_rows, self.name, take, self._rows(producer(ids).opview))
             self.positions[ids] = out
         return self.positions[ids]
 
     def elementwise(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "combined")
         kind, a, other = (op.kind, op.x, None) if isinstance(op, fd.ActivationOp) else (op.operation.name.split(".")[1], op.a, op.b)
-        self.call(concentrate.emit_elementwise, self.machine, self.name, kind, self.mat(a), self.mat(other), out)
+        self.call(concentrate.emit_elementwise, self.name, concentrate.Elementwise(kind, self.mat(a), self.mat(other), out), self._rows(op))
 
     def embedding(self, op) -> None:
         ids, table = self.mat(op.ids), self.mat(op.table)
         out = self.where[op.result] = self.temp(op.result, "embedded")
-        self.call(movement.emit_take_rows, self.machine, self.name, table, ids, out, stream="weight")
+        self.call(movement.emit_take_rows, self.name, movement.Take(table, ids, out, "weight"), self._rows(op))
 
     def take_rows(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "taken")
-        self.call(movement.emit_take_rows, self.machine, self.name, self.mat(op.x), self.mat(op.indices), out)
+        self.call(movement.emit_take_rows, self.name, movement.Take(self.mat(op.x), self.mat(op.indices), out), self._rows(op))
 
     def prune(self, op) -> None:
         x, sel = self.mat(op.x), self.mat(op.sel)
         out = self.where[op.result] = self.temp(op.result, "pruned")
         text = out.rows - sel.cols
         tails = [(self.b.window(x, x.rows - text, 0, text, x.cols), self.b.window(out, sel.cols, 0, text, x.cols))] if text else []
-        self.call(movement.emit_take_rows, self.machine, self.name, x, sel, out, stream="residual", tails=tails)
+        self.call(movement.emit_take_rows, self.name, movement.Take(x, sel, out, "residual", tuple(tails)), self._rows(op))
 
     def add_visual(self, op) -> None:
         x, features = self.mat(op.x), self.mat(op.features)
@@ -368,13 +374,14 @@ class Tiler:
         if op.ids is not None:
             ids = self.mat(op.ids)
             kept = self.b.buffer("dram", ids.cols, x.cols, "f16", "kept_features", "temp")
-            self.call(movement.emit_take_rows, self.machine, self.name, features, ids, kept)
+            self.call(movement.emit_take_rows, self.name, movement.Take(features, ids, kept), self._rows(op))
             features = kept
         part = lambda m, at, n: self.b.window(m, at, 0, n, m.cols)
         visual, text = features.rows, x.rows - features.rows
-        self.call(concentrate.emit_elementwise, self.machine, self.name, "add", part(x, 0, visual), features, part(out, 0, visual))
+        added = concentrate.Elementwise("add", part(x, 0, visual), features, part(out, 0, visual))
+        self.call(concentrate.emit_elementwise, self.name, added, self._kernels(op)[0])
         if text:
-            self.call(movement.emit_copy, self.machine, self.name, part(x, visual, text), part(out, visual, text))
+            self.call(movement.emit_copy, self.name, part(x, visual, text), part(out, visual, text), self._rows(op))
 
     def concat(self, op) -> None:
         out = self.where[op.result] = self._concat_place(op)
@@ -384,7 +391,7 @@ class Tiler:
             uses = list(v.uses)
             in_place = len(uses) == 1 and producer(v) is not None and producer(v).name not in VIEWS
             if not in_place:
-                self.call(movement.emit_copy, self.machine, self.name, src, self.b.window(out, at, 0, rows, out.cols))
+                self.call(movement.emit_copy, self.name, src, self.b.window(out, at, 0, rows, out.cols), self._rows(op))
             at += rows
 
     def slice(self, op) -> None:
@@ -403,7 +410,7 @@ class Tiler:
         out = self.where[op.result] = self.temp(op.result, "embedded")
         residual = getattr(op, "residual", None)
         kernel = linear.Linear(self.name, patches, [self.mat(op.weight)], [self.mat(op.bias)], out, residual=self.mat(residual))
-        self.call(linear.emit_linear, self.machine, kernel)
+        self.call(linear.emit_linear, kernel, self._kernels(op))
 
     def last_row(self, op) -> None:
         x = self.mat(op.x)
@@ -424,7 +431,8 @@ class Tiler:
         heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
         lead, positions = self._lead(), self._positions(op.ids, q.rows)
         positions = self.b.window(positions, 0, lead, 1, q.rows)
-        self.call(attention.emit_importance, self.machine, self.name, q, k, positions, zeros, out, heads, ids.cols, prompt)
+        importance = attention.Importance(q, k, positions, zeros, out, heads, ids.cols, prompt)
+        self.call(attention.emit_importance, self.name, importance, *self._kernels(op))
 
     def topk(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "kept")

@@ -16,7 +16,7 @@ import numpy as np
 
 from focus.runtime.run import fxb, report, trace as traces
 from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, one_line
 from focus.runtime.run.fxb import STORED, Binary, FixedInput, Port
 from focus.runtime.spec.machine import Machine
 from focus.runtime.run.trace import Trace
@@ -138,16 +138,19 @@ class Executable:
     def concentration(self) -> Concentration:
         return self.binary.concentration
 
+    @one_line
     def save(self, path: str | os.PathLike) -> None:
         """Write the `.fxb` file, whole or not at all.  Raises FocusError."""
         self.binary.save(path)
 
     @classmethod
+    @one_line
     def load(cls, path: str | os.PathLike, weights: str | os.PathLike | None = None, **budget: int) -> Executable:
         """From an `.fxb` file, everything checked; `weights` says where its weights file is if not beside it, `max_instructions` and
         `max_bytes` what a run may do.  Raises FocusError."""
         return cls(fxb.load(path, weights), **budget)
 
+    @one_line
     def run(self, inputs: Mapping[str, Any], *, sanitize: bool = False, progress: Progress | None = None, timeline: int = 0,
             window: tuple[int, int] = WHOLE) -> Result:
         """Execute on data.  `inputs`: name -> numpy array or tensor, as the model's own forward takes them.
@@ -172,6 +175,7 @@ class Executable:
         counts = [traces.unique_counts(found, site) for site in self.binary.sites]
         return Result(outputs, found, report.build(self.binary, raw, "functional", counts, counted), raw.get("timeline"))
 
+    @one_line
     def time(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None) -> dict[str, Any]:
         """The report of a run without data: the same instructions and the same times, with the data-dependent sizes from `trace`.
 
@@ -179,6 +183,7 @@ class Executable:
         """
         return self.time_with_timeline(trace, progress=progress)[0]
 
+    @one_line
     def time_with_timeline(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None, timeline: int = 0,
                            window: tuple[int, int] = WHOLE) -> tuple[dict[str, Any], np.ndarray | None]:
         """`time`, and the times of the first `timeline` instructions that start in the cycles `window`."""

@@ -31,7 +31,7 @@ from safetensors import SafetensorError, safe_open
 from focus.runtime.spec import isa
 from focus.runtime.run.asm import WORD_BYTES, Decoded, decode_program
 from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, path_of
 from focus.runtime.spec.files import atomic_write
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.schema import MOST_ADDRESS, Address, Many, Name, Number, Record, Size, Text, explain
@@ -269,6 +269,7 @@ class Binary:
 
     def save(self, path: str | os.PathLike) -> None:
         """Check and write the file.  Parameters that `weights_file` holds are left to it.  Raises FocusError; then nothing is written."""
+        path = path_of(path, "save")
         self.validate(str(path))
         tensors: dict[str, np.ndarray | Param] = {"source": self.source, "text": self.text}
         elsewhere = self.weights_file.tensors if self.weights_file else {}
@@ -282,7 +283,7 @@ def load(path: str | os.PathLike, weights: str | os.PathLike | None = None) -> B
     `weights` is where the weights file is if it does not lie beside the binary under the name it was given.
     Raises FocusError `<path>: ...` for whatever is wrong with the file, and for a weights file where the program refers to none.
     """
-    path = Path(path)
+    path = path_of(path, "load")
     try:
         return _load(path, weights)
     except MemoryError:

@@ -70,6 +70,7 @@ void Engine::reset() {
     for (UnitState& u : counters_.units) u.started.assign(size_t(machine_.queue_depth), 0);
     for (Semaphore& s : semaphores_) s = Semaphore();
     scalars_.fill(0);
+    columns_.clear();
     grids_.clear();
     fetch_ = frontier_ = kernel_ = 0;
     lives_over_ = 0;

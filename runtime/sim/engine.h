@@ -5,9 +5,11 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "clock.h"
@@ -149,6 +151,7 @@ class Engine {
     Counters counters_;
     std::array<Semaphore, isa::NUM_SEMAPHORES + 1> semaphores_;
     std::array<float, isa::NUM_SCALARS> scalars_{};
+    std::map<std::pair<isa::Space, int64_t>, int64_t> columns_;        // that the moments at an address are of
     ModuleCounters* module_ = nullptr;
     uint32_t pc_ = 0;
     int64_t fetch_ = 0, frontier_ = 0, total_ = 0;

@@ -274,7 +274,24 @@ int64_t divide(Rows in, Rows by, Rows out, int64_t rows, int64_t cols) {
 
 inline float* floats(const Rows& t, int64_t row) { return reinterpret_cast<float*>(row_of(t, row)); }
 
-void reduce(int op, Rows in, Rows out, int64_t rows, int64_t cols, bool init) {
+/// Moments of `cols` columns, merged into those of the `before` columns that y has seen.  Squares are of deviations from the mean, so that a mean far
+/// above the spread leaves the spread exact.
+template <class Term>
+void merge_moments(float* y, int64_t before, int64_t cols, Term term) {
+    float mean = reduce(cols, 0.0f, PLUS, term) / float(cols);
+    float squares = reduce(cols, 0.0f, PLUS, [&](int64_t c, int count) { V d = term(c, count) - mean; return d * d; });
+    if (before) {
+        float all = float(before + cols), delta = mean - y[0];
+        bool finite = delta - delta == 0;
+        mean = finite ? y[0] + delta * (float(cols) / all) : y[0] + mean;
+        squares += y[1] + delta * delta * (float(before) * (float(cols) / all));
+    }
+    y[0] = mean;
+    y[1] = squares == squares ? squares : INF;          // of a row with an infinity; a NaN stays in the mean
+}
+
+void reduce(int op, Rows in, Rows out, int64_t rows, int64_t cols, int64_t before) {
+    bool init = before == 0;
     for (int64_t r = 0; r < rows; ++r) {
         auto term = [&](int64_t c, int count) { return fetch(in, r, c, count); };
         float* y = floats(out, r);
@@ -283,9 +300,8 @@ void reduce(int op, Rows in, Rows out, int64_t rows, int64_t cols, bool init) {
             y[0] = init ? m : m > y[0] ? m : y[0] >= m ? y[0] : m + y[0];
             continue;
         }
-        y[0] = (init ? 0 : y[0]) + reduce(cols, 0.0f, PLUS, term);
-        auto square = [&](int64_t c, int count) { V x = term(c, count); return x * x; };
-        if (ReduceOp(op) == ReduceOp::MOMENTS) y[1] = (init ? 0 : y[1]) + reduce(cols, 0.0f, PLUS, square);
+        if (ReduceOp(op) == ReduceOp::MOMENTS) merge_moments(y, before, cols, term);
+        else y[0] = (init ? 0 : y[0]) + reduce(cols, 0.0f, PLUS, term);
     }
 }
 

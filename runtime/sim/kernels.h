@@ -58,8 +58,8 @@ struct Kernels {
     int64_t (*zip)(int op, isa::Broadcast shape, Rows a, Rows b, Rows out, int64_t rows, int64_t cols);
     /// out = in / by, a column of fp32.
     int64_t (*divide)(Rows in, Rows by, Rows out, int64_t rows, int64_t cols);
-    /// op is a ReduceOp; out, fp32, is begun with `init` and added to without.
-    void (*reduce)(int op, Rows in, Rows out, int64_t rows, int64_t cols, bool init);
+    /// op is a ReduceOp; out, fp32, is begun where `before` is 0, else holds what `before` columns gave (other than 0 counts for moments only).
+    void (*reduce)(int op, Rows in, Rows out, int64_t rows, int64_t cols, int64_t before);
     /// (in - mean) * rdev * weight + bias with rows (mean, rdev) of fp32; bias may be without data.
     int64_t (*normalize)(Rows in, Rows stats, Rows weight, Rows bias, Rows out, int64_t rows, int64_t cols);
     /// Rotate-half rotary embedding of heads of `cols` elements.

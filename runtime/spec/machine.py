@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -132,11 +133,17 @@ class MacroKind(_Part):
 
 
 class Component(_Part):
-    """`count` logic blocks of one kind; area in mm2 and power in mW each."""
+    """`count` logic blocks of one kind; area in mm2 and power in mW each.
+
+    Of a block that grows with a size of the machine, the figures are those for `per` (`of` that size): pes, cols and rows of the array, or lanes of
+    the similarity concentrator.
+    """
     unit: Literal["array", "sic", "scatter", "sec", "sfu"]
     count: Count
     area_mm2: Amount
     power_mw: Amount
+    of: Literal["one", "pes", "rows", "cols", "lanes"] = "one"
+    per: PositiveInt = 1
 
 
 class Energy(_Part):
@@ -214,6 +221,11 @@ class Machine(_Part):
         """DRAM bytes a cycle, loads and stores together."""
         return self.dram.bytes_per_second / self.frequency_hz
 
+    def blocks(self, component: str) -> float:
+        """How many times the figures of a logic component count: its blocks, each scaled to the size of this machine that it grows with."""
+        c, g = self.energy.components[component], self.geometry
+        return c.count * {"one": 1, "pes": g.pes, "rows": g.rows, "cols": g.cols, "lanes": self.sic.lanes}[c.of] / c.per
+
     def buffer_bytes(self, space_name: str) -> int:
         """Usable bytes of a memory by its lower-case name; of `dram`, its capacity."""
         if space_name == "dram":
@@ -244,6 +256,8 @@ def names() -> list[str]:
 
 def _find(name_or_path: str | Path) -> Path:
     """The file of a shipped machine's name or of a path."""
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        raise FocusError(f"machine: a name or the path of a TOML file expected, got {type(name_or_path).__name__}")
     text = str(name_or_path)
     if text in names():
         return MACHINES / f"{text}.toml"

@@ -108,7 +108,7 @@ compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "dense", "--c
 
 # the concentration
 Path("late.toml").write_text("layers = [7]\nalphas = [0.5]\n")
-Path("block.toml").write_text("block = [3, 1, 1]\n")
+Path("block.toml").write_text("block = [5, 1, 1]\n")
 # CHECK-NEXT: 1 error: concentration 'some' is neither one of off, sec, sic, full nor a file
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--concentration", "some")
 # CHECK-NEXT: 1 error: late.toml: Concentration: layer 7 is selected, but the decoder has layers 0..2

@@ -3,6 +3,7 @@
 cycles are those of any other form, on heads, m-tiles and shares of heads of many sizes."""
 import os
 import sys
+import tempfile
 from types import SimpleNamespace
 
 import torch  # noqa: F401
@@ -15,34 +16,37 @@ from models import case, distance
 from strategies import blocks, examples, layouts, machines, repetitive, seeds, video
 
 import focus
-from focus.passes.mapping import cost
-from focus.passes.kernels import attention
+from harness import fixed
+
 from focus.passes.kernels import spilled as spilled_kernels
+from focus.passes.kernels.attention import Heads, causal_sections, group_form, section_form
 from focus.passes.kernels.rows import split
+from focus.passes.kernels.spilled import spill_form
+from focus.passes.mapping.search import Search
+from focus.passes.mapping.space import Target
 from focus.runtime.spec.machine import Machine
 
-query_form = attention.query_form
-queries = lambda visual, m_tile: SimpleNamespace(visual=visual, m_tile=m_tile, groups=split(visual, 1, m_tile, m_tile))
+
+def cheapest(machine: Machine, visual: int, m_tile: int, heads: Heads) -> str:
+    """The form of the lowest cost."""
+    search, conc = Search(Target(machine, 32)), SimpleNamespace(visual=visual, m_tile=m_tile, vector=32, groups=split(visual, 1, m_tile, m_tile))
+    forms = {"expand": [section_form(heads, s, True) for s in causal_sections(visual, 0, 0, 0)],
+             "stay": [group_form(heads, conc, g, 0) for g in conc.groups if g.visual], "spill": [spill_form(heads, conc, 0)]}
+    return min(forms, key=lambda name: sum(map(search.price, forms[name])))
+
 
 # Under the rule of the published results, at the sizes of a 7B decoder, as there; where traffic weighs more, it pays for many tokens only.
 for machine in ("focus-published", "focus"):
-    print(machine, *(query_form(Machine.load(machine), queries(n, 1024), 0, attention.Heads(28, 4, 128, 1.0)) for n in (11648, 2366, 1000)))
+    print(machine, *(cheapest(Machine.load(machine), n, 1024, Heads(28, 4, 128, 1.0)) for n in (11648, 2366, 1000)))
 # CHECK: focus-published spill spill spill
 # CHECK-NEXT: focus spill expand expand
 
 # Not possible: slices that span heads, m-tiles of 100 rows, a DRAM that holds no head's probabilities.
 published = Machine.load("focus-published")
 small = published.model_copy(update={"dram": published.dram.model_copy(update={"capacity_bytes": 2 ** 30})})
-print(*(query_form(m, queries(n, m_tile), 0, attention.Heads(2, 2, dim, 1.0)) == "spill"
+print(*(cheapest(m, n, m_tile, Heads(2, 2, dim, 1.0)) == "spill"
         for m, n, m_tile, dim in ((published, 2000, 1024, 80), (published, 2000, 100, 64), (small, 11648, 1024, 128), (small, 2000, 1024, 128))))
 # CHECK-NEXT: False False False True
-
-
-def forced(machine, conc, lead, heads):
-    """The form under test wherever it is possible."""
-    tiles = [(g.rows, g.count) for g in conc.groups if g.visual]
-    spilled = cost.spilled_tiling(machine, tiles, conc.visual, lead + conc.visual, heads.dim)
-    return query_form(machine, conc, lead, heads) if spilled is None else "spill"
 
 
 def run(f, x, ids, machine, m_tile, dim, heads, block=(2, 2, 2)):
@@ -53,17 +57,11 @@ def run(f, x, ids, machine, m_tile, dim, heads, block=(2, 2, 2)):
     return outcome, outcome.functional["dram"]["score"]["write"]
 
 
-def used_in(m):
-    """Tiles of m rows where the cost function has a choice: also such that reach over the end of an m-tile of the concentration."""
-    def counted(spill, rows, m_tile, lead):
-        found = list(tiles_of(spill, rows, m_tile, lead))
-        spanned.append(any(u.all_see is not None for u in found))
-        return found
-    def preferred(machine, visual, keys, head_dim, rows, *rest):
-        value = using_cost(machine, visual, keys, head_dim, rows, *rest)
-        return 0 if value and rows == m else value
-    spilled_kernels._uses, cost._using_cost = counted, preferred
-    cost.m_candidates = lambda rows, limit=1024: sorted({*candidates(rows, limit), m or 32})
+def counted(form, m, geometry):
+    """The tiles of use, noting whether one reaches over the end of an m-tile of the concentration."""
+    found = list(tiles_of(form, m, geometry))
+    spanned.append(any(u.all_see is not None for u in found))
+    return iter(found)
 
 
 @examples(40)
@@ -75,8 +73,8 @@ def agrees(seed, machine, tokens, kind, keep, m_tile, block, dim, heads, togethe
     if keep < 1 and tokens.prompt_rows:
         sel = f.topk(f.rows(tokens.S, 64), f.rows(tokens.S, 32), ids, 2, 1, max(1, int(tokens.V * keep)))
         x, ids = f.prune(x, sel), f.select(ids, sel)
-    attention.heads_spilled = lambda *a: together           # shares of a group, whole groups, all heads
-    outcome, written = run(f, x, ids, machine, m_tile, dim, heads, block)
+    with fixed(form="spill", heads=together):               # shares of a group, whole groups, all heads
+        outcome, written = run(f, x, ids, machine, m_tile, dim, heads, block)
     assert trace_difference(outcome) == 0
     spilled.append(written > 0)
 
@@ -86,25 +84,24 @@ def agrees(seed, machine, tokens, kind, keep, m_tile, block, dim, heads, togethe
        st.sampled_from([32, 64, 96]))
 def agrees_over_m_tiles(seed, visual, before, behind, tiles, dim):
     f, (m_tile, m) = Function(seed, video(visual, before, behind)), tiles
-    used_in(m)
-    outcome, written = run(f, repetitive(f, 64, 0), f.token_ids(), "focus", m_tile, dim, (2, 1))
+    with fixed(form="spill", m=m):
+        outcome, written = run(f, repetitive(f, 64, 0), f.token_ids(), "focus", m_tile, dim, (2, 1))
     assert trace_difference(outcome) == 0 and written > 0
 
 
-attention.query_form, heads_spilled, spilled = forced, attention.heads_spilled, []
-candidates, using_cost, tiles_of, spanned = cost.m_candidates, cost._using_cost, spilled_kernels._uses, []
+spilled, tiles_of, spanned = [], spilled_kernels.tiles_of_use, []
+spilled_kernels.tiles_of_use = counted
 agrees()
 agrees_over_m_tiles()
 print("small", sum(spilled) > 20, sum(spanned) > 4)
 # CHECK-NEXT: small True True
-attention.heads_spilled = heads_spilled
 
 # On the default machine: several m-tiles, text before and behind, heads of 128; used in tiles that stay within m-tiles or reach over their ends.
 for m_tile, m, tokens, dim in ((1024, 0, video(1100, 5, 30), 128), (512, 384, video(1300, 3, 5), 32), (256, 160, video(900, 40, 1), 64),
                                (96, 32, video(300, 0, 2), 96), (1024, 0, video(900, 0, 1), 64)):
     f = Function(m_tile, tokens)
-    used_in(m)
-    outcome, written = run(f, repetitive(f, 64, 0), f.token_ids(), "focus", m_tile, dim, (2, 1))
+    with fixed(form="spill", **({"m": m} if m else {})):
+        outcome, written = run(f, repetitive(f, 64, 0), f.token_ids(), "focus", m_tile, dim, (2, 1))
     assert written > 0
     assert trace_difference(outcome) <= 1e-3 * sum(len(s["group"]) * len(s["group"][0]) for s in outcome.trace)
 print("large", spanned[-5:])
@@ -112,7 +109,10 @@ print("large", spanned[-5:])
 
 # A whole model, against the reference that follows the same decisions; sanitized.
 tiny = case("llava-onevision-tiny")
-exe = focus.compile(tiny.model, tiny.inputs, "focus", "full")
+with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+    file.write('["*"]\nform = "spill"\n')
+    file.flush()
+    exe = focus.compile(tiny.model, tiny.inputs, "focus", "full", mappings=file.name)
 result = exe.run(tiny.inputs, sanitize=True)
 wanted, _ = focus.reference(tiny.model, tiny.inputs, "full", decisions=result.trace)
 print("model", distance(result.outputs["logits"], wanted) < 3e-3, result.report["sanitizer"]["total"],

@@ -32,7 +32,7 @@ def attempt(m_tile: int, memory: str, size: int) -> re.Match | None:
     values["buffers"][memory]["bytes"] = size
     module = parse_text(laid_out[m_tile], context=make_context())
     try:
-        manager.run(module, [s for s in pipeline(Machine.from_dict(values)) if s.name in ("tile", "schedule", "allocate")])
+        manager.run(module, [s for s in pipeline(Machine.from_dict(values)) if s.name in ("fuse-concentration", "map", "tile", "schedule", "allocate")])
     except FocusError as e:
         match = MESSAGE.fullmatch(str(e))
         assert match and match[2] == memory and int(match[1]) > size == int(match[3]), str(e)

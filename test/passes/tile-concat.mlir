@@ -1,7 +1,7 @@
 // An input of a concat is written where the concat has it, if nothing else uses it; views and arguments are copied, once.  A copy of another
 // shape is another routine.
 // A result that no kernel makes in place is copied out.
-// RUN: focus-opt %s --tile | filecheck %s
+// RUN: focus-opt %s --fuse-concentration --map --tile | filecheck %s
 
 // CHECK: [[TWELVE:%.*]] = arith.constant 12
 // CHECK-NEXT: [[EIGHT:%.*]] = arith.constant 8

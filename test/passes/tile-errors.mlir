@@ -1,5 +1,5 @@
 // What the tile pass cannot place: an op without a kernel, and queries so wide that no tiling fits a machine with small buffers.
-// RUN: focus-opt %s --tile="machine=%S/../end2end/Inputs/small.toml" --split-input-file --verify-diagnostics
+// RUN: focus-opt %s --machine=%S/../end2end/Inputs/small.toml --fuse-concentration --map --tile --split-input-file --verify-diagnostics
 
 func.func @main(%x: tensor<8x32xf16> {focus.name = "x"}) -> tensor<8x32xf16> {
   // expected-error@below {{'tensor.cast' op cannot be tiled: no kernel for this op}}

@@ -1,6 +1,6 @@
 // A linear layer becomes one kernel: loops over m-tiles, n-tiles and k-slices; bias and activation on the accumulators, the last step into fp16 in
 // place.  Arguments, parameters and the result become DRAM buffers.
-// RUN: focus-opt %s --tile | filecheck %s
+// RUN: focus-opt %s --fuse-concentration --map --tile | filecheck %s
 
 // CHECK: func.func @main() attributes {focus.sites = []} {
 func.func @main(%x: tensor<3000x96xf16> {focus.name = "pixels"}) -> tensor<3000x200xf16> {

@@ -1,6 +1,6 @@
 // Ops of one form become calls of one routine: other operands, other names, other DRAM buffers around them do not matter.  Another activation, an
 // operand used twice, another place in its buffer's rows (a window: another pitch or type) or another number of rows make another routine.
-// RUN: focus-opt %s --tile | filecheck %s
+// RUN: focus-opt %s --fuse-concentration --map --tile | filecheck %s
 
 !x = tensor<64x32xf16>
 !w = tensor<32x32xf16>

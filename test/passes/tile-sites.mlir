@@ -1,7 +1,7 @@
 // Concentrated operands: a norm that only a gather reads is applied in the gather's sweep; a product that only a gather reads is concentrated as it
 // leaves the accumulators.  The site table lists the m-tiles (first row, identity rows, visual rows); text joins the last tile.  Calls have the
 // site numbers.
-// RUN: focus-opt %s --tile | filecheck %s
+// RUN: focus-opt %s --fuse-concentration --map --tile | filecheck %s
 
 !c = !focus.concentrated<50, 40, 44, 32, 16, unit>
 !d = !focus.concentrated<50, 96, 44, 32, 16, unit>

@@ -1,7 +1,7 @@
 // Concentrated queries whose probabilities go through DRAM: a kernel for each shape of m-tile makes them, another uses them.  On the default machine,
 // where traffic weighs more, the same queries are expanded.
-// RUN: focus-opt %s --tile=machine=focus-published | filecheck %s
-// RUN: focus-opt %s --tile | filecheck %s --check-prefix=EXPAND
+// RUN: focus-opt %s --machine=focus-published --fuse-concentration --map --tile | filecheck %s
+// RUN: focus-opt %s --fuse-concentration --map --tile | filecheck %s --check-prefix=EXPAND
 
 !c = !focus.concentrated<2050, 128, 2048, 32, 1024, unit>
 func.func @main(%q: tensor<2050x128xf16> {focus.name = "q"}, %k: tensor<2050x64xf16> {focus.name = "k"}, %v: tensor<2050x64xf16> {focus.name = "v"})

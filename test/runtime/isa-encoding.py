@@ -1,5 +1,9 @@
 # Each field of each instruction lies where the table says: right behind the one before it, opcode in the low byte, zeros above.
 # RUN: %python %s | filecheck %s
+import sys
+import types
+from pathlib import Path
+
 from focus.runtime.spec import isa
 
 
@@ -37,3 +41,18 @@ try:
     isa.encode("load", dict(src=1, dst=2, cols=4, stream=5))
 except isa.EncodingError as e:
     print(e)
+
+# A function without lanes, an instruction of the vector unit without work and an operand without element types do not get past the table.
+# CHECK-NEXT: MapOp.SINE states no lanes
+# CHECK-NEXT: v.rope: the vector unit's instructions, and no others, state lanes
+# CHECK-NEXT: load: operand 'src' states no element types
+source = Path(isa.__file__).read_text()
+for old, new in (("class ZipOp(", "MapOp = IntEnum('MapOp', [*((m.name, int(m)) for m in MapOp), ('SINE', len(MapOp))])\nclass ZipOp("),
+                 (", Work(Lanes(multiply=2, add=1))),\n)", "),\n)"), ('dram(mem("src", "r", _TILE, ANY, "DRAM"))', 'dram(mem("src", "r", _TILE, (), "DRAM"))')):
+    changed = types.ModuleType("changed")
+    sys.modules["changed"] = changed                # dataclasses look their module up
+    assert source.count(old) == 1, old
+    try:
+        exec(compile(source.replace(old, new), "isa.py", "exec"), changed.__dict__)
+    except TypeError as e:
+        print(e)

@@ -53,7 +53,16 @@ Engine::Cost Engine::v_reduce(const Decoded& d) {
     bool moments = function == ReduceOp::MOMENTS, init = initialises(d);
     Tile from = operand(d, src, nrows, ncols, isa::READ);
     Tile to = operand(d, dst, nrows, moments ? 2 : 1, init ? isa::WRITE : isa::READ_WRITE);
-    if (options_.functional) kernels().reduce(int(function), rows_of(from), rows_of(to), nrows, ncols, init);
+    if (options_.functional) {
+        int64_t before = init ? 0 : 1;
+        if (moments) {
+            int64_t& columns = columns_[{to.space, to.address}];
+            before = init ? 0 : columns;
+            if (!init && !before) fail(d, "moments of further columns, but no call has begun the row");
+            columns = before + ncols;
+        }
+        kernels().reduce(int(function), rows_of(from), rows_of(to), nrows, ncols, before);
+    }
     return vector_cost(d, nrows, ncols);
 }
 
@@ -66,9 +75,8 @@ Engine::Cost Engine::v_stats(const Decoded& d) {
     float inverse = scalars_[d.scalars[inv]], epsilon = scalars_[d.scalars[eps]];
     for (int64_t r = 0; options_.functional && r < nrows; ++r) {
         const float* s = reinterpret_cast<const float*>(data(from, r));
-        float mean = layer ? s[0] * inverse : 0.0f;
-        float variance = s[1] * inverse - mean * mean;
-        float out[2] = {mean, 1.0f / std::sqrt((variance < 0 ? 0.0f : variance) + epsilon)};
+        float square = s[1] * inverse + (layer ? 0.0f : s[0] * s[0]);
+        float out[2] = {layer ? s[0] : 0.0f, 1.0f / std::sqrt(square + epsilon)};
         std::memcpy(data(to, r), out, sizeof out);
     }
     return vector_cost(d, nrows, 0);

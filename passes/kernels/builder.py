@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 
 from torch_mlir import ir
 
+from focus.dialects.mapping import MAX_SLOTS
 from focus.dialects.support import set_attr
 from focus.dialects.tile_ops import TILE_OPS
+from focus.runtime.spec.geometry import Geometry
 
 ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "u16": "i16"}
 BYTES = {"f16": 2, "f32": 4, "i32": 4, "u16": 2}
@@ -76,6 +78,7 @@ class Mat:
 @dataclass
 class TileBuilder:
     """Emits tile-level IR in the current MLIR context and insertion point."""
+    geometry: Geometry                                      #: shape of the array, and of vectors
     kernel_attrs: dict = field(default_factory=dict)        #: Python values that kernels made from now on carry as attributes
     scratch: list = field(default_factory=list)             #: the DRAM buffers that callers of the function bring, as (rows, cols, dtype, name)
     _function: ir.Block | None = None                       #: the function's block
@@ -141,10 +144,11 @@ class TileBuilder:
         self.block, self._constants, self.scratch, self._function = around
 
     @contextlib.contextmanager
-    def kernel(self, name: str, loc: ir.Location):
-        """A `focus.kernel` region; everything emitted inside carries `loc`."""
+    def kernel(self, name: str, loc: ir.Location, slots: int = MAX_SLOTS):
+        """A `focus.kernel` region, whose buffers get at most `slots` ring slots; everything emitted inside carries `loc`."""
         with loc:
             op = ir.Operation.create("focus.kernel", attributes={"name": ir.StringAttr.get(name)}, regions=1)
+            set_attr(op, "slots", slots if slots != MAX_SLOTS else None)
             for k, v in self.kernel_attrs.items():
                 set_attr(op, k, v)
             around = self.block, self._constants

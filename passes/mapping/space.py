@@ -1,0 +1,307 @@
+"""The legal mappings of a form on a machine, as an enumerable space.
+
+In: a form and a target (machine, geometry with the request's vector length).  Out: `candidates`, every mapping worth trying whose footprint fits the
+memories and whose sizes the emitter can cut; `problem`, why a given mapping is none; `no_mapping`, the error where there is none.
+
+What a mapping takes on chip is what its kernel declares (`places` in `focus.passes.kernels`).
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from focus.dialects.mapping import AttentionMapping, GemmMapping, KernelMapping, RowsMapping, SpillMapping
+from focus.passes.capacity import SMALLER, fits, no_room
+from focus.passes.kernels.attention import attention_places
+from focus.passes.kernels.concentrate import elementwise_places, gather_places, norm_places, rope_places
+from focus.passes.kernels.forms import AttentionForm, Form, GemmForm, RowsForm, SpillForm
+from focus.passes.kernels.linear import ASIDE, WEIGHT_SUBS, gemm_places, resample_places
+from focus.passes.kernels.movement import move_places
+from focus.passes.kernels.places import Places, ceil
+from focus.passes.kernels.spilled import Uses, making_places, tiles_of_use, using_places
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.geometry import Geometry
+from focus.runtime.spec.machine import Machine
+
+LONGEST = 1024          #: rows of an m-tile beyond which nothing is gained
+QUERY_ROWS = 512        #: most rows of a tile of dense queries
+STEPS = 3               #: most array widths of key columns in a step
+BLOCK_ROWS = 256        #: rows that stop together where the keys have passed them
+SPILL_SHARE = 1 / 16    #: of DRAM's capacity that probabilities may take
+APART = 32              #: tiles of one shape that may be written out one by one, where their bounds have no common form
+MOVED_COLS = 4096       #: most columns of a tile of rows that are only moved
+
+
+@dataclass(frozen=True)
+class Target:
+    """A machine, and how long the vectors of the request are that is compiled for it."""
+    machine: Machine
+    vector: int
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        return replace(self.machine.geometry, vector=self.vector)
+
+
+def footprint(target: Target, form: Form, mapping: KernelMapping) -> list[Places]:
+    """What the kernels of a mapping take on chip, one entry a kernel.  Raises FocusError where the mapping is of another kind than the form."""
+    g = target.geometry
+    if isinstance(form, GemmForm) and isinstance(mapping, GemmMapping):
+        return [resample_places(form, mapping, g) if form.resample else gemm_places(form, mapping, g)]
+    if isinstance(form, AttentionForm) and isinstance(mapping, AttentionMapping):
+        return [attention_places(form, mapping, g)]
+    if isinstance(form, SpillForm) and isinstance(mapping, SpillMapping):
+        made = [making_places(form, (rows, min(rows, form.m_tile)), mapping, g) for rows, _ in form.tiles]
+        return made + [using_places(form, mapping, g, uses) for uses in _distinct(tiles_of_use(form, mapping.m, g))]
+    if isinstance(form, RowsForm) and isinstance(mapping, RowsMapping):
+        if form.what in ("gather", "gather_norm"):
+            return [gather_places(form, g.vector)]
+        places = {"norm": norm_places, "rope": rope_places, "elementwise": elementwise_places}.get(form.what, move_places)
+        return [places(form, mapping)]
+    raise FocusError(f"a {mapping.kind} mapping does not fit this op")
+
+
+def _distinct(uses: Iterator[Uses]) -> list[Uses]:
+    """Of each shape, the first."""
+    return list({(u.count if u.count < u.m else u.m, u.all_see is None, u.later): u for u in uses}.values())
+
+
+def fits_all(machine: Machine, footprints: list[Places]) -> bool:
+    """Whether each kernel's places fit the memories."""
+    return all(fits(machine, places.bytes()) for places in footprints)
+
+
+def problem(target: Target, form: Form, mapping: KernelMapping) -> str | None:
+    """Why a mapping is not legal for a form: a size that the emitter cannot cut, or a memory that is too small; None for a legal one."""
+    g, cut = target.geometry, None
+    if isinstance(form, GemmForm) and isinstance(mapping, GemmMapping):
+        cut = _gemm_problem(form, mapping, g)
+    elif isinstance(form, AttentionForm) and isinstance(mapping, AttentionMapping):
+        cut = _attention_problem(form, mapping, g)
+    elif isinstance(form, SpillForm) and isinstance(mapping, SpillMapping):
+        cut = _spill_problem(form, mapping, target)
+    try:
+        kernels = [] if cut else footprint(target, form, mapping)
+    except FocusError as e:
+        return str(e)
+    for places in kernels:
+        if not fits(target.machine, places.bytes()):
+            return no_room(target.machine, places.bytes())
+    return cut
+
+
+def _gemm_problem(form: GemmForm, t: GemmMapping, g: Geometry) -> str | None:
+    if t.n % g.cols:
+        return f"n is {t.n}, expected a multiple of the array's {g.cols} columns"
+    if form.visual is not None and t.m < form.rows:
+        return f"m is {t.m}, expected the {form.rows} rows of an m-tile of the concentration"
+    if form.unique and (t.stays != "none" or form.visual and not t.partials):
+        return "a concentrated input cannot stay, and needs at least one buffer of partial sums"
+    if form.residual and not t.residual_tiles:
+        return "residual_tiles is 0, expected 1 or more"
+    if t.separate_result and not form.gathered:
+        return "separate_result is for results that are concentrated"
+    return None
+
+
+def _attention_problem(form: AttentionForm, t: AttentionMapping, g: Geometry) -> str | None:
+    unit = g.vector if form.fixed else g.rows
+    if t.step % g.cols:
+        return f"step is {t.step}, expected a multiple of the array's {g.cols} columns"
+    if form.head_dim % min(t.out_cols, form.head_dim):
+        return f"out_cols is {t.out_cols}, expected a divisor of the head's {form.head_dim} columns"
+    if t.out_cols < form.head_dim and t.out_cols % g.cols and form.head_dim > g.cols and t.split:
+        return f"out_cols is {t.out_cols}, expected a multiple of the array's {g.cols} columns where accumulators are split"
+    if t.kv_cols < form.head_dim and t.kv_cols % unit:
+        return f"kv_cols is {t.kv_cols}, expected a multiple of {unit}"
+    if form.fixed:
+        spans = form.head_dim % g.vector > 0
+        if not t.partials:
+            return "partials is 0, expected at least one buffer of partial sums"
+        if t.strands > 1 and (form.group % t.strands or spans):
+            return f"strands is {t.strands}, expected 1 or a divisor of the {form.group} query heads of a group, and whole vectors in a head"
+        if spans and (t.stays == "queries" or t.kv_cols < form.head_dim and t.kv_cols % g.vector):
+            return "queries whose vectors span heads cannot stay"
+        if form.tiles > 1 and form.fixed % t.step:
+            return f"step is {t.step}, expected a divisor of the {form.fixed} rows of alike m-tiles"
+        if t.split:
+            return "split is for dense queries"
+    elif form.causal and (t.m * t.strands) % t.step and form.rows > t.m * t.strands and form.keys > t.step:
+        return f"step is {t.step}, expected a divisor of m times strands ({t.m * t.strands}) in causal attention"
+    if form.scores_only and (t.stays != "queries" or t.strands > 1 or t.split):
+        return "importance keeps its queries, in one strand"
+    if t.split and (t.strands > 1 or len(form.regions) > 1 or t.step != 2 * g.cols or form.keys <= t.step):
+        return "split needs one strand, one region and a loop over steps of two array widths"
+    return None
+
+
+def _spill_problem(form: SpillForm, t: SpillMapping, target: Target) -> str | None:
+    g = target.geometry
+    single = sum(count for _, count in form.tiles) == 1
+    if form.head_dim % g.vector or form.head_dim % g.cols:
+        return f"vectors of {g.vector} and array columns ({g.cols}) must divide the head's {form.head_dim} columns"
+    if len(form.tiles) > 1 and form.m_tile % g.cols:
+        return f"an m-tile of {form.m_tile} rows is not a multiple of the array's {g.cols} columns"
+    if t.step % g.cols or sum(count for rows, count in form.tiles if rows % t.step) > APART:
+        return f"step is {t.step}, expected a multiple of {g.cols} that divides the m-tiles"
+    if t.out_cols % g.cols or form.head_dim % t.out_cols:
+        return f"out_cols is {t.out_cols}, expected a multiple of {g.cols} that divides the head's {form.head_dim} columns"
+    if not single and not (t.m <= form.m_tile and (form.m_tile % t.m == 0 or ceil(form.visual, t.m) <= APART)):
+        return f"m is {t.m}, expected a divisor of the m-tile's {form.m_tile} rows, or few tiles"
+    if not t.heads or t.heads * spilled_bytes(form.visual, form.keys, g) > target.machine.dram.capacity_bytes:
+        return f"the probabilities of {t.heads} heads do not fit DRAM"
+    return None
+
+
+def spilled_bytes(rows: int, keys: int, g: Geometry) -> int:
+    """DRAM bytes of the probabilities of `rows` x `keys`, with a factor for each row of a tile."""
+    return rows * (keys * 2 + ceil(keys, g.cols) * 4)
+
+
+# ---- candidates --------------------------------------------------------------------------------------------------------------
+def candidates(target: Target, form: Form) -> Iterator[KernelMapping]:
+    """Every legal mapping worth trying, those that take most first."""
+    tried = {GemmForm: _gemms, AttentionForm: _attentions, SpillForm: _spills, RowsForm: _rows}[type(form)](target, form)
+    return (mapping for mapping in tried if problem(target, form, mapping) is None)
+
+
+def m_candidates(rows: int, side: int, limit: int = LONGEST) -> list[int]:
+    """Even splits of the rows in multiples of the array's side, and powers of two: sizes worth trying, largest first."""
+    even = {min(limit, ceil(ceil(rows, p), side) * side) for p in range(1, 9)}
+    even |= {min(limit, ceil(ceil(rows, ceil(rows, limit)), side) * side)}
+    powers = {m for m in (8, 16, 32, 64, 128, 256, 384, 512, 768, 1024) if side <= m <= limit}
+    return sorted({m for m in even | powers if m <= max(side, ceil(rows, side) * side)}, reverse=True)
+
+
+def _gemms(target: Target, form: GemmForm) -> Iterator[GemmMapping]:
+    g, machine = target.geometry, target.machine
+    subs = [s for s in (2 * WEIGHT_SUBS, 5, 4, 3, 2, 1) if s == 1 or g.cols * (s - 1) < form.n]
+    rows = m_candidates(form.rows, min(32, g.rows)) if form.visual is None else [form.rows]
+    for m in rows:
+        for s in subs:
+            whole = GemmMapping(form=form.half, m=m, n=g.cols * s)
+            tiles = _tiles_beside(target, form, whole)
+            whole = replace(whole, residual_tiles=tiles if form.residual else 0)
+            if not form.unique:
+                for stays in ("none", "input") if form.visual is None and not form.resample else ("none",):
+                    t = replace(whole, stays=stays)
+                    yield from _separated(machine, form, t, target)
+                continue
+            for partials, shared in ((4, False), (2, False), (1, False), (1, True)):
+                yield from _separated(machine, form, replace(whole, partials=partials, shared_slices=shared), target)
+
+
+def _separated(machine: Machine, form: GemmForm, t: GemmMapping, target: Target) -> Iterator[GemmMapping]:
+    """The mapping; with a concentrated result leaving the accumulators first, where there is room."""
+    apart = replace(t, separate_result=True)
+    yield apart if form.gathered and problem(target, form, apart) is None else t
+
+
+def _tiles_beside(target: Target, form: GemmForm, t: GemmMapping) -> int:
+    """Tiles that the vector unit's memory has room for, at most two: of the residual, or of results that have left the accumulators."""
+    if not (form.residual or form.aside):
+        return 0
+    for tiles in range(2, 0, -1):
+        if fits(target.machine, {"vector": gemm_places(form, replace(t, residual_tiles=tiles), target.geometry).bytes().get("vector", 0)}):
+            return min(tiles, ASIDE)
+    return 1
+
+
+def _attentions(target: Target, form: AttentionForm) -> Iterator[AttentionMapping]:
+    g, machine, dim = target.geometry, target.machine, form.head_dim
+    unit, shadow = (g.vector if form.fixed else g.rows), machine.array.rule == "shadow"
+    partials = next((n for n in (2, 1) if form.fixed * g.cols * 4 * n <= machine.buffer_bytes("conc")), 1) if form.fixed else 0
+    for m in [form.fixed] if form.fixed else m_candidates(form.rows, min(32, g.rows), QUERY_ROWS):
+        pairs = form.group % 2 == 0 if form.fixed else form.rows > m
+        for strands in (2, 1) if pairs else (1,):
+            for step in (g.cols * n for n in range(STEPS, 0, -1)):
+                if step > g.cols and step - g.cols >= form.keys:
+                    continue
+                for blocks in [n for n in (1, 2, 3, 4) if dim % n == 0]:
+                    for stays in ("queries", "none"):
+                        widths = {dim} | {c for c in (4 * unit, 3 * unit, 2 * unit) if c < dim} if stays == "queries" else set()
+                        split = not shadow and strands == 1 and step == 2 * g.cols < form.keys and len(form.regions) == 1 and not form.fixed
+                        base = AttentionMapping(m=m, strands=strands, step=step, out_cols=dim // blocks, stays=stays, partials=partials,
+                                                split=split and not form.scores_only,
+                                                block_rows=BLOCK_ROWS if form.fixed and form.tiles == 1 and shadow else 0)
+                        for kv in sorted(widths | {min(unit, dim)}, reverse=True):      # the widest that fits is the best
+                            t = replace(base, kv_cols=kv)
+                            if problem(target, form, t) is None:
+                                yield t
+                                break
+
+
+def _spills(target: Target, form: SpillForm) -> Iterator[SpillMapping]:
+    g = target.geometry
+    heads = min(form.heads, int(target.machine.dram.capacity_bytes * SPILL_SHARE // spilled_bytes(form.visual, form.keys, g)))
+    for step in (g.cols * n for n in range(STEPS, 0, -1)):
+        if step > g.cols and step - g.cols >= form.keys:
+            continue
+        for m in m_candidates(form.visual, min(32, g.rows)):
+            for blocks in [n for n in (1, 2, 4) if form.head_dim % (g.cols * n) == 0]:
+                yield SpillMapping(step=step, m=m, out_cols=form.head_dim // blocks, heads=max(heads, 0))
+
+
+def tile_rows(machine: Machine, longest: int = LONGEST, **row_bytes: int) -> int:
+    """Rows of a tile that takes `row_bytes[memory]` bytes a row in each of these memories: what fits, in multiples of 32 if it can be."""
+    fit = min(machine.buffer_bytes(memory) // n for memory, n in row_bytes.items())
+    return max(1, min(longest, fit // 32 * 32 or fit))
+
+
+def m_tile_rows(target: Target) -> int:
+    """Rows that the buffers are laid out for: a k-slice and its unique vectors and partial sums, a tile of the residual and row moments, each
+    doubled, and three array widths of accumulators."""
+    g = target.geometry
+    return tile_rows(target.machine, input=2 * 2 * max(g.rows, g.vector), table=2 * 2 * g.vector, conc=2 * 4 * g.cols, output=3 * 4 * g.cols,
+                     vector=2 * 2 * g.cols, stats=2 * 8)
+
+
+def _rows(target: Target, form: RowsForm) -> Iterator[RowsMapping]:
+    machine, size = target.machine, {"f16": 2, "u16": 2}.get(form.dtype, 4)
+    if form.what in ("gather", "gather_norm"):
+        yield RowsMapping(m=max(form.rows, m_tile_rows(target)), n=target.vector)
+    elif form.what == "norm":
+        whole = tile_rows(machine, output=2 * 2 * form.cols, stats=8)
+        if not form.moments and whole >= min(16, form.rows):
+            yield RowsMapping(m=whole, n=form.cols)
+        columns = min(64, form.cols)
+        yield RowsMapping(m=tile_rows(machine, output=2 * 2 * columns, stats=8), n=columns)
+    elif form.what == "rope":
+        yield RowsMapping(m=tile_rows(machine, vector=4 * 2 * form.head, output=4 * 2 * form.head, ids=4 * 4), n=form.head)
+    elif form.what == "elementwise":
+        columns = min(64, form.cols)
+        yield RowsMapping(m=tile_rows(machine, 512, output=4 * columns, vector=4 * columns), n=columns)
+    else:
+        columns = min(form.cols, MOVED_COLS)
+        yield RowsMapping(m=max(1, min(LONGEST, machine.buffer_bytes("output") // 2 // (columns * size))), n=columns)
+
+
+def no_mapping(target: Target, form: Form) -> FocusError:
+    """The error where a form has no legal mapping: of each memory that is too small for the smallest one, what is needed and what there is."""
+    g, machine = target.geometry, target.machine
+    if isinstance(form, GemmForm):
+        least = GemmMapping(m=form.rows if form.visual is not None else min(form.rows, min(32, g.rows)), n=g.cols, partials=int(form.unique),
+                            shared_slices=form.unique, residual_tiles=int(form.residual))
+    elif isinstance(form, AttentionForm):
+        unit = g.vector if form.fixed else g.rows
+        blocks = max(n for n in (1, 2, 3, 4) if form.head_dim % n == 0)
+        least = AttentionMapping(m=form.fixed or min(form.rows, min(32, g.rows)), step=g.cols, kv_cols=min(unit, form.head_dim),
+                                 out_cols=form.head_dim // blocks, stays="queries" if form.scores_only else "none", partials=int(form.fixed > 0))
+    elif isinstance(form, RowsForm):
+        least = RowsMapping(m=form.rows if form.what.startswith("gather") else 1, n=1 if not form.head else form.head)
+    else:
+        return FocusError(f"probabilities of {form.visual} x {form.keys} cannot go through DRAM on machine '{machine.name}'")
+    needs = footprint(target, form, least)[0].bytes()
+    if fits(machine, needs):
+        return FocusError(problem(target, form, least) or "has no mapping")
+    return FocusError(no_room(machine, needs, SMALLER if _smaller_helps(target, form, least) else None))
+
+
+def _smaller_helps(target: Target, form: Form, least: KernelMapping) -> bool:
+    """Whether the number of visual rows of a tile is what does not fit."""
+    visual = getattr(form, "visual", 0)
+    if not visual or isinstance(form, AttentionForm) and not form.fixed:
+        return False
+    few = replace(form, rows=1, visual=1) if not isinstance(form, AttentionForm) else replace(form, fixed=1, visual=1)
+    return fits_all(target.machine, footprint(target, few, replace(least, m=1)))
