@@ -23,7 +23,7 @@ x = f.gather(f.norm("rms", repetitive(f, 40, 0)), ids)
 y = f.linear(f.attention(f.linear(x, 40), f.linear(x, 40), f.linear(x, 40), 2, 2, True, ids=ids), 50, "swiglu", bias=True)
 text = f.text(y)
 module, levels = parse_text(text, context=make_context()), {"concentrated": text}
-for step in pipeline()[pipeline().index(next(s for s in pipeline() if s.name == "tile")):]:
+for step in pipeline()[[s.name for s in pipeline()].index("fuse-concentration"):]:
     manager.run(module, [step])
     levels[f"after {step.name}"] = to_text(module)
 plain = Function(0)

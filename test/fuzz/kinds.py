@@ -263,7 +263,9 @@ def _run_function(f, y, machine) -> None:
 
 
 # ---- IR --------------------------------------------------------------------------------------------------------------
-_LEVELS = (("fisa.program", 9), ("focus.slots", 7), ("focus.kernel", 6), ("#focus.layout", 5), ("focus.gather", 4), ("focus.", 2), ("torch.", 0))
+#: what IR has in it -> the first pass that may come next
+_NEXT = {"fisa.program": "", "focus.slots": "allocate", "focus.kernel": "schedule", "#focus.mapping": "tile", "#focus.layout": "fuse-concentration",
+         "focus.gather": "assign-layout", "focus.": "fuse", "torch.": "convert-torch-to-focus"}
 
 
 def ir(folder: Path) -> Case:
@@ -279,18 +281,20 @@ def ir(folder: Path) -> Case:
     from focus.dialects.support import to_text
     steps = [s.name for s in pipeline()]
     module, seeds = parse_text(f.text(y), context=make_context()), [f.text(y)]
-    for name in ("tile", "schedule", "allocate", "lower-to-fisa"):
-        manager.run(module, [s for s in pipeline() if s.name == name])
+    for step in pipeline()[steps.index("fuse-concentration"):]:
+        manager.run(module, [step])
         seeds.append(to_text(module))
+    whole = len(seeds)
     for file in sorted([*ROOT.glob("test/passes/*.mlir"), *ROOT.glob("test/dialects/*.mlir")]):
         seeds += [part for part in re.split(r"^// -----.*$", file.read_text(), flags=re.MULTILINE) if 50 < len(part) < 20_000]
     names = [n for n in manager.load_passes()]
 
     def case(rng: Random) -> None:
-        seed = rng.choice(seeds[:5]) if rng.random() < 0.3 else rng.choice(seeds)
+        seed = rng.choice(seeds[:whole]) if rng.random() < 0.3 else rng.choice(seeds)
         source = damage.text(rng, seed, _times(rng)) if rng.random() < 0.97 else damage.data(rng, seed.encode()).decode(errors="replace")
-        level = next((n for mark, n in _LEVELS if mark in seed), 0)
-        if rng.random() < 0.7:
+        following = next((name for mark, name in _NEXT.items() if mark in seed), "")
+        if following and rng.random() < 0.7:
+            level = steps.index(following)
             chosen = steps[level:level + rng.choice((1, 1, 2, 9))]
         else:
             chosen = rng.sample(names, rng.choice((1, 1, 2)))
