@@ -34,7 +34,7 @@ SLOW = ("models", "configurations")
 SCRIPTS = {"configurations": ROOT / "test" / "compiler" / "no-traceback.py"}       #: kind -> a script of the suite with arguments FOLDER SEED
 #: kind -> share of the time; the cases of a short run
 SHARES = {"binaries": 5, "ir": 6, "assembly": 1, "toml": 1, "traces": 1, "kernels": 2, "models": 6, "configurations": 3}
-SHORT = {"binaries": 150, "ir": 40, "assembly": 150, "toml": 60, "traces": 80, "kernels": 6}
+SHORT = {"binaries": 60, "ir": 25, "assembly": 40, "toml": 15, "traces": 60, "kernels": 3}
 
 
 @dataclass
