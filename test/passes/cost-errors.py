@@ -26,7 +26,7 @@ def tile(rows, visual, **options):
 # two maps of 90 entries, the operand's and the result's
 # CHECK: needs 384 bytes of 'map', but machine 'small' has 256; a smaller m_tile of the concentration needs less{{$}}
 attempt(tile(90, 90))
-# CHECK-NEXT: needs 65536 bytes of 'output' and 32768 bytes of 'conc' and 16384 bytes of 'table', but machine 'small' has 40960 and 16384 and 8192;
+# CHECK-NEXT: needs 65536 bytes of 'output' and 16384 bytes of 'table' and 32768 bytes of 'conc', but machine 'small' has 40960 and 8192 and 16384;
 attempt(tile(256, 4))
 # text rows have no maps, and no m_tile makes them fewer
 # CHECK-NEXT: needs 46080 bytes of 'output' and 11520 bytes of 'table', but machine 'small' has 40960 and 8192{{$}}
@@ -38,6 +38,6 @@ attempt(tile(64, 64, weights=5, gathered=False))
 attempt(GemmForm(40, 2_000_000, 64, weights=5))
 # accumulators of a quarter of the head's columns
 # CHECK-NEXT: needs 135168 bytes of 'output', but machine 'small' has 40960{{$}}
-attempt(AttentionForm(8, ((8, None),), 4096, 1, 1))
+attempt(AttentionForm(64, ((64, None),), 4096, 1, 1))
 # CHECK-NEXT: GemmMapping(slots=4, form='whole', m=40, n=32,
 attempt(tile(40, 40))
