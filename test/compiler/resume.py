@@ -39,8 +39,7 @@ for name in ("llava-onevision-tiny", "qwen3-vl-tiny"):
     levels = files(HERE / name)
     same = [saved(focus.compile(file, weights=model)) == wanted for file in levels]
     print(name, len(levels) == len(pass_names()) + 1, all(same))
-    stored = [saved(focus.compile(file, weights=HERE / f"{name}.safetensors")) == wanted for file in levels[::4]]
-    print("from a safetensors file", all(stored))
+    print("from a safetensors file", saved(focus.compile(levels[-3], weights=HERE / f"{name}.safetensors")) == wanted)
 # CHECK: llava-onevision-tiny True True
 # CHECK-NEXT: from a safetensors file True
 # CHECK-NEXT: qwen3-vl-tiny True True
@@ -104,7 +103,7 @@ print(error(focus.compile, laid_out, weights=HERE / "gone.safetensors"))
 turned = {**weights, "lm_head.weight": weights["lm_head.weight"].T.contiguous()}
 save_file(turned, HERE / "turned.safetensors")
 print(error(focus.compile, laid_out, weights=HERE / "turned.safetensors"))
-# CHECK-NEXT: turned.safetensors: parameter 'lm_head.weight' has shape [64, 512], but {{.*}}05-assign-layout.mlir has it as [512, 64]
+# CHECK-NEXT: turned.safetensors: parameter 'lm_head.weight' has shape [64, 160], but {{.*}}05-assign-layout.mlir has it as [160, 64]
 (HERE / "bad.safetensors").write_bytes(b"no safetensors")
 print(error(focus.compile, laid_out, weights=HERE / "bad.safetensors"))
 # CHECK-NEXT: bad.safetensors: no readable safetensors file
