@@ -9,15 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from focus.runtime.spec import isa
+from focus.runtime.spec import isa, types
 
 from focus.dialects.support import Any, I64, I64Array, OpBase, Sequence, Str, ext, get_attr, ir, to_python
 
 SPACES = tuple(s.name.lower() for s in isa.Space)
-#: MLIR's integers have no sign: u16 values are i16 elements
-ELEMENT_TYPES = {isa.DType.F16: "f16", isa.DType.F32: "f32", isa.DType.I32: "i32", isa.DType.U16: "i16"}
-#: bytes of an element, by the type's name
-ELEMENT_BYTES = {name: isa.DTYPE_BYTES[dtype] for dtype, name in ELEMENT_TYPES.items()}
+#: element types as MLIR spells them, and the bytes of an element by that spelling
+ELEMENT_TYPES = {dtype: e.mlir for dtype, e in types.ELEMENTS.items()}
+ELEMENT_BYTES = types.MLIR_BYTES
 DYNAMIC = ir.ShapedType.get_dynamic_stride_or_offset()
 
 

@@ -22,7 +22,8 @@ _LEVELS = (
     ("Level 4: structure of tiled code", "KernelOp", "ViewOp"),
 )
 _KINDS = {"mem": "address generator", "ext": "extent generator", "uint": "unsigned", "sint": "signed", "f32": "float32 bits",
-          "init": "init condition", "scalar": "scalar register", "loop": "loop level", "sem": "semaphore"}
+          "init": "init condition", "scalar": "scalar register", "loop": "loop level", "sem": "semaphore",
+          "side": "number; 0 in a word stands for the largest"}
 
 
 def focus_page() -> str:
@@ -64,9 +65,8 @@ def fisa_page() -> str:
 
 
 def _field(f: isa.Field) -> str:
-    low, high = (-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.kind == "sint" else (0, (1 << f.bits) - 1)
     kind = f"{f.enum}: " + ", ".join(f"{int(e)} {e.name.lower()}" for e in isa.ENUMS[f.enum]) if f.kind == "enum" else _KINDS[f.kind]
-    return f"| `{f.name}` | {low} to {high} | {kind}{', optional' if f.optional else ''} | {_cell(f.doc)} |"
+    return f"| `{f.name}` | {f.low} to {f.high} | {kind}{', optional' if f.optional else ''} | {_cell(f.doc)} |"
 
 
 def _op(cls: type) -> list[str]:

@@ -149,8 +149,7 @@ class _Rule:
     """What a verifier checks of one field, worked out once from the table."""
 
     def __init__(self, f: isa.Field):
-        bits = f.bits
-        self.low, self.high = (-(1 << bits - 1), (1 << bits - 1) - 1) if f.kind == "sint" else (0, (1 << bits) - 1)
+        self.low, self.high = f.low, f.high
         self.required = isa.default_value(f) is None
         self.legal, self.illegal, self.expected = frozenset(), frozenset(), ""
         if f.kind == "enum":

@@ -4,7 +4,7 @@ In: `base.FocusOp`.  Out: one class an op (`LinearOp`, ...), the structural ops 
 How to build and read ops stands at the head of `support`; the tile-level ops (one an instruction) are in `tile_ops`.
 
 Activations are row-major `tensor<RxCxf16>`, a row a token; weights are [N, K] as in torch.nn.Linear; vectors `tensor<Dxf16>`; ids and row
-numbers `tensor<nxi32>`; row moments (sum, sum of squares) `tensor<Rx2xf32>`.  A row of an activation that holds visual and text tokens is,
+numbers `tensor<nxi32>`; row moments (mean, sum of squared deviations from it) `tensor<Rx2xf32>`.  A row of an activation that holds visual and text tokens is,
 from assign-layout on, in storage order: visual rows first, then text rows; before that, in sequence order.
 
 Algorithm: Wei et al., "Focus: A Streaming Concentration Architecture for Efficient Vision-Language Models", HPCA 2026 (arXiv 2512.14661).
@@ -14,6 +14,7 @@ from typing import Optional
 
 from torch_mlir.dialects import tensor
 
+from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.sites import SITES
 
 from focus.dialects.base import (  # noqa: F401  this module is where others find the whole dialect
@@ -50,7 +51,7 @@ class LinearOp(FocusOp, name="linear", traits=[Pure]):
     """y = act(x Wᵀ + bias) + residual, as torch.nn.Linear; x may be concentrated.
 
     "swiglu" is silu(x Wᵀ + bias) * (x Wupᵀ + up_bias) and needs `up_weight`.  The residual's rows may divide y's rows: it repeats.
-    `moments`: per row the sum and sum of squares of y, for a norm that follows.
+    `moments`: per row the mean of y and the sum of squared deviations from it, for a norm that follows.
     """
     y: Result[Any]
     x: Operand[Any]
@@ -491,8 +492,8 @@ class GatherOp(FocusOp, name="gather", traits=[Pure]):
         wanted = (rows, cols, count, self.vector, self.m_tile)
         if have != wanted:
             self.fail(f"result has (rows, width, visual, vector, m_tile) {have}, expected {wanted} (shape of x, number of ids, attributes)")
-        if len(self.block) != 3 or any(b not in (1, 2) for b in self.block):
-            self.fail(f"block must be three sides of 1 or 2, but is {self.block}")
+        if len(self.block) != 3 or any(not 1 <= b <= MAX_BLOCK_SIDE for b in self.block):
+            self.fail(f"block must be three sides of 1 to {MAX_BLOCK_SIDE}, but is {self.block}")
         if self.layer < 0:
             self.fail(f"attribute 'layer' must not be negative, but is {self.layer}")
         layout = type_.layout

@@ -38,7 +38,7 @@ from torch_mlir.dialects import ext
 from torch_mlir.dialects.ext import Operand, Pure, Region, Result
 from torch_mlir.dialects.irdl import Variadicity
 
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, printable
 
 __all__ = [
     "Any", "Bool", "DiagnosedError", "Diagnostic", "F64", "FocusError", "I64", "I64Array", "InvalidOp", "OpBase", "OpError", "Operand",
@@ -265,7 +265,7 @@ class Diagnostic:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}: " if self.line else f"{self.file}: " if self.file else ""
-        return f"{where}{self.severity}: {self.message}" + (f" ({self.path})" if self.path else "")
+        return printable(f"{where}{self.severity}: {self.message}" + (f" ({self.path})" if self.path else ""), "\n")
 
 
 def _diagnostic(d: Any, name: str) -> Diagnostic:
@@ -277,6 +277,7 @@ def _diagnostic(d: Any, name: str) -> Diagnostic:
 
 class DiagnosedError(FocusError):
     """IR that does not parse or verify, or a pass that failed; `diagnostics` holds everything that was reported."""
+    KEPT = "\n"         # a line for each error
 
     def __init__(self, found: Sequence[Diagnostic], otherwise: str):
         errors = [str(d).replace("error: ", "", 1) for d in found if d.severity == "error"]

@@ -15,6 +15,7 @@ concentration of a tensor.
 from typing import Any, NamedTuple, Optional
 
 from focus.runtime.spec import isa
+from focus.runtime.spec.geometry import SIDES
 
 from focus.dialects.base import ELEMENT_TYPES, FocusOp, dtype_of, space_of
 from focus.dialects.contracts import check_sync
@@ -23,29 +24,6 @@ from focus.dialects.support import F64, I64, Operand, default, ir, one_of
 INITS = ("first", "never", "always")
 #: tensor-level focus.gather is the similarity concentrator's, so the DMA gather has a name of its own
 RENAMED = {"gather": "load_rows"}
-
-_F16, _F32, _I32, _U16 = (ELEMENT_TYPES[t] for t in (isa.DType.F16, isa.DType.F32, isa.DType.I32, isa.DType.U16))
-_FLOATS = (_F16, _F32)
-_ANY = (_F16, _F32, _I32, _U16)
-#: element types of operands that are not simply tiles of f16 or f32, by (mnemonic, field) or by field
-_ELEMENTS = {
-    "ids": (_I32,), "qpos": (_I32,), "kpos": (_I32,), "sel": (_I32,), "map": (_U16,), "count": (_U16,), "state": (_F32,), "stats": (_F32,),
-    ("load", "src"): _ANY, ("load", "dst"): _ANY, ("store", "src"): _ANY, ("store", "dst"): _ANY,
-    ("gather", "src"): _ANY, ("gather", "dst"): _ANY,
-    ("mm", "src"): (_F16,), ("mm", "wgt"): (_F16,), ("mm", "dst"): (_F32,),
-    ("mm.kn", "src"): (_F16,), ("mm.kn", "wgt"): (_F16,), ("mm.kn", "dst"): (_F32,),
-    ("scatter", "src"): (_F32,), ("scatter", "dst"): (_F32,),
-    ("sic.gather", "src"): (_F16,), ("sic.gather", "table"): (_F16,),
-    ("sec.importance", "src"): (_F32,), ("sec.importance", "dst"): (_F32,),
-    ("sec.topk", "src"): (_F32,), ("sec.topk", "dst"): (_I32,), ("sec.select", "src"): (_I32,), ("sec.select", "dst"): (_I32,),
-    ("v.reduce", "dst"): (_F32,), ("v.stats", "src"): (_F32,), ("v.stats", "dst"): (_F32,),
-    ("v.softmax", "src"): (_F32,), ("v.prob", "src"): (_F32,), ("v.rescale", "dst"): (_F32,), ("v.finish", "src"): (_F32,),
-}
-#: DMA operands that lie in DRAM; the others of these instructions lie on chip
-_IN_DRAM = {"load": "src", "gather": "src", "store": "dst", "expand": "dst"}
-#: largest extents, by mnemonic
-_LIMITS = {"mm": {"k": 32, "n": 32}, "mm.kn": {"k": 32, "n": 32}, "sic.gather": {"cols": 32}}
-
 
 class Tile(NamedTuple):
     """What verifiers need to know of a memref operand."""
@@ -81,9 +59,9 @@ class TileOp(FocusOp):
                 self._wrong_extent(name, tile.rows, "row", f.rows, names)
             if f.cols != "" and tile.cols != names.get(f.cols, f.cols):
                 self._wrong_extent(name, tile.cols, "column", f.cols, names)
-        for name, most in _LIMITS.get(self.INSTRUCTION.mnemonic, {}).items():
-            if extents[name] > most:
-                self.fail(f"extent '{name}' is {extents[name]}, expected at most {most}")
+        for name in self._BOUNDED:      # by the machine, which is not known here; no machine has more
+            if extents[name] > SIDES[-1]:
+                self.fail(f"extent '{name}' is {extents[name]}, expected at most {SIDES[-1]}")
         self._check_spaces(tiles)
         check_sync(self)
 
@@ -134,11 +112,12 @@ class TileOp(FocusOp):
                 "b_cols": " (by bcast)", "values": " (values of a row)"}.get(extent, "")
 
     def _check_spaces(self, tiles: dict[str, Tile]) -> None:
-        in_dram = _IN_DRAM.get(self.INSTRUCTION.mnemonic)
         for name, tile in tiles.items():
-            if (name == in_dram) != (tile.space == "dram"):
-                self.fail(f"operand '{name}' is in {tile.space}, expected {'dram' if name == in_dram else 'an on-chip memory'}")
-        if in_dram and tiles["src"].dtype != tiles["dst"].dtype:
+            where = self._MEMS[name].where
+            if (where == isa.Where.DRAM) != (tile.space == "dram") or where == isa.Where.COUNTS and tile.space != "counts":
+                wanted = {isa.Where.DRAM: "dram", isa.Where.COUNTS: "counts"}.get(where, "an on-chip memory")
+                self.fail(f"operand '{name}' is in {tile.space}, expected {wanted}")
+        if self.INSTRUCTION.moves and tiles["src"].dtype != tiles["dst"].dtype:
             self.fail(f"operand 'dst' has elements of {tiles['dst'].dtype}, expected {tiles['src'].dtype} as src; a DMA does not convert")
         if "identity" in self._kinds and self.identity < 0:
             self.fail(f"attribute 'identity' must not be negative, but is {self.identity}")
@@ -199,7 +178,8 @@ def _make(instruction: isa.Instruction) -> type[TileOp]:
     cls.INSTRUCTION = instruction
     cls._MEMS = {f.name: f for f in instruction.mems}
     cls._EXTENTS = {f.name: f.of for f in instruction.fields if f.kind == "ext"}
-    cls._ALLOWED = {n: _ELEMENTS.get((instruction.mnemonic, n)) or _ELEMENTS.get(n, _FLOATS) for n in cls._MEMS}
+    cls._BOUNDED = [f.name for f in instruction.fields if f.most != isa.Most.NONE]
+    cls._ALLOWED = {f.name: tuple(ELEMENT_TYPES[t] for t in f.types) for f in instruction.mems}
     return cls
 
 

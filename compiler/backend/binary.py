@@ -5,6 +5,7 @@ parameters.  Out: `fxb.Binary`.
 """
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain, count
@@ -24,6 +25,7 @@ from focus.runtime.spec.tokens import TokenLayout
 from focus.compiler.backend.encode import encode_program
 from focus.compiler.backend.interface import Interface
 
+SNAPSHOT = 2 ** 31           #: bytes of parameters, as they are stored, that a program may hold copies of
 STORED = {"f16": "f16", "f32": "f32", "i32": "i32"}
 
 
@@ -39,21 +41,41 @@ class _Param:
 class ParamValues(Mapping):
     """Parameters by name in the binary, made when asked for: model parameters in their row order, and tables that follow from the tokens.
 
-    Values that the stored type cannot hold are allowed; the first time such a parameter is made, a warning says so.
+    Values that the stored type cannot hold are allowed; the first time such a parameter is made, a warning says so.  Values are those of the
+    moment they are asked for, until `freeze` is called; afterwards they are those of that moment.
     """
 
     def __init__(self, sources: Mapping[str, Callable[[], np.ndarray]], tokens: TokenLayout | None,
                  entries: dict[str, _Param]):
         self._sources, self._tokens, self._entries = sources, tokens, entries
         self._looked_at: set[str] = set()
+        self._kept: dict[str, np.ndarray] = {}
+        self._digests: dict[str, bytes] = {}
+
+    def freeze(self, limit: int = SNAPSHOT) -> None:
+        """Hold on to the values of now.  Up to `limit` bytes, as they are stored, they are copied.  Of more, a digest is kept, and a parameter whose
+        source has changed is a FocusError when it is asked for."""
+        if sum(entry.place.nbytes for entry in self._entries.values()) <= limit:
+            self._kept = {name: fxb.store(self[name], entry.place.stored)[0] for name, entry in self._entries.items()}
+            # A value that is stored as its source has it may be the source's own memory.
+            self._kept = {name: value if value.base is None and value.flags.owndata else value.copy() for name, value in self._kept.items()}
+            self._sources = {}                              # so that the model can go
+        else:
+            used = {entry.source for entry in self._entries.values() if entry.source in self._sources}
+            self._digests = {source: _digest(self._sources[source]) for source in used}
 
     def __getitem__(self, name: str) -> np.ndarray:
+        if name in self._kept:
+            return self._kept[name]
         entry = self._entries[name]
         if entry.constant:
             return self._constant(entry.constant, entry.place.shape)
         source, place = entry.source, entry.place
         if source not in self._sources:
             raise FocusError(f"parameter '{source}' has no value")
+        if source in self._digests and _digest(self._sources[source]) != self._digests[source]:
+            raise FocusError(f"parameter '{source}' has changed since the program was compiled; compile again, or save the program before "
+                             "the model is changed")
         value = np.asarray(self._sources[source]()).reshape(place.shape)
         if source not in self._looked_at and (found := lost(value, place.stored)):
             warn(f"parameter '{source}': {found}")
@@ -79,6 +101,13 @@ class ParamValues(Mapping):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def _digest(source: Callable[[], np.ndarray]) -> bytes:
+    """Of the bytes of now of a parameter."""
+    if hasattr(source, "digest"):
+        return source.digest()
+    return hashlib.blake2b(np.ascontiguousarray(source()).reshape(-1).view(np.uint8), digest_size=16).digest()
 
 
 def lost(value: np.ndarray, stored: str) -> str:

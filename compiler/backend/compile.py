@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch_mlir import ir
 
@@ -20,12 +20,15 @@ from focus.passes import manager
 from focus.passes.pipeline import pass_names, pipeline
 from focus.runtime.run import fxb
 from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, one_line, warn
 from focus.runtime.spec.machine import Machine
 
-from focus.compiler.backend.binary import build_binary, main_of
+from focus.compiler.backend.binary import ParamValues, build_binary, main_of
 from focus.compiler.backend.interface import TABLE, Interface, digest
 from focus.compiler.backend.resume import IR_SUFFIXES, Dumped, write_tables
+
+if TYPE_CHECKING:
+    from focus.runtime.run.executable import Executable
 
 #: levels at which a compilation can stop, and the last pass of each
 LEVELS = {"torch": None, "focus": "assign-layout", "tiled": "allocate", "fisa": "lower-to-fisa"}
@@ -49,24 +52,27 @@ class _Source:
     done: int = 0
 
 
+@one_line
 def compile_model(model, inputs: Mapping[str, Any], machine: Machine | str | PathLike = "focus",
                   concentration: Concentration | str | PathLike = "full", *, scope: str = "whole", stop: str = "binary",
-                  dump_ir: str | PathLike | None = None, progress: Callable[[str], None] | None = None) -> Compilation:
+                  dump_ir: str | PathLike | None = None, progress: Callable[[str], None] | None = None, check: bool = True) -> Compilation:
     """Compile a model (or a `Backbone`, then `inputs` is empty) for inputs of these shapes and of this token layout.
 
     scope: "whole" | "backbone" (decoder layers on the visual tokens and one prompt token, parameters without values).  stop: "torch" |
-    "focus" | "tiled" | "fisa" | "binary".  dump_ir: a folder for one IR file a pass.  progress: told each stage's name.
+    "focus" | "tiled" | "fisa" | "binary".  dump_ir: a folder for one IR file a pass.  progress: told each stage's name.  check: compare what is
+    compiled with the model's own forward on these inputs (two forwards), where they have values; leaving it out is said in a warning.
     Raises FocusError for whatever cannot be compiled.
     """
     machine = machine if isinstance(machine, Machine) else Machine.load(machine)
     tell = progress or (lambda name: None)
     tell("import")
     start = time.perf_counter()
-    source = _source(model, inputs, scope, stop, lambda depth: resolve_concentration(concentration, machine, depth))
+    source = _source(model, inputs, scope, stop, check, lambda depth: resolve_concentration(concentration, machine, depth))
     seconds = [("import", time.perf_counter() - start)]
     return _finish(source, machine, seconds, stop, dump_ir, tell)
 
 
+@one_line
 def resume(path: str | PathLike, weights: Any, machine: Machine | str | PathLike = "focus", *,
            concentration: Concentration | str | PathLike | None = None, stop: str = "binary", inputs_file: str | PathLike | None = None,
            scope: str = "whole", dump_ir: str | PathLike | None = None, progress: Callable[[str], None] | None = None) -> Compilation:
@@ -122,7 +128,7 @@ def _finish(source: _Source, machine: Machine, seconds: list[tuple[str, float]],
     return result
 
 
-def _source(model, inputs: Mapping[str, Any], scope: str, stop: str, concentration: Callable[[int], Concentration]) -> _Source:
+def _source(model, inputs: Mapping[str, Any], scope: str, stop: str, check: bool, concentration: Callable[[int], Concentration]) -> _Source:
     """The module to begin with, imported or written.  `concentration`: what is meant for a decoder of so many layers."""
     from focus.compiler.frontend.backbone import Backbone, backbone_module
     if scope not in SCOPES:
@@ -137,7 +143,9 @@ def _source(model, inputs: Mapping[str, Any], scope: str, stop: str, concentrati
         interface = Interface(model.ports, {}, model.name, depth, None, model.tokens, concentration(depth))
         return _begun(backbone_module(model), interface, None, done=pass_names().index("convert-torch-to-focus") + 1)
     from focus.compiler.frontend.importer import import_model                      # needs torch
-    imported = import_model(model, inputs)
+    imported = import_model(model, inputs, check)
+    if imported.params is not None and not check:
+        warn("the program is not checked against the model's own forward")
     info, params = imported.model_info, imported.params
     tables = digest({name: read for name, read in params.items() if name.startswith(TABLE)}) if params is not None else ""
     interface = Interface(tuple(imported.inputs), imported.static_inputs, info["class"], info["depth"], model.get_input_embeddings().num_embeddings,
@@ -164,17 +172,18 @@ def resolve_concentration(spec: Concentration | str | PathLike, machine: Machine
     return config
 
 
+@one_line
 def compile(model, inputs: Mapping[str, Any] | None = None, machine: Machine | str | PathLike = "focus",
-            concentration: Concentration | str | PathLike | None = None, **options):
+            concentration: Concentration | str | PathLike | None = None, **options) -> Executable:
     """Compile `model` (a Hugging Face VLM) for `inputs` (those of its forward, batch 1) into an `Executable`.
 
     `model` may also be an IR file of `dump_ir`, which takes no inputs: compiling goes on from there, with the option `weights` (see `resume`).
 
-    concentration: "off" | "sec" | "sic" | "full" (default), a TOML file, or a `Concentration`.  Options: `scope`, `dump_ir`, `progress` (see
-    `compile_model`).  Raises FocusError for whatever cannot be compiled: an unknown model, an operator without a mapping, sizes that do not fit the
-    buffers.
+    concentration: "off" | "sec" | "sic" | "full" (default), a TOML file, or a `Concentration`.  Options: `scope`, `dump_ir`, `progress`, `check`
+    (see `compile_model`).  The program has the weights of now: the model may be changed afterwards.  (Weights of more than 2 GiB are not copied; when
+    they have changed, running or saving the program is an error.)
+    Raises FocusError for whatever cannot be compiled: an unknown model, an operator without a mapping, sizes that do not fit the buffers.
     """
-    from focus.runtime.run.executable import Executable
     if isinstance(model, (str, PathLike)):
         if not str(model).endswith(IR_SUFFIXES):
             raise FocusError(f"'{model}' is no model: a torch module expected, or an IR file ({', '.join(IR_SUFFIXES)})")
@@ -183,9 +192,17 @@ def compile(model, inputs: Mapping[str, Any] | None = None, machine: Machine | s
         if options.get("weights") is None:
             raise FocusError(f"{model}: give its parameters (weights=a model, a MODEL of the tools, or a safetensors file), or weights=False for a "
                              "program that can only be timed")
-        return Executable(resume(model, options.pop("weights"), machine, concentration=concentration, **options).binary)
+        return _executable(resume(model, options.pop("weights"), machine, concentration=concentration, **options).binary)
     if "weights" in options:
         raise FocusError("weights go with an IR file; a model has its own")
     if inputs is None:
         raise FocusError("give the inputs of the model's forward that the program is for")
-    return Executable(compile_model(model, inputs, machine, concentration or "full", **options).binary)
+    return _executable(compile_model(model, inputs, machine, concentration or "full", **options).binary)
+
+
+def _executable(binary: fxb.Binary) -> Executable:
+    """The program, with the parameter values of now."""
+    from focus.runtime.run.executable import Executable
+    if isinstance(binary.params, ParamValues):
+        binary.params.freeze()
+    return Executable(binary)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from os import PathLike
 from pathlib import Path
@@ -174,12 +175,11 @@ class _Given:
         from torch import nn
         if not isinstance(model, nn.Module):
             raise FocusError(f"weights is a {what}; expected a model, a safetensors file, or False for a program that can only be timed")
-        from focus.compiler.frontend.importer import as_numpy, has_values
+        from focus.compiler.frontend.importer import Parameter, has_values
         if not has_values(model):
             return None
-        tensors = dict(model.named_parameters()) | dict(model.named_buffers())
-        return cls(what, {n: lambda n=n, t=t: as_numpy(n, t) for n, t in tensors.items()}, {n: tuple(t.shape) for n, t in tensors.items()},
-                   (model, inputs))
+        tensors = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers(remove_duplicate=False))
+        return cls(what, {n: Parameter(n, t) for n, t in tensors.items()}, {n: tuple(t.shape) for n, t in tensors.items()}, (model, inputs))
 
     def add_tables(self, found: Mapping[str, tuple[tuple[int, ...], Callable[[], np.ndarray]]]) -> None:
         for name, (shape, read) in found.items():
@@ -189,27 +189,30 @@ class _Given:
         """Tables as the front end makes them for the model's request."""
         if self.request is None or not self.request[1]:
             raise FocusError(f"{dumped.path}: the tables of its request are missing: {TABLES_FILE}, which --dump-ir writes beside it")
-        from focus.compiler.frontend.importer import as_numpy
+        from focus.compiler.frontend.importer import Parameter
         from focus.compiler.frontend.wrapper import prefill_of
         model, inputs = self.request
         prefill, _, _ = prefill_of(model, inputs)
         tables = {f"{TABLE}{name}": t for name, t in prefill.const.named_buffers()}
-        self.add_tables({n: (tuple(t.shape), lambda n=n, t=t: as_numpy(n, t)) for n, t in tables.items()})
+        self.add_tables({n: (tuple(t.shape), Parameter(n, t)) for n, t in tables.items()})
 
 
 def _stored(path: Path) -> dict[str, tuple[tuple[int, ...], Callable[[], np.ndarray]]]:
     """Shape and value, read when asked for, of each tensor of a safetensors file.  Raises FocusError naming it."""
     from safetensors import SafetensorError, safe_open
-
-    from focus.compiler.frontend.importer import as_numpy
     try:
         path.open("rb").close()             # says more of what cannot be opened
         file = safe_open(path, "pt")        # numpy has no bfloat16
-        return {n: (tuple(file.get_slice(n).get_shape()), lambda n=n: as_numpy(n, file.get_tensor(n))) for n in file.keys()}
+        return {n: (tuple(file.get_slice(n).get_shape()), partial(_read, file, n)) for n in file.keys()}
     except OSError as e:
         raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
     except SafetensorError as e:
         raise FocusError(f"{path}: no readable safetensors file: {e}") from None
+
+
+def _read(file: Any, name: str) -> np.ndarray:
+    from focus.compiler.frontend.importer import as_numpy
+    return as_numpy(name, file.get_tensor(name))
 
 
 def write_tables(folder: Path, params: Sources) -> None:

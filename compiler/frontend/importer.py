@@ -10,6 +10,7 @@ Locations carry module paths (`model.language_model.layers.3.self_attn.q_proj`).
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import tempfile
 import warnings
@@ -28,10 +29,11 @@ from torch_mlir.passmanager import PassManager
 
 from focus.dialects.context import make_context
 from focus.runtime.evaluate.baselines import Decoder
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, first_line
 from focus.runtime.spec.tokens import TokenLayout
 
 from focus.compiler.frontend.backbone import Backbone
+from focus.compiler.frontend.check import check_program
 from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.frontend.surgery import OPERATORS, weightless
 from focus.compiler.frontend.wrapper import Prefill, prefill_of
@@ -41,6 +43,7 @@ _KEPT = ("aten.linear", "aten.layer_norm", "aten.rms_norm", "aten.silu", "aten.g
 #: Every operator the backend form may contain besides constants and list construction; anything else has no mapping.
 ALLOWED = frozenset({f"torch.{name}" for name in _KEPT} | {
     "torch.aten.cat", "torch.aten.add.Tensor", "torch.aten.mul.Tensor", "torch.aten.view", "torch.aten.slice.Tensor"})
+_DIGEST_WIDTH = 1024        #: 64-bit words in a row of the table that is summed
 _SCAFFOLDING = ("torch.constant.", "torch.prim.ListConstruct", "func.")
 
 
@@ -62,18 +65,22 @@ class Imported:
     model_info: dict[str, Any] = field(default_factory=dict)
 
 
-def import_model(model: nn.Module, inputs: Mapping[str, Any]) -> Imported:
+def import_model(model: nn.Module, inputs: Mapping[str, Any], check: bool = True) -> Imported:
     """Import a prefill of `model` for inputs of these shapes and, where they fix the layout, values.
 
-    `inputs`: the HF forward's (batch 1).  The model is left as it was.  Raises FocusError for an unknown model, an unsupported
-    configuration or operator (named with its module path), and inputs that do not fit the model.
+    `inputs`: the HF forward's (batch 1).  The model is left as it was.  `check`: compare the prefill with the model's own forward on these
+    inputs, where model and inputs have values.  Raises FocusError for an unknown model, an unsupported configuration or operator (named with
+    its module path), inputs that do not fit the model, and a model that computes something else than the program would.
     """
     prefill, tokens, tensors = prefill_of(model, inputs)
     family, names = prefill.family, prefill.plan.input_names
-    with torch.no_grad(), prefill.surgery(), weightless(model) as tied:
-        arguments = tuple(tensors[n].to(torch.int64 if n == "input_ids" else torch.float32).contiguous() for n in names)
-        module = to_backend_form(import_graph(exported(prefill, arguments), names, parameter_names(prefill, tied)))
-    check_operators(module)
+    arguments = tuple(tensors[n].to(torch.int64 if n == "input_ids" else torch.float32).contiguous() for n in names)
+    with torch.no_grad(), prefill.surgery():
+        with weightless(prefill.user) as tied:
+            module = to_backend_form(import_graph(exported(prefill, arguments), names, parameter_names(prefill, tied)))
+        check_operators(module)
+        if check and has_values(model) and not any(a.is_meta for a in arguments):
+            check_program(model, inputs, prefill, arguments)
     return Imported(module=module, params=parameters(model, prefill, module) if has_values(model) else None, tokens=tokens,
                     inputs=[(n, dtype_name(a), tuple(a.shape)) for n, a in zip(names, arguments)],
                     static_inputs={n: (t.float() if t.is_floating_point() else t).numpy() for n, t in tensors.items() if n not in names},
@@ -122,10 +129,6 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 # ---- import --------------------------------------------------------------------------------------------------------------------
@@ -216,9 +219,30 @@ def check_operators(module: ir.Module) -> None:
 # ---- parameters ----------------------------------------------------------------------------------------------------------------
 def parameters(model: nn.Module, prefill: Prefill, module: ir.Module) -> dict[str, Callable[[], np.ndarray]]:
     """Name -> value of every parameter the module uses."""
-    sources = dict(model.named_parameters()) | dict(model.named_buffers()) | {f"const.{n}": t for n, t in prefill.const.named_buffers()}
+    sources = dict(model.named_parameters()) | dict(prefill.user.named_buffers(remove_duplicate=False)) | {f"const.{n}": t for n, t in prefill.const.named_buffers()}
     used = dict.fromkeys(op.attributes["vlm.name"].value for name, op in operators(module) if name == "vlm.param")
-    return {name: lambda name=name: as_numpy(name, sources[name]) for name in used}
+    return {name: Parameter(name, sources[name]) for name in used}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the model: called, it gives the value of now, as numpy."""
+    name: str
+    tensor: torch.Tensor
+
+    def __call__(self) -> np.ndarray:
+        return as_numpy(self.name, self.tensor)
+
+    def digest(self) -> bytes:
+        """Of the bytes of now.  Rows and columns of the bytes, laid out as a table of 64-bit words, are summed, and the sums are hashed: as fast
+        as memory is read.  A changed, or moved, word changes it; only changes that cancel in rows and in columns do not."""
+        raw = self.tensor.detach().contiguous().view(-1).view(torch.uint8).cpu()
+        whole = len(raw) // (8 * _DIGEST_WIDTH) * 8 * _DIGEST_WIDTH
+        table = raw[:whole].view(torch.int64).view(-1, _DIGEST_WIDTH)
+        found = hashlib.blake2b(raw[whole:].numpy().tobytes(), digest_size=16)
+        for axis in (0, 1):
+            found.update(table.sum(axis).numpy().tobytes())
+        return found.digest()
 
 
 def as_numpy(name: str, tensor: torch.Tensor) -> np.ndarray:

@@ -15,11 +15,17 @@ from typing import Any
 from torch import nn
 
 from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, first_line
 
 from focus.compiler.frontend import full_size, zoo
 from focus.compiler.frontend.backbone import Backbone
 from focus.compiler.frontend.full_size import FULL_SIZE
+
+#: Keys of configurations that are sizes or numbers of something.
+_COUNTS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size",
+           "max_position_embeddings", "image_size", "patch_size", "num_channels", "in_channels", "in_chans", "embed_dim", "depth", "num_heads",
+           "temporal_patch_size", "spatial_patch_size", "spatial_merge_size", "window_size", "out_hidden_size", "num_position_embeddings",
+           "spatial_pool_stride")
 
 
 def load_model(spec: str, inputs_file: str | os.PathLike | None = None, scope: str = "whole") -> tuple[nn.Module | Backbone, dict[str, Any]]:
@@ -90,27 +96,43 @@ def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, An
     return result
 
 
+def check_counts(path: Path, config: Mapping[str, Any], where: str = "") -> None:
+    """Raise FocusError, naming the key, for a size or a number of layers or heads that is none: transformers would divide by it."""
+    for key, value in config.items():
+        if isinstance(value, Mapping) and key in ("text_config", "vision_config"):
+            check_counts(path, value, f"{key}.")
+        sizes = value if isinstance(value, list) and len(value) == 2 else [value]
+        if key in _COUNTS and value is not None and not all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in sizes):
+            raise FocusError(f"{path}: {where}{key}: a whole number above 0 expected, got {value!r}")
+
+
 def from_folder(path: Path) -> nn.Module:
     """The model of a Hugging Face folder (config.json and weights), float32.  Raises FocusError also for weights that are missing or of another
-    shape, which transformers would draw at random."""
+    shape, which transformers would draw at random, and for those that the model has no place for, which it would drop."""
     import torch
     import transformers
 
     from focus.compiler.frontend.families import FAMILIES
     try:
-        kind = json.loads((path / "config.json").read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError, AttributeError) as e:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+        kind = config.get("model_type")
+    except (OSError, ValueError, AttributeError, RecursionError) as e:
         raise FocusError(f"{path}: no readable config.json: {e}") from None
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise FocusError(f"{path}: model_type '{kind}' is not supported; supported: {', '.join(FAMILIES)}")
+    check_counts(path / "config.json", config)
     try:
         model, info = getattr(transformers, FAMILIES[kind].class_name).from_pretrained(
             path, dtype=torch.float32, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True)
     except Exception as e:          # transformers' exceptions for damaged configurations and weights are many
-        raise FocusError(f"{path}: cannot load the model: {(str(e).strip().splitlines() or [type(e).__name__])[0]}") from None
+        raise FocusError(f"{path}: cannot load the model: {first_line(e)}") from None
     if mismatched := sorted(info["mismatched_keys"]):
         name, found, expected = mismatched[0]
         raise FocusError(f"{path}: weight '{name}' has shape {list(found)}; {list(expected)} expected from config.json")
     if missing := sorted(info["missing_keys"]):
         raise FocusError(f"{path}: {len(missing)} weights are missing, '{missing[0]}' first")
+    if unexpected := sorted(info["unexpected_keys"]):
+        raise FocusError(f"{path}: the model of config.json has no place for {len(unexpected)} of the weights, '{unexpected[0]}' first")
+    if failed := info.get("error_msgs"):
+        raise FocusError(f"{path}: cannot load the model: {str(failed[0]).strip().splitlines()[0]}")
     return model.eval()

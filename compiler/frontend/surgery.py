@@ -9,6 +9,10 @@ reaches the `torch` dialect is already one operator for each thing the accelerat
 """
 from __future__ import annotations
 
+import copy
+import inspect
+import sys
+import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -131,47 +135,77 @@ def _(x):
 
 
 # ---- forwards that several families share -------------------------------------------------------------------------------------
-#: Hugging Face activation classes whose forward is more than one operator -> the one operator.
+def _gelu_tanh(x: Tensor) -> Tensor:
+    return F.gelu(x, approximate="tanh")
+
+
+#: Activation classes whose forward is more than one operator -> the one operator.
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "GELUTanh": lambda x: F.gelu(x, approximate="tanh"),
-    "NewGELUActivation": lambda x: F.gelu(x, approximate="tanh"),
-    "FastGELUActivation": lambda x: F.gelu(x, approximate="tanh"),
-    "AccurateGELUActivation": lambda x: F.gelu(x, approximate="tanh"),
-    "GELUActivation": F.gelu,
-    "QuickGELUActivation": gelu_quick,
-}
-#: Norms that are x / rms(x) * weight.
-_RMS_NORMS = ("Qwen2RMSNorm", "LlamaRMSNorm", "MistralRMSNorm", "Qwen3RMSNorm", "Qwen2VLRMSNorm", "Qwen2_5_VLRMSNorm",
-              "Qwen3VLTextRMSNorm", "InternVLVisionRMSNorm")
+    f"transformers.activations.{name}": one for name, one in (
+        ("GELUTanh", _gelu_tanh), ("NewGELUActivation", _gelu_tanh), ("FastGELUActivation", _gelu_tanh),
+        ("AccurateGELUActivation", _gelu_tanh), ("GELUActivation", F.gelu), ("QuickGELUActivation", gelu_quick))}
 #: Activation classes that are one operator already.
-_PLAIN_ACTIVATIONS = ("SiLUActivation", "SiLU", "GELU", "ReLU")
+_PLAIN_ACTIVATIONS = ("transformers.activations.SiLUActivation", "torch.nn.modules.activation.SiLU", "torch.nn.modules.activation.GELU",
+                      "torch.nn.modules.activation.ReLU")
+#: Norms that are x / rms(x) * weight.
+_RMS_NORMS = tuple(f"transformers.models.{family}.modeling_{family}.{name}" for family, name in (
+    ("qwen2", "Qwen2RMSNorm"), ("llama", "LlamaRMSNorm"), ("mistral", "MistralRMSNorm"), ("qwen3", "Qwen3RMSNorm"), ("qwen2_vl", "Qwen2VLRMSNorm"),
+    ("qwen2_5_vl", "Qwen2_5_VLRMSNorm"), ("qwen3_vl", "Qwen3VLTextRMSNorm"), ("internvl", "InternVLVisionRMSNorm")))
 
 Patch = tuple[nn.Module, Callable]
 
 
+def class_known(module: nn.Module, names: Iterable[str]) -> str | None:
+    """The one of the classes `names` (full names, "transformers.activations.GELUTanh") whose forward `module` runs; None when there is none.
+
+    The class itself is compared, not its name, and a forward counts only where it is the one the class was written with: neither that of a
+    subclass, nor one that was put in its place on the class or on the module.
+    """
+    if "forward" in module.__dict__ or type(module).__call__ is not nn.Module.__call__:
+        return None
+    for base in type(module).__mro__:
+        name = f"{base.__module__}.{base.__qualname__}"
+        if name in names and getattr(sys.modules.get(base.__module__), base.__name__, None) is base:
+            written = inspect.unwrap(base.forward)
+            own = getattr(written, "__module__", None) == base.__module__ and written.__qualname__ == f"{base.__qualname__}.forward"
+            return name if own and type(module).forward is base.forward else None
+    return None
+
+
+def check_class(module: nn.Module, path: str, names: Iterable[str], what: str) -> None:
+    """Raise FocusError unless `module` at `path` is of one of the classes, with the forward of that class."""
+    if class_known(module, names) is None:
+        kind, expected = type(module).__name__, ", ".join(name.rpartition(".")[2] for name in names)
+        raise FocusError(f"{path}: this {kind} is no {what} whose forward is mapped; supported: {expected} of transformers, unchanged")
+
+
 def norm_and_activation_patches(root: nn.Module) -> list[Patch]:
-    """Forwards for every RMSNorm and every composite activation below `root`."""
+    """Forwards for every RMSNorm and every composite activation below `root`; one with a forward of its own is exported as it is."""
     patches: list[Patch] = []
     for module in root.modules():
-        name = type(module).__name__
-        if name in _RMS_NORMS:
+        if class_known(module, _RMS_NORMS):
             patches.append((module, _rms_norm(module)))
-        elif name in _ACTIVATIONS:
+        elif name := class_known(module, _ACTIVATIONS):
             patches.append((module, _ACTIVATIONS[name]))
     return patches
 
 
 def check_activation(module: nn.Module, path: str) -> None:
     """Raise FocusError unless the activation `module` at `path` is one the machine has."""
-    name = type(module).__name__
-    if name not in _ACTIVATIONS and name not in _PLAIN_ACTIVATIONS:
-        raise FocusError(f"{path}: activation {name} has no mapping; supported: silu, relu, gelu, gelu_pytorch_tanh, gelu_new, quick_gelu")
+    if class_known(module, (*_ACTIVATIONS, *_PLAIN_ACTIVATIONS)) is None:
+        raise FocusError(f"{path}: activation {type(module).__name__} has no mapping; supported: silu, relu, gelu, gelu_pytorch_tanh, gelu_new, "
+                         "quick_gelu, as transformers and torch have them")
 
 
 def _rms_norm(module: nn.Module) -> Callable:
     def forward(x: Tensor) -> Tensor:
         return F.rms_norm(x, (x.shape[-1],), module.weight, module.variance_epsilon)
     return forward
+
+
+def check_rms_norm(module: nn.Module, path: str) -> None:
+    """Raise FocusError unless `module` at `path` is an RMS norm of transformers."""
+    check_class(module, path, _RMS_NORMS, "RMS norm")
 
 
 def decoder_attention(module: nn.Module, heads: int, kv_heads: int) -> Callable:
@@ -188,26 +222,78 @@ def decoder_attention(module: nn.Module, heads: int, kv_heads: int) -> Callable:
     return forward
 
 
+# ---- the copy that is operated on ----------------------------------------------------------------------------------------------
+def skeleton(model: nn.Module) -> nn.Module:
+    """A copy of the tree of modules for surgery: the same parameters, but modules, hooks and buffers of its own.
+
+    A module that stands in several places becomes one module for each, so each has its own path and forward.  Attributes that are no modules,
+    parameters or buffers (the configuration, numbers) are the originals; a method bound to a module is bound to its copy.
+    """
+    buffers: dict[int, Tensor] = {}
+
+    def copied(module: nn.Module) -> nn.Module:
+        new = type(module).__new__(type(module))
+        for key, value in module.__dict__.items():
+            if isinstance(value, types.MethodType) and value.__self__ is module:
+                value = types.MethodType(value.__func__, new)
+            new.__dict__[key] = copy.copy(value) if isinstance(value, (dict, set, list)) else value
+        new.__dict__["_modules"] = {name: None if child is None else copied(child) for name, child in module._modules.items()}
+        new.__dict__["_buffers"] = {name: None if b is None else buffers.setdefault(id(b), b.detach().clone())
+                                    for name, b in module._buffers.items()}
+        return new
+
+    return copied(model)
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Iterator[None]:
+    """Run the block, in which the model's own forward may run; afterwards every module has the attributes, hooks and buffers it had, whatever
+    happened.  (A forward may change them: rope frequencies of "dynamic" and "longrope", the position cache of Qwen's families.)"""
+    modules = list(model.modules())
+    attributes = [dict(module.__dict__) for module in modules]
+    containers = [(value, copy.copy(value)) for module in modules for value in module.__dict__.values() if isinstance(value, (dict, set, list))]
+    buffers = [(b, b.detach().clone()) for module in modules for b in module._buffers.values() if b is not None and not b.is_meta]
+    modes = [(p, p.requires_grad) for p in model.parameters()]
+    try:
+        yield
+    finally:
+        for module, before in zip(modules, attributes):
+            module.__dict__.clear()
+            module.__dict__.update(before)
+        for value, before in containers:
+            value.clear()
+            value.extend(before) if isinstance(value, list) else value.update(before)
+        with torch.no_grad():
+            for buffer, before in buffers:
+                if not torch.equal(buffer, before):
+                    buffer.copy_(before)
+        for parameter, before in modes:
+            parameter.requires_grad_(before)
+
+
 # ---- applying -------------------------------------------------------------------------------------------------------------------
 @contextmanager
 def patched(patches: Iterable[Patch]) -> Iterator[None]:
     """Run the block with each (module, forward) in effect; afterwards every module is as it was, whatever happened."""
-    undo: list[nn.Module] = []
+    before: dict[nn.Module, Callable | None] = {}
     try:
         for module, forward in patches:
+            before.setdefault(module, module.__dict__.get("forward"))
             module.__dict__["forward"] = forward
-            undo.append(module)
         yield
     finally:
-        for module in undo:
+        for module, forward in before.items():
             del module.__dict__["forward"]
+            if forward is not None:
+                module.__dict__["forward"] = forward
 
 
 def check_patchable(model: nn.Module, patches: Iterable[Patch]) -> None:
     """Raise FocusError for a module whose forward somebody else has replaced: what it computes is not what its class says."""
-    patched_modules = {id(module) for module, _ in patches}
+    replaced = {id(module) for module, _ in patches}
     for path, module in model.named_modules():
-        if id(module) in patched_modules and "forward" in module.__dict__:
+        own = "forward" in module.__dict__
+        if own and (id(module) in replaced or any(c.__name__.endswith("RMSNorm") for c in type(module).__mro__)):
             raise FocusError(f"{path}: this {type(module).__name__} has a forward of its own; only that of its class is mapped")
 
 

@@ -1,7 +1,7 @@
 """The static prefill: from pixels and input ids to the logits of the last token, every position known before the run.
 
 In: a model, its family and the plan of a request.  Out: `Prefill`, a module whose arguments are the plan's `input_names` and whose result
-is float [1, vocabulary].  The user's model is a submodule and is not changed; run it under `Prefill.surgery()`.
+is float [1, vocabulary].  A copy of the model's modules, with its own parameters, is a submodule; run it under `Prefill.surgery()`.
 """
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from focus.runtime.spec.errors import FocusError, first_line
 from focus.runtime.spec.tokens import TokenLayout
 
 from focus.compiler.frontend.families import Family, Plan, family_of
-from focus.compiler.frontend.families.base import checked_inputs, decoder_of
+from focus.compiler.frontend.families.base import check_hooks, checked_inputs, decoder_of
 from focus.compiler.frontend.layout import PlacedRun, token_layout
-from focus.compiler.frontend.surgery import add_visual, check_patchable, patched
+from focus.compiler.frontend.surgery import add_visual, check_patchable, patched, skeleton
 
 
 class ConstantTables(nn.Module):
@@ -82,8 +83,9 @@ class Prefill(nn.Module):
             at = run.start + run.length
         if at < len(ids):
             pieces.append(embed(ids.narrow(0, at, len(ids) - at)))
+        if len(pieces) == 1:
+            raise FocusError("input_ids: nothing but the visual tokens of one input; at least one token of text expected")
         return torch.cat(pieces)
-
 
     def with_features(self, hidden: Tensor, features: dict[str, list[Tensor]]) -> Tensor:
         """The sequence [S, D] with features of a deeper level added to its visual rows."""
@@ -94,13 +96,21 @@ class Prefill(nn.Module):
 def prefill_of(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Prefill, TokenLayout, dict[str, Tensor]]:
     """The static prefill of a request, its token layout, and its inputs as checked tensors.
 
+    `model` itself is not changed: the plan is made of a copy of its modules, which is what the prefill holds.
     Raises FocusError for an unknown model, a configuration without a mapping, and inputs that do not fit.
     """
     family = family_of(model)
     tensors = checked_inputs(family, inputs)
-    plan = family.plan(model, tensors)
-    tokens, runs = token_layout(plan.ids, plan.token_ids, plan.items)
-    return Prefill(model, family, plan, runs, tokens), tokens, tensors
+    try:
+        user = skeleton(model)
+        plan = family.plan(user, tensors)
+        check_hooks(family, user)
+        tokens, runs = token_layout(plan.ids, plan.token_ids, plan.items)
+    except FocusError:
+        raise
+    except Exception as e:              # a module that is not what its configuration says, or a value that nothing above looks at
+        raise FocusError(f"{family.class_name}: model and inputs have no mapping: {type(e).__name__}: {first_line(e)}") from e
+    return Prefill(user, family, plan, runs, tokens), tokens, tensors
 
 
 def taken(pieces: list[Tensor], rows: int) -> list[Tensor]:

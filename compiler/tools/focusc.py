@@ -18,7 +18,7 @@ from focus.runtime.tools.cli import tool
 from focus.runtime.spec.concentration import PRESETS
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
-from focus.runtime.spec.machine import Machine
+from focus.runtime.spec.machine import Machine, names
 
 from focus.compiler.frontend import arguments
 
@@ -96,9 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", default="-", metavar="FILE", help="what to write; - for standard output (IR and assembly)")
     parser.add_argument("--emit", choices=EMIT, default="binary", help="the level to stop at (default %(default)s)")
     parser.add_argument("--machine", default="focus", metavar="FILE",
-                        help="a machine file, or focus (default), focus-published, dense or dense-published")
+                        help=f"a machine file, or {', '.join(names())} (default focus)")
     parser.add_argument("--concentration", metavar="WHAT",
                         help=f"{', '.join(PRESETS)} or a TOML file (default full, or off for a machine without the units)")
+    parser.add_argument("--no-check", action="store_true",
+                        help="do not compare what is compiled with the model's own forward on the inputs, which takes two forwards")
     parser.add_argument("--save-inputs", type=Path, metavar="FILE", help="write the inputs compiled for, as focus-sim --inputs takes them")
     parser.add_argument("--dump-ir", type=Path, metavar="DIR", help="write the IR before the first and after each pass to numbered files")
     parser.add_argument("--timing", action="store_true", help="print the seconds each pass took to standard error")
@@ -151,7 +153,8 @@ def _check_places(args: argparse.Namespace) -> None:
 def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.Namespace, tell: Callable[[str], None]) -> Compilation:
     from focus.compiler.backend.compile import compile_model
     concentration = arguments.concentration(args.model, args.concentration, machine)
-    return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=_stop(args), dump_ir=args.dump_ir, progress=tell)
+    return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=_stop(args), dump_ir=args.dump_ir, progress=tell,
+                         check=not args.no_check)
 
 
 def _stop(args: argparse.Namespace) -> str:

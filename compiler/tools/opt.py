@@ -16,7 +16,7 @@ from focus.dialects.context import make_context, parse_file, parse_text  # noqa:
 from focus.dialects.support import DiagnosedError, Diagnostic, ir, to_text  # noqa: E402
 from focus.passes.manager import Dump, Printing, find_pass, load_passes, parse_pipeline, run, timing_report  # noqa: E402
 from focus.runtime.tools.cli import tool  # noqa: E402
-from focus.runtime.spec.errors import FocusError  # noqa: E402
+from focus.runtime.spec.errors import FocusError, printable  # noqa: E402
 from focus.runtime.spec.files import atomic_write  # noqa: E402
 
 #: upstream passes that are flags of their own; all others go through --pass-pipeline
@@ -140,7 +140,7 @@ def _print_diagnostics(found: list[Diagnostic], source: _Input) -> None:
         print(d, file=sys.stderr)
         here = d.line - source.lines_before - 1
         if d.file == source.file and d.line and 0 <= here < len(lines) and d.severity != "note":
-            print(f"{lines[here]}\n{' ' * (d.column - 1)}^", file=sys.stderr)
+            print(printable(lines[here], but="\t"), " " * (d.column - 1) + "^", sep="\n", file=sys.stderr)
         _print_diagnostics(d.notes, source)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, one_line
 
 from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.truth.reference import candidate_rows, reference_details
@@ -91,6 +91,7 @@ class Agreement:
         return f"logits differ by {self.logits:.1e}{cuts}{merged}{unexplained}"
 
 
+@one_line
 def agreement(model, inputs: Mapping[str, Any], result, concentration: Concentration | str = "full", follow: bool = True) -> Agreement:
     """Compare a run with the reference on the same inputs and concentration.
 
@@ -98,6 +99,8 @@ def agreement(model, inputs: Mapping[str, Any], result, concentration: Concentra
     way, and whatever follows from a close choice counts as well (entries are then compared for tokens that both kept).
     Raises FocusError when the result's trace is not of this model and concentration.
     """
+    if not isinstance(getattr(result, "trace", None), Mapping) or not isinstance(getattr(result, "outputs", None), Mapping):
+        raise FocusError(f"result: what Executable.run returned expected, got {type(result).__name__}")
     decisions = result.trace if follow else None
     exact = reference_details(model, inputs, concentration, decisions, values=follow)
     stored = reference_details(model, inputs, concentration, decisions, "float16", values=follow)

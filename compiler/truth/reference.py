@@ -2,8 +2,9 @@
 
 In: an unmodified Hugging Face model, the inputs of its forward, and a concentration.  Out: the last token's logits and the trace.
 
-The vision tower and the embeddings are the model's own.  The decoder is written out here, layer by layer, reading the model's weights;
-nothing is shared with the passes or the simulator, only the token layout, which says where visual tokens stand.
+The model's own modules do all that is not concentration: vision tower and embeddings, the decoder's layers with their norms, MLPs and
+projections, the head, hooks that stand on them included.  Written out here are attention, because importance comes of it, and what is done to rows at the
+concentration sites.  Nothing is shared with the passes or the simulator but the token layout, which says where visual tokens stand.
 
 The same in other storage: arithmetic in float32, but weights and whatever a module hands on rounded to fp16 (or bf16).  How far that is from
 float32 says what such storage alone does to a model, whoever computes it.
@@ -11,7 +12,7 @@ float32 says what such storage alone does to a model, whoever computes it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import product
@@ -21,15 +22,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, first_line, one_line
 from focus.runtime.spec.tokens import TokenLayout
 
 from focus.compiler.frontend.families.base import decoder_of
+from focus.compiler.frontend.surgery import patched, skeleton, untouched
 from focus.compiler.frontend.wrapper import prefill_of
 
 
+@one_line
 def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concentration | str = "full",
               decisions: Mapping[str, np.ndarray] | None = None, storage: str = "float32") -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Logits float32 [1, vocabulary] of the last token, and the trace.
@@ -47,6 +51,7 @@ def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concen
     return logits, trace
 
 
+@one_line
 def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration: Concentration | str = "full",
                       decisions: Mapping[str, np.ndarray] | None = None, storage: str = "float32", values: bool = False
                       ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -59,8 +64,8 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
     and `choice_margin/{layer}/{site}` (how far the best candidate is ahead of the second); with `values`, also
     `value/{layer}/{site}` (float32 [n, width]: the rows that are compared).
     """
-    if storage not in STORED:
-        raise FocusError(f"storage '{storage}': one of {', '.join(STORED)} expected")
+    if not isinstance(storage, str) or storage not in STORED:
+        raise FocusError(f"storage {repr(storage).splitlines()[0]}: one of {', '.join(STORED)} expected")
     return _Run(model, inputs, concentration, decisions or {}, storage, values).result()
 
 
@@ -69,17 +74,49 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
 STORED = {"float32": lambda x: x, "float16": lambda x: x.half().float(), "bfloat16": lambda x: x.bfloat16().float()}
 
 
+class _BetweenModules(TorchDispatchMode):
+    """Sums and products that a module makes between those inside it (residuals, gated products), rounded to the storage."""
+
+    def __init__(self, storage: str):
+        super().__init__()
+        self.stored, self.inside = STORED[storage], 0       # what is under way whose result is rounded as a whole
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Run the block, which rounds by itself what it hands on."""
+        self.inside += 1
+        try:
+            yield
+        finally:
+            self.inside -= 1
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if self.inside == 0 and func in (torch.ops.aten.add.Tensor, torch.ops.aten.mul.Tensor) and result.dtype == torch.float32:
+            return self.stored(result)
+        return result
+
+
 @contextmanager
-def stored_outputs(model: nn.Module, storage: str) -> Iterator[None]:
-    """Run the block with the results of every innermost module rounded to the storage."""
+def stored_outputs(modules: Iterable[nn.Module], storage: str, between: bool = False) -> Iterator[_BetweenModules]:
+    """Run the block with the results of the innermost of `modules` rounded to the storage, and, if so asked, of what is `between` them."""
+    mode = _BetweenModules(storage)
+
+    def enter(_module, _inputs):
+        mode.inside += 1
+
     def rounded(_module, _inputs, output):
+        mode.inside -= 1
         return STORED[storage](output) if isinstance(output, Tensor) and output.is_floating_point() else output
-    with ExitStack() as hooks:
+    with ExitStack() as contexts:
         if storage != "float32":
-            for module in model.modules():
+            for module in modules:
                 if not list(module.children()):
-                    hooks.callback(module.register_forward_hook(rounded).remove)
-        yield
+                    contexts.callback(module.register_forward_pre_hook(enter).remove)
+                    contexts.callback(module.register_forward_hook(rounded).remove)
+            if between:
+                contexts.enter_context(mode)
+        yield mode
 
 
 def as_stored(model: nn.Module, inputs: Mapping[str, Any], storage: str) -> tuple[nn.Module, Mapping[str, Any]]:
@@ -114,17 +151,19 @@ def decoder_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor,
         raise _Captured
 
     decoder = decoder_of(model)
-    handles = [decoder.register_forward_pre_hook(of_decoder, with_kwargs=True), decoder.layers[0].register_forward_pre_hook(hook, with_kwargs=True)]
-    before = getattr(model.model, "rope_deltas", None)
+    handles = [decoder.register_forward_pre_hook(of_decoder, with_kwargs=True), decoder.layers[0].register_forward_pre_hook(hook, with_kwargs=True, prepend=True)]
     try:
-        model(**{k: torch.as_tensor(v) if isinstance(v, (np.ndarray, list)) else v for k, v in inputs.items()})
+        with untouched(model):
+            model(**{k: torch.as_tensor(v) if isinstance(v, (np.ndarray, list)) else v for k, v in inputs.items()})
     except _Captured:
         pass
+    except Exception as e:
+        raise FocusError(f"{type(model).__name__}: the model's own forward fails on these inputs: {type(e).__name__}: {first_line(e)}") from e
     finally:
         for handle in handles:
             handle.remove()
-        if hasattr(model.model, "rope_deltas"):
-            model.model.rope_deltas = before
+    if "hidden" not in caught:
+        raise FocusError(f"{type(model).__name__}: the model's own forward does not come to its decoder's layers")
     return caught["hidden"][0], caught["cos"][0], caught["sin"][0], caught["deep"]
 
 
@@ -208,10 +247,6 @@ def most_important(importance: np.ndarray, k: int) -> tuple[np.ndarray, float]:
 
 
 # ---- the decoder -------------------------------------------------------------------------------------------------------------------
-def rms_norm(x: Tensor, norm: nn.Module) -> Tensor:
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + norm.variance_epsilon) * norm.weight
-
-
 def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary embedding of every head: x [n, heads * d], cos and sin [n, d]."""
     x = x.view(len(x), -1, cos.shape[1])
@@ -221,7 +256,11 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 @dataclass
 class _Run:
-    """State of one prefill: which tokens are left, and what was recorded."""
+    """State of one prefill: which tokens are left, and what was recorded.
+
+    `positions` and `original` are of the rows that are left.  In the layer that prunes, after its attention, `kept` says which of the rows that
+    the layer runs on these are: the layer's own forward goes on with all of them, and those that are not left are dropped at its end.
+    """
     model: nn.Module
     inputs: Mapping[str, Any]
     concentration: Concentration | str
@@ -230,13 +269,13 @@ class _Run:
     values: bool
     trace: dict[str, np.ndarray] = field(default_factory=dict)
     details: dict[str, np.ndarray] = field(default_factory=dict)
+    kept: np.ndarray | None = None
 
     @torch.no_grad()
     def result(self) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
         _, self.tokens, _ = prefill_of(self.model, self.inputs)
         model, inputs = as_stored(self.model, self.inputs, self.storage)
-        with stored_outputs(model, self.storage):
-            return self.prefill(model, inputs), self.trace, self.details
+        return self.prefill(model, inputs), self.trace, self.details
 
     def stored(self, x: Tensor) -> Tensor:
         """x as it is when it has been stored."""
@@ -244,38 +283,57 @@ class _Run:
 
     def prefill(self, model: nn.Module, inputs: Mapping[str, Any]) -> np.ndarray:
         """Logits of the last token."""
-        decoder = decoder_of(model)
-        self.settings = Concentration.resolve(self.concentration, len(decoder.layers))
+        self.settings = Concentration.resolve(self.concentration, len(decoder_of(model).layers))
         if self.settings.sec and not self.tokens.prompt_rows:
             raise FocusError("input_ids: no text after the visual tokens; importance is what the prompt attends to")
-        *first, deep = decoder_inputs(model, inputs)
+        with stored_outputs(model.modules(), self.storage):
+            *first, deep = decoder_inputs(model, inputs)
         hidden, self.cos, self.sin = map(self.stored, first)
         self.positions = np.arange(self.tokens.S)           # of the rows that are left, in sequence order
         self.original = np.full(self.tokens.S, -1)          # visual index of each row, -1 for text
         self.original[self.tokens.visual_positions()] = np.arange(self.tokens.V)
-        for number, layer in enumerate(decoder.layers):
-            hidden = self.layer(number, layer, hidden)
-            if number < len(deep):
-                visual = self.original >= 0
-                hidden[visual] = self.stored(hidden[visual] + self.stored(deep[number][self.original[visual]]))
-        return F.linear(self.normed(hidden[-1:], decoder.norm), model.lm_head.weight).numpy()
+        user = skeleton(model)                              # its attention and its hooks are changed
+        decoder = decoder_of(user)
+        with patched(self.operated(number, layer) for number, layer in enumerate(decoder.layers)), \
+                stored_outputs(decoder.modules(), self.storage, between=True) as self.storing:
+            for number, layer in enumerate(decoder.layers):
+                hidden = self.called(f"layers.{number}", layer, hidden, attention_mask=None, position_embeddings=(self.cos, self.sin))
+                if self.kept is not None:
+                    hidden, self.kept = hidden[self.kept], None
+                if number < len(deep):
+                    visual = self.original >= 0
+                    hidden[visual] = self.stored(hidden[visual] + self.stored(deep[number][self.original[visual]]))
+            last = self.called("norm", decoder.norm, hidden[-1:])
+        return self.called("lm_head", user.lm_head, last).float().numpy()
 
-    def normed(self, x: Tensor, norm: nn.Module) -> Tensor:
-        return self.stored(rms_norm(x, norm))
+    @staticmethod
+    def called(path: str, module: nn.Module, hidden: Tensor, **further: Any) -> Tensor:
+        """A module of the decoder on rows.  Raises FocusError for what it raises."""
+        try:
+            return module(hidden, **further)
+        except FocusError:
+            raise
+        except Exception as e:
+            raise FocusError(f"the decoder's {path} fails: {type(e).__name__}: {first_line(e)}") from e
+
+    def operated(self, number: int, layer: nn.Module) -> tuple[nn.Module, Callable]:
+        """The forward of a layer's attention; the inputs of its MLP become concentration sites."""
+        def attention(hidden_states: Tensor, **_unused) -> tuple[Tensor, None]:
+            with self.storing.whole():
+                attended, importance = self.attention(number, layer.self_attn, hidden_states)
+            if importance is not None:
+                self.prune(number, importance)
+            return attended, None
+
+        def concentrated(site: str, x: Tensor) -> Tensor:
+            with self.storing.whole():
+                return self.site(number, site, x)
+        layer.mlp.register_forward_pre_hook(lambda _module, args: (concentrated("gate_proj", args[0]), *args[1:]))
+        layer.mlp.down_proj.register_forward_pre_hook(lambda _module, args: (concentrated("down_proj", args[0]), *args[1:]))
+        return layer.self_attn, attention
 
     def rotated(self, x: Tensor) -> Tensor:
         return self.stored(rotated(x, self.cos[self.positions], self.sin[self.positions]))
-
-    def layer(self, number: int, layer: nn.Module, hidden: Tensor) -> Tensor:
-        """One decoder layer on the rows that are left; returns the rows that are left after it."""
-        attended, importance = self.attention(number, layer.self_attn, self.normed(hidden, layer.input_layernorm))
-        hidden = self.stored(hidden + attended)
-        if importance is not None:
-            hidden = self.prune(number, hidden, importance)
-        mlp = layer.mlp
-        x = self.site(number, "gate_proj", self.normed(hidden, layer.post_attention_layernorm))
-        product_ = self.stored(mlp.act_fn(mlp.gate_proj(x)) * mlp.up_proj(x))
-        return self.stored(hidden + mlp.down_proj(self.site(number, "down_proj", product_)))
 
     def attention(self, number: int, module: nn.Module, x: Tensor) -> tuple[Tensor, np.ndarray | None]:
         """The attention block's output before the residual, and, in a pruning layer, the importance of the visual rows."""
@@ -283,7 +341,7 @@ class _Run:
         queries, keys = module.q_proj(x), module.k_proj(x)
         size = self.cos.shape[1]
         if hasattr(module, "q_norm"):
-            queries, keys = (self.normed(y.view(-1, size), norm).view(y.shape) for y, norm in ((queries, module.q_norm), (keys, module.k_norm)))
+            queries, keys = (norm(y.view(-1, size)).view(y.shape) for y, norm in ((queries, module.q_norm), (keys, module.k_norm)))
         query = self.site(number, "query", self.rotated(queries))
         q, k, v = (y.view(len(x), -1, size).transpose(0, 1) for y in (query, self.rotated(keys), module.v_proj(x)))
         visual = torch.from_numpy(self.original >= 0)
@@ -300,8 +358,8 @@ class _Run:
         out = self.site(number, "o_proj", self.stored(torch.cat(outputs, 1)))
         return module.o_proj(out), None if importance is None else importance.numpy()
 
-    def prune(self, number: int, hidden: Tensor, importance: np.ndarray) -> Tensor:
-        """Keep the rows of the most important visual tokens and of all text."""
+    def prune(self, number: int, importance: np.ndarray) -> None:
+        """Leave the rows of the most important visual tokens and of all text."""
         visual = np.flatnonzero(self.original >= 0)
         kept, gap = most_important(importance, self.settings.keep(number, self.tokens.V, len(visual)))
         self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.float32(gap)
@@ -313,14 +371,14 @@ class _Run:
                 raise FocusError(f"retained/{number}/gate_proj: expected {len(kept)} of the {len(visual)} visual tokens left before it, "
                                  f"got {len(decided)}, of which {len(chosen)} are left")
             kept = chosen
-        rows = np.sort(np.concatenate((visual[kept], np.flatnonzero(self.original < 0))))
-        self.positions, self.original = self.positions[rows], self.original[rows]
-        return hidden[rows]
+        self.kept = np.sort(np.concatenate((visual[kept], np.flatnonzero(self.original < 0))))
+        self.positions, self.original = self.positions[self.kept], self.original[self.kept]
 
     def site(self, number: int, site: str, x: Tensor) -> Tensor:
         """Record a concentration site and, if similarity is concentrated, replace the visual rows of x."""
-        rows = np.flatnonzero(self.original >= 0)
-        ids, key = self.original[rows], f"{number}/{site}"
+        visual = np.flatnonzero(self.original >= 0)
+        ids, key = self.original[visual], f"{number}/{site}"
+        rows = visual if self.kept is None else self.kept[visual]
         self.trace[f"retained/{key}"] = ids.astype(np.int32)
         if not self.settings.sic:
             return x

@@ -102,7 +102,7 @@ def concentrated_tiling(machine: Machine, m: int, visual: int, g: Gemm) -> Linea
             n_tiles = ceil(g.n, 32 * n_sub)
             separate = g.gathered and needs["output"] + n_sub * aligned(m * 64) <= machine.buffer_bytes("output")
             rows = UNIQUE_SHARE * m
-            wait = max(0, (rows + machine.array.fill_cycles + m / 2) / partials - rows) * ceil(g.n, 32) * slices * g.weights
+            wait = max(0, (rows + machine.timing.fill + m / 2) / partials - rows) * ceil(g.n, 32) * slices * g.weights
             wait += shared * 150 * n_tiles * slices
             wait += _held(machine, g, m, n_sub, tiles, separate) * n_tiles
             wait += KERNEL_CYCLES if g.gathered and ceil(g.n, 32) % n_sub else 0

@@ -15,14 +15,16 @@ from torch_mlir import ir
 from focus.dialects import focus as d
 from focus.dialects.contracts import ROW_ORDER
 from focus.dialects.support import OpError, get_attr, to_attr
-from focus.runtime.spec.isa import DTYPE_BYTES, DType
 from focus.runtime.spec.machine import LAYOUTER
 from focus.runtime.spec.tokens import TokenLayout
+from focus.runtime.spec.types import BYTES, DType
 
 from focus.passes.tensor.decoder_ir import annotated, decoder_stream, pieces
 from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
 from focus.passes.tensor.tensor_ir import body, definition, downstream, erase_dead, replace, rows
+
+PUBLISHED_BANKS = (2, 2, 2)         #: of the layouter, over frames, rows and columns
 
 _HELP = {"machine": "machine whose layouter holds the window of candidates",
          "layouter_bytes": "size of the layouter in place of the machine's"}
@@ -97,13 +99,16 @@ def _layouter_bytes(gather: ir.OpView, machine: str) -> int:
     target = resolve_machine(machine)
     if not target.sic.present:
         raise OpError(gather, f"needs a similarity concentrator, which machine '{target.name}' does not have")
+    if gather.vector > target.geometry.vector:
+        raise OpError(gather, f"has vectors of {gather.vector} elements; machine '{target.name}' takes at most {target.geometry.vector} (sic.vector)")
     return target.buffer_bytes(LAYOUTER)
 
 
 def _lay_out(gathers: list[ir.OpView], tokens: TokenLayout, layouter_bytes: int) -> None:
     for op in gathers:
-        capacity = layouter_bytes // (op.vector * DTYPE_BYTES[DType.F16])
-        layout = d.LayoutAttr.make(tokens.flat_grids(), op.block, capacity=capacity)
+        capacity = layouter_bytes // (op.vector * BYTES[DType.F16])
+        banks = [max(side, least) for side, least in zip(op.block, PUBLISHED_BANKS)]        # all members of a window apart
+        layout = d.LayoutAttr.make(tokens.flat_grids(), op.block, banks, capacity)
         if layout.problem:
             raise OpError(op, f"has no layout: {layout.problem}")
         t = op.result.type

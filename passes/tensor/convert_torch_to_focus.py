@@ -284,13 +284,18 @@ def _resample(c: Converter, op: ir.Operation) -> View:
     return c.result(op, made)
 
 
+def _epsilon(given: float | None) -> float:
+    """The epsilon of an RMS norm; where none is given, the machine epsilon of float32, as in PyTorch."""
+    return 2.0 ** -23 if given is None else given
+
+
 @rule("torch.aten.rms_norm")
 def _rms_norm(c: Converter, op: ir.Operation) -> View:
     _check_norm(c, op)
     x, weight = c.matrix(op, 0), c.vector(op, 2)
     if weight is None:
         raise NoMapping(op, "it has no weight")
-    return c.result(op, d.RMSNormOp.build(x, weight, eps=c.scalar(op, 3), results=x.type))
+    return c.result(op, d.RMSNormOp.build(x, weight, eps=_epsilon(c.scalar(op, 3)), results=x.type))
 
 
 @rule("torch.vlm.head_norm")

@@ -119,5 +119,5 @@ REWRITES = (
     Rewrite(d.ActivationOp, activation_into_linear, "the vector unit has the accumulators at hand; saves a round trip through DRAM"),
     Rewrite(d.MulOp, gate_into_linear, "both products of one sub-tile drain together; the input is read once for two weight matrices"),
     Rewrite(d.AddOp, residual_into_linear, "the residual is added before the one rounding to f16; a repeating one is a position embedding"),
-    Rewrite(NORMS, moments_from_linear, "sums and sums of squares build up while the previous GEMM drains, so the norm is one sweep"),
+    Rewrite(NORMS, moments_from_linear, "means and squared deviations build up while the previous GEMM drains, so the norm is one sweep"),
 )

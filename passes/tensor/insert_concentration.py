@@ -31,7 +31,7 @@ _HELP = {
     "layers": "decoder layers at which SEC prunes; none: the default schedule",
     "alphas": "share of the original visual tokens kept at each of them",
     "threshold": "cosine similarity above which vectors merge",
-    "block": "sides (frames, rows, columns) of the block of candidates, 1 or 2 each",
+    "block": "sides (frames, rows, columns) of the block of candidates, 1 to 4 each",
     "vector": "elements of a vector",
     "m_tile": "retained visual tokens of a tile",
     "sec": "prune tokens",

@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from focus.dialects import focus as fd
+from focus.dialects.contracts import MAX_SEMAPHORES
 from focus.dialects.support import OpError, set_attr
 from focus.passes.tile.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
 from focus.passes.manager import register_pass
@@ -170,8 +171,8 @@ class _Semaphores:
             else:
                 became[n] = n
         dense = {n: i + 1 for i, n in enumerate(sorted(set(became.values())))}
-        if len(dense) > fd.MAX_SEMAPHORES:
-            raise OpError(self.kernel.op, f"needs more than {fd.MAX_SEMAPHORES} semaphores")
+        if len(dense) > MAX_SEMAPHORES:
+            raise OpError(self.kernel.op, f"needs more than {MAX_SEMAPHORES} semaphores")
         for table in (self.waits, self.signals):
             for instr, entries in table.items():
                 table[instr] = [(dense[became[n]], depth) for n, depth in entries]
@@ -214,7 +215,7 @@ def _place_semaphores(kernel: Kernel, lives: dict) -> None:
                 sems.hand_over(key(first, 0), last, first, last.depth, first.depth)
             if first.unit != last.unit or isinstance(life[0], Turns):
                 sems.credits[sems.number(key(first, 0))] = record.op.operation.attributes["slots"].value
-    if len(sems.numbers) > fd.MAX_SEMAPHORES:
+    if len(sems.numbers) > MAX_SEMAPHORES:
         sems.share()
     for instr in kernel.instrs:
         for name, table in (("wait", sems.waits), ("signal", sems.signals)):

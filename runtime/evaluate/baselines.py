@@ -131,7 +131,7 @@ def published_energy(cycles: float, dram_bytes: float, power: float) -> float:
 def machine_power(name: str) -> float:
     """Logic and buffers of a shipped machine under the published rule, mW."""
     machine = Machine.load(name)
-    logic = sum(c.count * c.power_mw for c in machine.energy.components.values())
+    logic = sum(machine.blocks(name) * c.power_mw for name, c in machine.energy.components.items())
     return logic + sum(power_mw(machine, b) for b in machine.buffers.values())
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from focus.runtime.run import trace as traces
-from focus.runtime.spec.concentration import ARRAY_WIDTH, Concentration
+from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.sites import ATTENTION_SITES, SITES
 from focus.runtime.spec.tokens import TokenLayout
@@ -67,7 +67,7 @@ class Plan:
             for site in SITES:
                 n = counts[layer + (site not in ATTENTION_SITES)]
                 tiles = tuple((row, 0, min(concentration.m_tile, n - row)) for row in range(0, n, concentration.m_tile))
-                sites.append(PlanSite(layer, site, -(-widths[site] // ARRAY_WIDTH), n, tiles))
+                sites.append(PlanSite(layer, site, -(-widths[site] // concentration.vector), n, tiles))
         return cls(tuple(sites), tokens, concentration.block, traces.describe(name, concentration, tokens), decoder.layers)
 
 

@@ -92,6 +92,8 @@ def _decode_columns(instr: Instruction, words: np.ndarray) -> tuple[list[list[in
         value = _bits(words, at, f.bits).astype(np.int64)
         if f.kind == "sint":
             value -= (value >> (f.bits - 1)) << f.bits
+        elif f.kind == "side":
+            value[value == 0] = f.high
         elif f.kind == "enum":
             wrong |= ~np.isin(value, list(_NAMES[f.enum].values()))
         elif f.kind == "init":
@@ -254,7 +256,7 @@ def _add_field(instr: Instruction, name: str, text: str, values: dict[str, int],
         if f is None:
             raise FocusError(f"{name_at}: '{instr.mnemonic}' has no field '{name}'; it has {_field_names(instr)}")
         v = _parse_value(instr, f, text, value_at)
-        low, high = (-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.kind == "sint" else (0, (1 << f.bits) - 1)
+        low, high = f.low, f.high
         if not low <= v <= high:
             raise FocusError(f"{value_at}: {name} is {v}, outside {low}..{high}")
         new = {name: v}

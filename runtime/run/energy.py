@@ -35,7 +35,7 @@ def energy(machine: Machine, usage: Usage) -> dict[str, float]:
 
 def _published(machine: Machine, usage: Usage) -> dict[str, float]:
     seconds = usage.cycles / machine.frequency_hz
-    logic = {name: c.count * c.power_mw * 1e-3 * seconds for name, c in machine.energy.components.items()}
+    logic = {name: machine.blocks(name) * c.power_mw * 1e-3 * seconds for name, c in machine.energy.components.items()}
     buffers = {f"buffer.{name}": power_mw(machine, buffer) * 1e-3 * seconds for name, buffer in machine.buffers.items()}
     return logic | buffers
 
@@ -45,7 +45,7 @@ def _activity(machine: Machine, usage: Usage) -> dict[str, float]:
     for name, component in machine.energy.components.items():
         busy = min(busy_cycles(machine, name, usage), usage.cycles)
         cycles = busy + machine.energy.idle_fraction * (usage.cycles - busy)
-        out[name] = component.count * component.power_mw * 1e-3 * cycles / machine.frequency_hz
+        out[name] = machine.blocks(name) * component.power_mw * 1e-3 * cycles / machine.frequency_hz
     seconds = usage.cycles / machine.frequency_hz
     for name, buffer in machine.buffers.items():
         read, written = usage.sram.get(name, (0, 0))
@@ -97,6 +97,6 @@ def access_pj_per_byte(machine: Machine, buffer: Buffer) -> tuple[float, float]:
 
 def area_mm2(machine: Machine) -> dict[str, float]:
     """Area of each logic component and of each buffer's macros."""
-    logic = {name: c.count * c.area_mm2 for name, c in machine.energy.components.items()}
+    logic = {name: machine.blocks(name) * c.area_mm2 for name, c in machine.energy.components.items()}
     return logic | {f"buffer.{name}": sum(count * kind.area_mm2 for kind, _, _, count in _kinds(machine, buffer))
                     for name, buffer in machine.buffers.items()}

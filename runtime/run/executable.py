@@ -1,12 +1,14 @@
 """Running a compiled program.
 
 In: a `Binary` (from the compiler) or an `.fxb` file.  Out: `Executable`, which runs inputs through the simulator and gives outputs, the
-trace of what was concentrated, and the report; or gives the report alone for a trace.
+trace of what was concentrated, and the report; or gives the report alone for a trace.  Any number of threads may use one.
 """
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from focus.runtime.run import fxb, report, trace as traces
 from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, one_line
 from focus.runtime.run.fxb import STORED, Binary, FixedInput, Port
 from focus.runtime.spec.machine import Machine
 from focus.runtime.run.trace import Trace
@@ -23,6 +25,23 @@ WHOLE = (0, 2 ** 62)                        #: all cycles of a run
 FLAGS = ("use_cache", "return_dict", "output_attentions", "output_hidden_states")      #: of the model's forward; they change no logits
 MASK = "attention_mask"                     #: as processors give it: ones, since there is one request and no padding
 Progress = Callable[[int, int], None]       #: called with (instructions done, instructions in all) a few times a second
+ENGINES_BYTES = 4 << 30                     #: DRAM of all engines of one program together, if there are to be several
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may do before it is stopped with a FocusError: `instructions` executed, `bytes` that operands read and write.
+
+    The default is far beyond any real program (half a billion instructions for the longest published video) and stops those that would
+    not end within days.  Timing runs count instructions only.
+    """
+    instructions: int = 100_000_000_000
+    bytes: int = 1 << 50
+
+    def __post_init__(self):
+        for name, value in (("max_instructions", self.instructions), ("max_bytes", self.bytes)):
+            if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2 ** 62:
+                raise FocusError(f"{name} is {value!r}; a number between 1 and 2^62 expected")
 
 
 @dataclass
@@ -37,14 +56,79 @@ class Result:
     timeline: np.ndarray | None = None
 
 
-class Executable:
-    """A checked binary with a simulated machine to run it on.  Runs may be repeated; the parameters are copied to the machine once."""
+class _Engine:
+    """A simulated machine with the program in it, and whether the parameters are in its DRAM."""
 
     def __init__(self, binary: Binary):
+        from focus.runtime import _sim
+
+        self.simulator = _sim.Simulator(np.ascontiguousarray(binary.text), np.ascontiguousarray(binary.source), binary.machine.to_json(),
+                                        binary.sites_json(), list(binary.modules), binary.lives_json())
+        self.loaded = False
+
+
+class _Engines:
+    """The engines of one program.  Each run has one to itself; there are at most as many as processors and `ENGINES_BYTES` have room for,
+    and a run waits when all are busy.  A run that a thread starts while it is in another (from `progress`) gets one more."""
+
+    def __init__(self, binary: Binary):
+        self.binary = binary
+        self.idle: list[_Engine] = []
+        self.most = max(1, min(os.cpu_count() or 1, ENGINES_BYTES // binary.memory_map.dram_bytes))
+        self.users: list[int] = []                  # thread of each run under way
+        self.changed = threading.Condition()
+        self.loading = threading.Lock()
+
+    @contextmanager
+    def engine(self, loaded: bool) -> Iterator[Any]:
+        """A simulator for one run, with the parameters in its DRAM if `loaded`."""
+        me = threading.get_ident()
+        with self.changed:
+            while len(self.users) >= self.most and me not in self.users:
+                self.changed.wait()
+            self.users.append(me)
+            engine = next((e for e in self.idle if e.loaded), self.idle[-1] if self.idle else None)
+            if engine:
+                self.idle.remove(engine)
+        try:
+            engine = engine or _Engine(self.binary)
+            if loaded and not engine.loaded:
+                self._load(engine)
+            yield engine.simulator
+        finally:
+            with self.changed:
+                self.users.remove(me)
+                if engine and len(self.idle) < self.most:
+                    self.idle.append(engine)
+                self.changed.notify()
+
+    def _load(self, engine: _Engine) -> None:
+        with self.loading:                          # parameters may be made when they are asked for
+            for entry in self.binary.param_table:
+                engine.simulator.write(entry.address, _bytes(self.binary.param(entry)))
+        engine.loaded = True
+
+
+class Executable:
+    """A checked binary with simulated machines to run it on.
+
+    Runs may be repeated, and started from several threads at once: each has a machine of its own, to which the parameters are copied once.
+    `max_instructions` and `max_bytes` replace the limits of `Budget` for every run.
+    """
+
+    def __init__(self, binary: Binary, *, max_instructions: int = Budget.instructions, max_bytes: int = Budget.bytes):
         """Raises FocusError when the binary contradicts itself."""
         self.binary = binary if binary.validated else binary.validate()
-        self._simulator = None
-        self._parameters_written = False
+        self.budget = Budget(max_instructions, max_bytes)
+        self._engines = _Engines(self.binary)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles begin without engines."""
+        return {key: value for key, value in self.__dict__.items() if key != "_engines"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._engines = _Engines(self.binary)
 
     @property
     def machine(self) -> Machine:
@@ -54,15 +138,19 @@ class Executable:
     def concentration(self) -> Concentration:
         return self.binary.concentration
 
+    @one_line
     def save(self, path: str | os.PathLike) -> None:
         """Write the `.fxb` file, whole or not at all.  Raises FocusError."""
         self.binary.save(path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike, weights: str | os.PathLike | None = None) -> Executable:
-        """From an `.fxb` file, everything checked; `weights` says where its weights file is if not beside it.  Raises FocusError."""
-        return cls(fxb.load(path, weights))
+    @one_line
+    def load(cls, path: str | os.PathLike, weights: str | os.PathLike | None = None, **budget: int) -> Executable:
+        """From an `.fxb` file, everything checked; `weights` says where its weights file is if not beside it, `max_instructions` and
+        `max_bytes` what a run may do.  Raises FocusError."""
+        return cls(fxb.load(path, weights), **budget)
 
+    @one_line
     def run(self, inputs: Mapping[str, Any], *, sanitize: bool = False, progress: Progress | None = None, timeline: int = 0,
             window: tuple[int, int] = WHOLE) -> Result:
         """Execute on data.  `inputs`: name -> numpy array or tensor, as the model's own forward takes them.
@@ -76,19 +164,18 @@ class Executable:
             raise FocusError(f"{self.binary.model or 'the program'} was compiled without parameter values and can only be timed "
                              f"(focus-sim --timing-only, Executable.time)")
         stored, counted = self._take_inputs(inputs)
-        simulator = self._prepare()
-        for entry in () if self._parameters_written else self.binary.param_table:
-            simulator.write(entry.address, _bytes(self.binary.param(entry)))
-        self._parameters_written = True
-        for port in self.binary.inputs:
-            simulator.write(port.address, _bytes(stored[port.name]))
-        raw = simulator.run(True, sanitize, None, progress, timeline, *window)
-        lists = [simulator.read(p.address, p.nbytes).view(STORED[p.stored]) for p in self.binary.id_lists]
-        found = traces.from_simulator(simulator.trace(), self.binary, lists)
+        self._check_memory()
+        with self._simulator(loaded=True) as simulator:
+            for port in self.binary.inputs:
+                simulator.write(port.address, _bytes(stored[port.name]))
+            raw = simulator.run(True, sanitize, None, progress, timeline, *window, self.budget.instructions, self.budget.bytes)
+            lists = [simulator.read(p.address, p.nbytes).view(STORED[p.stored]) for p in self.binary.id_lists]
+            found = traces.from_simulator(simulator.trace(), self.binary, lists)
+            outputs = {port.name: _read(simulator, port) for port in self.binary.outputs}
         counts = [traces.unique_counts(found, site) for site in self.binary.sites]
-        outputs = {port.name: self._read(port) for port in self.binary.outputs}
         return Result(outputs, found, report.build(self.binary, raw, "functional", counts, counted), raw.get("timeline"))
 
+    @one_line
     def time(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None) -> dict[str, Any]:
         """The report of a run without data: the same instructions and the same times, with the data-dependent sizes from `trace`.
 
@@ -96,6 +183,7 @@ class Executable:
         """
         return self.time_with_timeline(trace, progress=progress)[0]
 
+    @one_line
     def time_with_timeline(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None, timeline: int = 0,
                            window: tuple[int, int] = WHOLE) -> tuple[dict[str, Any], np.ndarray | None]:
         """`time`, and the times of the first `timeline` instructions that start in the cycles `window`."""
@@ -106,24 +194,26 @@ class Executable:
             raise FocusError(f"trace: a dictionary of names and arrays expected, not {type(trace).__name__}")
         traces.check(trace if trace is not None else {}, self.binary)
         counts = [traces.unique_counts(trace, site) for site in self.binary.sites]
-        raw = self._prepare().run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window)
+        with self._simulator(loaded=False) as simulator:
+            raw = simulator.run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window, self.budget.instructions, self.budget.bytes)
         return report.build(self.binary, raw, "timing", counts), raw.get("timeline")
 
     # ---- inside ------------------------------------------------------------------------------------------------------
-    def _prepare(self):
-        """The simulated machine with the program in it."""
-        if self._simulator is None:
-            from focus.runtime import _sim
+    @contextmanager
+    def _simulator(self, loaded: bool) -> Iterator[Any]:
+        """A simulated machine for one run; with the parameters in its DRAM if `loaded`."""
+        try:
+            with self._engines.engine(loaded) as simulator:
+                yield simulator
+        except MemoryError:
+            raise FocusError(f"{self.binary.model or 'the program'}: not enough memory to simulate it") from None
 
-            b = self.binary
-            self._simulator = _sim.Simulator(np.ascontiguousarray(b.text), np.ascontiguousarray(b.source), b.machine.to_json(),
-                                             b.sites_json(), list(b.modules), b.lives_json())
-        return self._simulator
-
-    def _read(self, port: Port) -> np.ndarray:
-        """An output as the user gets it."""
-        raw = self._simulator.read(port.address, port.nbytes)
-        return raw.view(STORED[port.stored]).reshape(port.shape).astype(port.dtype)
+    def _check_memory(self) -> None:
+        """The simulated DRAM must fit the host's memory: a run would be killed otherwise."""
+        host = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if self.binary.memory_map.dram_bytes > host:
+            raise FocusError(f"{self.binary.model or 'the program'} uses {self.binary.memory_map.dram_bytes} bytes of DRAM; to run it on data, this "
+                             f"computer would need as much memory, and has {host} (it can be timed: focus-sim --timing-only, Executable.time)")
 
     def _take_inputs(self, inputs: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, dict[str, int]]]:
         """All inputs as they are stored, and how many values of each are not finite or overflowed."""
@@ -213,6 +303,12 @@ def _check_fixed(fixed: FixedInput, array: np.ndarray) -> None:
     if len(wrong):
         raise FocusError(f"input '{fixed.name}': value {wrong[0]} is {array.reshape(-1)[wrong[0]]}; the program was compiled for "
                          f"{fixed.values[wrong[0]]}")
+
+
+def _read(simulator: Any, port: Port) -> np.ndarray:
+    """An output as the user gets it."""
+    raw = simulator.read(port.address, port.nbytes)
+    return raw.view(STORED[port.stored]).reshape(port.shape).astype(port.dtype)
 
 
 def _bytes(array: np.ndarray) -> np.ndarray:

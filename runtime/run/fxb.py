@@ -12,31 +12,38 @@ import hashlib
 import json
 import math
 import os
-from bisect import bisect_left
+import stat
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from heapq import heappop, heappush
 from itertools import accumulate
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field as PydanticField
-from pydantic import NonNegativeInt, PositiveInt, TypeAdapter, ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError, field_validator, model_validator
 from safetensors import SafetensorError, safe_open
 
 from focus.runtime.spec import isa
 from focus.runtime.run.asm import WORD_BYTES, Decoded, decode_program
 from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, path_of
 from focus.runtime.spec.files import atomic_write
 from focus.runtime.spec.machine import Machine
-from focus.runtime.spec.schema import Record, explain
+from focus.runtime.spec.schema import MOST_ADDRESS, Address, Many, Name, Number, Record, Size, Text, explain
 from focus.runtime.spec.sites import SITES
 from focus.runtime.spec.tokens import TokenLayout
 from focus.runtime.run.verify import check_program
 
 FORMAT = "fxb 1"
+# Limits of a file, far beyond any program (docs/binary.md lists them): what takes the host's time and memory before a run's own budget counts.
+MOST_HEADER = 32 << 20                      #: bytes of the header, which is read as JSON
+MOST_LAYERS = 1 << 16                       #: of a decoder
+MOST_VECTORS = 1 << 29                      #: that all sites' traces name; the largest published video has 104 million
 STORED = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "i32": np.dtype("<i4")}      #: how values lie in DRAM
 _SAFETENSORS = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I32": np.dtype("<i4"), "I64": np.dtype("<i8"),
                 "I8": np.dtype("i1"), "I16": np.dtype("<i2"), "U8": np.dtype("u1"), "U32": np.dtype("<u4"), "BOOL": np.dtype("?"),
@@ -44,8 +51,7 @@ _SAFETENSORS = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype(
 _SAFETENSORS_NAME = {np.dtype("<f2"): "F16", np.dtype("<f4"): "F32", np.dtype("<i4"): "I32", np.dtype("<u4"): "U32", np.dtype("u1"): "U8"}
 
 Stored = Literal["f16", "f32", "i32"]
-Shape = tuple[PositiveInt, ...]
-Name = Annotated[str, PydanticField(min_length=1)]
+Shape = Annotated[Many[Size], PydanticField(max_length=16)]
 Sha256 = Annotated[str, PydanticField(pattern="^[0-9a-f]{64}$")]
 
 
@@ -69,7 +75,14 @@ class Placed(Record):
     name: Name
     stored: Stored
     shape: Shape
-    address: NonNegativeInt
+    address: Address
+
+    @field_validator("shape")
+    @classmethod
+    def _countable(cls, shape: tuple[int, ...]) -> tuple[int, ...]:
+        if math.prod(shape) > MOST_ADDRESS:
+            raise ValueError(f"{list(shape)} has more than 2^48 elements")
+        return shape
 
     @property
     def nbytes(self) -> int:
@@ -88,15 +101,15 @@ class Port(Placed):
     """An input or output.  `dtype` is the user's element type (numpy name); `below`, for ids, the number of rows they choose
     from (placeholders of visual tokens may lie outside)."""
     dtype: Literal["float16", "float32", "float64", "int32", "int64"]
-    below: PositiveInt | None = None
+    below: Size | None = None
 
 
 class FixedInput(Record):
     """An input of the model that the program was specialised to: `values` (row-major) is all it may be; it may also be left out."""
     name: Name
-    dtype: str
-    shape: tuple[NonNegativeInt, ...]
-    values: tuple[int | float | bool, ...]
+    dtype: Literal["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"]
+    shape: Annotated[Many[Number], PydanticField(max_length=16)]
+    values: Many[Annotated[int, PydanticField(ge=-2 ** 63, lt=2 ** 63)] | float | bool]
 
     @model_validator(mode="after")
     def _check(self) -> FixedInput:
@@ -108,8 +121,8 @@ class FixedInput(Record):
 class Region(Record):
     """A named part of DRAM."""
     name: Name
-    address: NonNegativeInt
-    bytes: NonNegativeInt
+    address: Address
+    bytes: Address
 
 
 class Life(Record):
@@ -117,10 +130,10 @@ class Life(Record):
     drains that end them; before and behind that, others may have their place."""
     name: Name
     space: Literal["dram", "counts"]
-    address: NonNegativeInt
-    bytes: PositiveInt
-    first: NonNegativeInt
-    last: NonNegativeInt
+    address: Address
+    bytes: Annotated[Address, PydanticField(gt=0)]
+    first: Number
+    last: Number
 
     @property
     def end(self) -> int:
@@ -135,9 +148,9 @@ class Life(Record):
 
 class MemoryMap(Record):
     """DRAM as the program uses it: addresses 0 .. dram_bytes - 1; and whose places in DRAM and the count memory are given to others."""
-    dram_bytes: PositiveInt
-    regions: tuple[Region, ...] = ()
-    lives: tuple[Life, ...] = ()
+    dram_bytes: Annotated[Address, PydanticField(gt=0)]
+    regions: Many[Region] = ()
+    lives: Many[Life] = ()
 
 
 class Site(Record):
@@ -146,13 +159,13 @@ class Site(Record):
     `tiles` holds (first visual row, identity rows, visual rows) of each m-tile in order; the count of (tile, slice) is a uint16 at
     `count_base + 2 * (tile * slices + slice)` of the count memory.
     """
-    layer: NonNegativeInt
+    layer: Number
     site: Literal[SITES]
-    width: PositiveInt
-    slices: PositiveInt
-    visual: NonNegativeInt
-    tiles: tuple[tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt], ...]
-    count_base: NonNegativeInt
+    width: Size
+    slices: Size
+    visual: Number
+    tiles: Many[tuple[Number, Number, Number]]
+    count_base: Number
 
     @property
     def name(self) -> str:
@@ -161,8 +174,6 @@ class Site(Record):
 
     @model_validator(mode="after")
     def _check(self) -> Site:
-        if self.slices != -(-self.width // 32):
-            raise ValueError(f"{self.slices} slices for a width of {self.width}; {-(-self.width // 32)} expected")
         total = 0
         for i, (row0, _, visual) in enumerate(self.tiles):
             if visual and row0 != total:
@@ -174,10 +185,21 @@ class Site(Record):
 
 
 class WeightsFile(Record):
-    """A safetensors file beside the binary that holds some parameters: `tensors` maps parameter names to its tensor names."""
+    """A safetensors file beside the binary that holds some parameters: `tensors` maps parameter names to its tensor names.
+
+    `name` is a path from the binary's folder that does not lead out of it.
+    """
     name: Name
     sha256: Sha256
-    tensors: dict[str, str]
+    tensors: dict[Name, Text]
+
+    @field_validator("name")
+    @classmethod
+    def _inside(cls, name: str) -> str:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"'{name}' leads out of the binary's folder; give the file's place with --weights (weights=)")
+        return name
 
 
 # ---- the binary ------------------------------------------------------------------------------------------------------
@@ -202,7 +224,7 @@ class Binary:
     fixed_inputs: tuple[FixedInput, ...] = ()
     sites: tuple[Site, ...] = ()
     id_lists: tuple[Param, ...] = ()
-    layers: NonNegativeInt = 0
+    layers: int = 0
     tokens: TokenLayout | None = None
     concentration: Concentration = field(default_factory=lambda: Concentration(similarity=False))
     model: str = ""
@@ -237,6 +259,7 @@ class Binary:
             _check_memory(self)
             _check_lives(self)
             _check_sites(self)
+            _check_id_lists(self)
         except FocusError as e:
             raise FocusError(f"{where}: {e}") from None
         self.__dict__["program"] = program = decode_program(self.text, where)
@@ -246,6 +269,7 @@ class Binary:
 
     def save(self, path: str | os.PathLike) -> None:
         """Check and write the file.  Parameters that `weights_file` holds are left to it.  Raises FocusError; then nothing is written."""
+        path = path_of(path, "save")
         self.validate(str(path))
         tensors: dict[str, np.ndarray | Param] = {"source": self.source, "text": self.text}
         elsewhere = self.weights_file.tensors if self.weights_file else {}
@@ -259,7 +283,14 @@ def load(path: str | os.PathLike, weights: str | os.PathLike | None = None) -> B
     `weights` is where the weights file is if it does not lie beside the binary under the name it was given.
     Raises FocusError `<path>: ...` for whatever is wrong with the file, and for a weights file where the program refers to none.
     """
-    path = Path(path)
+    path = path_of(path, "load")
+    try:
+        return _load(path, weights)
+    except MemoryError:
+        raise FocusError(f"{path}: not enough memory to load it") from None
+
+
+def _load(path: Path, weights: str | os.PathLike | None) -> Binary:
     tensors, metadata = _open(path)
     try:
         values = _parse_metadata(metadata)
@@ -292,10 +323,11 @@ def _dump(value: Any) -> str:
 
 # key in the file -> (attribute of Binary, its type); the other keys of METADATA are treated one by one
 _RECORDS = {
-    "memory_map": ("memory_map", MemoryMap), "inputs": ("inputs", tuple[Port, ...]), "outputs": ("outputs", tuple[Port, ...]),
-    "fixed_inputs": ("fixed_inputs", tuple[FixedInput, ...]), "params": ("param_table", tuple[Param, ...]),
-    "modules": ("modules", tuple[str, ...]), "sites": ("sites", tuple[Site, ...]), "tokens": ("tokens", TokenLayout | None),
-    "concentration": ("concentration", Concentration), "id_lists": ("id_lists", tuple[Param, ...]), "layers": ("layers", NonNegativeInt),
+    "memory_map": ("memory_map", MemoryMap), "inputs": ("inputs", Many[Port]), "outputs": ("outputs", Many[Port]),
+    "fixed_inputs": ("fixed_inputs", Many[FixedInput]), "params": ("param_table", Many[Param]),
+    "modules": ("modules", Many[Text]), "sites": ("sites", Many[Site]), "tokens": ("tokens", TokenLayout | None),
+    "concentration": ("concentration", Concentration), "id_lists": ("id_lists", Many[Param]),
+    "layers": ("layers", Annotated[int, PydanticField(ge=0, le=MOST_LAYERS)]),
     "weights_file": ("weights_file", WeightsFile | None),
     "timing_only": ("timing_only", bool),
 }
@@ -328,32 +360,43 @@ def _parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
             raise FocusError(f"metadata: no entry '{key}'")
     if unknown := metadata.keys() - set(METADATA):
         raise FocusError(f"metadata: unknown entry '{min(unknown)}'")
-    if _parse("sha256", dict[str, str], metadata["sha256"]).get("metadata") != _metadata_sum(metadata):
+    if _parse("sha256", metadata["sha256"]).get("metadata") != _metadata_sum(metadata):
         raise FocusError("the metadata has been changed: its SHA-256 differs")
     machine = Machine.from_json(metadata["machine"], "metadata 'machine'")
     if metadata["machine_fingerprint"] != machine.fingerprint:
         raise FocusError(f"machine fingerprint {metadata['machine_fingerprint'][:12]}... is not that of the machine inside, "
                          f"{machine.fingerprint[:12]}...")
-    values = {attribute: _parse(key, kind, metadata[key]) for key, (attribute, kind) in _RECORDS.items()}
-    return values | {"machine": machine, "model": metadata["model"]}
+    values = {attribute: _parse(key, metadata[key]) for key, (attribute, _) in _RECORDS.items()}
+    return values | {"machine": machine, "model": _validated("model", metadata["model"])}
 
 
-_adapter = cache(TypeAdapter)
+_KINDS = {"sha256": dict[str, str], "model": Text} | {key: kind for key, (_, kind) in _RECORDS.items()}
 
 
-def _parse(key: str, kind: Any, text: str) -> Any:
+@cache
+def _adapter(key: str) -> TypeAdapter:
+    return TypeAdapter(_KINDS[key])
+
+
+def _parse(key: str, text: str) -> Any:
     try:
-        return _adapter(kind).validate_python(json.loads(text))
-    except ValidationError as e:
-        raise FocusError(f"metadata '{key}': {explain(e)}") from None
+        value = json.loads(text)
     except (ValueError, RecursionError) as e:
         raise FocusError(f"metadata '{key}': no JSON: {e}") from None
+    return _validated(key, value)
+
+
+def _validated(key: str, value: Any) -> Any:
+    try:
+        return _adapter(key).validate_python(value)
+    except ValidationError as e:
+        raise FocusError(f"metadata '{key}': {explain(e)}") from None
     except FocusError as e:
         raise FocusError(f"metadata '{key}': {e}") from None
 
 
 def _check_sums(tensors: dict[str, tuple[np.ndarray, str]], metadata: Mapping[str, str]) -> None:
-    sums = _parse("sha256", dict[str, str], metadata["sha256"])
+    sums = _parse("sha256", metadata["sha256"])
     if sums.keys() != tensors.keys() | {"metadata"}:
         raise FocusError(f"tensor '{min(sums.keys() ^ (tensors.keys() | {'metadata'}))}' is missing or has no SHA-256")
     for name, (array, _) in tensors.items():
@@ -393,7 +436,7 @@ def _check_memory(binary: Binary) -> None:
     for kind, entries in groups.items():
         names = [e.name for e in entries]
         if len(set(names)) < len(names):
-            raise FocusError(f"{kind} '{max(names, key=names.count)}' is listed twice")
+            raise FocusError(f"{kind} '{Counter(names).most_common(1)[0][0]}' is listed twice")
         for e in entries:
             if e.end > dram:
                 raise FocusError(f"{kind} '{e.name}' reaches byte {e.end} of a DRAM of {dram}")
@@ -412,23 +455,36 @@ def _check_lives(binary: Binary) -> None:
     """Lives lie inside their memories, those in DRAM apart from all that has a place for good; no two have one place at one time."""
     sizes = {"dram": binary.memory_map.dram_bytes, "counts": binary.machine.buffer_bytes("counts")}
     lasting = sorted((*binary.param_table, *binary.inputs, *binary.outputs, *binary.id_lists), key=lambda e: e.address)
-    starts, alive = [e.address for e in lasting], []
+    starts = [e.address for e in lasting]
     furthest = list(accumulate(lasting, lambda a, b: max(a, b, key=lambda e: e.end)))       # of those up to each
-    for life in sorted(binary.memory_map.lives, key=lambda x: x.first):
+    alive: dict[str, list[tuple[int, int]]] = {space: [] for space in sizes}                # (address, number) in order; apart from each other
+    ends: list[tuple[int, int]] = []                                                        # (last kernel, number) of those, a heap
+    lives = binary.memory_map.lives
+    for number in sorted(range(len(lives)), key=lambda i: lives[i].first):
+        life = lives[number]
         if life.end > sizes[life.space]:
             raise FocusError(f"'{life.name}' reaches byte {life.end} of {life.space}, which has {sizes[life.space]}")
+        while ends and ends[0][0] < life.first:
+            _, over = heappop(ends)
+            others = alive[lives[over].space]
+            del others[bisect_left(others, (lives[over].address, over))]
+        others = alive[life.space]
+        at = bisect_left(others, (life.address, number))
         before = bisect_left(starts, life.end) if life.space == "dram" else 0
-        alive = [x for x in alive if x.last >= life.first]
-        for x in (*furthest[max(before - 1, 0):before], *(x for x in alive if x.space == life.space)):
+        for x in (*furthest[max(before - 1, 0):before], *(lives[i] for _, i in others[max(at - 1, 0):at + 1])):
             if x.address < life.end and life.address < x.end:
                 raise FocusError(f"'{life.name}' (0x{life.address:x}..0x{life.end:x} of {life.space}) overlaps '{x.name}' at 0x{x.address:x}, "
                                  f"which is alive in kernel {life.first} too")
-        alive.append(life)
+        insort(others, (life.address, number))
+        heappush(ends, (life.last, number))
 
 
 def _check_sites(binary: Binary) -> None:
     seen, counts = set(), binary.machine.buffer_bytes("counts")
+    vector = binary.concentration.vector
     for site in binary.sites:
+        if site.slices != -(-site.width // vector):
+            raise FocusError(f"site {site.name}: {site.slices} slices for a width of {site.width}; {-(-site.width // vector)} of {vector} elements expected")
         if site.name in seen:
             raise FocusError(f"site {site.name} is listed twice")
         seen.add(site.name)
@@ -438,6 +494,21 @@ def _check_sites(binary: Binary) -> None:
         if binary.tokens is None or site.visual > binary.tokens.V:
             have = binary.tokens.V if binary.tokens else "none"
             raise FocusError(f"site {site.name} has {site.visual} visual rows; the token layout has {have}")
+    if (vectors := sum(site.visual * site.slices for site in binary.sites)) > MOST_VECTORS:
+        raise FocusError(f"the sites have {vectors} vectors; at most {MOST_VECTORS} are possible")
+
+
+def _check_id_lists(binary: Binary) -> None:
+    """There is a list for each layer that drops tokens, as long as what is left."""
+    if binary.tokens is None or not binary.tokens.V:
+        return
+    kept = binary.concentration.retained(binary.layers, binary.tokens.V)
+    wanted = [n for before, n in zip(kept, kept[1:]) if n < before]
+    if len(wanted) > len(binary.id_lists):
+        raise FocusError(f"{len(binary.id_lists)} id lists for {len(wanted)} layers that drop tokens")
+    for entry, length in zip(binary.id_lists, wanted):
+        if entry.stored != "i32" or math.prod(entry.shape) != length:
+            raise FocusError(f"id list '{entry.name}' is {entry.stored} {list(entry.shape)}; i32 with {length} elements expected")
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
@@ -486,14 +557,23 @@ def _write(path: Path, binary: Binary, tensors: dict[str, np.ndarray | Param]) -
 def _open(path: Path) -> tuple[dict[str, tuple[np.ndarray, str]], dict[str, str]]:
     """Tensors (mapped read-only, with their safetensors type) and metadata of a safetensors file.  Raises FocusError."""
     try:
-        with open(path, "rb") as file, safe_open(path, framework="numpy") as checked:
+        if not (stat.S_ISREG(mode := os.stat(path).st_mode) or stat.S_ISDIR(mode)):     # reading a pipe or a device might never end
+            raise FocusError(f"{path}: no regular file")
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > MOST_HEADER:
+                raise FocusError(f"{path}: no readable safetensors file: a header of {length} bytes; at most {MOST_HEADER} expected")
+            raw = file.read(length)
+        with safe_open(path, framework="numpy") as checked:
             metadata = checked.metadata() or {}         # opening it checks header, types, shapes and offsets
-            header = json.loads(file.read(length := int.from_bytes(file.read(8), "little")))
+        header = json.loads(raw)
         data = np.memmap(path, np.uint8, "r")[8 + length:]
     except SafetensorError as e:
         raise FocusError(f"{path}: no readable safetensors file: {e}") from None
     except OSError as e:
         raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
+    except (ValueError, RecursionError) as e:           # a null byte in the path; JSON that only safetensors understands
+        raise FocusError(f"{path}: cannot read: {e}") from None
     header.pop("__metadata__", None)
     tensors = {}
     for name, entry in header.items():

@@ -153,7 +153,11 @@ def array_of(trace: Mapping[str, np.ndarray], key: str, shape: tuple[int, ...] |
     nothing is read.  Raises FocusError."""
     if key not in trace:
         raise FocusError(f"trace: it has no '{key}'")
-    array, part = np.asarray(trace[key]), key.partition("/")[0]
+    part = key.partition("/")[0]
+    try:
+        array = np.asarray(trace[key])
+    except (TypeError, ValueError, RuntimeError):
+        raise FocusError(f"trace '{key}' is no array, but {type(trace[key]).__name__}") from None
     dimensions, dtype = 1 if part == "retained" else 2, (PARTS | COMPACT)[part]
     if array.ndim != dimensions:
         raise FocusError(f"trace '{key}' has shape {list(array.shape)}; {dimensions} dimension{'s'[:dimensions - 1]} expected")

@@ -18,13 +18,14 @@ from typing import NamedTuple
 from focus.runtime.spec import isa
 from focus.runtime.run.asm import Decoded
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.isa import Broadcast, Field, Instruction, ReduceOp, Space, Unit
+from focus.runtime.spec.isa import Broadcast, Field, Instruction, Most, ReduceOp, Space, Unit, Where
 from focus.runtime.spec.machine import Machine
+from focus.runtime.spec.types import BYTES, ELEMENTS
 
 _UNSET_MAYBE = object()         # set only inside a loop that may run zero times
 _UNKNOWN = object()             # set, but to one of several values
-_IN_DRAM = {"load": ("src",), "gather": ("src",), "store": ("dst",), "expand": ("dst",)}      # operands that live in DRAM; all others are on-chip
-_FITS_ARRAY = ("mm", "mm.kn", "sic.gather")
+_SIZES = {Most.ROWS: "array rows", Most.COLS: "array columns", Most.VECTOR: "elements of a vector"}
+_PLACES = {Where.CHIP: "on chip", Where.DRAM: "in dram", Where.COUNTS: "in counts"}
 
 
 class Extent(NamedTuple):
@@ -78,7 +79,8 @@ class _Checker:
         self.program, self.num_sites, self.where = program, num_sites, where
         self.sizes = {s: dram_bytes if s == Space.DRAM else machine.buffer_bytes(s.name.lower()) for s in Space}
         self.units = {Unit.SIC: machine.sic.present, Unit.SCATTER: machine.sic.present, Unit.SEC: machine.sec.present}
-        self.widths = {"k": machine.array.rows, "n": machine.array.cols, "cols": machine.array.rows}     # of mm and sic.gather
+        g = machine.geometry
+        self.most = {Most.ROWS: g.rows, Most.COLS: g.cols, Most.VECTOR: g.vector}
         self.ends = self.match_loops()
         self.state: dict[Key, object] = {}
         self.loops: list[Loop] = []
@@ -227,9 +229,6 @@ class _Checker:
 
     def sic_config(self, v: dict[str, int]) -> None:
         self.check_unit(Unit.SIC)
-        for side in ("block_f", "block_h", "block_w"):
-            if v[side] not in (1, 2):
-                self.fail(f"{side} is {v[side]}; 1 or 2 expected")
         self.set("sic", 0, tuple(v.values()))
 
     def sic_grid(self, v: dict[str, int]) -> None:
@@ -251,8 +250,9 @@ class _Checker:
                 extents[f.name] = self.get("e", values[f.name])
             elif f.kind == "scalar":
                 self.get("r", values[f.name])
-        if instr.mnemonic in _FITS_ARRAY:
-            self.check_widths(values, extents)
+        for f in instr.fields:
+            if f.most != Most.NONE:
+                self.check_bound(f, values, extents[f.name])
         if instr.mnemonic == "sic.gather":
             if ("sic", 0) not in self.state:
                 self.fail("sic.config has not been executed")
@@ -266,27 +266,27 @@ class _Checker:
                 if agu is not _UNKNOWN:
                     self.check_operand(instr, values, extents, f, agu)
 
-    def check_widths(self, values: dict[str, int], extents: dict[str, Extent]) -> None:
-        """A weight tile is as large as the array, and a vector as wide as the rows of a weight tile."""
-        for name, width in self.widths.items():
-            e = extents.get(name)
-            if not isinstance(e, Extent) or e.full <= width:
-                continue
-            limits = self.limits([("e", values[name])])
-            counters = [low for low, _ in limits]
-            if self.is_open(e):
-                counters[e.level] = max(_corners([e], limits[e.level]), key=e.at)
-            if (high := Dimension(0, (e,)).at(counters)) > width and self.reached(counters):
-                self.fail(f"{name} reaches {high}; the array takes at most {width}")
+    def check_bound(self, f: Field, values: dict[str, int], e: Extent) -> None:
+        """An extent is within the machine's size that bounds it."""
+        most = self.most[f.most]
+        if not isinstance(e, Extent) or e.full <= most:
+            return
+        limits = self.limits([("e", values[f.name])])
+        counters = [low for low, _ in limits]
+        if self.is_open(e):
+            counters[e.level] = max(_corners([e], limits[e.level]), key=e.at)
+        if (high := Dimension(0, (e,)).at(counters)) > most and self.reached(counters):
+            self.fail(f"{f.name} reaches {high}; the machine takes at most {most} ({_SIZES[f.most]})")
 
     def check_operand(self, instr: Instruction, values: dict[str, int], extents: dict[str, Extent], f: Field, agu: Agu) -> None:
-        in_dram = f.name in _IN_DRAM.get(instr.mnemonic, ())
-        if in_dram != (agu.space == Space.DRAM):
-            self.fail(f"operand '{f.name}' is in {Space(agu.space).name.lower()}; it must be {'in dram' if in_dram else 'on chip'}")
+        if (f.where == Where.DRAM) != (agu.space == Space.DRAM) or f.where == Where.COUNTS and agu.space != Space.COUNTS:
+            self.fail(f"operand '{f.name}' is in {Space(agu.space).name.lower()}; it must be {_PLACES[f.where]}")
+        if agu.dtype not in f.types:
+            self.fail(f"operand '{f.name}' has elements of {ELEMENTS[agu.dtype].name}; {' or '.join(ELEMENTS[t].name for t in f.types)} expected")
         rows, cols = (_dimension(instr, values, extents, f, spec) for spec in (f.rows, f.cols))
         if rows is None or cols is None:
             return
-        size, element = self.sizes[agu.space], isa.DTYPE_BYTES[agu.dtype]
+        size, element = self.sizes[agu.space], BYTES[agu.dtype]
         fixed = agu.base + agu.ring_bytes + (rows.fixed - 1) * agu.pitch + cols.fixed * element
         lowest, highest = agu.base, fixed                # a cheap bound first: most operands are inside whatever the counters are
         for loop, stride in zip(self.loops, agu.strides):

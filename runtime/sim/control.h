@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "isa.gen.h"
+#include "program.h"
 
 namespace focus {
 
@@ -25,6 +26,16 @@ struct Extent {
     int64_t full = 0, total = 0, step = 0;
     int level = 0;
 };
+
+/// The extent that an `ext` instruction sets.
+inline Extent extent_of(const Decoded& d) {
+    Extent e;
+    e.full = d.values[isa::ext::full];
+    e.total = d.values[isa::ext::total];
+    e.step = d.values[isa::ext::step];
+    e.level = int(d.values[isa::ext::level]);
+    return e;
+}
 
 /// A set of small numbers.
 template <int Words>

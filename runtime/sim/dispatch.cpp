@@ -1,4 +1,5 @@
 // Chooses the kernels this processor can run.
+#include <atomic>
 #include <cstring>
 
 #include "kernels.h"
@@ -37,7 +38,7 @@ const Kernels* best() {
     return all->table;
 }
 
-const Kernels* current = nullptr;
+std::atomic<const Kernels*> current = nullptr;
 
 }  // namespace
 

@@ -5,18 +5,23 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "bus.h"
+#include "clock.h"
 #include "control.h"
+#include "counters.h"
 #include "error.h"
 #include "kernels.h"
 #include "machine.h"
 #include "memory.h"
 #include "program.h"
 #include "sanitizer.h"
+#include "timing.h"
 
 namespace focus {
 
@@ -35,83 +40,14 @@ struct Site {
 /// Bytes that take turns: kernels, by number, behind the last of which what they hold is given up.
 struct Life { isa::Space space; int64_t begin, end, last; };
 
-enum Stall { DRAM_STALL, SEMAPHORE_STALL, SCATTER_STALL, SIC_STALL, SFU_STALL, QUEUE_STALL, NUM_STALLS };
-constexpr const char* STALL_NAMES[NUM_STALLS] = {"dram", "semaphore", "scatter", "sic", "sfu", "queue"};
-
-/// A unit's clock and what it did.  Times in ticks.
-struct UnitState {
-    int64_t free = 0;                       // when the next instruction may start
-    int64_t finished = 0;                   // when the last one has finished
-    std::vector<int64_t> started;           // of the last queue_depth instructions, a ring
-    uint32_t head = 0;
-    uint64_t instructions = 0;
-    int64_t busy = 0;
-    int64_t stall[NUM_STALLS] = {};
-};
-
-struct Credit {
-    int64_t time;
-    isa::Unit unit;
-    uint32_t snapshot;                      // of the sanitizer
-};
-
-/// Credits of one semaphore, first signalled first taken.
-class Semaphore {
-  public:
-    uint32_t count() const { return count_; }
-    void put(const Credit& c) {
-        if (count_ == ring_.size()) grow();
-        ring_[(first_ + count_++) & (ring_.size() - 1)] = c;
-    }
-    Credit take() {
-        Credit c = ring_[first_];
-        first_ = (first_ + 1) & uint32_t(ring_.size() - 1);
-        --count_;
-        return c;
-    }
-
-  private:
-    void grow();
-    std::vector<Credit> ring_ = std::vector<Credit>(16);
-    uint32_t first_ = 0, count_ = 0;
-};
-
-struct ModuleCounters {
-    int64_t ticks = 0;                      // growth of the completion frontier
-    int64_t macs = 0, dram_bytes = 0, instructions = 0;
-    int64_t overflows = 0, nonfinite = 0;
-    std::array<int64_t, isa::NUM_UNIT> busy{};
-};
-
-struct Traffic { int64_t read = 0, write = 0; };
-
-/// Uses of the vector unit's lanes and of the other units' data paths, for the energy report.
-struct Activity {
-    int64_t exp = 0, multiply = 0, add = 0, sqrt = 0, reciprocal = 0;
-    int64_t sic_pairs = 0, sic_vectors = 0, scatter_rows = 0, sec_maxima = 0;
-};
-
-struct Event { int64_t unit, instruction, start, finish; };
-
-struct Counters {
-    int64_t ticks = 0, instructions = 0, macs = 0, passes = 0;
-    std::array<int64_t, isa::NUM_OPS> by_op{};
-    std::array<UnitState, isa::NUM_UNIT> units;
-    std::array<Traffic, isa::NUM_STREAM> dram{};
-    std::array<Traffic, isa::NUM_SPACE> sram{};
-    Traffic layouter;
-    Activity activity;
-    std::vector<ModuleCounters> modules;
-    std::vector<Event> timeline;
-};
-
 struct Options {
     bool functional = true, sanitize = false;
     std::vector<std::vector<int32_t>> counts;       // per site, tile-major, when not functional
     size_t timeline = 0;                            // how many events to keep, of those that start in
     int64_t window_begin = 0, window_end = INT64_MAX / CYCLE;       // these cycles
     bool count_total = false;                       // whether tick needs the total
-    std::function<void(int64_t done, int64_t total)> tick;  // called a few times a second; may throw
+    int64_t max_instructions = INT64_MAX, max_bytes = INT64_MAX;    // the run's budget: instructions executed, bytes read and written
+    std::function<void(int64_t done, int64_t total)> tick;  // called ten times a second; may throw, to stop the run
 };
 
 class Engine {
@@ -139,82 +75,72 @@ class Engine {
         int64_t occupied = 0, finish = 0;
         int64_t bus_bytes = -1;
     };
-    /// Uses of the vector unit's lanes.
-    struct Lanes { int64_t exp = 0, multiply = 0, add = 0, sqrt = 0, reciprocal = 0; };
-    static constexpr unsigned F16 = 1, F32 = 2, I32 = 4, U16 = 8, ANY = 15;
-    enum Where { ON_CHIP, OFF_CHIP };
+    static Cost cost_of(timing::Span s) { return {s.occupied * CYCLE, s.finish * CYCLE}; }
+    static Cost cost_of(int64_t cycles) { return {cycles * CYCLE, cycles * CYCLE}; }
 
-    // control (engine.cpp)
+    // the run (engine.cpp)
     void reset();
-    int64_t count_instructions() const;
     void poll();
+    void moves(int64_t bytes);
+    [[noreturn]] void fail(const Decoded& d, const std::string& what) const;
+
+    // control instructions (control.cpp)
     bool control(const Decoded& d);
     void set_agu(const Decoded& d);
     void set_grid(const Decoded& d);
-    void drain(const Decoded& d);
     void end_kernel();
+    int64_t count_instructions() const;
+
+    // queues, semaphores and the bus (clock.cpp)
     void issue(const Decoded& d);
     int64_t wait(const Decoded& d, UnitState& unit);
     void signal(const Decoded& d, int64_t time);
+    void drain(const Decoded& d);
     void record(const Decoded& d, int64_t start, int64_t finish);
-    [[noreturn]] void fail(const Decoded& d, const std::string& what) const;
 
-    // operands (engine.cpp)
+    // operands (operands.cpp)
     bool has(const Decoded& d, int mem) const { return d.mems[mem] != isa::NO_AGU; }
     int64_t extent(const Decoded& d, int index) const;
     bool initialises(const Decoded& d) const { return d.init <= isa::ALWAYS && control_.first_from(d.init); }
-    Tile resolve(const Decoded& d, int mem, int64_t rows, int64_t cols, unsigned types, Where where = ON_CHIP);
-    Tile operand(const Decoded& d, int mem, int64_t rows, int64_t cols, isa::Access access, unsigned types, Where where = ON_CHIP);
+    Tile resolve(const Decoded& d, int mem, int64_t rows, int64_t cols);
+    Tile operand(const Decoded& d, int mem, int64_t rows, int64_t cols, isa::Access access);
     void touch(int mem, const Tile& t, isa::Access access);
     int64_t row_count(const Decoded& d, int mem, int64_t rows);
     uint8_t* data(const Tile& t, int64_t row = 0) { return memory_.at(t.space, t.address + row * t.pitch); }
     Rows rows_of(const Tile& t, int64_t row = 0) { return {data(t, row), t.pitch, t.dtype}; }
 
-    // instructions (execute.cpp, vector.cpp, concentrate.cpp)
+    // the units (units/): a function for each instruction, named as in the table, and what these share
     Cost execute(const Decoded& d);
-    Cost dma(const Decoded& d, bool load);
-    Cost expand(const Decoded& d);
+#define FOCUS_DECLARE(instruction) Cost instruction(const Decoded& d);
+    FOCUS_UNIT_INSTRUCTIONS(FOCUS_DECLARE)
+#undef FOCUS_DECLARE
+    Cost dma(const Decoded& d);
+    void check_moved(const Decoded& d, const Tile& from, const Tile& to) const;
     static int64_t unique_rows(const uint16_t* map, int64_t rows);
-    Cost gather(const Decoded& d);
     Cost transfer(isa::Stream stream, int64_t bytes, bool load);
     int64_t bursts(const Tile& t) const;
     void copy_rows(const Decoded& d, const Tile& src, const Tile& dst);
     Cost array_pass(const Decoded& d);
-    Cost scatter(const Decoded& d);
-    Cost sec_importance(const Decoded& d);
-    Cost sec_topk(const Decoded& d);
-    Cost sec_select(const Decoded& d);
-    Cost sic_gather(const Decoded& d);
     const SiteTile& site_tile(const Decoded& d, Site& site, int64_t count_address, int64_t& tile, int64_t& slice);
     int64_t concentrate(const Decoded& d, const Tile& src, const Tile& table, int64_t visual, int64_t identity, Site& site, int64_t row0,
                         int64_t slice);
-    static constexpr int MAX_BLOCK = 8;             // vectors of a block, 2 x 2 x 2
+    static constexpr int MAX_BLOCK = isa::MAX_BLOCK_SIDE * isa::MAX_BLOCK_SIDE * isa::MAX_BLOCK_SIDE;   // vectors of a block
     struct Grid { int64_t first, frame_stride, height_stride, width_stride; };
     struct Neighbours { int64_t offset[MAX_BLOCK - 1]; int count; };
-    void find_groups(const float* vectors, int64_t n);
+    void find_groups(const float* vectors, int64_t stride, int64_t n);
     int32_t group_of(int64_t row, const int32_t* candidates, const float* products, int count) const;
     Neighbours neighbours_of(const Grid& grid) const;
     int candidates_of(int64_t id, const std::vector<Neighbours>& neighbours, int32_t* out) const;
-    Cost vector_cost(int64_t elements, const Lanes& per_element, int64_t rows, const Lanes& per_row);
-    Cost v_map(const Decoded& d);
-    Cost v_zip(const Decoded& d);
-    Cost v_reduce(const Decoded& d);
-    Cost v_stats(const Decoded& d);
-    Cost v_normalize(const Decoded& d);
-    Cost v_rope(const Decoded& d);
-    Cost v_softmax(const Decoded& d);
+    Cost vector_cost(const Decoded& d, int64_t rows, int64_t cols);
     Scores scores_of(const Decoded& d, const Tile& from, const Tile& state, const Tile& to, const Tile& q, const Tile& k);
     Cost keep_softmax(const Decoded& d, int64_t nrows, bool init);
-    Cost v_prob(const Decoded& d);
-    Cost v_rescale(const Decoded& d);
-    Cost v_finish(const Decoded& d);
 
     Program program_;
     Machine machine_;
     std::vector<Site> sites_;
     std::vector<std::string> module_names_;         // for messages; may be empty
     std::vector<Life> lives_;                       // in the order in which they end, for the sanitizer
-    std::vector<std::array<int64_t, 2>> written_;     // DRAM ranges the host wrote, for the sanitizer
+    std::set<std::array<int64_t, 2>> written_;      // DRAM ranges the host wrote, for the sanitizer
     Memory memory_{machine_};
     Options options_;
     std::unique_ptr<Sanitizer> sanitizer_;
@@ -225,13 +151,16 @@ class Engine {
     Counters counters_;
     std::array<Semaphore, isa::NUM_SEMAPHORES + 1> semaphores_;
     std::array<float, isa::NUM_SCALARS> scalars_{};
+    std::map<std::pair<isa::Space, int64_t>, int64_t> columns_;        // that the moments at an address are of
     ModuleCounters* module_ = nullptr;
     uint32_t pc_ = 0;
     int64_t fetch_ = 0, frontier_ = 0, total_ = 0;
     int64_t kernel_ = 0;                            // kernels that have ended, and
     size_t lives_over_ = 0;                         // lives; counted for the sanitizer only
-    double ticks_per_byte_ = 0;
     std::chrono::steady_clock::time_point polled_;
+    int64_t poll_at_ = 0;                           // number of instructions, and
+    int64_t moved_ = 0, poll_moved_ = 0;            // bytes read and written so far, and how many of them
+                                                    // it takes until the budget and the host are looked after
 
     // similarity concentrator
     float threshold_ = 0;
@@ -240,7 +169,7 @@ class Engine {
     std::vector<int32_t> ids_, row_of_id_, group_, number_, members_;
     std::vector<float> norms_, vectors_, sums_;
 
-    alignas(64) float weights_[LANES * LANES];      // in the array
+    alignas(64) float weights_[isa::MAX_SIDE * isa::MAX_SIDE];      // in the array
 };
 
 }  // namespace focus

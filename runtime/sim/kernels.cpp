@@ -68,16 +68,18 @@ constexpr int R = 6, C = 2;
 constexpr int R = 3, C = 4;         // without an instruction that broadcasts and multiplies, fewer broadcasts
 #endif
 
-/// M vectors of columns of N rows, of which `columns` are there; x is [N][32], w starts at the columns.  Sums start from zero and run in
-/// order of i.
+constexpr int SIDE = isa::MAX_SIDE;
+
+/// M vectors of columns of N rows, of which `columns` are there; x is [N][SIDE], w, a row of which has `stride` values, starts at the columns.
+/// Sums start from zero and run in order of i.
 template <int N, int M>
-inline void block(const float* x, const float* w, int64_t k, uint8_t* dst, int64_t pitch, bool init, int columns) {
+inline void block(const float* x, const float* w, int64_t stride, int64_t k, uint8_t* dst, int64_t pitch, bool init, int columns) {
     V sums[N][M] = {};
-    for (int64_t i = 0; i < k; ++i, ++x, w += LANES) {
+    for (int64_t i = 0; i < k; ++i, ++x, w += stride) {
         V weights[M];
         for (int c = 0; c < M; ++c) weights[c] = load<V>(w + c * W);
         for (int r = 0; r < N; ++r)
-            for (int c = 0; c < M; ++c) sums[r][c] = fma(splat(x[r * LANES]), weights[c], sums[r][c]);
+            for (int c = 0; c < M; ++c) sums[r][c] = fma(splat(x[r * SIDE]), weights[c], sums[r][c]);
     }
     if (columns < M * W) {
         alignas(64) float part[N][M * W];
@@ -93,15 +95,16 @@ inline void block(const float* x, const float* w, int64_t k, uint8_t* dst, int64
 /// N rows of one pass.
 template <int N>
 inline void rows_of_pass(const Pass& p, int64_t row) {
-    alignas(64) float x[N * LANES];
+    alignas(64) float x[N * SIDE];
+    int64_t stride = padded(p.n);
     for (int r = 0; r < N; ++r) {
         const uint8_t* in = p.src + (row + r) * p.src_pitch;
-        each(p.k, [&](int64_t i, int count) { store(x + r * LANES + i, widen(load<H, uint16_t>(in + i * 2, count))); });
+        each(p.k, [&](int64_t i, int count) { store(x + r * SIDE + i, widen(load<H, uint16_t>(in + i * 2, count))); });
     }
     for (int c = 0; c < p.n; c += C * W) {
         uint8_t* dst = p.dst + row * p.dst_pitch + c * 4;
-        if (p.n - c > W) block<N, C>(x, p.weights + c, p.k, dst, p.dst_pitch, p.init, p.n - c);
-        else block<N, 1>(x, p.weights + c, p.k, dst, p.dst_pitch, p.init, p.n - c);
+        if (p.n - c > W) block<N, C>(x, p.weights + c, stride, p.k, dst, p.dst_pitch, p.init, p.n - c);
+        else block<N, 1>(x, p.weights + c, stride, p.k, dst, p.dst_pitch, p.init, p.n - c);
     }
 }
 
@@ -119,38 +122,41 @@ void pass(const Pass& p) {
     if (row < p.rows) block_of(p, row, p.rows - row, FirstNumbers<R>());
 }
 
-/// out[i][j] = in[j][i], both [32][32].
-inline void transpose(const float* in, float* out) {
+/// out[i][j] = in[j][i] for i < rows and j < cols, multiples of 4; a row of `in` has padded(rows) values, one of `out` padded(cols).
+inline void transpose(const float* in, float* out, int64_t rows, int64_t cols) {
     using Four [[gnu::vector_size(16)]] = float;
-    for (int i = 0; i < LANES; i += 4)
-        for (int j = 0; j < LANES; j += 4) {
-            const float* p = in + j * LANES + i;
-            Four a = load<Four>(p), b = load<Four>(p + LANES), c = load<Four>(p + 2 * LANES), d = load<Four>(p + 3 * LANES);
+    int64_t from = padded(rows), to = padded(cols);
+    for (int64_t i = 0; i < rows; i += 4)
+        for (int64_t j = 0; j < cols; j += 4) {
+            const float* p = in + j * from + i;
+            Four a = load<Four>(p), b = load<Four>(p + from), c = load<Four>(p + 2 * from), d = load<Four>(p + 3 * from);
             Four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
             Four AB = __builtin_shufflevector(a, b, 2, 6, 3, 7), CD = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-            float* q = out + i * LANES + j;
+            float* q = out + i * to + j;
             store(q, __builtin_shufflevector(ab, cd, 0, 1, 4, 5));
-            store(q + LANES, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
-            store(q + 2 * LANES, __builtin_shufflevector(AB, CD, 0, 1, 4, 5));
-            store(q + 3 * LANES, __builtin_shufflevector(AB, CD, 2, 3, 6, 7));
+            store(q + to, __builtin_shufflevector(ab, cd, 2, 3, 6, 7));
+            store(q + 2 * to, __builtin_shufflevector(AB, CD, 0, 1, 4, 5));
+            store(q + 3 * to, __builtin_shufflevector(AB, CD, 2, 3, 6, 7));
         }
 }
 
-/// fp16 rows as rows of 32 fp32 values, zeros from column `cols` on.
+/// fp16 rows as rows of padded(cols) fp32 values, zeros from column `cols` on.
 void vectors(Rows in, int64_t n, int64_t cols, float* out) {
-    for (int64_t r = 0; r < n; ++r, out += LANES) {
-        for (int c = 0; c < LANES; c += W) store(out + c, V{});
+    int64_t stride = padded(cols);
+    for (int64_t r = 0; r < n; ++r, out += stride) {
+        for (int64_t c = cols / W * W; c < stride; c += W) store(out + c, V{});
         each(cols, [&](int64_t c, int count) { store(out + c, widen(load<H, uint16_t>(row_of(in, r) + c * 2, count))); });
     }
 }
 
 void stationary(const uint8_t* tile, int64_t pitch, int k, int n, bool transposed, float* weights) {
-    alignas(64) float rows[LANES * LANES];
-    int count = transposed ? n : k, width = transposed ? k : n;
-    float* out = transposed ? rows : weights;
-    if (count < LANES) __builtin_memset(out + count * LANES, 0, (LANES - count) * LANES * 4);
-    vectors({const_cast<uint8_t*>(tile), pitch, DType::F16}, count, width, out);
-    if (transposed) transpose(rows, weights);
+    Rows in = {const_cast<uint8_t*>(tile), pitch, DType::F16};
+    if (!transposed) return vectors(in, k, n, weights);
+    alignas(64) float rows[SIDE * SIDE];
+    int64_t width = padded(k), columns = padded(n);
+    __builtin_memset(rows + n * width, 0, (columns - n) * width * 4);
+    vectors(in, n, k, rows);
+    transpose(rows, weights, (k + 3) / 4 * 4, columns);
 }
 
 void scatter(Rows from, Rows to, const uint16_t* map, int64_t rows, int64_t cols, bool init) {
@@ -268,7 +274,24 @@ int64_t divide(Rows in, Rows by, Rows out, int64_t rows, int64_t cols) {
 
 inline float* floats(const Rows& t, int64_t row) { return reinterpret_cast<float*>(row_of(t, row)); }
 
-void reduce(int op, Rows in, Rows out, int64_t rows, int64_t cols, bool init) {
+/// Moments of `cols` columns, merged into those of the `before` columns that y has seen.  Squares are of deviations from the mean, so that a mean far
+/// above the spread leaves the spread exact.
+template <class Term>
+void merge_moments(float* y, int64_t before, int64_t cols, Term term) {
+    float mean = reduce(cols, 0.0f, PLUS, term) / float(cols);
+    float squares = reduce(cols, 0.0f, PLUS, [&](int64_t c, int count) { V d = term(c, count) - mean; return d * d; });
+    if (before) {
+        float all = float(before + cols), delta = mean - y[0];
+        bool finite = delta - delta == 0;
+        mean = finite ? y[0] + delta * (float(cols) / all) : y[0] + mean;
+        squares += y[1] + delta * delta * (float(before) * (float(cols) / all));
+    }
+    y[0] = mean;
+    y[1] = squares == squares ? squares : INF;          // of a row with an infinity; a NaN stays in the mean
+}
+
+void reduce(int op, Rows in, Rows out, int64_t rows, int64_t cols, int64_t before) {
+    bool init = before == 0;
     for (int64_t r = 0; r < rows; ++r) {
         auto term = [&](int64_t c, int count) { return fetch(in, r, c, count); };
         float* y = floats(out, r);
@@ -277,9 +300,8 @@ void reduce(int op, Rows in, Rows out, int64_t rows, int64_t cols, bool init) {
             y[0] = init ? m : m > y[0] ? m : y[0] >= m ? y[0] : m + y[0];
             continue;
         }
-        y[0] = (init ? 0 : y[0]) + reduce(cols, 0.0f, PLUS, term);
-        auto square = [&](int64_t c, int count) { V x = term(c, count); return x * x; };
-        if (ReduceOp(op) == ReduceOp::MOMENTS) y[1] = (init ? 0 : y[1]) + reduce(cols, 0.0f, PLUS, square);
+        if (ReduceOp(op) == ReduceOp::MOMENTS) merge_moments(y, before, cols, term);
+        else y[0] = (init ? 0 : y[0]) + reduce(cols, 0.0f, PLUS, term);
     }
 }
 
@@ -364,22 +386,31 @@ int64_t probabilities(const Scores& s) {
 
 // ---- the similarity concentrator -------------------------------------------------------------------------------------
 
-void dots(const float* vectors, int64_t row, const int32_t* others, int count, float* out) {
-    const float* a = vectors + row * LANES;
+/// Products of 16 elements at a time are added up from the first on, then the tree; a vector of 32 is the common one.
+template <int64_t STRIDE>
+inline void dots_of(const float* vectors, int64_t stride, int64_t row, const int32_t* others, int count, float* out) {
+    if (STRIDE) stride = STRIDE;
+    const float* a = vectors + row * stride;
     for (int i = 0; i < count; ++i) {
-        const float* b = vectors + others[i] * int64_t(LANES);
+        const float* b = vectors + others[i] * stride;
         Sixteen s;
-        for (int p = 0; p < PARTS; ++p)
-            s.part[p] = load<V>(a + p * W) * load<V>(b + p * W) + load<V>(a + 16 + p * W) * load<V>(b + 16 + p * W);
+        for (int p = 0; p < PARTS; ++p) s.part[p] = load<V>(a + p * W) * load<V>(b + p * W);
+        for (int64_t c = 16; c < stride; c += 16)
+            for (int p = 0; p < PARTS; ++p) s.part[p] = s.part[p] + load<V>(a + c + p * W) * load<V>(b + c + p * W);
         out[i] = tree(s, PLUS);
     }
 }
 
-void sum_groups(const float* vectors, const int32_t* group, int64_t n, float* sums) {
+void dots(const float* vectors, int64_t stride, int64_t row, const int32_t* others, int count, float* out) {
+    if (stride == 32) dots_of<32>(vectors, stride, row, others, count, out);
+    else dots_of<0>(vectors, stride, row, others, count, out);
+}
+
+void sum_groups(const float* vectors, int64_t stride, const int32_t* group, int64_t n, float* sums) {
     for (int64_t r = 0; r < n; ++r)
-        for (int c = 0; c < LANES; c += W) {
-            float* sum = sums + group[r] * int64_t(LANES) + c;
-            store(sum, load<V>(sum) + load<V>(vectors + r * LANES + c));
+        for (int64_t c = 0; c < stride; c += W) {
+            float* sum = sums + group[r] * stride + c;
+            store(sum, load<V>(sum) + load<V>(vectors + r * stride + c));
         }
 }
 
@@ -387,7 +418,7 @@ int64_t means(const float* sums, const int32_t* members, const int32_t* number, 
     Writer to(out);
     for (int64_t r = 0; r < n; ++r)
         if (number[r] != isa::UNMAPPED)
-            each(cols, [&](int64_t c, int count) { to.put(number[r], c, count, load<V>(sums + r * LANES + c) / float(members[r])); });
+            each(cols, [&](int64_t c, int count) { to.put(number[r], c, count, load<V>(sums + r * padded(cols) + c) / float(members[r])); });
     return to.overflows();
 }
 

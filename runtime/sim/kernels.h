@@ -8,7 +8,8 @@
 
 namespace focus {
 
-constexpr int LANES = 32;  // width of the array, of a vector, of a scatter row
+/// Elements from one row to the next where rows of `n` fp32 values are unpacked: whole vectors of every instruction set.
+constexpr int64_t padded(int64_t n) { return (n + 31) / 32 * 32; }
 
 /// Rows of a tile in memory.
 struct Rows {
@@ -21,7 +22,7 @@ struct Rows {
 struct Pass {
     const uint8_t* src;     // fp16 rows, k wide
     int64_t src_pitch;
-    const float* weights;   // [k][32], columns from n on are zero
+    const float* weights;   // [k][padded(n)], columns from n on are zero
     uint8_t* dst;           // fp32 rows, n wide
     int64_t dst_pitch;
     int64_t rows;
@@ -44,7 +45,8 @@ struct Kernels {
     /// Copies rows; returns how many NaNs and infinities are in them.
     int64_t (*copy)(Rows from, Rows to, int64_t rows, int64_t cols);
     void (*pass)(const Pass& p);
-    /// weights[i][j] = tile[j][i] of an n x k fp16 tile (`transposed`) or tile[i][j] of a k x n one; [32][32], zero beyond.
+    /// weights[i][j] = tile[j][i] of an n x k fp16 tile (`transposed`) or tile[i][j] of a k x n one; as in Pass.  `weights` has room
+    /// for a tile of MAX_SIDE x MAX_SIDE.
     void (*stationary)(const uint8_t* tile, int64_t pitch, int k, int n, bool transposed, float* weights);
     /// to[r] += from[map[r]], or = with `init`; from[r] without a map.  fp32.  UNMAPPED rows stand for zeros.
     void (*scatter)(Rows from, Rows to, const uint16_t* map, int64_t rows, int64_t cols, bool init);
@@ -56,8 +58,8 @@ struct Kernels {
     int64_t (*zip)(int op, isa::Broadcast shape, Rows a, Rows b, Rows out, int64_t rows, int64_t cols);
     /// out = in / by, a column of fp32.
     int64_t (*divide)(Rows in, Rows by, Rows out, int64_t rows, int64_t cols);
-    /// op is a ReduceOp; out, fp32, is begun with `init` and added to without.
-    void (*reduce)(int op, Rows in, Rows out, int64_t rows, int64_t cols, bool init);
+    /// op is a ReduceOp; out, fp32, is begun where `before` is 0, else holds what `before` columns gave (other than 0 counts for moments only).
+    void (*reduce)(int op, Rows in, Rows out, int64_t rows, int64_t cols, int64_t before);
     /// (in - mean) * rdev * weight + bias with rows (mean, rdev) of fp32; bias may be without data.
     int64_t (*normalize)(Rows in, Rows stats, Rows weight, Rows bias, Rows out, int64_t rows, int64_t cols);
     /// Rotate-half rotary embedding of heads of `cols` elements.
@@ -67,13 +69,13 @@ struct Kernels {
     /// Probabilities from a finished state.
     int64_t (*probabilities)(const Scores& s);
 
-    // The similarity concentrator.  Vectors are [n][32] of fp32.
+    // The similarity concentrator.  Vectors are [n][stride] of fp32, stride = padded(their length).
     /// fp16 rows as vectors, zeros from column `cols` on.
     void (*vectors)(Rows in, int64_t n, int64_t cols, float* out);
     /// Inner products of one vector with `count` of them.
-    void (*dots)(const float* vectors, int64_t row, const int32_t* others, int count, float* out);
+    void (*dots)(const float* vectors, int64_t stride, int64_t row, const int32_t* others, int count, float* out);
     /// sums[group[r]] += vectors[r], in order.
-    void (*sum_groups)(const float* vectors, const int32_t* group, int64_t n, float* sums);
+    void (*sum_groups)(const float* vectors, int64_t stride, const int32_t* group, int64_t n, float* sums);
     /// Row number[r] of `out`, fp16, becomes sums[r] / members[r], for the r that have a number (not UNMAPPED); returns overflows.
     int64_t (*means)(const float* sums, const int32_t* members, const int32_t* number, int64_t n, Rows out, int64_t cols);
 };

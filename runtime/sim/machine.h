@@ -24,8 +24,19 @@ struct Machine {
     int queue_depth;
     int64_t lanes_exp, lanes_multiply, lanes_add, lanes_sqrt, lanes_reciprocal, sfu_latency;
     bool sic, sec;
-    int64_t cycles_per_candidate, cycles_per_identity_row, scatter_per_cycle;
+    int64_t cycles_per_candidate, cycles_per_identity_row, scatter_per_cycle, sic_lanes;
+    int64_t vector;                     // most elements of a vector of the similarity concentrator
     int64_t maxima_per_cycle, topk_passes, select_per_cycle;
+
+    /// The bound of an extent.
+    int64_t most(isa::Most what) const {
+        switch (what) {
+            case isa::Most::ROWS: return rows;
+            case isa::Most::COLS: return cols;
+            case isa::Most::VECTOR: return vector;
+            default: return INT64_MAX;
+        }
+    }
 };
 
 }  // namespace focus

@@ -3,10 +3,12 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include "engine.h"
+#include "timing.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -24,6 +26,12 @@ nb::object from_json(const std::string& json) { return nb::module_::import_("jso
 template <class T>
 T number(const nb::handle& table, const char* key) { return nb::cast<T>(table[key]); }
 
+/// The number of a key that a machine file may leave out.
+int64_t number_or(const nb::handle& table, const char* key, int64_t otherwise) {
+    nb::object value = table[key];
+    return value.is_none() ? otherwise : nb::cast<int64_t>(value);
+}
+
 Machine read_machine(const std::string& json) {
     nb::object all = from_json(json), array = all["array"], dram = all["dram"], sfu = all["sfu"], sic = all["sic"], sec = all["sec"];
     Machine m{};
@@ -31,10 +39,12 @@ Machine read_machine(const std::string& json) {
     m.rule = rule == "shadow" ? ArrayRule::SHADOW : rule == "scalesim" ? ArrayRule::SCALESIM : ArrayRule::RTL;
     m.rows = number<int>(array, "rows");
     m.cols = number<int>(array, "cols");
-    m.weight_load = number<int64_t>(array, "weight_load_cycles");
-    m.fill = number<int64_t>(array, "fill_cycles");
-    m.scalesim_overhead = number<int64_t>(array, "scalesim_overhead");
-    m.rtl_overhead = number<int64_t>(array, "rtl_overhead");
+    // Weights enter one array row a cycle.  Partial sums take 2 cycles a row, and the last column is cols - 1 skewed.  Of the rules without a
+    // second weight register, scalesim counts rows to load, rows to fill and cols - 3 to drain, rtl a load before all that shadow waits for.
+    m.weight_load = number_or(array, "weight_load_cycles", m.rows);
+    m.fill = number_or(array, "fill_cycles", 2 * m.rows + m.cols - 2);
+    m.scalesim_overhead = number_or(array, "scalesim_overhead", 2 * m.rows + m.cols - 3);
+    m.rtl_overhead = number_or(array, "rtl_overhead", 3 * m.rows + m.cols - 2);
     m.bytes_per_cycle = number<double>(dram, "bytes_per_second") / number<double>(all, "frequency_hz");
     m.dram_latency = number<int64_t>(dram, "latency_cycles");
     m.burst_bytes = number<int64_t>(dram, "burst_bytes");
@@ -51,6 +61,8 @@ Machine read_machine(const std::string& json) {
     m.cycles_per_candidate = number<int64_t>(sic, "cycles_per_candidate");
     m.cycles_per_identity_row = number<int64_t>(sic, "cycles_per_identity_row");
     m.scatter_per_cycle = number<int64_t>(sic, "scatter_per_cycle");
+    m.sic_lanes = number<int64_t>(sic, "lanes");
+    m.vector = number<int64_t>(sic, "vector");
     m.sec = number<bool>(sec, "present");
     m.maxima_per_cycle = number<int64_t>(sec, "maxima_per_cycle");
     m.topk_passes = number<int64_t>(sec, "topk_passes");
@@ -213,6 +225,37 @@ nb::dict result_dict(const Engine& engine) {
     return out;
 }
 
+/// A machine's timing functions (timing.h), in cycles.
+class Timing {
+  public:
+    explicit Timing(const std::string& machine_json) : m_(read_machine(machine_json)) {}
+    int64_t fill() const { return m_.fill; }
+    int64_t weight_load() const { return m_.weight_load; }
+    int64_t dram_latency() const { return m_.dram_latency; }
+    std::pair<int64_t, int64_t> pass(int64_t rows) const {
+        timing::Span s = timing::pass(m_, rows);
+        return {s.occupied, s.finish};
+    }
+    int64_t scatter(int64_t rows, int64_t cols) const { return timing::scatter(m_, rows, cols); }
+    int64_t sic_gather(int64_t visual, int64_t identity, int64_t block, int64_t cols) const {
+        return timing::sic_gather(m_, visual, identity, block, cols);
+    }
+    int64_t sec_importance(int64_t rows, int64_t cols) const { return timing::sec_importance(m_, rows, cols); }
+    int64_t sec_topk(int64_t candidates) const { return timing::sec_topk(m_, candidates); }
+    int64_t sec_select(int64_t keep) const { return timing::sec_select(m_, keep); }
+    /// By the instruction's mnemonic; see timing.h.
+    int64_t vector(const std::string& mnemonic, int value, bool extra, int64_t rows, int64_t cols) const {
+        for (int i = 0; i < isa::NUM_OPS; ++i)
+            if (mnemonic == isa::TABLE[i].mnemonic && isa::TABLE[i].unit == isa::Unit::SFU)
+                return rows ? timing::vector(m_, timing::lanes(isa::WORK[i], value, extra, rows, cols)) : 0;
+        throw Error(text("'%s' is no instruction of the vector unit", mnemonic.c_str()));
+    }
+    double dma(int64_t bytes) const { return cycles(timing::bus_ticks(m_, bytes)); }
+
+  private:
+    Machine m_;
+};
+
 class Simulator {
   public:
     Simulator(Words words, Sources source, const std::string& machine_json, const std::string& sites_json, std::vector<std::string> modules,
@@ -228,7 +271,8 @@ class Simulator {
         return table(out, out.size(), 0);
     }
 
-    nb::dict run(bool functional, bool sanitize, nb::object counts, nb::object progress, size_t timeline, int64_t window_begin, int64_t window_end) {
+    nb::dict run(bool functional, bool sanitize, nb::object counts, nb::object progress, size_t timeline, int64_t window_begin, int64_t window_end,
+                 int64_t max_instructions, int64_t max_bytes) {
         Options o;
         o.functional = functional;
         o.sanitize = sanitize;
@@ -236,6 +280,8 @@ class Simulator {
         o.window_begin = window_begin;
         o.window_end = std::min(window_end, o.window_end);
         o.count_total = !progress.is_none();
+        o.max_instructions = max_instructions;
+        o.max_bytes = max_bytes;
         if (sanitize && !functional) throw Error("the sanitizer needs a functional run");
         if (!functional) o.counts = read_counts(counts);
         o.tick = [&](int64_t done, int64_t total) {
@@ -310,6 +356,10 @@ void translate(const std::exception_ptr& p, void* type) {
         std::rethrow_exception(p);
     } catch (const Error& e) {
         PyErr_SetString(static_cast<PyObject*>(type), e.what());
+    } catch (const std::bad_cast&) {
+        PyErr_SetString(static_cast<PyObject*>(type), "the simulator was given a value of another type, or a number beyond 64 bits");
+    } catch (const std::length_error&) {
+        PyErr_SetString(PyExc_MemoryError, "beyond any memory");
     }
 }
 
@@ -329,11 +379,26 @@ NB_MODULE(_sim, m) {
         .def("write", &Simulator::write, "address"_a, "data"_a, "Copy bytes (uint8) to DRAM.")
         .def("read", &Simulator::read, "address"_a, "nbytes"_a, "Bytes of DRAM as uint8.")
         .def("run", &Simulator::run, "functional"_a, "sanitize"_a = false, "counts"_a = nb::none(), "progress"_a = nb::none(), "timeline"_a = 0,
-             "window_begin"_a = 0, "window_end"_a = INT64_MAX,
+             "window_begin"_a = 0, "window_end"_a = INT64_MAX, "max_instructions"_a = INT64_MAX - 1, "max_bytes"_a = INT64_MAX - 1,
              "Execute the program; returns raw counters.  counts: per site an int32 array of unique vectors of (tile, slice), needed when not "
              "functional.  progress: called with (instructions done, in all) a few times a second.  timeline: how many (unit, instruction, "
-             "start, finish) events to return, of those that start in the cycles window_begin <= start < window_end.")
+             "start, finish) events to return, of those that start in the cycles window_begin <= start < window_end.  max_instructions, max_bytes: "
+             "stop with an error after executing more, or after operands have read and written more; of bytes, only when functional.")
         .def("trace", &Simulator::trace, "What the last functional run concentrated: a dict of layer, site, retained, group, zero for each site.");
+    using focus::Timing;
+    nb::class_<Timing>(m, "Timing", "Cycles of single instructions on one machine; described in focus/runtime/spec/timing.py.")
+        .def(nb::init<const std::string&>(), "machine_json"_a)
+        .def_prop_ro("fill", &Timing::fill)
+        .def_prop_ro("weight_load", &Timing::weight_load)
+        .def_prop_ro("dram_latency", &Timing::dram_latency)
+        .def("array_pass", &Timing::pass, "rows"_a)
+        .def("scatter", &Timing::scatter, "rows"_a, "cols"_a)
+        .def("sic_gather", &Timing::sic_gather, "visual"_a, "identity"_a, "block"_a, "cols"_a)
+        .def("sec_importance", &Timing::sec_importance, "rows"_a, "cols"_a)
+        .def("sec_topk", &Timing::sec_topk, "candidates"_a)
+        .def("sec_select", &Timing::sec_select, "keep"_a)
+        .def("vector", &Timing::vector, "mnemonic"_a, "value"_a, "extra"_a, "rows"_a, "cols"_a)
+        .def("dma", &Timing::dma, "bytes"_a);
     m.def("select_kernels", &focus::select_kernels, "name"_a, "Use the inner loops of that variant; False when this processor cannot run it.");
     m.def("kernels", [] { return focus::kernels().name; }, "Name of the inner loops in use.");
 }

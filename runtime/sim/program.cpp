@@ -70,6 +70,7 @@ class Decoder {
                 d_.init = uint8_t(v);
                 break;
             case Kind::SINT: value(f, v >> (f.bits - 1) ? v - (int64_t(1) << f.bits) : v); break;
+            case Kind::SIDE: value(f, v ? v : int64_t(1) << f.bits); break;
             default: value(f, v);
         }
     }
@@ -118,9 +119,6 @@ class Decoder {
                 float threshold = __builtin_bit_cast(float, uint32_t(d_.values[isa::sic_config::threshold]));
                 // or a zero vector could join a group
                 if (!(threshold >= 0)) fail(text("field 'threshold' is %g: at least 0 expected", double(threshold)));
-                in_range("block_f", d_.values[isa::sic_config::block_f], 1, 2);
-                in_range("block_h", d_.values[isa::sic_config::block_h], 1, 2);
-                in_range("block_w", d_.values[isa::sic_config::block_w], 1, 2);
                 break;
             }
             case Op::sync: if (d_.unit == isa::Unit::CTRL) fail("field 'unit' is ctrl, which has no queue"); break;
@@ -186,11 +184,15 @@ Program Program::decode(const uint8_t* words, const uint32_t* source, size_t n) 
     return out;
 }
 
-const char* operand_name(isa::Op op, int index) {
+/// Name of the index-th field of a kind.
+static const char* field_name(isa::Op op, Kind kind, int index) {
     const isa::Instruction& instr = isa::TABLE[int(op)];
     for (int i = 0; i < instr.num_fields; ++i)
-        if (instr.fields[i].kind == Kind::MEM && index-- == 0) return instr.fields[i].name;
+        if (instr.fields[i].kind == kind && index-- == 0) return instr.fields[i].name;
     return "?";
 }
+
+const char* operand_name(isa::Op op, int index) { return field_name(op, Kind::MEM, index); }
+const char* extent_name(isa::Op op, int index) { return field_name(op, Kind::EXT, index); }
 
 }  // namespace focus

@@ -34,7 +34,8 @@ struct Program {
 /// The table entry of a decoded instruction.
 inline const isa::Instruction& info(const Decoded& d) { return isa::TABLE[int(d.op)]; }
 
-/// Name of the index-th memory operand.
+/// Name of the index-th memory operand, and of the index-th extent.
 const char* operand_name(isa::Op op, int index);
+const char* extent_name(isa::Op op, int index);
 
 }  // namespace focus

@@ -7,7 +7,7 @@
 
 namespace focus {
 
-Sanitizer::Sanitizer() {
+Sanitizer::Sanitizer(const Program& program) : rules_(credit_rules(program)), found_(search(program, rules_)) {
     unit_of_ = {0, 0};
     instruction_of_ = {0, 0};
     for (auto& clock : clocks_) clock.fill(HOST);
@@ -36,10 +36,54 @@ uint32_t Sanitizer::snapshot(isa::Unit unit) {
     return number;
 }
 
-void Sanitizer::join(isa::Unit unit, uint32_t snapshot) {
+uint32_t Sanitizer::initial() { return snapshot(isa::Unit::CTRL); }
+
+uint32_t Sanitizer::signal(isa::Unit unit, int semaphore) {
+    if (rules_[size_t(semaphore)] != CreditRule::IN_TURN) shared_[semaphore].signals[size_t(unit)].push_back(clocks_[size_t(unit)]);
+    return snapshot(unit);
+}
+
+void Sanitizer::join(isa::Unit unit, const Clock& other) {
     Clock& mine = clocks_[size_t(unit)];
-    for (size_t u = 0; u < mine.size(); ++u) mine[u] = std::max(mine[u], snapshots_[snapshot][u]);
-    drop(snapshot);
+    for (size_t u = 0; u < mine.size(); ++u) mine[u] = std::max(mine[u], other[u]);
+}
+
+void Sanitizer::take(isa::Unit unit, int semaphore, int64_t credits, std::span<const uint32_t> numbers) {
+    CreditRule rule = rules_[size_t(semaphore)];
+    for (uint32_t number : numbers) {
+        if (rule == CreditRule::IN_TURN) join(unit, snapshots_[number]);
+        drop(number);
+    }
+    if (rule == CreditRule::COUNTED) join_counted(semaphore, credits);
+    if (rule != CreditRule::SEARCHED || next_found_ >= found_.size()) return;
+    const Sure& sure = found_[next_found_++];
+    auto& signals = shared_[semaphore].signals;
+    for (size_t u = 0; u < sure.size(); ++u)
+        if (sure[u] && sure[u] <= signals[u].size()) join(unit, signals[u][sure[u] - 1]);
+}
+
+/// The control unit takes, and nobody else: all that has been signalled so far, in program order, is all that can be.
+void Sanitizer::join_counted(int semaphore, int64_t credits) {
+    Shared& s = shared_[semaphore];
+    s.taken += credits;
+    int64_t all = 0;
+    for (size_t u = 0; u < s.before.size(); ++u) all += int64_t(s.signals[u].size() - s.before[u]);
+    for (size_t u = 0; u < s.before.size() && !s.unclear; ++u) {
+        int64_t mine = int64_t(s.signals[u].size() - s.before[u]), sure = std::min(mine, s.taken - s.initial - (all - mine));
+        if (sure > 0) join(isa::Unit::CTRL, s.signals[u][s.before[u] + size_t(sure) - 1]);
+    }
+}
+
+void Sanitizer::set(int semaphore, int64_t credits) {
+    if (rules_[size_t(semaphore)] != CreditRule::COUNTED) return;
+    Shared& s = shared_[semaphore];
+    const Clock& control = clocks_[size_t(isa::Unit::CTRL)];
+    for (size_t u = 0; u < s.before.size(); ++u) {
+        if (!s.signals[u].empty() && s.signals[u].back()[u] > control[u]) s.unclear = true;
+        s.before[u] = uint32_t(s.signals[u].size());
+    }
+    s.initial = credits;
+    s.taken = 0;
 }
 
 Sanitizer::Page& Sanitizer::page(isa::Space space, int64_t index) {

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "credits.h"
 #include "isa.gen.h"
 
 namespace focus {
@@ -33,7 +35,7 @@ struct Finding {
 /// keep their last writer, so that a write or read which is not ordered after it is still found.
 class Sanitizer {
   public:
-    Sanitizer();
+    explicit Sanitizer(const Program& program);
 
     /// Bytes the host wrote before the run count as written.
     void host_write(int64_t begin, int64_t end);
@@ -43,11 +45,15 @@ class Sanitizer {
 
     /// The next instruction starts on `unit`; everything the control unit has waited for is behind it.
     void begin(isa::Unit unit, uint32_t instruction);
-    /// The clock of `unit` after its present instruction; the caller gives the number back to `join` or `drop`.
-    uint32_t snapshot(isa::Unit unit);
-    /// `unit` has taken the credit with that snapshot.
-    void join(isa::Unit unit, uint32_t snapshot);
-    void drop(uint32_t snapshot) { free_.push_back(snapshot); }
+    /// `unit` signals a semaphore behind its present instruction: a number that goes with the credit, to be given back to `take` or `drop`.
+    uint32_t signal(isa::Unit unit, int semaphore);
+    /// The number of a credit that the control unit sets.  It carries what every later instruction knows anyway.
+    uint32_t initial();
+    /// `unit` takes credits, whose numbers these are.  What they carry depends on who else signals and waits (credits.h).
+    void take(isa::Unit unit, int semaphore, int64_t credits, std::span<const uint32_t> numbers);
+    /// The control unit sets a semaphore.
+    void set(int semaphore, int64_t credits);
+    void drop(uint32_t number) { free_.push_back(number); }
 
     /// The present instruction reads and/or writes a region.
     void access(int operand, const Region& region, isa::Access kind);
@@ -76,11 +82,26 @@ class Sanitizer {
     void check_writer(int operand, isa::Space space, const Page& p, int64_t base, int from, int to, bool writing);
     void report(Finding f);
 
+    uint32_t snapshot(isa::Unit unit);
+    void join(isa::Unit unit, const Clock& other);
+    void join_counted(int semaphore, int64_t credits);
+
     bool ordered(uint32_t stamp) const { return stamp <= clocks_[int(unit_)][unit_of_[stamp]]; }
 
     std::vector<std::unique_ptr<Page>> pages_[isa::NUM_SPACE];
     std::array<Clock, isa::NUM_UNIT> clocks_{};
     std::vector<Clock> snapshots_;
+    // Semaphores of which credits may be exchanged: the clocks of all signals of each unit, and what takes carry.
+    struct Shared {
+        std::array<std::vector<Clock>, isa::NUM_UNIT> signals;
+        Sure before{};                      // signals before it was set last
+        int64_t initial = 0, taken = 0;     // since then
+        bool unclear = false;               // it was set while signals were possibly under way
+    };
+    std::array<CreditRule, isa::NUM_SEMAPHORES + 1> rules_;
+    std::vector<Sure> found_;               // for takes of SEARCHED semaphores, in order
+    size_t next_found_ = 0;
+    std::map<int, Shared> shared_;
     std::vector<uint32_t> free_;
     std::vector<uint8_t> unit_of_;          // of each stamp
     std::vector<uint32_t> instruction_of_;  // of each stamp

@@ -14,11 +14,13 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import read_toml
+from focus.runtime.spec.geometry import SIDES
+from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.schema import Record
 
 PRESETS = ("off", "sec", "sic", "full")
-ARRAY_WIDTH = 32                                                    #: a vector is one k-slice of the array
 LARGEST_M_TILE = 1024
+PUBLISHED_VECTOR = 32               #: elements of a vector in the authors' implementation
 
 # Default schedule (authors' implementation, any model without a schedule of its own), for a decoder of 28 layers.
 _DEFAULT_DEPTH = 28
@@ -41,21 +43,21 @@ def _flag(value: Any) -> Any:
 
 
 Integer, Real = Annotated[int, BeforeValidator(_number)], Annotated[float, BeforeValidator(_number)]
-Side = Annotated[Integer, Field(ge=1, le=2)]
+Side = Annotated[Integer, Field(ge=1, le=MAX_BLOCK_SIDE)]
 
 
 class Concentration(Record):
     """One request's concentration.
 
     At each of `layers` (decoder layers, ascending) SEC keeps `int(V * alpha)` of the original V visual tokens, alpha from `alphas`.  With
-    `similarity`, SIC merges 32-element vectors whose cosine similarity with a neighbour in a `block` (frames, rows, columns) is above
-    `threshold`, within tiles of `m_tile` retained visual tokens.  Raises FocusError for a value out of range.
+    `similarity`, SIC merges vectors, pieces of `vector` elements of a row, whose cosine similarity with a neighbour in a `block` (frames, rows,
+    columns) is above `threshold`, within tiles of `m_tile` retained visual tokens.  Raises FocusError for a value out of range.
     """
     layers: tuple[Annotated[Integer, Field(ge=0)], ...] = ()
     alphas: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = ()
     threshold: Annotated[Real, Field(ge=0, le=1)] = 0.9
     block: tuple[Side, Side, Side] = (2, 2, 2)
-    vector: Integer = ARRAY_WIDTH
+    vector: Integer = PUBLISHED_VECTOR
     m_tile: Annotated[Integer, Field(ge=1, le=LARGEST_M_TILE)] = LARGEST_M_TILE
     similarity: Annotated[bool, BeforeValidator(_flag)] = True
 
@@ -65,8 +67,8 @@ class Concentration(Record):
             raise ValueError(f"{len(self.layers)} layers but {len(self.alphas)} alphas; one alpha for each layer expected")
         if any(a >= b for a, b in zip(self.layers, self.layers[1:])):
             raise ValueError(f"layers {list(self.layers)} must be ascending, each layer once")
-        if self.vector != ARRAY_WIDTH:
-            raise ValueError(f"vector is {self.vector}; the array streams k-slices of {ARRAY_WIDTH} elements, so it must be {ARRAY_WIDTH}")
+        if self.vector not in SIDES:
+            raise ValueError(f"vector is {self.vector}; {', '.join(map(str, SIDES[:-1]))} or {SIDES[-1]} elements expected")
         return self
 
     @property

@@ -16,14 +16,22 @@ from typing import Any
 
 from focus.runtime.spec.errors import FocusError
 
+MOST_TOML = 1 << 20             #: bytes of a TOML file; the largest of ours has some thousand
+
 
 def read_toml(path: str | os.PathLike) -> dict[str, Any]:
-    """The tables of a TOML file.  Raises FocusError naming the file."""
+    """The tables of a TOML file of at most `MOST_TOML` bytes.  Raises FocusError naming the file."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            raw = file.read(MOST_TOML + 1)              # a device may go on for ever
+        if len(raw) > MOST_TOML:
+            raise FocusError(f"{path}: no TOML file: longer than {MOST_TOML} bytes")
+        return tomllib.loads(raw.decode())
     except OSError as e:
         raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except RecursionError:
+        raise FocusError(f"{path}: no TOML: nested too deep") from None
+    except ValueError as e:                             # no TOML, no UTF-8, a number of thousands of digits, a null byte in the path
         raise FocusError(f"{path}: no TOML: {e}") from None
 
 
@@ -32,11 +40,14 @@ def check_outputs(*paths: str | os.PathLike | None) -> None:
     None is no file."""
     seen = set()
     for path in (Path(p) for p in paths if p is not None):
-        where = Path(os.path.realpath(path))
-        if not where.parent.is_dir():
-            raise FocusError(f"{path}: cannot write: no folder {path.parent}")
-        if where.is_dir():
-            raise FocusError(f"{path}: cannot write: is a folder")
+        try:
+            where = Path(os.path.realpath(path))
+            if not where.parent.is_dir():
+                raise FocusError(f"{path}: cannot write: no folder {path.parent}")
+            if where.is_dir():
+                raise FocusError(f"{path}: cannot write: is a folder")
+        except (OSError, ValueError) as e:              # a name too long, a null byte
+            raise FocusError(f"{path}: cannot write: {getattr(e, 'strerror', None) or e}") from None
         if where in seen and (where.is_file() or not where.exists()):       # a device takes any number
             raise FocusError(f"{path}: cannot write: two outputs are to go there")
         seen.add(where)

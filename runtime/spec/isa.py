@@ -28,8 +28,11 @@ The machine the table describes (design after VTA's decoupled access and execute
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import NamedTuple
+
+from focus.runtime.spec.types import DType
 
 ISA_VERSION = 1
 WORD_BITS = 128
@@ -43,6 +46,7 @@ NUM_SCALARS = 16        #: float32 registers of the vector unit
 ALWAYS = 7              #: semaphore depth (and `init`) that is always true
 NEVER = 15              #: `init` value that is never true: always accumulate
 UNMAPPED = 0xFFFF       #: similarity-map entry of an all-zero vector
+MAX_BLOCK_SIDE = 4      #: longest side of the similarity concentrator's block
 
 
 class Unit(IntEnum):
@@ -71,16 +75,6 @@ class Space(IntEnum):
     IDS = 9             #: token ids, positions, row selections
     IMPORTANCE = 10
     COUNTS = 11         #: unique-vector counts of (m-tile, slice); all other memories on chip are for one kernel
-
-
-class DType(IntEnum):
-    F16 = 0
-    F32 = 1
-    I32 = 2
-    U16 = 3
-
-
-DTYPE_BYTES = {DType.F16: 2, DType.F32: 4, DType.I32: 4, DType.U16: 2}
 
 
 class Stream(IntEnum):
@@ -134,16 +128,70 @@ class NormKind(IntEnum):
     LAYER = 1
 
 
+class Most(IntEnum):
+    """What bounds an extent: nothing but its 24 bits, or a size of the machine's `Geometry` of that name."""
+    NONE = 0
+    ROWS = 1            #: array rows
+    COLS = 2            #: array columns
+    VECTOR = 3          #: elements of a vector of the similarity concentrator
+
+
+class Where(IntEnum):
+    """Where a memory operand lies: in any memory on chip, in DRAM, or in the count memory."""
+    CHIP = 0
+    DRAM = 1
+    COUNTS = 2
+
+
 ENUMS: dict[str, type[IntEnum]] = {e.__name__: e for e in (Unit, Space, DType, Stream, MapOp, ZipOp, Broadcast, ReduceOp, NormKind)}
+
+
+class Lanes(NamedTuple):
+    """How often each kind of the vector unit's lanes is used."""
+    exp: int = 0
+    multiply: int = 0
+    add: int = 0
+    sqrt: int = 0
+    reciprocal: int = 0
+
+
+#: Uses of lanes by a function, for an element; every value of these enumerations states them.  Comparisons use adders.
+LANES: dict[str, dict[IntEnum, Lanes]] = {
+    "MapOp": {
+        MapOp.COPY: Lanes(add=1),                                               # one adder slot converts
+        MapOp.SILU: Lanes(exp=1, multiply=1, add=1, reciprocal=1),              # x * 1 / (1 + e^-x)
+        MapOp.GELU_TANH: Lanes(exp=1, multiply=5, add=2, reciprocal=1),         # x^3 and two constants, then as silu
+        MapOp.GELU_ERF: Lanes(exp=1, multiply=14, add=12, reciprocal=1),        # erfc as exp of a polynomial of degree 9 in 1 / (1 + x / 2)
+        MapOp.GELU_QUICK: Lanes(exp=1, multiply=2, add=1, reciprocal=1),        # x * logistic(1.702 x)
+        MapOp.RELU: Lanes(add=1),
+        MapOp.EXP: Lanes(exp=1),
+        MapOp.SCALE: Lanes(multiply=1),
+    },
+    "ZipOp": {ZipOp.ADD: Lanes(add=1), ZipOp.SUB: Lanes(add=1), ZipOp.MUL: Lanes(multiply=1), ZipOp.MAX: Lanes(add=1)},
+    "ReduceOp": {ReduceOp.SUM: Lanes(add=1), ReduceOp.MAX: Lanes(add=1), ReduceOp.MOMENTS: Lanes(multiply=1, add=2)},
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an instruction asks of the vector unit: lanes used for each element, for each row, and for each element where the optional
+    operand `extra_for` is there; with `by`, the name of an enumeration field, also what `LANES` says of its value, for each element."""
+    element: Lanes = Lanes()
+    row: Lanes = Lanes()
+    by: str = ""
+    extra_for: str = ""
+    extra: Lanes = Lanes()
 
 
 @dataclass(frozen=True)
 class Field:
-    """One bit field.  `kind`: mem (AGU number) | ext (extent number) | uint | sint | f32 | enum (see `enum`) | init | scalar | loop.
+    """One bit field.  `kind`: mem (AGU number) | ext (extent number) | uint | sint | f32 | enum (see `enum`) | init | scalar | loop | sem | side
+    (1 to 2^bits; a word has 0 for the largest).
 
     For `mem`: `access` is "r", "w" or "rw"; `rows` and `cols` name the extent fields (or give the number) of the elements
-    touched ("" where the instruction's data decides); `optional` operands may be NO_AGU.  For `ext`: `of` names the memory operand and
-    dimension that fixes it, which is how the tile-level op of the same name gets its extents.  `default`: what it is when it is not written.
+    touched ("" where the instruction's data decides); `types`: what its elements may be; `where`: in which memory it lies; `optional`
+    operands may be NO_AGU.  For `ext`: `of` names the memory operand and dimension that fixes it, which is how the tile-level op of the same
+    name gets its extents; `most` is what bounds it.  `default`: what it is when it is not written.
     """
     name: str
     bits: int
@@ -156,17 +204,35 @@ class Field:
     enum: str = ""
     of: tuple[str, int] | None = None
     default: int | None = None
+    types: tuple[DType, ...] = ()
+    where: Where = Where.CHIP
+    most: Most = Most.NONE
+
+    @property
+    def low(self) -> int:
+        """Smallest value that the field can hold."""
+        return -(1 << self.bits - 1) if self.kind == "sint" else int(self.kind == "side")
+
+    @property
+    def high(self) -> int:
+        """Largest value that the field can hold."""
+        return {"sint": (1 << self.bits - 1) - 1, "side": 1 << self.bits}.get(self.kind, (1 << self.bits) - 1)
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction: where it runs, its fields in encoding order after the header, and what it does."""
+    """One instruction: where it runs, its fields in encoding order after the header, and what it does.
+
+    `work` is what it asks of the vector unit, for all of that unit; `moves`: operands `src` and `dst` have the same element type.
+    """
     mnemonic: str
     opcode: int
     unit: Unit
     fields: tuple[Field, ...]
     doc: str
     semantics: str
+    work: Work | None = None
+    moves: bool = False
 
     @property
     def synced(self) -> bool:
@@ -180,6 +246,16 @@ class Instruction:
     @property
     def mems(self) -> tuple[Field, ...]:
         return tuple(f for f in self.fields if f.kind == "mem")
+
+    def field(self, name: str) -> Field:
+        """Its own field of that name."""
+        return next(f for f in self.fields if f.name == name)
+
+    def lanes(self, op: IntEnum | None = None, extra: bool = False) -> tuple[Lanes, Lanes]:
+        """Uses of the vector unit's lanes for an element and for a row; `op`: value of the field `work.by`; `extra`: whether the operand
+        `work.extra_for` is there."""
+        parts = [self.work.element, *([LANES[type(op).__name__][op]] if self.work.by else []), *([self.work.extra] if extra else [])]
+        return Lanes(*map(sum, zip(*parts))), self.work.row
 
     @property
     def ident(self) -> str:
@@ -199,12 +275,27 @@ def _sync() -> tuple[Field, ...]:
 SYNC_FIELDS = _sync()
 
 
-def mem(name: str, access: str, rows: str | int, cols: str | int, doc: str, optional: bool = False) -> Field:
-    return Field(name, 7, "mem", doc, access=access, rows=rows, cols=cols, optional=optional)
+F16, F32, I32, U16 = ((t,) for t in DType)
+FLOATS, ANY = (DType.F16, DType.F32), tuple(DType)
 
 
-def ext(name: str, of: tuple[str, int], doc: str) -> Field:
-    return Field(name, 6, "ext", doc, of=of)
+def mem(name: str, access: str, shape: tuple[str | int, str | int], types: tuple[DType, ...], doc: str) -> Field:
+    """A memory operand on chip; `shape` names or gives its rows and columns."""
+    return Field(name, 7, "mem", doc, access=access, rows=shape[0], cols=shape[1], types=types)
+
+
+def dram(f: Field) -> Field:
+    """That operand in DRAM."""
+    return replace(f, where=Where.DRAM)
+
+
+def optional(f: Field) -> Field:
+    """That operand, which may be absent."""
+    return replace(f, optional=True)
+
+
+def ext(name: str, of: tuple[str, int] | None, doc: str, most: Most = Most.NONE) -> Field:
+    return Field(name, 6, "ext", doc, of=of, most=most)
 
 
 def enum(name: str, cls: type[IntEnum], doc: str) -> Field:
@@ -251,8 +342,8 @@ _CONTROL = (         # act when they are fetched
       "Fetch stops until that many credits have been signalled, and takes them.", "wait until sem[id] >= credits; sem[id] -= credits"),
     I("sic.config", 0x09, U.CTRL, (
         Field("threshold", 32, "f32", "similarity above which a vector joins its candidate"),
-        Field("block_f", 2, "uint", "block side over frames, 1 or 2"), Field("block_h", 2, "uint", "block side over rows"),
-        Field("block_w", 2, "uint", "block side over columns")),
+        Field("block_f", 2, "side", "block side over frames"), Field("block_h", 2, "side", "block side over rows"),
+        Field("block_w", 2, "side", "block side over columns")),
         "Set the similarity concentrator's threshold and block; latched by later sic.gather when they are fetched.", "sic = {...}"),
     I("sic.grid", 0x0A, U.CTRL, (
         Field("index", 4, "uint", "grid number; a token belongs to the last grid whose `first` it reaches"),
@@ -263,129 +354,136 @@ _CONTROL = (         # act when they are fetched
       "No operation of a unit, for its waits and signals.", "nothing"),
 )
 
-_COUNT = mem("count", "r", 1, 1, "count memory entry that gives the row count instead of `rows`", optional=True)
+_COUNT = replace(optional(mem("count", "r", (1, 1), U16, "count memory entry that gives the row count instead of `rows`")), where=Where.COUNTS)
+_IDENTITY = Field("identity", 6, "ext", "identity rows", of=("identity", 0))
 _STREAM = enum("stream", Stream, "what the transfer carries")
+_TILE = ("rows", "cols")
 _DMA = (
-    I("load", 0x10, U.LOAD, (mem("src", "r", "rows", "cols", "DRAM"), mem("dst", "w", "rows", "cols", "on-chip"), _COUNT,
+    I("load", 0x10, U.LOAD, (dram(mem("src", "r", _TILE, ANY, "DRAM")), mem("dst", "w", _TILE, ANY, "on-chip"), _COUNT,
                              _ROWS_DST, _COLS_DST, _STREAM),
-      "DMA from DRAM to a buffer.", "dst[r, c] = src[r, c]"),
-    I("gather", 0x11, U.LOAD, (mem("src", "r", "", "cols", "DRAM table of any number of rows"), mem("dst", "w", "rows", "cols", "on-chip"),
-                               mem("ids", "r", 1, "rows", "row numbers (int32)"), _ROWS_DST, _COLS_DST, _STREAM),
-      "DMA of rows by an id list.", "dst[r, c] = src[ids[r], c]"),
-    I("store", 0x12, U.STORE, (mem("src", "r", "rows", "cols", "on-chip"), mem("dst", "w", "rows", "cols", "DRAM"), _COUNT,
+      "DMA from DRAM to a buffer.", "dst[r, c] = src[r, c]", moves=True),
+    I("gather", 0x11, U.LOAD, (dram(mem("src", "r", ("", "cols"), ANY, "DRAM table of any number of rows")), mem("dst", "w", _TILE, ANY, "on-chip"),
+                               mem("ids", "r", (1, "rows"), I32, "row numbers (int32)"), _ROWS_DST, _COLS_DST, _STREAM),
+      "DMA of rows by an id list.", "dst[r, c] = src[ids[r], c]", moves=True),
+    I("store", 0x12, U.STORE, (mem("src", "r", _TILE, ANY, "on-chip"), dram(mem("dst", "w", _TILE, ANY, "DRAM")), _COUNT,
                                ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _STREAM),
-      "DMA from a buffer to DRAM.", "dst[r, c] = src[r, c]"),
+      "DMA from a buffer to DRAM.", "dst[r, c] = src[r, c]", moves=True),
     I("expand", 0x13, U.STORE, (
-        mem("src", "r", "src_rows", "cols", "compact rows: identity rows, then unique vectors"),
-        mem("map", "r", 1, "rows", "uint16 unique-vector number of each row; 0xFFFF none"),
-        mem("dst", "w", "rows", "cols", "DRAM"), ext("rows", ("dst", 0), "mapped rows"),
-        Field("identity", 6, "ext", "identity rows", of=("identity", 0)),
+        mem("src", "r", ("src_rows", "cols"), FLOATS, "compact rows: identity rows, then unique vectors"),
+        mem("map", "r", (1, "rows"), U16, "uint16 unique-vector number of each row; 0xFFFF none"),
+        dram(mem("dst", "w", _TILE, FLOATS, "DRAM")), ext("rows", ("dst", 0), "mapped rows"), _IDENTITY,
         ext("cols", ("dst", 1), "columns"), _STREAM),
         "DMA of every token's group vector to DRAM: a concentrated slice made dense again.",
-        "dst[t] = src[identity + map[t]], 0 where map[t] is 0xFFFF"),
+        "dst[t] = src[identity + map[t]], 0 where map[t] is 0xFFFF", moves=True),
 )
 
 _ARRAY = (           # and the scatter unit behind it
     *(I(name, code, U.ARRAY, (
-        mem("src", "r", "rows", "k", "streamed fp16 rows, at most 32 wide"), mem("wgt", "r", wr, wc, "stationary fp16 tile"),
-        mem("dst", "rw", "rows", "n", "fp32 partial sums"), _COUNT,
-        ext("rows", ("src", 0), "rows streamed"), ext("k", ("src", 1), "reduction width, at most 32"),
-        ext("n", ("dst", 1), "output columns, at most 32"), _INIT),
-        f"One pass of the systolic array: rows through one weight tile ({'n rows of k' if wr == 'n' else 'k rows of n'}).",
+        mem("src", "r", ("rows", "k"), F16, "streamed fp16 rows"), mem("wgt", "r", tile, F16, "stationary fp16 tile"),
+        mem("dst", "rw", ("rows", "n"), F32, "fp32 partial sums"), _COUNT,
+        ext("rows", ("src", 0), "rows streamed"), ext("k", ("src", 1), "reduction width", Most.ROWS),
+        ext("n", ("dst", 1), "output columns", Most.COLS), _INIT),
+        f"One pass of the systolic array: rows through one weight tile ({tile[0]} rows of {tile[1]}).",
         f"dst[r, j] = (init ? 0 : dst[r, j]) + sum_i src[r, i] * {expr}, fp16 products exact, fp32 sums in order of i")
-      for name, code, wr, wc, expr in (("mm", 0x18, "n", "k", "w[j, i]"), ("mm.kn", 0x19, "k", "n", "w[i, j]"))),
+      for name, code, tile, expr in (("mm", 0x18, ("n", "k"), "w[j, i]"), ("mm.kn", 0x19, ("k", "n"), "w[i, j]"))),
     I("scatter", 0x20, U.SCATTER, (
-        mem("src", "r", "src_rows", "cols", "partial sums of [identity rows, unique vectors]"),
-        mem("map", "r", 1, "rows", "uint16 unique-vector number of each mapped row; 0xFFFF none", optional=True),
-        mem("dst", "rw", "dst_rows", "cols", "fp32 accumulators of [identity rows, mapped rows]"),
-        ext("rows", ("map", 1), "mapped rows"), Field("identity", 6, "ext", "identity rows", of=("identity", 0)),
-        ext("cols", ("dst", 1), "columns"), _INIT),
+        mem("src", "r", ("src_rows", "cols"), F32, "partial sums of [identity rows, unique vectors]"),
+        optional(mem("map", "r", (1, "rows"), U16, "uint16 unique-vector number of each mapped row; 0xFFFF none")),
+        mem("dst", "rw", ("dst_rows", "cols"), F32, "fp32 accumulators of [identity rows, mapped rows]"),
+        ext("rows", ("map", 1), "mapped rows"), _IDENTITY, ext("cols", ("dst", 1), "columns"), _INIT),
         "Scatter-accumulate partial sums of unique vectors to every token.",
         "dst[r] += src[r] for r < identity; dst[identity + t] += src[identity + map[t]]; init overwrites (unmapped rows with 0)"),
 )
 
 _SIMILARITY = (
     I("sic.gather", 0x28, U.SIC, (
-        mem("src", "r", "src_rows", "cols", "fp16 slice of an m-tile: [identity rows, visual rows]"),
-        mem("ids", "r", 1, "rows", "int32 original visual index of each visual row, ascending", optional=True),
-        mem("table", "w", "src_rows", "cols", "compact rows: identity rows, then unique vectors"),
-        mem("map", "w", 1, "rows", "uint16 unique-vector number of each visual row", optional=True),
-        mem("count", "w", 1, 1, "uint16: identity rows + unique vectors"),
-        ext("rows", ("map", 1), "visual rows"), Field("identity", 6, "ext", "identity rows", of=("identity", 0)),
-        ext("cols", ("src", 1), "elements of the vector, at most 32"), Field("site", 10, "uint", "index in the binary's site table")),
+        mem("src", "r", ("src_rows", "cols"), F16, "fp16 slice of an m-tile: [identity rows, visual rows]"),
+        optional(mem("ids", "r", (1, "rows"), I32, "int32 original visual index of each visual row, ascending")),
+        mem("table", "w", ("src_rows", "cols"), F16, "compact rows: identity rows, then unique vectors"),
+        optional(mem("map", "w", (1, "rows"), U16, "uint16 unique-vector number of each visual row")),
+        replace(mem("count", "w", (1, 1), U16, "uint16: identity rows + unique vectors"), where=Where.COUNTS),
+        ext("rows", ("map", 1), "visual rows"), _IDENTITY,
+        ext("cols", ("src", 1), "elements of the vector", Most.VECTOR), Field("site", 10, "uint", "index in the binary's site table")),
         "Concentrate one slice of one m-tile (algorithm: docs/algorithm.md, levels 2 and 3).",
         "match each vector with its block, group, write group means, map and count"),
 )
 
 _SEMANTIC = (
     I("sec.importance", 0x30, U.SEC, (
-        mem("src", "r", "rows", "cols", "probabilities, fp32"), mem("dst", "rw", 1, "cols", "importance, fp32"),
+        mem("src", "r", _TILE, F32, "probabilities, fp32"), mem("dst", "rw", (1, "cols"), F32, "importance, fp32"),
         ext("rows", ("src", 0), "prompt rows"), ext("cols", ("src", 1), "visual tokens"), _INIT),
         "Maximum over rows, into the importance of each column.", "dst[0, c] = max(init ? 0 : dst[0, c], max_r src[r, c])"),
     I("sec.topk", 0x31, U.SEC, (
-        mem("src", "r", 1, "n", "importance, fp32"), mem("dst", "w", 1, "k", "int32 kept row numbers, ascending"),
+        mem("src", "r", (1, "n"), F32, "importance, fp32"), mem("dst", "w", (1, "k"), I32, "int32 kept row numbers, ascending"),
         ext("n", ("src", 1), "candidates"), ext("k", ("dst", 1), "how many to keep")),
         "The k most important columns, ties to the lower number, in original order; a NaN counts as most important.",
         "dst = sorted(top k of src)"),
     I("sec.select", 0x32, U.SEC, (
-        mem("src", "r", 1, "n", "int32 list"), mem("sel", "r", 1, "k", "int32 kept row numbers"), mem("dst", "w", 1, "k", "int32 list"),
-        ext("n", ("src", 1), "length of the list"), ext("k", ("sel", 1), "kept")),
+        mem("src", "r", (1, "n"), I32, "int32 list"), mem("sel", "r", (1, "k"), I32, "int32 kept row numbers"),
+        mem("dst", "w", (1, "k"), I32, "int32 list"), ext("n", ("src", 1), "length of the list"), ext("k", ("sel", 1), "kept")),
         "Compact an id list to the kept rows.", "dst[i] = src[sel[i]]"),
 )
 
 _VECTOR = (
-    I("v.map", 0x38, U.SFU, (enum("op", MapOp, "function"), mem("src", "r", "rows", "cols", "tile"), mem("dst", "w", "rows", "cols", "tile"),
+    I("v.map", 0x38, U.SFU, (enum("op", MapOp, "function"), mem("src", "r", _TILE, ANY, "tile"), mem("dst", "w", _TILE, FLOATS, "tile"),
                              _ROWS_DST, _COLS_DST, _SCALE),
-      "Elementwise function, computed in fp32; also converts element types.", "dst[r, c] = op(src[r, c])"),
-    I("v.zip", 0x39, U.SFU, (enum("op", ZipOp, "function"), enum("bcast", Broadcast, "how b is extended"),
-                             mem("a", "r", "rows", "cols", "tile"), mem("b", "r", "b_rows", "b_cols", "tile, one row, or one column"),
-                             mem("dst", "w", "rows", "cols", "tile"), _ROWS_DST, _COLS_DST),
-      "Elementwise function of two operands.", "dst[r, c] = op(a[r, c], b[r, c] | b[0, c] | b[r, 0])"),
-    I("v.reduce", 0x3A, U.SFU, (enum("op", ReduceOp, "function"), mem("src", "r", "rows", "cols", "tile"),
-                                mem("dst", "rw", "rows", "values", "fp32; one value a row, two for moments"),
+      "Elementwise function, computed in fp32; also converts element types.", "dst[r, c] = op(src[r, c])", Work(by="op")),
+    I("v.zip", 0x39, U.SFU, (enum("op", ZipOp, "function"), enum("bcast", Broadcast, "how b is extended"), mem("a", "r", _TILE, FLOATS, "tile"),
+                             mem("b", "r", ("b_rows", "b_cols"), FLOATS, "tile, one row, or one column"),
+                             mem("dst", "w", _TILE, FLOATS, "tile"), _ROWS_DST, _COLS_DST),
+      "Elementwise function of two operands.", "dst[r, c] = op(a[r, c], b[r, c] | b[0, c] | b[r, 0])", Work(by="op")),
+    I("v.reduce", 0x3A, U.SFU, (enum("op", ReduceOp, "function"), mem("src", "r", _TILE, FLOATS, "tile"),
+                                mem("dst", "rw", ("rows", "values"), F32, "fp32; one value a row, two for moments"),
                                 ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _INIT),
-      "Row reduction, accumulated over calls.", "dst[r] = op(init ? identity : dst[r], src[r, :])"),
-    I("v.stats", 0x3B, U.SFU, (enum("kind", NormKind, "rms or layer"), mem("src", "r", "rows", 2, "moments, fp32"),
-                               mem("dst", "w", "rows", 2, "mean and reciprocal deviation, fp32"), ext("rows", ("src", 0), "rows"),
+      "Row reduction, accumulated over calls; moments are the mean and the sum of squared deviations from it, of all columns since init.",
+      "dst[r] = op(init ? identity : dst[r], src[r, :])", Work(by="op")),
+    I("v.stats", 0x3B, U.SFU, (enum("kind", NormKind, "rms or layer"), mem("src", "r", ("rows", 2), F32, "moments, fp32"),
+                               mem("dst", "w", ("rows", 2), F32, "mean and reciprocal deviation, fp32"), ext("rows", ("src", 0), "rows"),
                                Field("inv", 4, "scalar", "register with 1 / width"), Field("eps", 4, "scalar", "register with epsilon")),
       "Row moments to mean and reciprocal standard deviation.",
-      "m = layer ? s0 * inv : 0; dst = (m, 1 / sqrt(max(s1 * inv - m * m, 0) + eps))"),
-    I("v.normalize", 0x3C, U.SFU, (mem("src", "r", "rows", "cols", "tile"), mem("stats", "r", "rows", 2, "mean, reciprocal deviation"),
-                                   mem("weight", "r", 1, "cols", "one row"), mem("bias", "r", 1, "cols", "one row", optional=True),
-                                   mem("dst", "w", "rows", "cols", "tile"), _ROWS_DST, _COLS_DST),
-      "Apply a norm.", "dst[r, c] = (src[r, c] - mean[r]) * rdev[r] * weight[c] + bias[c]"),
-    I("v.rope", 0x3D, U.SFU, (mem("src", "r", "rows", "cols", "one head"), mem("cos", "r", "rows", "cols", "table rows"),
-                              mem("sin", "r", "rows", "cols", "table rows"), mem("dst", "w", "rows", "cols", "one head"), _ROWS_DST, _COLS_DST),
+      "dst = layer ? (s0, 1 / sqrt(s1 * inv + eps)) : (0, 1 / sqrt(s1 * inv + s0 * s0 + eps))",
+      Work(row=Lanes(multiply=3, add=3, sqrt=1, reciprocal=1))),        # two scalings and a square; difference, clamp, epsilon; root; reciprocal
+    I("v.normalize", 0x3C, U.SFU, (mem("src", "r", _TILE, FLOATS, "tile"), mem("stats", "r", ("rows", 2), F32, "mean, reciprocal deviation"),
+                                   mem("weight", "r", (1, "cols"), FLOATS, "one row"), optional(mem("bias", "r", (1, "cols"), FLOATS, "one row")),
+                                   mem("dst", "w", _TILE, FLOATS, "tile"), _ROWS_DST, _COLS_DST),
+      "Apply a norm.", "dst[r, c] = (src[r, c] - mean[r]) * rdev[r] * weight[c] + bias[c]",
+      Work(Lanes(multiply=2, add=1), extra_for="bias", extra=Lanes(add=1))),
+    I("v.rope", 0x3D, U.SFU, (mem("src", "r", _TILE, FLOATS, "one head"), mem("cos", "r", _TILE, FLOATS, "table rows"),
+                              mem("sin", "r", _TILE, FLOATS, "table rows"), mem("dst", "w", _TILE, FLOATS, "one head"), _ROWS_DST, _COLS_DST),
       "Rotary embedding of one head, rotate-half form.",
-      "h = cols / 2; dst[c] = src[c] * cos[c] + (c < h ? -src[c + h] : src[c - h]) * sin[c]"),
+      "h = cols / 2; dst[c] = src[c] * cos[c] + (c < h ? -src[c + h] : src[c - h]) * sin[c]", Work(Lanes(multiply=2, add=1))),
 )
 
 
 def _state(access: str) -> Field:
-    return mem("state", access, "rows", 4, "softmax row state, fp32: maximum, sum, last rescale factor, unused")
+    return mem("state", access, ("rows", 4), F32, "softmax row state, fp32: maximum, sum, last rescale factor, unused")
 
 
-def _scores(state: str, dst_optional: bool) -> tuple[Field, ...]:
+def _scores(state: str, dst: Field) -> tuple[Field, ...]:
     """Fields of an instruction on scores; `state`: how it accesses the row state."""
-    return (mem("src", "r", "rows", "cols", "scores, fp32"), _state(state), mem("dst", "w", "rows", "cols", "fp16 or fp32", optional=dst_optional),
-            mem("qpos", "r", 1, "rows", "int32 position of each row", optional=True),
-            mem("kpos", "r", 1, "cols", "int32 position of each column", optional=True),
+    return (mem("src", "r", _TILE, F32, "scores, fp32"), _state(state), dst,
+            optional(mem("qpos", "r", (1, "rows"), I32, "int32 position of each row")),
+            optional(mem("kpos", "r", (1, "cols"), I32, "int32 position of each column")),
             ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _SCALE)
 
 
+_PROBABILITIES = mem("dst", "w", _TILE, FLOATS, "fp16 or fp32")
 _SOFTMAX = (         # on the vector unit, too
-    I("v.softmax", 0x3E, U.SFU, _scores("rw", dst_optional=True) + (_INIT,),
+    I("v.softmax", 0x3E, U.SFU, _scores("rw", optional(_PROBABILITIES)) + (_INIT,),
       "One step of the running softmax over column tiles.  Columns whose position is behind the row's are masked.",
       "s = src * scale, -inf where kpos > qpos; m' = max(m, max s); f = exp(m - m'); p = exp(s - m'); "
-      "l = l * f + sum p; state = (m', l, f, 0); dst = p; a row with nothing visible yet has m' = -inf, f = 1 and p = 0"),
-    I("v.prob", 0x3F, U.SFU, _scores("r", dst_optional=False),
-      "Normalised probabilities from scores and finished row state.", "dst = exp(src * scale - m) / l, 0 where masked"),
-    I("v.rescale", 0x40, U.SFU, (mem("dst", "rw", "rows", "cols", "accumulators, fp32"), _state("r"), _ROWS_DST, _COLS_DST, _INIT),
+      "l = l * f + sum p; state = (m', l, f, 0); dst = p; a row with nothing visible yet has m' = -inf, f = 1 and p = 0",
+      # scale; maximum, difference, sum and (masked) comparison; and for a row: factor, its product, three sums and maxima
+      Work(Lanes(exp=1, multiply=1, add=3), Lanes(exp=1, multiply=1, add=3), extra_for="qpos", extra=Lanes(add=1))),
+    I("v.prob", 0x3F, U.SFU, _scores("r", _PROBABILITIES),
+      "Normalised probabilities from scores and finished row state.", "dst = exp(src * scale - m) / l, 0 where masked",
+      Work(Lanes(exp=1, multiply=2, add=1), Lanes(reciprocal=1), extra_for="qpos", extra=Lanes(add=1))),
+    I("v.rescale", 0x40, U.SFU, (mem("dst", "rw", _TILE, F32, "accumulators, fp32"), _state("r"), _ROWS_DST, _COLS_DST, _INIT),
       "Rescale accumulators after the row maximum grew; does nothing where `init` holds.  Of the state it reads the factors alone.",
-      "dst[r, c] *= f[r]"),
-    I("v.finish", 0x41, U.SFU, (mem("src", "r", "rows", "cols", "accumulators, fp32"), _state("r"), mem("dst", "w", "rows", "cols", "tile"),
+      "dst[r, c] *= f[r]", Work(Lanes(multiply=1))),
+    I("v.finish", 0x41, U.SFU, (mem("src", "r", _TILE, F32, "accumulators, fp32"), _state("r"), mem("dst", "w", _TILE, FLOATS, "tile"),
                                 _ROWS_DST, _COLS_DST),
-      "Divide by the row sum.", "dst[r, c] = src[r, c] / l[r]"),
+      "Divide by the row sum.", "dst[r, c] = src[r, c] / l[r]", Work(Lanes(multiply=1), Lanes(reciprocal=1))),
 )
 
 TABLE: dict[str, Instruction] = {i.mnemonic: i for i in (*_CONTROL, *_DMA, *_ARRAY, *_SIMILARITY, *_SEMANTIC, *_VECTOR, *_SOFTMAX)}
@@ -424,8 +522,7 @@ def encode(mnemonic: str, values: dict[str, int]) -> bytes:
 @functools.cache
 def _layout(mnemonic: str) -> tuple[tuple[str, int, int | None, int, int], ...]:
     """Name, bits, default, smallest and largest value of an instruction's fields, in order."""
-    signed = lambda f: (-(1 << f.bits - 1), (1 << f.bits - 1) - 1) if f.kind == "sint" else (0, (1 << f.bits) - 1)
-    return tuple((f.name, f.bits, default_value(f), *signed(f)) for f in TABLE[mnemonic].all_fields)
+    return tuple((f.name, f.bits, default_value(f), f.low, f.high) for f in TABLE[mnemonic].all_fields)
 
 
 def place_of(mnemonic: str, name: str) -> tuple[int, int]:
@@ -454,6 +551,8 @@ def decode(raw: bytes) -> tuple[Instruction, dict[str, int]]:
         v = word >> at & (1 << f.bits) - 1
         if f.kind == "sint" and v >> f.bits - 1:
             v -= 1 << f.bits
+        if f.kind == "side" and v == 0:
+            v = f.high
         if f.kind == "enum" and v not in {int(e) for e in ENUMS[f.enum]}:
             raise EncodingError(f"'{instr.mnemonic}' field '{f.name}' is {v}, which is no {f.enum}")
         if f.kind == "init" and ALWAYS < v != NEVER:
@@ -479,10 +578,27 @@ def default_value(f: Field) -> int | None:
 
 
 def _check() -> None:
+    """Raise TypeError, so that neither the build nor an import goes on, for an entry that leaves out what its readers need."""
+    if len(BY_OPCODE) != len(TABLE):
+        raise TypeError("two instructions share an opcode")
+    for name, lanes in LANES.items():
+        missing = set(ENUMS[name]) - set(lanes)
+        if missing:
+            raise TypeError(f"{name}.{min(missing).name} states no lanes")
     for i in TABLE.values():
         bits = 8 + sum(f.bits for f in i.all_fields)
-        assert bits <= WORD_BITS, f"{i.mnemonic} takes {bits} bits"
-    assert len(BY_OPCODE) == len(TABLE), "two instructions share an opcode"
+        if bits > WORD_BITS:
+            raise TypeError(f"{i.mnemonic} takes {bits} bits")
+        if (i.work is not None) != (i.unit == Unit.SFU):
+            raise TypeError(f"{i.mnemonic}: the vector unit's instructions, and no others, state lanes")
+        if i.work and i.work.by and i.field(i.work.by).enum not in LANES:
+            raise TypeError(f"{i.mnemonic}: no lanes are stated for {i.field(i.work.by).enum}")
+        for f in i.mems:
+            if not f.types:
+                raise TypeError(f"{i.mnemonic}: operand '{f.name}' states no element types")
+        names = [f.name for f in i.fields]
+        if i.moves and i.field("src").types != i.field("dst").types or len(set(names)) != len(names):
+            raise TypeError(f"{i.mnemonic}: operands that are moved have the same element types, and fields different names")
 
 
 _check()

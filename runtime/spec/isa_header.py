@@ -1,25 +1,29 @@
 """Writes the C++ view of the ISA table.
 
 In: the path of the header to write, as the only argument.  Out: enumerations, opcodes, the table of fields with their bit
-positions, and for each instruction the indices of its operands by name.  CMake runs this file as a script before it
-compiles the simulator, so it imports `isa.py` from its own folder and nothing else of the package.
+positions, and for each instruction the indices of its operands by name.  CMake runs this file as a script before the package is installed, so it makes
+`focus` a package of the source tree and imports only modules that need nothing but the standard library.
 """
 from __future__ import annotations
 
 import sys
 from enum import IntEnum
 from pathlib import Path
+from types import ModuleType
 
-try:
-    from focus.runtime.spec import isa
-except ImportError:                                     # run as a script by CMake
-    sys.path.insert(0, str(Path(__file__).parent))
-    import isa
+if __name__ == "__main__":
+    focus = ModuleType("focus")
+    focus.__path__ = [str(Path(__file__).parents[2])]   # the rooms stand there
+    sys.modules["focus"] = focus
+
+from focus.runtime.spec import isa  # noqa: E402
+from focus.runtime.spec.geometry import SIDES  # noqa: E402
+from focus.runtime.spec.types import BYTES, DType  # noqa: E402
 
 #: How a field's value is stored after decoding: mem, ext and scalar numbers and enumeration values each in an array of their
 #: own, in field order; everything else in `values`.
 GROUPS = {"mem": "mems", "ext": "exts", "enum": "enums", "scalar": "scalars"}
-KINDS = ("mem", "ext", "uint", "sint", "f32", "enum", "init", "scalar", "loop", "sem")
+KINDS = ("mem", "ext", "uint", "sint", "f32", "enum", "init", "scalar", "loop", "sem", "side")
 ACCESS = {"": 0, "r": 1, "w": 2, "rw": 3}
 
 
@@ -46,6 +50,41 @@ def indices_of(instr: isa.Instruction) -> dict[str, int]:
     return out
 
 
+def operand(f: isa.Field) -> str:
+    """Initialiser of what the simulator checks of a memory operand: a bit for each possible element type, and where it lies."""
+    return f"{{{sum(1 << t for t in f.types)}, Where::{f.where.name}}}"
+
+
+def lanes(uses: isa.Lanes) -> str:
+    return f"{{{', '.join(map(str, uses))}}}"
+
+
+def work(instr: isa.Instruction) -> str:
+    """Initialiser of an instruction's `Work`; operands and enumerations by their index, -1 for none."""
+    w, indices = instr.work, indices_of(instr)
+    if w is None:
+        return "{}"
+    by = (indices[w.by], f"{instr.field(w.by).enum.upper()}_LANES") if w.by else (-1, "nullptr")
+    extra = indices[w.extra_for] if w.extra_for else -1
+    return f"{{{lanes(w.element)}, {lanes(w.row)}, {by[0]}, {by[1]}, {extra}, {lanes(w.extra)}}}"
+
+
+def tables(instrs: list[isa.Instruction]) -> list[str]:
+    """What the simulator looks up by instruction: operands, bounds of extents, and work of the vector unit."""
+    out = ["struct Operand { uint8_t types; Where where; };", "constexpr Operand OPERANDS[NUM_OPS][MAX_MEMS] = {"]
+    out += [f"    {{{', '.join(operand(f) for f in i.mems)}}}," for i in instrs]
+    out += ["};", "", "/// What bounds each extent.", "constexpr Most MOST[NUM_OPS][MAX_EXTS] = {"]
+    out += [f"    {{{', '.join(f'Most::{f.most.name}' for f in i.fields if f.kind == 'ext')}}}," for i in instrs]
+    out += ["};", "", f"struct Lanes {{ int64_t {', '.join(isa.Lanes._fields)}; }};"]
+    for name, uses in isa.LANES.items():
+        out.append(f"constexpr Lanes {name.upper()}_LANES[] = {{{', '.join(lanes(uses[e]) for e in sorted(uses))}}};")
+    out += ["/// Lanes used for each element and each row; for each element by the value of enumeration `by`, and with memory operand `extra_for`.",
+            "struct Work { Lanes element, row; int by; const Lanes* by_value; int extra_for; Lanes extra; };", "constexpr Work WORK[NUM_OPS] = {"]
+    return [*out, *(f"    {work(i)}," for i in instrs), "};", "",
+            "/// X(instruction) for each instruction that a unit executes.",
+            f"#define FOCUS_UNIT_INSTRUCTIONS(X) {' '.join(f'X({i.ident})' for i in instrs if i.unit != isa.Unit.CTRL)}"]
+
+
 def enumeration(cls: type[IntEnum]) -> list[str]:
     """One enum class, the number of its values, and their lower-case names."""
     members = sorted(cls, key=int)
@@ -61,10 +100,11 @@ def header() -> str:
     instrs = list(isa.TABLE.values())
     lines = ["// Generated from runtime/spec/isa.py by runtime/spec/isa_header.py.", "#pragma once", "#include <cstdint>", "", "namespace focus::isa {", ""]
     for name in ("ISA_VERSION", "MAX_LOOPS", "NUM_AGUS", "NO_AGU", "NUM_EXTENTS", "NUM_SEMAPHORES", "NO_SEM", "NUM_SCALARS", "ALWAYS",
-                 "NEVER", "UNMAPPED"):
+                 "NEVER", "UNMAPPED", "MAX_BLOCK_SIDE"):
         lines.append(f"constexpr int {name} = {getattr(isa, name)};")
-    lines.append(f"constexpr int DTYPE_BYTES[] = {{{', '.join(str(isa.DTYPE_BYTES[d]) for d in isa.DType)}}};")
-    for cls in isa.ENUMS.values():
+    lines.append(f"constexpr int MAX_SIDE = {SIDES[-1]};         // rows or columns of an array, elements of a vector")
+    lines.append(f"constexpr int DTYPE_BYTES[] = {{{', '.join(str(BYTES[d]) for d in DType)}}};")
+    for cls in (*isa.ENUMS.values(), isa.Most, isa.Where):
         lines += enumeration(cls)
     lines += [f"enum class Kind : uint8_t {{ {', '.join(k.upper() for k in KINDS)} }};",
               "enum Access : uint8_t { NONE, READ, WRITE, READ_WRITE };", "",
@@ -78,7 +118,7 @@ def header() -> str:
     for i in instrs:
         body = ", ".join(fields_of(i))
         lines.append(f'    {{"{i.mnemonic}", 0x{i.opcode:02x}, Unit::{i.unit.name}, {str(i.synced).lower()}, {len(i.all_fields)}, {{{body}}}}},')
-    lines += ["};", "", "// Indices of each instruction's own fields among its memory operands, extents, scalars, enumerations or other values."]
+    lines += ["};", "", *tables(instrs), "", "// Indices of each instruction's own fields among its memory operands, extents, scalars, enumerations or other values."]
     for i in instrs:
         indices = indices_of(i)
         if indices:

@@ -9,21 +9,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from focus.runtime.spec import isa
-from focus.runtime.spec.concentration import ARRAY_WIDTH
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import read_toml
+from focus.runtime.spec.geometry import PUBLISHED_SIDE, SIDES, Geometry
 from focus.runtime.spec.schema import explain
+from focus.runtime.spec.timing import Timing
 
 MACHINES = Path(__file__).parents[1] / "machines"   #: the machine files that ship with the package
 LAYOUTER = "layouter"                               #: the one memory no instruction addresses; inside the similarity concentrator
 BUFFERS = tuple(s.name.lower() for s in isa.Space if s != isa.Space.DRAM) + (LAYOUTER,)
+
+
+def _integer(value: Any) -> Any:
+    """The value, if it is no boolean, which would equal a number."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, got {value}")
+    return value
+
 
 # Upper limits are far beyond any machine, and such that cycles of a run stay countable and memories can be simulated.
 MOST = 2 ** 32
@@ -33,6 +43,7 @@ Rate = Annotated[float, Field(ge=1, le=1e15, allow_inf_nan=False, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
+Side = Annotated[Literal[SIDES], BeforeValidator(_integer)]
 
 
 class _Part(BaseModel):
@@ -40,15 +51,17 @@ class _Part(BaseModel):
 
 
 class Array(_Part):
-    """The systolic array and its timing rule (cycles of one pass of M rows; the rules are explained in the machine files).  Its size is that of
-    the instruction set: a vector is as wide, and all tiles are made for it."""
-    rows: Literal[ARRAY_WIDTH]
-    cols: Literal[ARRAY_WIDTH]
+    """The systolic array and its timing rule (cycles of one pass of M rows; the rules are explained in the machine files).
+
+    Cycles that a file does not state follow from rows R and columns C (`Machine.timing` has the numbers, docs/machine.md the reasons).
+    """
+    rows: Side = PUBLISHED_SIDE
+    cols: Side = PUBLISHED_SIDE
     rule: Literal["shadow", "scalesim", "rtl"]
-    weight_load_cycles: Count       #: shadow: a pass occupies at least this long, the next weights load behind it
-    fill_cycles: Count              #: shadow: last result this long after the last row has entered
-    scalesim_overhead: Count        #: scalesim: a pass takes M + this
-    rtl_overhead: Count             #: rtl: a pass takes M + this
+    weight_load_cycles: Count | None = None     #: shadow: a pass occupies at least this long, the next weights load meanwhile; R
+    fill_cycles: Count | None = None            #: shadow: last result this long after the last row has entered; 2 R + C - 2
+    scalesim_overhead: Count | None = None      #: scalesim: a pass takes M + this; 2 R + C - 3
+    rtl_overhead: Count | None = None           #: rtl: a pass takes M + this; 3 R + C - 2
 
 
 class Dram(_Part):
@@ -95,10 +108,12 @@ class Sfu(_Part):
 class Sic(_Part):
     """Similarity concentrator and scatter unit."""
     present: Flag
-    cycles_per_candidate: PositiveInt   #: a visual vector takes this times the block's members
+    cycles_per_candidate: PositiveInt   #: a visual vector takes this times the block's members, for each `lanes` elements
     cycles_per_identity_row: PositiveInt
-    scatter_per_cycle: PositiveInt      #: rows of 32 partial sums added a cycle
+    scatter_per_cycle: PositiveInt      #: rows of partial sums, each as wide as the array, added per cycle
     banks: PositiveInt                  #: of the layouter
+    vector: Side = SIDES[-1]            #: most elements of a vector
+    lanes: PositiveInt = PUBLISHED_SIDE     #: elements of a vector that the cosine unit takes per step
 
 
 class Sec(_Part):
@@ -118,11 +133,17 @@ class MacroKind(_Part):
 
 
 class Component(_Part):
-    """`count` logic blocks of one kind; area in mm2 and power in mW each."""
+    """`count` logic blocks of one kind; area in mm2 and power in mW each.
+
+    Of a block that grows with a size of the machine, the figures are those for `per` (`of` that size): pes, cols and rows of the array, or lanes of
+    the similarity concentrator.
+    """
     unit: Literal["array", "sic", "scatter", "sec", "sfu"]
     count: Count
     area_mm2: Amount
     power_mw: Amount
+    of: Literal["one", "pes", "rows", "cols", "lanes"] = "one"
+    per: PositiveInt = 1
 
 
 class Energy(_Part):
@@ -183,7 +204,7 @@ class Machine(_Part):
         """The inverse of `to_json`."""
         try:
             return cls.from_dict(json.loads(text), source)
-        except json.JSONDecodeError as e:
+        except (ValueError, RecursionError) as e:       # no JSON, a number of thousands of digits, nested too deep
             raise FocusError(f"{source}: machine description is no JSON: {e}") from None
 
     def to_json(self) -> str:
@@ -200,6 +221,11 @@ class Machine(_Part):
         """DRAM bytes a cycle, loads and stores together."""
         return self.dram.bytes_per_second / self.frequency_hz
 
+    def blocks(self, component: str) -> float:
+        """How many times the figures of a logic component count: its blocks, each scaled to the size of this machine that it grows with."""
+        c, g = self.energy.components[component], self.geometry
+        return c.count * {"one": 1, "pes": g.pes, "rows": g.rows, "cols": g.cols, "lanes": self.sic.lanes}[c.of] / c.per
+
     def buffer_bytes(self, space_name: str) -> int:
         """Usable bytes of a memory by its lower-case name; of `dram`, its capacity."""
         if space_name == "dram":
@@ -208,13 +234,19 @@ class Machine(_Part):
             raise FocusError(f"machine '{self.name}' has no memory '{space_name}'; it has {', '.join(self.buffers)} and dram")
         return self.buffers[space_name].bytes
 
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The sizes that tiles are cut to."""
+        return Geometry(self.array.rows, self.array.cols, self.sic.vector)
+
+    @cached_property
+    def timing(self) -> Timing:
+        """The cycles that instructions take."""
+        return Timing(self.to_json())
+
     def cycles_per_pass(self, rows: int) -> int:
         """Cycles for which one pass of `rows` rows occupies the array; 0 for none."""
-        if rows == 0:
-            return 0
-        if self.array.rule == "shadow":
-            return max(rows, self.array.weight_load_cycles)
-        return rows + (self.array.scalesim_overhead if self.array.rule == "scalesim" else self.array.rtl_overhead)
+        return self.timing.array(rows)
 
 
 def names() -> list[str]:
@@ -224,6 +256,8 @@ def names() -> list[str]:
 
 def _find(name_or_path: str | Path) -> Path:
     """The file of a shipped machine's name or of a path."""
+    if not isinstance(name_or_path, (str, os.PathLike)):
+        raise FocusError(f"machine: a name or the path of a TOML file expected, got {type(name_or_path).__name__}")
     text = str(name_or_path)
     if text in names():
         return MACHINES / f"{text}.toml"

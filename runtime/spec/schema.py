@@ -5,11 +5,32 @@ In: field values or JSON.  Out: `Record`, an immutable pydantic model whose comp
 from __future__ import annotations
 
 import json
-from typing import Self
+from typing import Annotated, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from focus.runtime.spec.errors import FocusError
+
+
+# Bounds of the numbers and names that files carry: far beyond any program, and such that sums and products of some of them fit 64 bits.
+MOST_ADDRESS, MOST_SIZE = 2 ** 48, 2 ** 31
+Address = Annotated[int, Field(ge=0, le=MOST_ADDRESS)]      #: a byte address, or a number of bytes
+Size = Annotated[int, Field(gt=0, le=MOST_SIZE)]            #: of one dimension
+Number = Annotated[int, Field(ge=0, le=MOST_SIZE)]          #: how many, or the number of something
+
+
+def _shown(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError(f"the name {name!r} has control characters")
+    return name
+
+
+Text = Annotated[str, Field(max_length=4096), AfterValidator(_shown)]     #: text that may be shown on a terminal
+Name = Annotated[Text, Field(min_length=1)]                               #: of a tensor, a file, a module
+
+
+T = TypeVar("T")
+Many = Annotated[tuple[T, ...], FailFast()]                 #: any number of values; of a wrong one in a million, only the first is told
 
 
 class Record(BaseModel):

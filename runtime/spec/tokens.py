@@ -8,13 +8,15 @@ order, then all text tokens in order.  Which visual tokens survive pruning depen
 """
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.schema import Record
+from focus.runtime.spec.schema import MOST_SIZE, Many, Number, Record, Size
+
+MOST_TOKENS = 2 ** 24               #: of a prefill: as many as an extent counts rows
 
 
 class Run(NamedTuple):
@@ -29,13 +31,13 @@ class Grid(Record):
     Token (f, h, w) has visual index `first + f * frame_stride + h * height_stride + w * width_stride`.  Strides count visual tokens, with
     the tokens between rows or frames that belong to no cell (newlines) included.
     """
-    first: NonNegativeInt
-    frames: PositiveInt
-    height: PositiveInt
-    width: PositiveInt
-    frame_stride: PositiveInt
-    height_stride: PositiveInt
-    width_stride: PositiveInt = 1
+    first: Number
+    frames: Size
+    height: Size
+    width: Size
+    frame_stride: Size
+    height_stride: Size
+    width_stride: Size = 1
 
     @classmethod
     def dense(cls, first: int, frames: int, height: int, width: int, row_gap: int = 0, frame_gap: int = 0) -> Grid:
@@ -74,11 +76,11 @@ class TokenLayout(Record):
     `V` visual tokens in a sequence of `S`; `runs` are their positions, ascending; `grids` their neighbourhoods, ascending by `first`.
     `visual_ids` are the vocabulary ids that mark visual positions in `input_ids` (placeholders that the model replaces by features).
     """
-    V: NonNegativeInt
-    S: PositiveInt
-    runs: tuple[Run, ...] = ()
-    grids: tuple[Grid, ...] = ()
-    visual_ids: tuple[int, ...] = ()
+    V: Number
+    S: Annotated[int, Field(gt=0, le=MOST_TOKENS)]
+    runs: Many[Run] = ()
+    grids: Many[Grid] = ()
+    visual_ids: Many[Annotated[int, Field(ge=-MOST_SIZE, le=MOST_SIZE)]] = ()
 
     @model_validator(mode="after")
     def _check(self) -> TokenLayout:

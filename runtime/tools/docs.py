@@ -14,21 +14,26 @@ from pathlib import Path
 from focus.runtime.run import asm
 from focus.runtime.spec import isa
 from focus.runtime.spec.files import atomic_write
-from focus.runtime.spec.isa import Field, Instruction, Unit
+from focus.runtime.spec.isa import Field, Instruction, Lanes, Most, Unit, Where
+from focus.runtime.spec.types import ELEMENTS
 
 _UNITS = {
     Unit.CTRL: ("Control", "Act when they are fetched, one a cycle, in program order."),
     Unit.LOAD: ("DMA load", "From DRAM to a buffer."),
     Unit.STORE: ("DMA store", "From a buffer to DRAM."),
-    Unit.ARRAY: ("Systolic array", "Weight stationary, 32 x 32, fp16 products, fp32 sums."),
+    Unit.ARRAY: ("Systolic array", "Weight stationary, fp16 products, fp32 sums; as many rows and columns as the machine has (docs/machine.md)."),
     Unit.SCATTER: ("Scatter-accumulate", "Adds the partial sums of unique vectors to every token they stand for."),
     Unit.SIC: ("Similarity concentrator", "Finds repeated vectors (docs/algorithm.md, levels 2 and 3)."),
     Unit.SEC: ("Semantic concentrator", "Ranks visual tokens and compacts id lists (docs/algorithm.md, level 1)."),
     Unit.SFU: ("Vector unit", "Elementwise functions, norms, rotary embedding and softmax, computed in fp32."),
 }
 _KINDS = {"mem": "address generator", "ext": "extent generator", "uint": "unsigned", "sint": "signed", "f32": "float32 bits",
-          "init": "init condition", "scalar": "scalar register", "loop": "loop level", "sem": "semaphore"}
+          "init": "init condition", "scalar": "scalar register", "loop": "loop level", "sem": "semaphore",
+          "side": "number; 0 stands for the largest"}
 _ACCESS = {"r": "read", "w": "written", "rw": "read and written"}
+_BOUNDS = {Most.ROWS: "; at most the array's rows", Most.COLS: "; at most the array's columns",
+           Most.VECTOR: "; at most the machine's longest vector"}
+_PLACES = {Where.CHIP: "on chip", Where.DRAM: "in DRAM", Where.COUNTS: "in counts"}
 
 
 def isa_page() -> str:
@@ -60,6 +65,8 @@ def _summary() -> list[str]:
 
 def _instruction(instr: Instruction) -> list[str]:
     out = [f"### {instr.mnemonic}", "", instr.doc, "", "```", _example(instr), "```", "", f"Does: `{instr.semantics}`"]
+    if instr.work:
+        out += _work(instr)
     if instr.fields:
         out += ["", "| field | bits | kind | meaning |", "|---|---|---|---|"]
         at = 8 + sum(f.bits for f in instr.all_fields) - sum(f.bits for f in instr.fields)
@@ -76,9 +83,25 @@ def _kind(f: Field) -> str:
 def _meaning(f: Field) -> str:
     """The field's text, with what an operand covers and how it is used."""
     if f.kind != "mem":
-        return f.doc
+        return f.doc + _BOUNDS.get(f.most, "")
     rows = f"{f.rows} x " if f.rows != "" else "rows of "       # a table read by row numbers has no row count
-    return f"{f.doc}; {rows}{f.cols} elements {_ACCESS[f.access]}" + ("; optional" if f.optional else "")
+    types = " or ".join(ELEMENTS[t].name for t in f.types)
+    return f"{f.doc}; {rows}{f.cols} elements of {types} {_PLACES[f.where]} {_ACCESS[f.access]}" + ("; optional" if f.optional else "")
+
+
+def _work(instr: Instruction) -> list[str]:
+    """What an instruction asks of the vector unit."""
+    work = instr.work
+    parts = [f"{_lanes(uses)} for each {what}" for uses, what in ((work.element, "element"), (work.row, "row")) if any(uses)]
+    if work.by:
+        parts.append(f"for each element what [{instr.field(work.by).enum}](#enumerations) states")
+    if work.extra_for:
+        parts.append(f"{_lanes(work.extra)} more for each element with `{work.extra_for}`")
+    return ["", f"Lanes: {', and '.join(parts)}."]
+
+
+def _lanes(uses: Lanes) -> str:
+    return ", ".join(f"{n} {kind}" for kind, n in uses._asdict().items() if n)
 
 
 def _example(instr: Instruction) -> str:
@@ -114,7 +137,8 @@ def _sync() -> list[str]:
 def _enums() -> list[str]:
     out = []
     for name, cls in isa.ENUMS.items():
-        out += [f"**{name}**: " + ", ".join(f"`{e.name.lower()}` {int(e)}" for e in cls) + ".", ""]
+        lanes = isa.LANES.get(name, {})
+        out += [f"**{name}**: " + ", ".join(f"`{e.name.lower()}` {int(e)}" + (f" (lanes: {_lanes(lanes[e])})" if e in lanes else "") for e in cls) + ".", ""]
     return out[:-1]
 
 

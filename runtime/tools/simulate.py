@@ -16,7 +16,7 @@ import numpy as np
 from focus.runtime.run import report as reports
 from focus.runtime.tools.cli import tool
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.run.executable import WHOLE, Executable
+from focus.runtime.run.executable import WHOLE, Budget, Executable
 from focus.runtime.spec.files import atomic_write, check_outputs
 from focus.runtime.run.fxb import open_tensors
 from focus.runtime.run.trace import Trace
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     if (args.events is not None or args.trace_window) and not args.timeline:
         parser.error("--events and --trace-window say what --timeline keeps: give it a file")
     check_outputs(args.outputs, args.report, args.timeline, None if args.timing_only else args.trace)
-    exe = Executable.load(args.binary, args.weights)
+    exe = Executable.load(args.binary, args.weights, max_instructions=args.max_instructions, max_bytes=args.max_bytes)
     progress = None if args.json or not sys.stderr.isatty() else _show_progress
     if args.timing_only:
         report, timeline = exe.time_with_timeline(Trace.load(args.trace) if args.trace else None, progress=progress, timeline=_events(args),
@@ -82,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
                         help="keep only instructions for --timeline that start in these cycles (default: the first ones)")
     parser.add_argument("--weights", type=Path, metavar="FILE",
                         help="where the weights file is that the program refers to, if not beside it; wrong for one that refers to none")
+    parser.add_argument("--max-instructions", type=_natural, metavar="N", default=Budget.instructions,
+                        help="stop with an error when more instructions than this have been executed (default %(default)s)")
+    parser.add_argument("--max-bytes", type=_natural, metavar="N", default=Budget.bytes,
+                        help="stop with an error when operands have read and written more bytes than this (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
     return parser
 

@@ -89,8 +89,8 @@ Path("small.toml").write_text('base = "focus"\nname = "small"\n[buffers.input]\n
 compile_("llava-onevision-tiny", "-o", "m.fxb", "--machine", "missing.toml")
 # CHECK-NEXT: 1 error: negative.toml: buffers.input.bytes: {{.*}}greater than 0
 compile_("llava-onevision-tiny", "-o", "m.fxb", "--machine", "negative.toml")
-Path("half.toml").write_text('base = "focus"\nname = "half"\n[array]\nrows = 16\n')
-# CHECK-NEXT: 1 error: half.toml: array.rows: must be 32, got 16
+Path("half.toml").write_text('base = "focus"\nname = "half"\n[array]\nrows = 48\n')
+# CHECK-NEXT: 1 error: half.toml: array.rows: must be 8, 16, 32, 64 or 128, got 48
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "half.toml")
 # CHECK-NEXT: 1 error: 'focus.patch_embed' op needs 2048 bytes of 'input', but machine 'small' has 64 (model.vision_tower.embeddings)
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "small.toml")
@@ -108,7 +108,7 @@ compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--machine", "dense", "--c
 
 # the concentration
 Path("late.toml").write_text("layers = [7]\nalphas = [0.5]\n")
-Path("block.toml").write_text("block = [3, 1, 1]\n")
+Path("block.toml").write_text("block = [5, 1, 1]\n")
 # CHECK-NEXT: 1 error: concentration 'some' is neither one of off, sec, sic, full nor a file
 compile_("llava-onevision-image-tiny", "-o", "m.fxb", "--concentration", "some")
 # CHECK-NEXT: 1 error: late.toml: Concentration: layer 7 is selected, but the decoder has layers 0..2

@@ -67,10 +67,29 @@ refuse(str(folder / "model"))
 save_file({name: tensor[:8] if name.endswith("merger.mlp.0.bias") else tensor for name, tensor in tensors.items()}, weights, {"format": "pt"})
 # CHECK-NEXT: FOLDER/model: weight 'model.visual.merger.mlp.0.bias' has shape [8]; [192] expected from config.json
 refuse(str(folder / "model"))
+# Weights that the model has no place for: an adapter's, those of biases that config.json leaves out, layers beyond its depth.
+save_file(tensors | {"lm_head.bias": torch.zeros(160)}, weights, {"format": "pt"})
+# CHECK-NEXT: FOLDER/model: the model of config.json has no place for 1 of the weights, 'lm_head.bias' first
+refuse(str(folder / "model"))
+save_file(tensors | {f"visual.blocks.{i}.attn.qkv.lora_A.weight": torch.zeros(4, 8) for i in (0, 1)}, weights, {"format": "pt"})
+# CHECK-NEXT: FOLDER/model: the model of config.json has no place for 2 of the weights, 'model.visual.blocks.0.attn.qkv.lora_A.weight' first
+refuse(str(folder / "model"))
+save_file(tensors, weights, {"format": "pt"})
+as_saved = config.read_text()
+config.write_text(as_saved.replace('"depth": ', '"depth": 1, "was": '))
+# CHECK-NEXT: FOLDER/model: the model of config.json has no place for {{[0-9]+}} of the weights, 'model.visual.blocks.1.attn.proj.bias' first
+refuse(str(folder / "model"))
+config.write_text(as_saved.replace('"num_hidden_layers": ', '"num_hidden_layers": 1, "was": '))
+# CHECK-NEXT: FOLDER/model: cannot load the model: {{.*}}`num_hidden_layers` (1) must be equal to the number of `layer_types` (3)
+refuse(str(folder / "model"))
+config.write_text(as_saved)
 save_file(tensors, weights, {"format": "pt"})
 right = config.read_text()
 config.write_text(right.replace('"num_attention_heads": 2', '"num_attention_heads": 0'))
-# CHECK-NEXT: FOLDER/model: cannot load the model: {{.*}}
+# CHECK-NEXT: FOLDER/model/config.json: text_config.num_attention_heads: a whole number above 0 expected, got 0
+refuse(str(folder / "model"))
+config.write_text(right.replace('"spatial_merge_size": 2', '"spatial_merge_size": "two"'))
+# CHECK-NEXT: FOLDER/model/config.json: vision_config.spatial_merge_size: a whole number above 0 expected, got 'two'
 refuse(str(folder / "model"))
 config.write_text(right.replace('"model_type": "qwen2_5_vl"', '"model_type": "gemma3"'))
 # CHECK-NEXT: FOLDER/model: model_type 'gemma3' is not supported; supported: llava_onevision, qwen2_5_vl

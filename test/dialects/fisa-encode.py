@@ -15,10 +15,7 @@ def any_value(f):
         return random.choice(list(map(int, isa.ENUMS[f.enum])))
     if f.kind == "init":
         return random.choice([*range(8), 15])
-    if f.kind == "sint":
-        return random.randint(-(1 << f.bits - 1), (1 << f.bits - 1) - 1)
-    top = (1 << f.bits) - 1
-    return random.randint(1 if f.kind == "sem" else 0, top - 1 if f.kind == "mem" else top)
+    return random.randint(1 if f.kind == "sem" else f.low, f.high - 1 if f.kind == "mem" else f.high)
 
 
 cases = [(m, {f.name: any_value(f) for f in i.all_fields}) for m, i in isa.TABLE.items() for _ in range(20)]

@@ -43,8 +43,8 @@ func.func @site(%x: tensor<12x40xf16>, %ids: tensor<8xi32>) {
 // -----
 
 func.func @block(%x: tensor<12x40xf16>, %ids: tensor<8xi32>) {
-  // expected-error@below {{'focus.gather' op block must be three sides of 1 or 2, but is [2, 2, 3]}}
-  %c = "focus.gather"(%x, %ids) {layer = 0 : i64, site = "q_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 3>, vector = 32 : i64,
+  // expected-error@below {{'focus.gather' op block must be three sides of 1 to 4, but is [2, 2, 5]}}
+  %c = "focus.gather"(%x, %ids) {layer = 0 : i64, site = "q_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 5>, vector = 32 : i64,
       m_tile = 1024 : i64}
       : (tensor<12x40xf16>, tensor<8xi32>) -> !focus.concentrated<12, 40, 8, 32, 1024, unit>
   return

@@ -28,11 +28,11 @@ func.func @orientation(%x: !x, %wt: !wt, %p: !p) {
 
 // -----
 
-!x = memref<64x64xf16, #focus.space<"input">>
-!w = memref<16x64xf16, #focus.space<"wgt">>
+!x = memref<64x136xf16, #focus.space<"input">>
+!w = memref<16x136xf16, #focus.space<"wgt">>
 !p = memref<64x16xf32, #focus.space<"conc">>
 func.func @too_wide(%x: !x, %w: !w, %p: !p) {
-  // expected-error@below {{'focus.mm' op extent 'k' is 64, expected at most 32}}
+  // expected-error@below {{'focus.mm' op extent 'k' is 136, expected at most 128}}
   "focus.mm"(%x, %w, %p) {init = "first"} : (!x, !w, !p) -> ()
   return
 }

@@ -30,11 +30,11 @@ func.func @ids_without_map(%src: !src, %table: !table, %count: !count, %ids: !id
 
 // -----
 
-!src = memref<64x48xf16, #focus.space<"vector">>
-!table = memref<64x48xf16, #focus.space<"table">>
+!src = memref<64x136xf16, #focus.space<"vector">>
+!table = memref<64x136xf16, #focus.space<"table">>
 !count = memref<1x1xi16, #focus.space<"counts">>
 func.func @wide(%src: !src, %table: !table, %count: !count) {
-  // expected-error@below {{'focus.sic_gather' op extent 'cols' is 48, expected at most 32}}
+  // expected-error@below {{'focus.sic_gather' op extent 'cols' is 136, expected at most 128}}
   "focus.sic_gather"(%src, %table, %count) {identity = 64 : i64, site = 3 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>}
       : (!src, !table, !count) -> ()
   return

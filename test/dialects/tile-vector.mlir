@@ -62,7 +62,7 @@ func.func @state(%t: !t, %s: !state) {
 
 !t = memref<64x32xi32, #focus.space<"output">>
 func.func @integers(%t: !t) {
-  // expected-error@below {{'focus.v_map' op operand 'src' has elements of i32, expected f16 or f32}}
+  // expected-error@below {{'focus.v_map' op operand 'dst' has elements of i32, expected f16 or f32}}
   "focus.v_map"(%t, %t) {op = "copy", scalar = 1.0 : f64} : (!t, !t) -> ()
   return
 }

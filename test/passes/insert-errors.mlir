@@ -4,7 +4,7 @@
 // RUN:   | filecheck %s --check-prefix=ORDER
 // RUN: not focus-opt %S/Inputs/decoder.mlir --annotate-tokens --insert-concentration="layers=1 alphas=0.5,0.4" 2>&1 \
 // RUN:   | filecheck %s --check-prefix=COUNT
-// RUN: not focus-opt %S/Inputs/decoder.mlir --annotate-tokens --insert-concentration="vector=16" 2>&1 | filecheck %s --check-prefix=VECTOR
+// RUN: not focus-opt %S/Inputs/decoder.mlir --annotate-tokens --insert-concentration="vector=48" 2>&1 | filecheck %s --check-prefix=VECTOR
 // RUN: not focus-opt %S/Inputs/decoder.mlir --insert-concentration 2>&1 | filecheck %s --check-prefix=LAYOUT
 // RUN: not focus-opt %S/Inputs/decoder.mlir --annotate-tokens --insert-concentration --insert-concentration 2>&1 | filecheck %s --check-prefix=TWICE
 // RUN: focus-opt %s --annotate-tokens --insert-concentration --split-input-file --verify-diagnostics
@@ -12,7 +12,7 @@
 // RANGE: error: Concentration: layer 3 is selected, but the decoder has layers 0..2
 // ORDER: layers [1, 0] must be ascending
 // COUNT: 1 layers but 2 alphas
-// VECTOR: vector is 16
+// VECTOR: vector is 48
 // LAYOUT: 'func.func' op has no op of a decoder layer (attribute 'focus.layer'), which annotate-tokens marks
 // TWICE: 'func.func' op is concentrated already
 

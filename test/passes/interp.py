@@ -90,7 +90,7 @@ class Interpreter:
         if op.residual is not None:
             r = get("residual")
             y = y + np.tile(r, (len(y) // len(r), 1))
-        moments = np.stack([y.sum(1), (y * y).sum(1)], 1)
+        moments = np.stack([y.mean(1), y.var(1) * y.shape[1]], 1)
         return (self.stored(y), moments.astype(np.float32)) if op.moments is not None else self.stored(y)
 
     def matmul(self, op, get, values):
@@ -99,14 +99,17 @@ class Interpreter:
 
     def rms_norm(self, op, get, values):
         x = get("x").reshape(-1, len(get("weight")))         # heads, or rows
-        square = (get("moments")[:, 1:] / x.shape[1]) if op.moments is not None else (x * x).mean(1, keepdims=True)
+        square = (x * x).mean(1, keepdims=True)
+        if op.moments is not None:
+            mean, squares = np.split(get("moments"), 2, 1)
+            square = squares / x.shape[1] + mean * mean
         return self.stored((x / np.sqrt(square + op.eps) * get("weight")).reshape(get("x").shape))
 
     def layer_norm(self, op, get, values):
         x = get("x")
         if op.moments is not None:
-            mean, square = np.split(get("moments") / x.shape[1], 2, 1)
-            variance = square - mean * mean
+            mean, squares = np.split(get("moments"), 2, 1)
+            variance = squares / x.shape[1]
         else:
             mean, variance = x.mean(1, keepdims=True), x.var(1, keepdims=True)
         return self.stored((x - mean) / np.sqrt(variance + op.eps) * get("weight") + get("bias"))

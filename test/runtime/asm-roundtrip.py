@@ -17,9 +17,7 @@ def field(f):
         return st.sampled_from([int(e) for e in isa.ENUMS[f.enum]])
     if f.kind == "init":
         return st.sampled_from([*range(8), isa.NEVER])
-    if f.kind == "sint":
-        return st.integers(-(1 << f.bits - 1), (1 << f.bits - 1) - 1)
-    return st.integers(0, (1 << f.bits) - 1 - (f.kind == "mem" and not f.optional))
+    return st.integers(f.low, f.high - (f.kind == "mem" and not f.optional))
 
 
 def word(instr):

@@ -84,9 +84,9 @@ wrong(layers=(-1,), alphas=(0.5,))
 wrong(threshold=1.5)
 # CHECK-NEXT: Concentration: threshold: must be a finite number
 wrong(threshold=float("nan"))
-# CHECK-NEXT: Concentration: block.1: must be less than or equal to 2
-wrong(block=(2, 3, 2))
-# CHECK-NEXT: Concentration: vector is 16; the array streams k-slices of 32 elements, so it must be 32
-wrong(vector=16)
+# CHECK-NEXT: Concentration: block.1: must be less than or equal to 4
+wrong(block=(2, 5, 2))
+# CHECK-NEXT: Concentration: vector is 48; 8, 16, 32, 64 or 128 elements expected
+wrong(vector=48)
 # CHECK-NEXT: Concentration: m_tile: must be less than or equal to 1024
 wrong(m_tile=1025)

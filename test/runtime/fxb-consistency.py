@@ -78,8 +78,8 @@ wrong(tokens=TOKENS, sites=(Site(**SITE), Site(**SITE)))
 wrong(tokens=TOKENS, sites=(Site(**SITE | dict(count_base=32766)),))
 # CHECK-NEXT: b: site 0/q_proj has 4 visual rows; the token layout has none
 wrong(sites=(Site(**SITE),))
-# CHECK-NEXT: Site: 3 slices for a width of 64; 2 expected
-wrong(sites=lambda: (Site(**SITE | dict(slices=3)),))
+# CHECK-NEXT: b: site 0/q_proj: 3 slices for a width of 64; 2 of 32 elements expected
+wrong(tokens=TOKENS, sites=(Site(**SITE | dict(slices=3)),))
 # CHECK-NEXT: Site: tiles hold 4 visual rows, the site has 5
 wrong(sites=lambda: (Site(**SITE | dict(visual=5)),))
 # CHECK-NEXT: Site: site: must be 'q_proj', 'query', 'o_proj', 'gate_proj' or 'down_proj'

@@ -38,7 +38,7 @@ edit("format", "1", "2")
 edit("isa_version", "1", "9")
 # CHECK-NEXT: machine fingerprint {{[0-9a-f]+}}... is not that of the machine inside, {{[0-9a-f]+}}...
 edit("machine", '"depth":16', '"depth":17')
-# CHECK-NEXT: metadata 'machine': array.rows: must be 32, got -32
+# CHECK-NEXT: metadata 'machine': array.rows: must be 8, 16, 32, 64 or 128, got -32
 edit("machine", '"rows":32', '"rows":-32')
 # CHECK-NEXT: metadata: no entry 'modules'
 crafted(lambda m, t: m.pop("modules"))

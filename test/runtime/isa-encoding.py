@@ -1,21 +1,25 @@
 # Each field of each instruction lies where the table says: right behind the one before it, opcode in the low byte, zeros above.
 # RUN: %python %s | filecheck %s
+import sys
+import types
+from pathlib import Path
+
 from focus.runtime.spec import isa
 
 
 for instr in isa.TABLE.values():
-    base = {f.name: 0 for f in instr.all_fields}
+    base = {f.name: f.high if f.kind == "side" else 0 for f in instr.all_fields}      # the largest side is 0 in the word
     zero = int.from_bytes(isa.encode(instr.mnemonic, base), "little")
     assert zero == instr.opcode, instr
     at = 8
     for f in instr.all_fields:
         top = (1 << f.bits) - 1
-        highest = {"enum": max(isa.ENUMS[f.enum]) if f.enum else 0, "init": isa.NEVER, "sint": -1, "mem": top - (not f.optional)}
+        highest = {"enum": max(isa.ENUMS[f.enum]) if f.enum else 0, "init": isa.NEVER, "sint": -1, "mem": top - (not f.optional), "side": f.high - 1}
         value = highest.get(f.kind, top)
         word = isa.encode(instr.mnemonic, base | {f.name: value})
         assert int.from_bytes(word, "little") ^ zero == (value & top) << at, (instr.mnemonic, f.name)
         assert isa.decode(word)[1] == base | {f.name: value}, (instr.mnemonic, f.name)
-        for wrong in (top + 1, -1 if f.kind != "sint" else -top):
+        for wrong in (f.high + 1, f.low - 1):
             try:
                 isa.encode(instr.mnemonic, base | {f.name: wrong})
                 raise SystemExit(f"{instr.mnemonic}.{f.name} took {wrong}")
@@ -37,3 +41,18 @@ try:
     isa.encode("load", dict(src=1, dst=2, cols=4, stream=5))
 except isa.EncodingError as e:
     print(e)
+
+# A function without lanes, an instruction of the vector unit without work and an operand without element types do not get past the table.
+# CHECK-NEXT: MapOp.SINE states no lanes
+# CHECK-NEXT: v.rope: the vector unit's instructions, and no others, state lanes
+# CHECK-NEXT: load: operand 'src' states no element types
+source = Path(isa.__file__).read_text()
+for old, new in (("class ZipOp(", "MapOp = IntEnum('MapOp', [*((m.name, int(m)) for m in MapOp), ('SINE', len(MapOp))])\nclass ZipOp("),
+                 (", Work(Lanes(multiply=2, add=1))),\n)", "),\n)"), ('dram(mem("src", "r", _TILE, ANY, "DRAM"))', 'dram(mem("src", "r", _TILE, (), "DRAM"))')):
+    changed = types.ModuleType("changed")
+    sys.modules["changed"] = changed                # dataclasses look their module up
+    assert source.count(old) == 1, old
+    try:
+        exec(compile(source.replace(old, new), "isa.py", "exec"), changed.__dict__)
+    except TypeError as e:
+        print(e)

@@ -8,8 +8,8 @@ from focus.runtime.spec.machine import Machine
 
 for name in machine.names():
     m = Machine.load(name)
-    logic = sum(c.count * c.power_mw for c in m.energy.components.values())
-    area = sum(c.count * c.area_mm2 for c in m.energy.components.values())
+    logic = sum(m.blocks(c) * m.energy.components[c].power_mw for c in m.energy.components)
+    area = sum(m.blocks(c) * m.energy.components[c].area_mm2 for c in m.energy.components)
     area += sum(x.count * m.energy.macros[x.kind].area_mm2 for b in m.buffers.values() for x in b.macros)
     print(name, m.array.rule, m.sic.present, m.sec.present, f"{logic:.3f} mW {area:.4f} mm2",
           m.cycles_per_pass(776), m.cycles_per_pass(5), m.cycles_per_pass(0))
@@ -18,11 +18,29 @@ for name in machine.names():
 # CHECK: dense shadow False False {{.*}} 776 32 0
 # CHECK-NEXT: dense-published scalesim False False 480.272 mW 3.1192 mm2 869 98 0
 # CHECK-NEXT: focus shadow True True {{.*}} 776 32 0
+# CHECK-NEXT: focus-128 shadow True True {{.*}} 776 128 0
+# CHECK-NEXT: focus-16 shadow True True {{.*}} 776 16 0
+# CHECK-NEXT: focus-64 shadow True True {{.*}} 776 64 0
 # CHECK-NEXT: focus-published scalesim True True 496.166 mW 3.2055 mm2 869 98 0
 m = Machine.load("focus")
 print(m.buffer_bytes("output"), m.buffer_bytes("dram"), round(m.bytes_per_cycle, 1), len(m.fingerprint),
       len({Machine.load(n).fingerprint for n in machine.names()}))
-# CHECK-NEXT: 393216 34359738368 137.4 64 4
+# CHECK-NEXT: 393216 34359738368 137.4 64 7
+
+# The array's area and power grow with its PEs, the scatter accumulators with its columns; each buffer's macros hold its bytes.
+small, large = Machine.load("focus-16"), Machine.load("focus-64")
+print([(c, small.blocks(c), large.blocks(c)) for c in ("array", "array_shadow", "scatter_accumulator", "sic_cosine", "sfu_exp")])
+# CHECK-NEXT: [('array', 0.25, 4.0), ('array_shadow', 0.25, 4.0), ('scatter_accumulator', 1.0, 4.0), ('sic_cosine', 1.0, 1.0), ('sfu_exp', 192.0, 192.0)]
+for sized in map(Machine.load, ("focus", "focus-16", "focus-64", "focus-128")):
+    assert all(sum(x.words * x.bits * x.count for x in b.macros) >= 8 * b.bytes for b in sized.buffers.values()), sized.name
+    g = sized.geometry
+    assert sized.buffer_bytes("wgt") >= 2 * g.weight_tile_bytes and sized.buffer_bytes("input") == 2 * 1024 * g.slice_row_bytes
+    assert sized.buffer_bytes("conc") == 2 * 1024 * g.sum_row_bytes
+    print(g.rows, g.cols, g.pes, g.passes(100, 70), g.k_slices(1), sized.timing.weight_load, sized.timing.fill)
+# CHECK-NEXT: 32 32 1024 12 1 32 94
+# CHECK-NEXT: 16 16 256 35 1 16 46
+# CHECK-NEXT: 64 64 4096 4 1 64 190
+# CHECK-NEXT: 128 128 16384 1 1 128 382
 
 folder = Path(tempfile.mkdtemp())
 
@@ -52,11 +70,11 @@ bad('base = "focus"\n[buffers.cache]\nbytes = 1\nmacros = []')
 # CHECK-NEXT: DIR/mine.toml: buffers.cache: unknown buffer
 bad('base = "focus"\n[array]\nrule = "magic"')
 # CHECK-NEXT: DIR/mine.toml: array.rule: must be 'shadow', 'scalesim' or 'rtl', got 'magic'
-for size in ("rows = 64", "rows = 16", "cols = true"):
+for size in ("rows = 48", "rows = 256", "cols = true"):
     bad(f'base = "focus"\n[array]\n{size}')
-# CHECK-NEXT: DIR/mine.toml: array.rows: must be 32, got 64
-# CHECK-NEXT: DIR/mine.toml: array.rows: must be 32, got 16
-# CHECK-NEXT: DIR/mine.toml: array.cols: must be 32, got True
+# CHECK-NEXT: DIR/mine.toml: array.rows: must be 8, 16, 32, 64 or 128, got 48
+# CHECK-NEXT: DIR/mine.toml: array.rows: must be 8, 16, 32, 64 or 128, got 256
+# CHECK-NEXT: DIR/mine.toml: array.cols: must be a number, got True
 for wrong in ("dram]\nbytes_per_second = true", "sic]\npresent = 0", "buffers.input]\nbytes = 9999999999999999999",
               "dram]\nlatency_cycles = 9223372036854775807", "dram]\nbytes_per_second = 1e-300"):
     bad(f'base = "focus"\n[{wrong}')
@@ -80,7 +98,7 @@ bad('base = "no/such.toml"')
 bad("name = ")
 # CHECK-NEXT: DIR/mine.toml: no TOML
 print(complaint(lambda: Machine.load("nonsense")))
-# CHECK-NEXT: unknown machine 'nonsense': expected one of dense, dense-published, focus, focus-published, or a TOML file
+# CHECK-NEXT: unknown machine 'nonsense': expected one of dense, dense-published, focus, focus-128, focus-16, focus-64, focus-published, or a TOML file
 print(complaint(lambda: Machine.load("no/such.toml")))
 # CHECK-NEXT: no/such.toml: no such machine file
 print(complaint(lambda: m.buffer_bytes("cache")))

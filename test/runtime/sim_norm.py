@@ -40,6 +40,42 @@ any_shape()
 print("norms ok")
 # CHECK: norms ok
 
+
+
+def far_means():
+    """Rows whose mean is up to 1000 times their spread, which fp16 still tells apart, in its columns' order or sorted: the deviation that is
+    divided by is right to a few roundings of float32, whatever the mean; against float64 on the rows as fp16 keeps them."""
+    worst = 0.0
+    rng = np.random.default_rng(1)
+    for ratio in (0, 1, 10, 100, 1000):
+        for cols in (32, 96, 100):
+            spread = rng.standard_normal((8, cols))
+            for order in (spread, np.sort(spread, 1), np.where(np.arange(cols) == 0, 50 * spread, spread)):
+                x = (ratio * np.sign(rng.standard_normal((8, 1))) + order).astype("f2")
+                exact = x.astype("f8")
+                for kind in ("layer", "rms"):
+                    mean = exact.mean(1, keepdims=True) if kind == "layer" else 0
+                    wanted = (exact - mean) / np.sqrt(((exact - mean) ** 2).mean(1, keepdims=True) + 1e-6)
+                    found = norm(x, np.ones(cols, "f2"), None, kind, 1e-6)
+                    worst = max(worst, np.linalg.norm(found - wanted) / np.linalg.norm(wanted))
+    return worst
+
+
+print("far means", far_means() < 5e-4)         # rounding of the result to fp16 alone: 2e-4
+# CHECK: far means True
+# An infinity makes the others zero, as in PyTorch, wherever it stands; a NaN leaves nothing.
+for at in (0, 40):
+    row = np.where(np.arange(64) == at, np.inf, 1.0).astype("f2")[None]
+    print(np.nan_to_num(norm(row, np.ones(64, "f2"), None, "rms", 1e-6), nan=7)[0, [0, 1, 40, 41]])
+# CHECK: [7. 0. 0. 0.]
+# CHECK: [0. 0. 7. 0.]
+print(np.isnan(norm(np.where(np.arange(64) == 40, np.nan, 1.0).astype("f2")[None], np.ones(64, "f2"), None, "rms", 1e-6)).all())
+# CHECK: True
+p = Program()
+p.do("v.reduce", op="moments", src=p.agu("vector", 0, 64, "f2"), dst=p.agu("stats", 0, 8, "f4"), rows=p.n(1), cols=p.n(8), init=15)
+print(complaint(p.run))
+# CHECK: (v.reduce): moments of further columns, but no call has begun the row
+
 # A constant row has no variance: rounding cannot make it negative.
 print(norm(np.full((1, 64), 3.1, "f2"), np.ones(64, "f2"), None, "layer", 1e-6)[0, :3])
 # CHECK: [0. 0. 0.]

@@ -7,6 +7,7 @@ from focus.runtime.run import asm, verify
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.machine import Machine
+from focus.runtime.spec.types import BYTES, DType
 
 MACHINE, DRAM = Machine.load("focus"), 4000
 SIZES = {isa.Space.DRAM: DRAM, isa.Space.INPUT: MACHINE.buffer_bytes("input")}
@@ -57,7 +58,7 @@ def run(program):
                 for operand in ("src", "dst"):
                     a, strides = agus[v[operand]]
                     first = a["base"] + sum(s * c for s, c in zip(strides, counters))
-                    last = first + (rows - 1) * a["pitch"] + cols * isa.DTYPE_BYTES[isa.DType(a["dtype"])]
+                    last = first + (rows - 1) * a["pitch"] + cols * BYTES[DType(a["dtype"])]
                     if rows and cols and (first < 0 or last > SIZES[a["space"]]):
                         raise Outside
         pc += 1

@@ -45,8 +45,6 @@ wrong("halt", "sync unit=sec\nhalt", "dense")
 # CHECK-NEXT: binary: instruction 21 (sic.config): the machine has no SIC
 CONFIG = "sic.config threshold=0.9 block_f=2 block_h=2 block_w=2\n"
 wrong("halt", CONFIG + "halt", "dense")
-# CHECK-NEXT: binary: instruction 21 (sic.config): block_f is 3; 1 or 2 expected
-wrong("halt", CONFIG.replace("block_f=2", "block_f=3") + "halt")
 # CHECK-NEXT: binary: instruction 21 (sic.gather): sic.config has not been executed
 GATHER = "sic.gather src=a6 table=a6 count=a6 rows=e1 identity=e1 cols=e1 site=0\n"
 wrong("halt", GATHER + "halt")
@@ -58,5 +56,5 @@ wrong("halt", "v.softmax src=a5 state=a5 qpos=a5 rows=e1 cols=e1 scalar=r0 init=
 wrong("load src=a1", "load src=a4")
 # CHECK-NEXT: binary: instruction 18 (v.map): operand 'dst' is in dram; it must be on chip
 wrong("dst=a6", "dst=a2")
-# CHECK-NEXT: binary: instruction 17 (mm): k reaches 33; the array takes at most 32
+# CHECK-NEXT: binary: instruction 17 (mm): k reaches 33; the machine takes at most 32 (array rows)
 wrong("ext id=e1 full=32 total=32", "ext id=e1 full=40 total=33")

@@ -28,7 +28,7 @@ def family_of(model: nn.Module) -> Family:
     """The family of `model`; FocusError, listing what is supported, when there is none."""
     kind = getattr(getattr(model, "config", None), "model_type", None)
     names = [c.__name__ for c in type(model).__mro__]
-    family = FAMILIES.get(kind)
+    family = FAMILIES.get(kind) if isinstance(kind, str) else None
     if family is None or family.class_name not in names:
         known = ", ".join(f"{f.class_name} (model_type '{f.model_type}')" for f in FAMILIES.values())
         raise FocusError(f"unknown model {names[0]}" + (f" (model_type '{kind}')" if kind else "") + f"; supported: {known}")

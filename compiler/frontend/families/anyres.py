@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +24,8 @@ from focus.runtime.spec.tokens import Grid
 from focus.compiler.frontend.layout import VisualItem, linear_weights
 from focus.compiler.frontend.surgery import take_rows
 from focus.compiler.frontend.video import anyres_images
-from focus.compiler.frontend.families.base import Constants, Plan, need
-from focus.compiler.frontend.families.tower import check_pixels, features, patches_a_side, plan_tower, resampled
+from focus.compiler.frontend.families.base import Constants, Plan, is_whole, need, setting
+from focus.compiler.frontend.families.tower import check_pixels, features, image_side, patches_a_side, plan_tower, resampled
 
 Size = list[int]
 
@@ -45,7 +46,7 @@ def image_tokens(model: nn.Module, size: Size) -> int:
 
 def image_inputs(model: nn.Module, images: Sequence[np.ndarray]) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
     """Pixel inputs of images uint8 [H, W, 3] of any sizes, and their runs of visual tokens, (placeholder id, tokens) each."""
-    pixels = anyres_images(images, model.config.vision_config.image_size, model.config.image_grid_pinpoints)
+    pixels = anyres_images(images, image_side(model), pinpoints(model))
     return pixels, [(model.config.image_token_id, image_tokens(model, size)) for size in pixels["image_sizes"].tolist()]
 
 
@@ -67,9 +68,19 @@ def plan_images(model: nn.Module, plan: Plan, pixels: Tensor, sizes: list[Size],
         plan.items.append(plan_image(model, plan, i, count, size, limit))
 
 
+def pinpoints(model: nn.Module) -> list[Size]:
+    """The resolutions (height, width) at which images are cut into patches; FocusError when the configuration has none."""
+    return setting(model.config, "config", "image_grid_pinpoints", _are_sizes, "a list of one or more (height, width)")
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(
+        isinstance(size, (list, tuple)) and len(size) == 2 and all(is_whole(side) for side in size) for size in value)
+
+
 def patch_count(model: nn.Module, size: Size) -> int:
     """Patches of an image, its base included."""
-    return image_size_to_num_patches(size, model.config.image_grid_pinpoints, model.config.vision_config.image_size)
+    return image_size_to_num_patches(size, pinpoints(model), image_side(model))
 
 
 def check_patch_count(pixels: Tensor, counts: list[int]) -> None:
@@ -88,7 +99,7 @@ def unpadded(model: nn.Module, index: int, size: Size) -> Tensor:
     The map is the one Hugging Face's own functions make of row numbers, so that nothing about unpadding is stated twice.
     """
     side = patches_a_side(model)
-    down, across = get_anyres_image_grid_shape(size, model.config.image_grid_pinpoints, model.config.vision_config.image_size)
+    down, across = get_anyres_image_grid_shape(size, pinpoints(model), image_side(model))
     if down * across + 1 != patch_count(model, size):
         raise FocusError(f"config.image_grid_pinpoints: multiples of the tower's image_size expected; the one of image {index} is none")
     numbers = side ** 2 + torch.arange(down * across * side ** 2).view(down, across, side, side)

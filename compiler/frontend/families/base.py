@@ -6,7 +6,7 @@ before the first number: placeholders, grids, constant tables) and helpers to ch
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +18,17 @@ from focus.runtime.spec.errors import FocusError
 from focus.runtime.run.executable import FLAGS, MASK
 
 from focus.compiler.frontend.layout import VisualItem
-from focus.compiler.frontend.surgery import Patch, check_activation, decoder_attention, norm_and_activation_patches
+from focus.compiler.frontend.surgery import Patch, check_activation, check_class, check_rms_norm, decoder_attention, norm_and_activation_patches
 
 #: Decoders whose attention is q/k/v/o projections, perhaps RMS norms of queries' and keys' heads, RoPE in rotate-half form and a causal softmax,
-#: and whose MLP is gated.
-DECODERS = ("qwen2", "qwen3", "llama", "mistral", "qwen2_vl_text", "qwen2_5_vl_text", "qwen3_vl_text")
+#: and whose MLP is gated -> the class of that attention.
+DECODERS = {kind: f"transformers.models.{module}.{name}Attention" for kind, module, name in (
+    ("qwen2", "qwen2.modeling_qwen2", "Qwen2"), ("qwen3", "qwen3.modeling_qwen3", "Qwen3"), ("llama", "llama.modeling_llama", "Llama"),
+    ("mistral", "mistral.modeling_mistral", "Mistral"), ("qwen2_vl_text", "qwen2_vl.modeling_qwen2_vl", "Qwen2VL"),
+    ("qwen2_5_vl_text", "qwen2_5_vl.modeling_qwen2_5_vl", "Qwen2_5_VL"), ("qwen3_vl_text", "qwen3_vl.modeling_qwen3_vl", "Qwen3VLText"))}
+_INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
+_FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 
 Constants = Callable[[str], Tensor]
 
@@ -57,6 +63,14 @@ class Family(ABC):
     @abstractmethod
     def plan(self, model: nn.Module, inputs: dict[str, Tensor]) -> Plan:
         """The plan of a request whose inputs were checked by `checked_inputs`; FocusError when the model or inputs have no mapping."""
+
+    @abstractmethod
+    def vision_layers(self, model: nn.Module) -> nn.ModuleList:
+        """The layers of the vision tower."""
+
+    def read(self, model: nn.Module) -> list[nn.Module]:
+        """Modules that are read, not called, by the forwards of `vision_patches` and by `visual_rows`."""
+        return []
 
     @abstractmethod
     def vision_patches(self, model: nn.Module, plan: Plan, const: Constants) -> list[Patch]:
@@ -103,18 +117,95 @@ def heads_of(attention: nn.Module) -> tuple[int, int]:
 
 
 def check_decoder(model: nn.Module, length: int) -> None:
-    """Raise FocusError for a decoder, activation or sliding window that has no mapping.  `length`: S."""
+    """Raise FocusError for a decoder, attention, activation or sliding window that has no mapping.  `length`: S."""
     decoder = decoder_of(model)
     kind = decoder.config.model_type
-    if kind not in DECODERS:
+    if not isinstance(kind, str) or kind not in DECODERS:
         known = ", ".join(DECODERS)
         raise FocusError(f"model.language_model: decoder '{kind}' is not supported; supported: {known}")
+    if not len(decoder.layers):
+        raise FocusError("config.text_config.num_hidden_layers: a decoder of at least one layer expected, got 0")
+    check_attention_function(decoder.config, "config.text_config")
+    if getattr(decoder.config, "is_causal", None) is False:
+        raise FocusError("config.text_config.is_causal: causal attention expected, got False; attention in both directions has no mapping")
+    check_width(model.lm_head, "lm_head")
     for i, layer in enumerate(decoder.layers):
         path = f"model.language_model.layers.{i}"
+        check_class(layer.self_attn, f"{path}.self_attn", (DECODERS[kind],), "attention")
+        for name in ("q_proj", "k_proj"):
+            check_width(getattr(layer.self_attn, name), f"{path}.self_attn.{name}")
+        if not getattr(layer.self_attn, "is_causal", True):
+            raise FocusError(f"{path}.self_attn: is_causal is False; attention in both directions has no mapping")
+        for name in ("q_norm", "k_norm"):
+            if hasattr(layer.self_attn, name):
+                check_rms_norm(getattr(layer.self_attn, name), f"{path}.self_attn.{name}")
+        for name in ("gate_proj", "up_proj", "down_proj", "act_fn"):
+            if not isinstance(getattr(layer.mlp, name, None), nn.Module):
+                raise FocusError(f"{path}.mlp: this {type(layer.mlp).__name__} has no module '{name}'; a gated MLP expected")
         check_activation(layer.mlp.act_fn, f"{path}.mlp.act_fn")
-        window = decoder.config.sliding_window if kind == "mistral" else getattr(layer.self_attn, "sliding_window", None)
+        window = sliding_window(decoder.config, layer.self_attn, i)
         if window is not None and window < length:
             raise FocusError(f"{path}.self_attn: sliding window of {window} in a sequence of {length}; only full causal attention maps")
+
+
+def check_width(module: nn.Module | None, path: str) -> None:
+    """Raise FocusError unless `module` says how many features it makes."""
+    if not is_whole(getattr(module, "out_features", None)):
+        raise FocusError(f"{path}: a linear layer with 'out_features' expected, got {type(module).__name__}")
+
+
+def sliding_window(config: Any, attention: nn.Module, layer: int) -> int | None:
+    """How many tokens a decoder layer sees, itself included, by its attention or by the mask its configuration asks for; None for all."""
+    kinds = getattr(config, "layer_types", None) or ()
+    masked = config.model_type == "mistral" or (layer < len(kinds) and kinds[layer] == "sliding_attention")
+    windows = [getattr(attention, "sliding_window", None), getattr(config, "sliding_window", None) if masked else None]
+    return min((w for w in windows if w is not None), default=None)
+
+
+def check_attention_function(config: Any, where: str) -> None:
+    """Raise FocusError for an attention that a user registered under a name: only softmax attention maps."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+    name = getattr(config, "_attn_implementation", None)
+    function = ALL_ATTENTION_FUNCTIONS.get(name) if name not in (None, "eager") else None
+    if function is not None and not function.__module__.startswith("transformers."):
+        raise FocusError(f"{where}: the attention '{name}' is a function of '{function.__module__}', which has no mapping; set_attn_implementation "
+                         "with one of transformers' own expected")
+
+
+def check_hooks(family: Family, model: nn.Module) -> None:
+    """Raise FocusError for a forward hook on a module that the prefill goes round: the hook would not run."""
+    attentions = [layer.self_attn for layer in decoder_of(model).layers]
+    heads = [getattr(attention, name) for attention in attentions for name in ("q_norm", "k_norm") if hasattr(attention, name)]
+    read = {id(part) for whole in (*family.read(model), *heads) for part in whole.modules()}
+    paths = dict(model.named_modules())
+    layers = [path for path, module in paths.items() if module is decoder_of(model).layers or module is family.vision_layers(model)]
+    for path, module in paths.items():
+        holds_layers = any(f"{one}.".startswith(f"{path}." if path else "") for one in layers)
+        if (holds_layers or id(module) in read) and any(getattr(module, name) for name in _HOOKS):
+            raise FocusError(f"{path or family.class_name}: a forward hook on this {type(module).__name__} has no mapping; only those on layers and "
+                             "their modules, on embed_tokens, the last norm and lm_head are compiled")
+
+
+# ---- configuration -------------------------------------------------------------------------------------------------------------
+def setting(config: Any, where: str, key: str, holds: Callable[[Any], bool], expected: str) -> Any:
+    """The value of `key`.  Raises FocusError, naming `where` and the key, unless it `holds`."""
+    value = getattr(config, key, None)
+    if not holds(value):
+        raise FocusError(f"{where}.{key}: {expected} expected, got {value!r}")
+    return value
+
+
+def is_whole(value: Any, low: int = 1) -> bool:
+    """Whether a configured value is an integer of at least `low`."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= low
+
+
+def check_placeholders(model: nn.Module, kinds: Iterable[str]) -> dict[str, int]:
+    """Kind ("image", "video") -> the placeholder that the configuration has for it.  Raises FocusError for one that is no token, or for two."""
+    ids = {kind: setting(model.config, "config", f"{kind}_token_id", lambda v: is_whole(v, 0), "a token id") for kind in kinds}
+    if len(set(ids.values())) != len(ids):
+        raise FocusError(f"config.video_token_id: another token than config.image_token_id expected, both are {ids['video']}")
+    return ids
 
 
 @torch.no_grad()
@@ -169,9 +260,9 @@ def checked_inputs(family: Family, inputs: Mapping[str, Any]) -> dict[str, Tenso
         raise FocusError(f"attention_mask: only ones of shape {list(ids.shape)} are supported, no padding; got shape {list(mask.shape)}")
     for name, value in tensors.items():
         if name.startswith("pixel_values"):
-            if not value.is_floating_point() or value.dtype == torch.float64:
+            if value.dtype not in _FLOATS or value.dtype == torch.float64:
                 raise FocusError(f"{name}: floating point values of at most 32 bits expected, got {value.dtype}")
-        elif (value.is_floating_point() and name != "second_per_grid_ts") or value.is_complex():
+        elif value.dtype not in _INTEGERS and not (value.dtype in _FLOATS and name == "second_per_grid_ts"):
             raise FocusError(f"{name}: integers expected, got {value.dtype}")
     return tensors
 

@@ -30,7 +30,7 @@ class InternVL(TowerFamily):
     towers = ("internvl_vision",)
 
     def plan(self, model: nn.Module, inputs: dict[str, Tensor]) -> Plan:
-        plan = self.start(model, inputs, {"image": model.config.image_token_id})
+        plan = self.start(model, inputs, ("image",))
         square = square_side(model)
         if "pixel_values" in inputs:
             pixels = inputs["pixel_values"]
@@ -57,7 +57,7 @@ class InternVL(TowerFamily):
 def square_side(model: nn.Module) -> int:
     """Rows, and columns, of the patches that make a visual token; FocusError when they do not divide a tile."""
     ratio, side = model.config.downsample_ratio, patches_a_side(model)
-    square = int(1 / ratio) if 0 < ratio <= 1 else 0
+    square = int(1 / ratio) if isinstance(ratio, (int, float)) and 0 < ratio <= 1 else 0
     if not square or square * ratio != 1 or side % square:
         raise FocusError(f"config.downsample_ratio: 1 / n expected, where n divides the {side} patches on a side of a tile; got {ratio}")
     return square

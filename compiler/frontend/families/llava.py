@@ -24,7 +24,7 @@ class Llava(TowerFamily):
     inputs = ("input_ids", "pixel_values")
 
     def plan(self, model: nn.Module, inputs: dict[str, Tensor]) -> Plan:
-        plan = self.start(model, inputs, {"image": model.config.image_token_id})
+        plan = self.start(model, inputs, ("image",))
         if "pixel_values" in inputs:
             pixels = inputs["pixel_values"]
             check_images(model, pixels)

@@ -21,7 +21,7 @@ class LlavaNext(TowerFamily):
     inputs = ("input_ids", "pixel_values", "image_sizes")
 
     def plan(self, model: nn.Module, inputs: dict[str, Tensor]) -> Plan:
-        plan = self.start(model, inputs, {"image": model.config.image_token_id})
+        plan = self.start(model, inputs, ("image",))
         if "pixel_values" in inputs:
             plan_images(model, plan, inputs["pixel_values"], image_sizes(inputs))
         return plan

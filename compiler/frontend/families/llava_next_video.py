@@ -21,7 +21,7 @@ from focus.compiler.frontend.layout import VisualItem, average_weights, square_r
 from focus.compiler.frontend.surgery import take_rows
 from focus.compiler.frontend.video import llava_onevision_video
 from focus.compiler.frontend.families.anyres import image_rows, image_sizes, plan_images
-from focus.compiler.frontend.families.base import Constants, Plan
+from focus.compiler.frontend.families.base import Constants, Plan, is_whole, setting
 from focus.compiler.frontend.families.tower import TowerFamily, check_video, image_side, patches_a_side, plan_tower, resampled, tower_rows
 
 
@@ -31,12 +31,15 @@ class LlavaNextVideo(TowerFamily):
     inputs = ("input_ids", "pixel_values_videos", "pixel_values", "image_sizes")
 
     def plan(self, model: nn.Module, inputs: dict[str, Tensor]) -> Plan:
-        plan = self.start(model, inputs, {"image": model.config.image_token_id, "video": model.config.video_token_id})
+        plan = self.start(model, inputs, ("image", "video"))
         if "pixel_values" in inputs:
             plan_images(model, plan, inputs["pixel_values"], image_sizes(inputs))
         if "pixel_values_videos" in inputs:
             plan_videos(model, plan, inputs["pixel_values_videos"])
         return plan
+
+    def read(self, model: nn.Module) -> list[nn.Module]:
+        return [*super().read(model), model.model.vision_resampler]
 
     def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
         if kind == "image":
@@ -53,6 +56,7 @@ def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
     """Items and constants of `pixel_values_videos`."""
     check_video(model, pixels)
     (videos, frames), side = pixels.shape[:2], patches_a_side(model)
+    setting(model.config, "config", "spatial_pool_stride", is_whole, "a number of patches")
     pool, stride = pool_of(model)
     cells = side // stride
     if not cells:

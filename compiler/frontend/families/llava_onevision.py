@@ -9,6 +9,8 @@ shrunk bilinearly.  One of several images (`batch_num_images` above 1) is one pa
 """
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -21,7 +23,7 @@ from focus.compiler.frontend.layout import VisualItem, average_weights, halved, 
 from focus.compiler.frontend.surgery import take_rows
 from focus.compiler.frontend.video import llava_onevision_video
 from focus.compiler.frontend.families.anyres import image_rows, image_sizes, plan_images
-from focus.compiler.frontend.families.base import Constants, Plan
+from focus.compiler.frontend.families.base import Constants, Plan, setting
 from focus.compiler.frontend.families.tower import TowerFamily, check_video, features, image_side, patches_a_side, plan_tower, resampled
 
 
@@ -31,11 +33,10 @@ class LlavaOnevision(TowerFamily):
     inputs = ("input_ids", "pixel_values_videos", "pixel_values", "image_sizes", "batch_num_images", "image_sizes_videos")
 
     def plan(self, model: nn.Module, inputs: dict[str, Tensor]) -> Plan:
-        plan = self.start(model, inputs, {"image": model.config.image_token_id, "video": model.config.video_token_id})
+        plan = self.start(model, inputs, ("image", "video"))
         if "pixel_values" in inputs:
             sizes = image_sizes(inputs)
-            limit = int(model.config.vision_aspect_ratio.strip("anyres_max_"))
-            plan_images(model, plan, inputs["pixel_values"], sizes, cut_into_patches(inputs, len(sizes)), limit)
+            plan_images(model, plan, inputs["pixel_values"], sizes, cut_into_patches(inputs, len(sizes)), most_patches(model))
         if "pixel_values_videos" in inputs:
             plan_videos(model, plan, inputs["pixel_values_videos"])
         return plan
@@ -112,6 +113,13 @@ def video_rows(model: nn.Module, const: Constants, pixels: Tensor) -> list[Tenso
 
 
 # ---- images --------------------------------------------------------------------------------------------------------------------
+def most_patches(model: nn.Module) -> int:
+    """How many patches the grid of an image may have before it is shrunk; FocusError when the configuration does not say."""
+    ratio = setting(model.config, "config", "vision_aspect_ratio", lambda v: isinstance(v, str) and re.fullmatch("anyres_max_[1-9][0-9]*", v),
+                    "'anyres_max_' and a number of patches")
+    return int(ratio.removeprefix("anyres_max_"))
+
+
 def cut_into_patches(inputs: dict[str, Tensor], images: int) -> list[bool]:
     """For each image whether it has patches beside its base: one that shares its prompt with others has none."""
     if "batch_num_images" not in inputs:

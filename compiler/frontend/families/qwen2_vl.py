@@ -12,6 +12,7 @@ from focus.compiler.frontend.families.qwen_vl import Arrangement, QwenVL, frame_
 class Qwen2VL(QwenVL):
     model_type = "qwen2_vl"
     class_name = "Qwen2VLForConditionalGeneration"
+    vision_classes = ("transformers.models.qwen2_vl.modeling_qwen2_vl.VisionAttention", "transformers.models.qwen2_vl.modeling_qwen2_vl.PatchEmbed")
 
     def arrangement(self, visual: nn.Module, grid_thw: Tensor) -> Arrangement:
         return Arrangement(None, [frame_segments(grid_thw)] * len(visual.blocks))

@@ -24,6 +24,7 @@ from focus.compiler.frontend.families.tower import resampled
 class Qwen3VL(QwenVL):
     model_type = "qwen3_vl"
     class_name = "Qwen3VLForConditionalGeneration"
+    vision_classes = ("transformers.models.qwen3_vl.modeling_qwen3_vl.Qwen3VLVisionAttention", "transformers.models.qwen3_vl.modeling_qwen3_vl.Qwen3VLVisionPatchEmbed")
     runs = "each image and each frame of a video"
 
     def arrangement(self, visual: nn.Module, grid_thw: Tensor) -> Arrangement:
@@ -48,6 +49,9 @@ class Qwen3VL(QwenVL):
         grids = [resampled(table, const(f"positions_{h}"), const(f"positions_{w}")) for h, w in plan.detail[f"{kind}_sizes"]]
         positions = take_rows(grids[0] if len(grids) == 1 else torch.cat(grids), const(f"{kind}_position_rows"))
         return super().embedded(model, plan, const, kind, pixels) + positions
+
+    def read(self, model: nn.Module) -> list[nn.Module]:
+        return [*super().read(model), model.model.visual.pos_embed]
 
     def deep_mergers(self, visual: nn.Module) -> dict[int, nn.Module]:
         return dict(sorted(zip(visual.deepstack_visual_indexes, visual.deepstack_merger_list), key=lambda pair: pair[0]))

@@ -22,9 +22,11 @@ from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.tokens import Grid
 
 from focus.compiler.frontend.layout import VisualItem
-from focus.compiler.frontend.surgery import Patch, attention, check_activation, rope, take_rows
+from focus.compiler.frontend.surgery import Patch, attention, check_activation, check_class, rope, take_rows
 from focus.compiler.frontend.video import qwen_vl_video
-from focus.compiler.frontend.families.base import Constants, Family, Plan, check_decoder, check_ids_in_vocabulary, decoder_info, need, rope_tables
+from focus.compiler.frontend.families.base import (
+    Constants, Family, Plan, check_attention_function, check_decoder, check_ids_in_vocabulary, check_placeholders, decoder_info, is_whole, need,
+    rope_tables, setting)
 
 _KINDS = {"image": ("pixel_values", "image_grid_thw"), "video": ("pixel_values_videos", "video_grid_thw")}
 
@@ -43,6 +45,7 @@ class Arrangement:
 class QwenVL(Family):
     """A family of Qwen's, with its tower at `model.visual`."""
     inputs = ("input_ids", "pixel_values_videos", "video_grid_thw", "pixel_values", "image_grid_thw", "mm_token_type_ids")
+    vision_classes: tuple[str, str]         #: full names of the classes of the tower's attention and of its patch embedding
     plain_positions = False     #: whether the model takes images and videos without `mm_token_type_ids`; positions are one-dimensional then
     runs = "each image and each video"          #: what has a run of visual tokens of its own
 
@@ -52,8 +55,8 @@ class QwenVL(Family):
 
     def plan(self, model: nn.Module, inputs: dict[str, Tensor]) -> Plan:
         ids = inputs["input_ids"][0].numpy()
-        token_ids = {"image": model.config.image_token_id, "video": model.config.video_token_id}
-        check_vision(model)
+        token_ids = check_placeholders(model, ("image", "video"))
+        check_vision(model, self.vision_classes)
         check_decoder(model, len(ids))
         check_ids_in_vocabulary(ids, model.get_input_embeddings().num_embeddings, token_ids)
         plan = Plan(ids=ids, token_ids=token_ids, pixels={}, items=[])
@@ -81,6 +84,12 @@ class QwenVL(Family):
             tables = {name: table[rows] for name, table in tables.items()}
             plan.constants |= {f"{kind}_window_rows": rows, f"{kind}_merge_rows": torch.argsort(arranged.order)}
         plan.constants |= {f"{kind}_rope_{name}": table.float() for name, table in tables.items()}
+
+    def vision_layers(self, model: nn.Module) -> nn.ModuleList:
+        return model.model.visual.blocks
+
+    def read(self, model: nn.Module) -> list[nn.Module]:
+        return list(model.model.visual.patch_embed.children())
 
     def vision_patches(self, model: nn.Module, plan: Plan, const: Constants) -> list[Patch]:
         visual = model.model.visual
@@ -130,9 +139,17 @@ class QwenVL(Family):
 
 
 # ---- the plan ------------------------------------------------------------------------------------------------------------------
-def check_vision(model: nn.Module) -> None:
-    """Raise FocusError for an activation that has no mapping."""
-    for i, block in enumerate(model.model.visual.blocks):
+def check_vision(model: nn.Module, classes: tuple[str, str]) -> None:
+    """Raise FocusError for an attention, a patch embedding or an activation that has no mapping."""
+    visual, vision = model.model.visual, model.config.vision_config
+    for key in ("patch_size", "temporal_patch_size", "spatial_merge_size"):
+        setting(vision, "config.vision_config", key, is_whole, "a number of patches or pixels")
+    check_attention_function(vision, "config.vision_config")
+    check_class(visual.patch_embed, "model.visual.patch_embed", classes[1:], "embedding of patches")
+    for i, block in enumerate(visual.blocks):
+        check_class(block.attn, f"model.visual.blocks.{i}.attn", classes[:1], "attention")
+        if getattr(block.attn, "is_causal", False):
+            raise FocusError(f"model.visual.blocks.{i}.attn: is_causal is True; causal attention of a vision tower has no mapping")
         for name, module in block.mlp.named_children():
             if not isinstance(module, nn.Linear):
                 check_activation(module, f"model.visual.blocks.{i}.mlp.{name}")

@@ -17,19 +17,22 @@ from torch import Tensor, nn
 
 from focus.runtime.spec.errors import FocusError
 
-from focus.compiler.frontend.surgery import Patch, attention, check_activation, patch_embed, resample, take_rows
-from focus.compiler.frontend.families.base import Constants, Family, Plan, check_decoder, check_ids_in_vocabulary, decoder_info, rope_tables
+from focus.compiler.frontend.surgery import Patch, attention, check_activation, check_class, patch_embed, resample, take_rows
+from focus.compiler.frontend.families.base import (
+    Constants, Family, Plan, check_attention_function, check_decoder, check_ids_in_vocabulary, check_placeholders, decoder_info, is_whole,
+    rope_tables, setting)
 
 
 @dataclass(frozen=True)
 class Tower:
     """Where Hugging Face's classes for one kind of tower have what the rows need, as paths: in the tower, in a layer, in its attention.
 
-    `strategy`: the `vision_feature_select_strategy` under which the projector reads exactly the patches; `masked`: whether layers take a mask.
+    `classes`: full names of the classes of its attention and of its embeddings.  `strategy`: the `vision_feature_select_strategy` under which the projector reads exactly the patches; `masked`: whether layers take a mask.
     """
     strategy: str
     convolution: str = "embeddings.patch_embedding"
     positions: str = "embeddings.position_embedding.weight"
+    classes: tuple[str, str] = ("", "")
     class_row: str = ""
     first_norm: str = ""
     layers: str = "encoder.layers"
@@ -38,12 +41,16 @@ class Tower:
     masked: bool = True
 
 
+def _classes(module: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"transformers.models.{module}.{name}" for name in names)
+
+
 _TOWERS = {
-    "siglip_vision_model": Tower("full"),
-    "clip_vision_model": Tower("default", class_row="embeddings.class_embedding", first_norm="pre_layrnorm"),
+    "siglip_vision_model": Tower("full", classes=_classes("siglip.modeling_siglip", "SiglipAttention", "SiglipVisionEmbeddings")),
+    "clip_vision_model": Tower("default", classes=_classes("clip.modeling_clip", "CLIPAttention", "CLIPVisionEmbeddings"), class_row="embeddings.class_embedding", first_norm="pre_layrnorm"),
     "internvl_vision": Tower("default", convolution="embeddings.patch_embeddings.projection", positions="embeddings.position_embeddings",
                              class_row="embeddings.cls_token", layers="encoder.layer", attention="attention", output="projection_layer",
-                             masked=False),
+                             classes=_classes("internvl.modeling_internvl", "InternVLVisionAttention", "InternVLVisionEmbeddings"), masked=False),
 }
 
 
@@ -51,13 +58,19 @@ class TowerFamily(Family):
     """A family whose vision tower is a plain transformer on square grids of patches, at `model.vision_tower`."""
     towers: tuple[str, ...] = ("siglip_vision_model", "clip_vision_model")      #: the kinds it may have
 
-    def start(self, model: nn.Module, inputs: dict[str, Tensor], token_ids: dict[str, int]) -> Plan:
-        """The plan of a request before its pixels; FocusError when tower, decoder or ids have no mapping."""
-        ids = inputs["input_ids"][0].numpy()
+    def start(self, model: nn.Module, inputs: dict[str, Tensor], kinds: tuple[str, ...]) -> Plan:
+        """The plan of a request before its pixels, with visual tokens of the `kinds`; FocusError when tower, decoder or ids have no mapping."""
+        ids, token_ids = inputs["input_ids"][0].numpy(), check_placeholders(model, kinds)
         check_tower(model, self.towers)
         check_decoder(model, len(ids))
         check_ids_in_vocabulary(ids, model.get_input_embeddings().num_embeddings, token_ids)
         return Plan(ids=ids, token_ids=token_ids, pixels={}, items=[], constants=rope_tables(model, torch.arange(len(ids))[None]))
+
+    def vision_layers(self, model: nn.Module) -> nn.ModuleList:
+        return layers_of(model)
+
+    def read(self, model: nn.Module) -> list[nn.Module]:
+        return list(model.model.vision_tower.embeddings.children())
 
     def vision_patches(self, model: nn.Module, plan: Plan, const: Constants) -> list[Patch]:
         tower, rows = tower_of(model), patches_a_side(model) ** 2 + has_class(model)
@@ -97,6 +110,12 @@ def _sides(size: int | list[int] | tuple[int, ...]) -> list[int]:
     return [size, size] if isinstance(size, int) else list(size)
 
 
+def _is_size(value: Any) -> bool:
+    """Whether a configured value is a number of pixels, or two."""
+    both = value if isinstance(value, (list, tuple)) else [value, value]
+    return len(both) == 2 and all(is_whole(v) for v in both)
+
+
 def has_class(model: nn.Module) -> bool:
     """Whether the tower has a class row in front of each grid."""
     return bool(tower_of(model).class_row)
@@ -109,6 +128,8 @@ def feature_layers(model: nn.Module) -> int:
         if len(layer) != 1:
             raise FocusError(f"config.vision_feature_layer: one layer expected, got {list(layer)}; several have no mapping")
         layer = layer[0]
+    if not isinstance(layer, int):
+        raise FocusError(f"config.vision_feature_layer: the number of a layer expected, got {layer!r}")
     if not -depth - 1 <= layer <= depth:
         raise FocusError(f"config.vision_feature_layer: {layer} is outside a tower of {depth} layers")
     return layer if layer >= 0 else depth + 1 + layer
@@ -123,9 +144,21 @@ def check_tower(model: nn.Module, kinds: tuple[str, ...]) -> None:
     if strategy != _TOWERS[kind].strategy:
         raise FocusError(f"config.vision_feature_select_strategy: '{_TOWERS[kind].strategy}' expected for '{kind}', got '{strategy}'")
     for name in ("image_size", "patch_size"):
-        if len(set(_sides(getattr(vision, name)))) != 1:
-            raise FocusError(f"config.vision_config.{name}: height and width must be equal, got {_sides(getattr(vision, name))}")
+        size = setting(vision, "config.vision_config", name, _is_size, "a number of pixels")
+        if len(set(_sides(size))) != 1:
+            raise FocusError(f"config.vision_config.{name}: height and width must be equal, got {_sides(size)}")
+    setting(vision, "config.vision_config", "num_channels", is_whole, "a number of colours")
+    if patches_a_side(model) < 1:
+        raise FocusError(f"config.vision_config.patch_size: {vision.patch_size} is more than the image_size of {vision.image_size}")
+    check_attention_function(vision, "config.vision_config")
+    tower, (attention_class, embeddings_class) = model.model.vision_tower, _TOWERS[kind].classes
+    check_class(tower.embeddings, "model.vision_tower.embeddings", (embeddings_class,), "embedding of patches")
     for i, layer in enumerate(layers_of(model)[:feature_layers(model)]):
+        path = f"model.vision_tower.{_TOWERS[kind].layers}.{i}.{_TOWERS[kind].attention}"
+        module = attrgetter(_TOWERS[kind].attention)(layer)
+        check_class(module, path, (attention_class,), "attention")
+        if getattr(module, "is_causal", False):
+            raise FocusError(f"{path}: is_causal is True; causal attention of a vision tower has no mapping")
         check_activation(layer.mlp.activation_fn, f"model.vision_tower.{_TOWERS[kind].layers}.{i}.mlp.activation_fn")
     check_activation(model.model.multi_modal_projector.act, "model.multi_modal_projector.act")
 

@@ -17,7 +17,6 @@ from focus.passes.pipeline import pipeline
 from focus.runtime import _sim
 from focus.runtime.run.fxb import STORED
 from focus.runtime.spec.machine import Machine
-from focus.runtime.spec.tokens import TokenLayout
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "passes"))
 from interp import Interpreter  # noqa: E402
@@ -59,9 +58,9 @@ def attach_interface(function) -> None:
     Interface(ports, {}, "test").attach(function)
 
 
-def execute(text: str, inputs: dict[str, np.ndarray], params: dict[str, np.ndarray], machine: str = "focus", sanitize: bool = True) -> Outcome:
+def execute(text: str, inputs: dict[str, np.ndarray], params: dict[str, np.ndarray], machine: Machine | str = "focus", sanitize: bool = True) -> Outcome:
     """Run a function both ways; inputs and parameters are rounded to fp16 first, so that both see the same numbers."""
-    target = Machine.load(machine)
+    target = machine if isinstance(machine, Machine) else Machine.load(machine)
     before, after = lower(text, target)
     func = before.body.operations[0]
     rounded = lambda v: v.astype(np.float16).astype(np.float32) if v.dtype.kind == "f" else v.astype(np.int32)

@@ -26,7 +26,7 @@ rows = st.sampled_from([1, 5, 31, 33, 64, 100, 130, 257])
 widths = st.sampled_from([7, 20, 31, 32, 33, 40, 64, 80, 97, 100, 130, 200])
 depths = st.sampled_from([3, 31, 32, 40, 64, 96, 100, 200, 330])
 head_widths = st.sampled_from([16, 32, 40, 64, 72, 80, 128])
-blocks = st.tuples(*[st.integers(1, 2)] * 3)
+blocks = st.tuples(*[st.integers(1, 4)] * 3)
 m_tiles = st.sampled_from([7, 16, 32, 50, 64])
 
 

@@ -3,43 +3,39 @@
 #include <cmath>
 #include <cstring>
 
-#include "engine.h"
+#include "../engine.h"
 
 namespace focus {
-
-using isa::Space;
 
 Engine::Cost Engine::sic_gather(const Decoded& d) {
     using namespace isa::sic_gather;
     if (!machine_.sic) fail(d, "this machine has no similarity concentrator");
     int64_t visual = extent(d, rows), own = extent(d, identity), ncols = extent(d, cols);
     if (visual + own == 0 || ncols == 0) return {};
-    if (ncols > LANES) fail(d, text("a vector of %lld elements; at most %d are possible", (long long)ncols, LANES));
     if (visual && !has(d, map)) fail(d, "operand 'map' is missing for the visual rows");
-    Tile where = operand(d, count, 1, 1, isa::WRITE, U16);
-    if (where.space != Space::COUNTS) fail(d, "operand 'count' must be in counts");
+    Tile where = operand(d, count, 1, 1, isa::WRITE);
     Site& s = sites_[size_t(d.values[site])];
     int64_t tile, slice;
     const SiteTile& t = site_tile(d, s, where.address, tile, slice);
     if (t.visual != visual || t.identity != own)
         fail(d, text("%lld identity and %lld visual rows, but tile %lld of site '%s' has %lld and %lld", (long long)own, (long long)visual,
                      (long long)tile, s.name.c_str(), (long long)t.identity, (long long)t.visual));
-    Tile from = operand(d, src, own + visual, ncols, isa::READ, F16);
-    Tile whole_table = resolve(d, table, own + visual, ncols, F16);     // unique vectors may be as many
+    Tile from = operand(d, src, own + visual, ncols, isa::READ);
+    Tile whole_table = resolve(d, table, own + visual, ncols);     // unique vectors may be as many
     int64_t unique;
     if (options_.functional) {
         ids_.resize(size_t(visual));
-        if (visual && has(d, ids)) std::memcpy(ids_.data(), data(operand(d, ids, 1, visual, isa::READ, I32)), size_t(visual) * 4);
+        if (visual && has(d, ids)) std::memcpy(ids_.data(), data(operand(d, ids, 1, visual, isa::READ)), size_t(visual) * 4);
         else for (int64_t r = 0; r < visual; ++r) ids_[size_t(r)] = int32_t(t.row0 + r);
         unique = concentrate(d, from, whole_table, visual, own, s, t.row0, slice);
     } else {
-        if (visual && has(d, ids)) operand(d, ids, 1, visual, isa::READ, I32);
+        if (visual && has(d, ids)) operand(d, ids, 1, visual, isa::READ);
         const auto& counts = options_.counts[size_t(d.values[site])];
         unique = counts[size_t(tile * s.slices + slice)];
     }
-    operand(d, table, own + unique, ncols, isa::WRITE, F16);
+    operand(d, table, own + unique, ncols, isa::WRITE);
     if (visual) {
-        Tile numbers = operand(d, map, 1, visual, isa::WRITE, U16);
+        Tile numbers = operand(d, map, 1, visual, isa::WRITE);
         if (options_.functional) {
             uint16_t* out = reinterpret_cast<uint16_t*>(data(numbers));
             for (int64_t r = 0; r < visual; ++r) out[r] = uint16_t(number_[size_t(group_[size_t(r)])]);
@@ -52,8 +48,7 @@ Engine::Cost Engine::sic_gather(const Decoded& d) {
     counters_.layouter.read += visual * block * from.row_bytes;
     counters_.activity.sic_vectors += visual;
     counters_.activity.sic_pairs += visual * (block - 1);
-    int64_t cycles = visual * block * machine_.cycles_per_candidate + own * machine_.cycles_per_identity_row;
-    return {cycles * CYCLE, cycles * CYCLE};
+    return cost_of(timing::sic_gather(machine_, visual, own, block, ncols));
 }
 
 /// The (tile, slice) a count entry belongs to.
@@ -74,13 +69,14 @@ int64_t Engine::concentrate(const Decoded& d, const Tile& src, const Tile& table
     for (int64_t r = 1; r < visual; ++r)
         if (ids_[size_t(r)] <= ids_[size_t(r - 1)]) fail(d, "operand 'ids': not ascending");
     if (visual && (ids_[0] < 0 || ids_[size_t(visual - 1)] >= 1 << 24)) fail(d, "operand 'ids': not a visual index");
-    vectors_.resize(size_t(visual) * LANES);
+    int64_t stride = padded(src.cols);
+    vectors_.resize(size_t(visual * stride));
     kernels().vectors(rows_of(src, identity), visual, src.cols, vectors_.data());
-    find_groups(vectors_.data(), visual);
+    find_groups(vectors_.data(), stride, visual);
 
     number_.assign(size_t(visual), isa::UNMAPPED);
     members_.assign(size_t(visual), 0);
-    sums_.assign(size_t(visual) * LANES, 0.0f);
+    sums_.assign(size_t(visual * stride), 0.0f);
     int64_t unique = 0;
     for (int64_t r = 0; r < visual; ++r) {
         int32_t group = group_[size_t(r)];
@@ -93,13 +89,13 @@ int64_t Engine::concentrate(const Decoded& d, const Tile& src, const Tile& table
         site.zero[entry] = zero;
     }
     for (int64_t r = 0; r < identity; ++r) std::memmove(data(table, r), data(src, r), size_t(src.row_bytes));
-    kernels().sum_groups(vectors_.data(), group_.data(), visual, sums_.data());
+    kernels().sum_groups(vectors_.data(), stride, group_.data(), visual, sums_.data());
     module_->overflows += kernels().means(sums_.data(), members_.data(), number_.data(), visual, rows_of(table, identity), src.cols);
     return unique;
 }
 
 /// group_[r] = the representative of row r.  A candidate always precedes its token, so its representative is already known.
-void Engine::find_groups(const float* vectors, int64_t n) {
+void Engine::find_groups(const float* vectors, int64_t stride, int64_t n) {
     row_of_id_.resize(std::max(row_of_id_.size(), n ? size_t(ids_[size_t(n - 1)]) + 1 : 0), -1);
     group_.resize(size_t(n));
     norms_.resize(size_t(n));
@@ -111,7 +107,7 @@ void Engine::find_groups(const float* vectors, int64_t n) {
         float products[MAX_BLOCK];
         int count = candidates_of(ids_[size_t(r)], neighbours, candidates);
         candidates[count] = int32_t(r);                 // for the norm
-        kernels().dots(vectors, r, candidates, count + 1, products);
+        kernels().dots(vectors, stride, r, candidates, count + 1, products);
         norms_[size_t(r)] = std::sqrt(products[count]);
         group_[size_t(r)] = group_of(r, candidates, products, norms_[size_t(r)] == 0 ? 0 : count);
     }

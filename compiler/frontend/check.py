@@ -1,0 +1,255 @@
+"""Whether the program computes what the model does: the prefill that is compiled, run in PyTorch beside the model's own forward.
+
+In: the user's model and inputs, and the wrapped prefill with its arguments.  Out: nothing, or a FocusError that names the first module whose
+output differs.
+
+Both run in float32, whatever the model is stored in: what is compiled is the model's weights, not the rounding of its arithmetic.  That takes
+two forwards.  Only when the logits differ, both run once more with a hook on every module, and the outputs of a module are compared by its
+path.  Their layouts differ ([1, S, D] and [S, D]), their elements' order does not; so some elements of each are kept, not the whole.
+"""
+from __future__ import annotations
+
+import contextlib
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+from focus.runtime.run.executable import FLAGS
+from focus.runtime.spec.errors import FocusError, first_line
+
+from focus.compiler.frontend.surgery import untouched
+from focus.compiler.frontend.wrapper import Prefill
+
+#: Largest relative L2 difference of the last token's logits.  Float32 in another order of sums gives some 1e-6; storage in fp16, which every
+#: program has, 8192 times the rounding of float32, and agreement with the reference allows it 2e-2.  A model that differs by less than this
+#: differs by less than its storage.
+LIMIT = 1e-4
+KEPT = 4096             #: elements that are kept of an output to compare it
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def check_program(model: nn.Module, inputs: Mapping[str, Any], prefill: Prefill, arguments: tuple[Tensor, ...]) -> None:
+    """Raise FocusError unless `prefill(*arguments)`, called under its surgery, gives the logits of `model(**inputs)`'s last token."""
+    pair = _Pair(model, _own_inputs(model, inputs), prefill, arguments)
+    found = difference(pair.program(), pair.own())
+    if found > LIMIT:
+        raise FocusError(f"{_culprit(pair)} in the model's own forward than in the program: the logits differ by {found:.1e} "
+                         f"(relative L2 difference, at most {LIMIT:.0e} expected)" + ("; the model is in training mode" if model.training else ""))
+
+
+def difference(a: Tensor, b: Tensor) -> float:
+    """Relative L2 difference of two tensors of equally many elements; values that are equal, or NaN in both, do not differ."""
+    a, b = a.reshape(-1).double(), b.reshape(-1).double()
+    if a.shape != b.shape:
+        return math.inf
+    alike = (a == b) | (a.isnan() & b.isnan())
+    distance, size = torch.where(alike, 0, a - b).norm().item(), b[b.isfinite()].norm().item()
+    return 0.0 if distance == 0 else math.inf if math.isnan(distance) else distance / max(size, torch.finfo(torch.float32).tiny)
+
+
+# ---- the two forwards ------------------------------------------------------------------------------------------------------------
+class InFloat32(TorchDispatchMode):
+    """Every operation on fp16 or bf16 in float32: arguments are converted when they are used, and nothing is rounded to 16 bits again."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if not func._schema.is_mutable:
+            args, kwargs = tree_map(self._widened, (args, kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+    @staticmethod
+    def _widened(value: Any) -> Any:
+        return torch.float32 if isinstance(value, torch.dtype) and value in _HALF else _float(value)
+
+
+class ConvolutionsInFloat32(TorchFunctionMode):
+    """Convolutions compare the types of their arguments before they are dispatched."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func in (torch.conv2d, torch.conv3d):
+            args, kwargs = tree_map(_float, (args, kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def _float(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
+
+
+@dataclass
+class _Pair:
+    """The model with its inputs, and the program's prefill with its arguments."""
+    model: nn.Module
+    inputs: dict[str, Any]
+    prefill: Prefill
+    arguments: tuple[Tensor, ...]
+
+    def own(self, record: Record | None = None) -> Tensor:
+        """Logits of the model's last token; `record` is told of each module's output."""
+        with untouched(self.model), self._exact(), _hooked(self.model, record):
+            try:
+                result = self.model(**self.inputs)
+            except Exception as e:
+                raise FocusError(f"{type(self.model).__name__}: the model's own forward fails on these inputs, so the program cannot be checked against "
+                                 f"it: {type(e).__name__}: {first_line(e)}") from e
+        logits = result[0] if isinstance(result, tuple) else getattr(result, "logits", None)
+        if not isinstance(logits, Tensor) or logits.ndim != 3:
+            raise FocusError(f"{type(self.model).__name__}: the model's own forward gives no logits [1, S, vocabulary]; the program cannot be checked")
+        return logits[:, -1]
+
+    def program(self, record: Record | None = None) -> Tensor:
+        """Logits of the prefill that is compiled."""
+        device = next(self.prefill.user.parameters()).device
+        self.prefill.const.to(device)
+        with self._exact(), _hooked(self.prefill.user, record):
+            try:
+                return self.prefill(*(a.to(device) for a in self.arguments))
+            except Exception as e:
+                raise FocusError(f"{self.prefill.family.class_name}: the prefill that is compiled fails on these inputs: {first_line(e)}") from e
+
+    @contextlib.contextmanager
+    def _exact(self) -> Iterator[None]:
+        """No gradients, 16-bit numbers widened, and random numbers left as they are."""
+        half = any(t.dtype in _HALF for t in (*self.model.parameters(), *self.model.buffers()))
+        with contextlib.ExitStack() as modes:
+            modes.enter_context(torch.no_grad())
+            modes.enter_context(torch.random.fork_rng(devices=[]))
+            for mode in (ConvolutionsInFloat32(), InFloat32()) if half else ():
+                modes.enter_context(mode)
+            yield
+
+
+def _own_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model's own forward is called with: the inputs as tensors, and no more work than the last token's logits take."""
+    device = next(model.parameters()).device
+    given = {k: torch.as_tensor(v).to(device) for k, v in inputs.items() if v is not None and k not in FLAGS}
+    given = {k: v.float() if v.dtype in _HALF else v for k, v in given.items()}
+    cache = {k: inputs[k] for k in ("use_cache",) if k in inputs}
+    return given | cache | ({"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {})
+
+
+# ---- which module ----------------------------------------------------------------------------------------------------------------
+@dataclass
+class Fingerprint:
+    """Of a tensor: its size, its last row, and `KEPT` of its elements spread over it."""
+    size: int
+    last: Tensor
+    some: Tensor
+
+    @classmethod
+    def of(cls, value: Any) -> Fingerprint | None:
+        """Of the first floating tensor found in a module's arguments or result; None when there is none."""
+        tensor = _first_tensor(value)
+        if tensor is None or not tensor.numel():
+            return None
+        flat = tensor.detach().reshape(-1)
+        return cls(len(flat), flat[-tensor.shape[-1]:].clone() if tensor.ndim else flat.clone(), flat[::-(-len(flat) // KEPT)].clone())
+
+    def differs(self, own: Fingerprint) -> bool:
+        """Whether it is another value than the model's own.  One row of many is compared with the last one."""
+        if self.size == own.size:
+            return difference(self.some, own.some) > LIMIT
+        return self.size == len(self.last) == len(own.last) and difference(self.last, own.last) > LIMIT
+
+    def comparable(self, own: Fingerprint) -> bool:
+        return self.size == own.size or self.size == len(self.last) == len(own.last)
+
+
+@dataclass
+class Call:
+    """One call of a module."""
+    path: str
+    module: nn.Module
+    taken: Fingerprint | None
+    given: Fingerprint | None
+
+
+Record = Callable[[Call], None]
+
+
+def _first_tensor(value: Any) -> Tensor | None:
+    if isinstance(value, Tensor):
+        return value if value.is_floating_point() else None
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (tuple, list)) else ()
+    return next((found for part in parts if (found := _first_tensor(part)) is not None), None)
+
+
+@contextlib.contextmanager
+def _hooked(model: nn.Module, record: Record | None) -> Iterator[None]:
+    """Run the block with `record` told of each call of a module of `model`, in the order in which they end."""
+    with contextlib.ExitStack() as handles:
+        for path, module in model.named_modules() if record else ():
+            def hook(module: nn.Module, args: tuple, kwargs: dict, output: Any, path: str = path) -> None:
+                record(Call(path, module, Fingerprint.of((args, kwargs)), Fingerprint.of(output)))
+            handles.callback(module.register_forward_hook(hook, with_kwargs=True).remove)
+        yield
+
+
+def compared(pair: _Pair) -> Iterator[tuple[Call, Call | None]]:
+    """Each call of the model's own forward, in the order in which they end, with the same call of the program, or None."""
+    ours: dict[str, list[Call]] = {}
+    own: list[Call] = []
+    pair.program(lambda call: ours.setdefault(call.path, []).append(call))
+    pair.own(own.append)
+    places: dict[nn.Module, list[str]] = {}                 # a module of the model that stands in several is one module for each in the prefill
+    for path, module in pair.model.named_modules(remove_duplicate=False):
+        places.setdefault(module, []).append(path)
+    times: dict[str, int] = {}
+    for call in own:
+        number = times[call.path] = times.get(call.path, -1) + 1
+        round_, place = divmod(number, len(places.get(call.module, [call.path])))
+        calls = ours.get(places[call.module][place], []) if call.module in places else []
+        yield call, calls[round_] if round_ < len(calls) else None
+
+
+def _culprit(pair: _Pair) -> str:
+    """The first module whose output differs, and what it does, as the beginning of a sentence."""
+    between: list[Call] = []                                # calls without a counterpart since the last that agreed
+    last = ""
+    for own, ours in compared(pair):
+        if ours is None or own.given is None or ours.given is None or not ours.given.comparable(own.given):
+            between.append(own)
+            continue
+        if ours.given.differs(own.given):
+            if own.taken is None or ours.taken is None or not ours.taken.differs(own.taken):
+                return _named(pair, own.path, own.module)
+            # What it reads was made otherwise: by a module that the program goes round, or by what holds both it and what still agreed.
+            round_ = [call.path for call in between if _changed(call.module)]
+            above = [path for path in _above(own.path) if _changed(pair.model.get_submodule(path))]
+            path = [*round_, *above, _common(last, own.path)][0]
+            return _named(pair, path, pair.model.get_submodule(path))
+        between, last = [], own.path
+    return _named(pair, "", pair.model)
+
+
+def _changed(module: nn.Module) -> bool:
+    """Whether a module is not what transformers or PyTorch made it."""
+    made_by = type(module).__module__.partition(".")[0]
+    return bool(module._forward_hooks or module._forward_pre_hooks) or "forward" in module.__dict__ or made_by not in ("transformers", "torch")
+
+
+def _above(path: str) -> list[str]:
+    """Paths of the modules that hold another, the innermost first."""
+    names = path.split(".")
+    return [".".join(names[:n]) for n in range(len(names) - 1, -1, -1)]
+
+
+def _common(before: str, after: str) -> str:
+    """Path of the innermost module that holds both, what runs between the two being its own."""
+    whole = []
+    for a, b in zip(before.split(".")[:-1], after.split(".")[:-1]):
+        if a != b:
+            break
+        whole.append(a)
+    return ".".join(whole)
+
+
+def _named(pair: _Pair, path: str, module: nn.Module) -> str:
+    kind = type(module).__name__
+    return f"{path}: this {kind} computes something else" if path else f"{kind}: it computes something else"

@@ -1,0 +1,116 @@
+// When things happen: an instruction waits in its unit's queue for credits and for the bus, and signals when it has finished.
+#include "clock.h"
+
+#include <algorithm>
+
+#include "engine.h"
+
+namespace focus {
+
+using isa::Unit;
+
+namespace {
+
+/// Why a unit waits when it waits for a credit of that unit.
+Stall stall_of(Unit unit) {
+    switch (unit) {
+        case Unit::LOAD: case Unit::STORE: return DRAM_STALL;
+        case Unit::SCATTER: return SCATTER_STALL;
+        case Unit::SIC: return SIC_STALL;
+        case Unit::SFU: return SFU_STALL;
+        default: return SEMAPHORE_STALL;
+    }
+}
+
+}  // namespace
+
+void Semaphore::grow() {
+    std::vector<Credit> bigger(ring_.size() * 2);
+    for (uint32_t i = 0; i < count_; ++i) bigger[i] = ring_[(first_ + i) & (ring_.size() - 1)];
+    ring_ = std::move(bigger);
+    first_ = 0;
+}
+
+void Engine::issue(const Decoded& d) {
+    UnitState& unit = counters_.units[size_t(d.unit)];
+    fetch_ = std::max(fetch_, unit.started[unit.head]);         // room in the queue
+    int64_t start = wait(d, unit);
+    if (sanitizer_) sanitizer_->begin(d.unit, pc_);
+    control_.use_agus(d.mems, d.num_mems);
+    Cost cost = execute(d);
+    int64_t end = start + cost.occupied, finish = start + cost.finish;
+    if (cost.bus_bytes >= 0) {
+        int64_t duration = timing::bus_ticks(machine_, cost.bus_bytes);
+        end = bus_.transfer(d.unit == Unit::LOAD ? Bus::LOAD : Bus::STORE, start, duration);
+        unit.stall[DRAM_STALL] += end - start - duration;
+        unit.busy += duration;
+        module_->busy[size_t(d.unit)] += duration;
+        finish = cost.bus_bytes ? whole_cycles(end) + machine_.dram_latency * CYCLE : start;
+    } else {
+        unit.busy += cost.occupied;
+        module_->busy[size_t(d.unit)] += cost.occupied;
+    }
+    finish = unit.finished = std::max(finish, unit.finished);   // units complete in order, so a sync speaks for all before it
+    unit.free = end;
+    unit.started[unit.head] = whole_cycles(start);
+    unit.head = unit.head + 1 == uint32_t(machine_.queue_depth) ? 0 : unit.head + 1;
+    ++unit.instructions;
+    signal(d, finish);
+    record(d, start, finish);
+}
+
+/// Takes the credits the instruction waits for; returns when it starts.
+int64_t Engine::wait(const Decoded& d, UnitState& unit) {
+    int64_t start = unit.free;
+    Stall why = QUEUE_STALL;
+    if (fetch_ > start) start = fetch_;
+    for (int i = 0; i < d.num_waits; ++i) {
+        if (!control_.first_from(d.wait_depth[i])) continue;
+        Semaphore& s = semaphores_[d.wait[i]];
+        if (s.count() == 0) fail(d, text("deadlock: waits for semaphore %d, which no instruction before it signals", d.wait[i]));
+        Credit c = s.take();
+        if (sanitizer_) sanitizer_->take(d.unit, d.wait[i], 1, {&c.snapshot, 1});
+        if (c.time > start) {
+            start = c.time;
+            why = stall_of(c.unit);
+        }
+    }
+    unit.stall[why] += start - unit.free;
+    return start;
+}
+
+void Engine::signal(const Decoded& d, int64_t time) {
+    for (int i = 0; i < d.num_signals; ++i) {
+        if (!control_.last_from(d.signal_depth[i])) continue;
+        Semaphore& s = semaphores_[d.signal[i]];
+        if (s.count() == 0xffff) fail(d, text("semaphore %d has 65535 credits already", d.signal[i]));
+        s.put({time, d.unit, sanitizer_ ? sanitizer_->signal(d.unit, d.signal[i]) : 0});
+    }
+}
+
+void Engine::record(const Decoded& d, int64_t start, int64_t finish) {
+    if (finish > frontier_) {
+        module_->ticks += finish - frontier_;
+        frontier_ = finish;
+    }
+    if (counters_.timeline.size() < options_.timeline && start >= options_.window_begin * CYCLE && start < options_.window_end * CYCLE)
+        counters_.timeline.push_back({int64_t(d.unit), pc_, start, finish});
+}
+
+void Engine::drain(const Decoded& d) {
+    Semaphore& s = semaphores_[size_t(d.values[isa::drain::id])];
+    int64_t wanted = d.values[isa::drain::credits];
+    if (int64_t(s.count()) < wanted)
+        fail(d, text("deadlock: waits for %lld credits of semaphore %lld, but instructions before it leave only %u", (long long)wanted,
+                     (long long)d.values[isa::drain::id], s.count()));
+    std::vector<uint32_t> snapshots;
+    for (int64_t i = 0; i < wanted; ++i) {
+        Credit c = s.take();
+        fetch_ = std::max(fetch_, whole_cycles(c.time));
+        if (sanitizer_) snapshots.push_back(c.snapshot);
+    }
+    if (sanitizer_ && wanted) sanitizer_->take(Unit::CTRL, int(d.values[isa::drain::id]), wanted, snapshots);
+    if (sanitizer_ && d.values[isa::drain::end]) end_kernel();
+}
+
+}  // namespace focus

@@ -1,0 +1,41 @@
+// What a run did, for the report: cycles, traffic, and uses of the units, in all and by module.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "clock.h"
+#include "isa.gen.h"
+
+namespace focus {
+
+struct ModuleCounters {
+    int64_t ticks = 0;                      // growth of the completion frontier
+    int64_t macs = 0, dram_bytes = 0, instructions = 0;
+    int64_t overflows = 0, nonfinite = 0;
+    std::array<int64_t, isa::NUM_UNIT> busy{};
+};
+
+struct Traffic { int64_t read = 0, write = 0; };
+
+/// Uses of the vector unit's lanes and of the other units' data paths, for the energy report.
+struct Activity {
+    int64_t exp = 0, multiply = 0, add = 0, sqrt = 0, reciprocal = 0;
+    int64_t sic_pairs = 0, sic_vectors = 0, scatter_rows = 0, sec_maxima = 0;
+};
+
+struct Event { int64_t unit, instruction, start, finish; };
+
+struct Counters {
+    int64_t ticks = 0, instructions = 0, macs = 0, passes = 0;
+    std::array<int64_t, isa::NUM_OPS> by_op{};
+    std::array<UnitState, isa::NUM_UNIT> units;
+    std::array<Traffic, isa::NUM_STREAM> dram{};
+    std::array<Traffic, isa::NUM_SPACE> sram{};
+    Traffic layouter;
+    Activity activity;
+    std::vector<ModuleCounters> modules;
+    std::vector<Event> timeline;
+};
+
+}  // namespace focus

@@ -1,0 +1,92 @@
+# The reference runs the user's own modules: whatever compiles, replaced norms, biases, adapters and hooks included, it computes, and runs agree with it.
+# RUN: %python %s | filecheck %s
+import sys
+from pathlib import Path
+sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
+import torch
+from common import error, last_logits, relative
+import focus
+from focus.compiler.frontend import zoo
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Adapted(nn.Module):
+    """A linear layer with a low-rank one beside it."""
+    def __init__(self, base):
+        super().__init__()
+        self.base, self.out_features = base, base.out_features
+        self.down, self.up = nn.Linear(base.in_features, 4, bias=False), nn.Linear(4, base.out_features, bias=False)
+
+    def forward(self, x):
+        return self.base(x) + self.up(self.down(x))
+
+
+def layers(model):
+    return model.model.language_model.layers
+
+
+def head_bias(model):
+    model.lm_head.bias = nn.Parameter(torch.randn(model.lm_head.out_features))
+
+
+def last_norm(model):
+    model.model.language_model.norm = nn.LayerNorm(model.config.text_config.hidden_size)
+
+
+def second_norm(model):
+    layers(model)[1].post_attention_layernorm = nn.RMSNorm(model.config.text_config.hidden_size)
+
+
+def adapters(model):
+    for layer in layers(model):
+        layer.self_attn.o_proj, layer.mlp.down_proj = Adapted(layer.self_attn.o_proj), Adapted(layer.mlp.down_proj)
+
+
+def hooks(model):
+    layers(model)[0].register_forward_pre_hook(lambda module, args: (args[0] + args[0], *args[1:]))
+    layers(model)[1].register_forward_hook(lambda module, args, out: out + out)
+
+
+def inner_hooks(model):
+    layers(model)[1].mlp.register_forward_hook(lambda module, args, out: out + args[0])
+    layers(model)[0].self_attn.register_forward_hook(lambda module, args, out: (out[0] + out[0], *out[1:]))
+
+
+def no_norm(model):
+    layers(model)[0].input_layernorm = nn.Identity()
+
+
+def shared(model):
+    layers(model)[1].mlp = layers(model)[0].mlp
+
+
+for name, change in (("qwen3-vl-tiny", head_bias), ("llava-onevision-tiny", last_norm), ("qwen2.5-vl-tiny", second_norm), ("internvl-tiny", adapters),
+                     ("qwen3-vl-tiny", hooks), ("llava-tiny", inner_hooks), ("qwen2-vl-tiny", no_norm), ("llava-next-video-tiny", shared)):
+    model, inputs = zoo.build(name)
+    plain = last_logits(model, inputs)
+    change(model)
+    right = last_logits(model, inputs)
+    dense = relative(focus.reference(model, inputs, "off")[0], right)
+    kind = "off" if change in (adapters, inner_hooks) else "full"      # they stand between what concentration looks for
+    agreement = focus.agreement(model, inputs, focus.compile(model, inputs, "focus", kind).run(inputs), kind)
+    print(change.__name__, relative(plain, right) > 0.01, dense if dense > 1e-5 else "exact", agreement if not agreement.explained else "agrees")
+# CHECK: head_bias True exact agrees
+# CHECK-NEXT: last_norm True exact agrees
+# CHECK-NEXT: second_norm True exact agrees
+# CHECK-NEXT: adapters True exact agrees
+# CHECK-NEXT: hooks True exact agrees
+# CHECK-NEXT: inner_hooks True exact agrees
+# CHECK-NEXT: no_norm True exact agrees
+# CHECK-NEXT: shared True exact agrees
+
+# What would be left out is refused, as it is by the compiler.
+model, inputs = zoo.build("qwen2.5-vl-tiny")
+model.model.language_model.register_forward_hook(lambda module, args, out: None)
+print(error(focus.reference, model, inputs))
+# CHECK-NEXT: model.language_model: a forward hook on this {{.*}} has no mapping
+model, inputs = zoo.build("qwen2.5-vl-tiny")
+layers(model)[0].mlp.down_proj = nn.Linear(5, 5)
+print(error(focus.reference, model, inputs))
+# CHECK-NEXT: the decoder's layers.0 fails: RuntimeError: mat1 and mat2 shapes cannot be multiplied
