@@ -18,7 +18,7 @@ from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.sites import SITES
 
 from focus.dialects.base import (  # noqa: F401  this module is where others find the whole dialect
-    DYNAMIC, ELEMENT_BYTES, ELEMENT_TYPES, SPACES, ConcentratedType, Focus, FocusOp, Grid, LayoutAttr, SpaceAttr, TokensAttr, dtype_of,
+    DYNAMIC, ELEMENT_BYTES, ELEMENT_TYPES, SPACES, ConcentratedType, Focus, FlatGrid, FocusOp, LayoutAttr, SpaceAttr, TokensAttr, dtype_of,
     element_type, grids_of, layout_problem, memref_type, space_of, tensor_type, window_type)
 from focus.dialects.contracts import (  # noqa: F401
     MAX_SEMAPHORES, ConcentrationAttr, CreditAttr, PortAttr, SyncAttr, check_module, credit_array, pairs, port_of, sync_array)

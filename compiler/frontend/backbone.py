@@ -17,7 +17,7 @@ from torch_mlir import ir
 from focus.dialects import focus as d
 from focus.dialects.context import make_context
 from focus.dialects.contracts import TOKENS
-from focus.runtime.evaluate.baselines import Decoder, Row
+from focus.runtime.evaluate.baselines import DecoderSizes, Row
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.tokens import Grid, Run, TokenLayout
@@ -33,7 +33,7 @@ class Backbone:
     `tokens`: V visual tokens, then T prompt tokens.  `concentration`: what the presets mean for this workload, None for the default.
     """
     name: str
-    decoder: Decoder
+    decoder: DecoderSizes
     tokens: TokenLayout
     concentration: Concentration | None = None
     bias: bool = True                       #: whether the q, k and v projections have biases (Qwen2)
@@ -41,7 +41,7 @@ class Backbone:
     levels: int = 0                         #: layers behind which features are added to the visual rows (deepstack)
 
     @classmethod
-    def of_grids(cls, name: str, decoder: Decoder, visual: int, grids: tuple[Grid, ...], concentration: Concentration | None = None,
+    def of_grids(cls, name: str, decoder: DecoderSizes, visual: int, grids: tuple[Grid, ...], concentration: Concentration | None = None,
                  prompt: int = 1) -> Backbone:
         """The backbone on `visual` tokens that stand first, and `prompt` text tokens.  Raises FocusError."""
         if prompt < 1:
@@ -50,11 +50,11 @@ class Backbone:
         return cls(name, decoder, tokens, concentration)
 
     @classmethod
-    def of_row(cls, row: Row, decoder: Decoder | None = None) -> Backbone:
+    def of_row(cls, row: Row, decoder: DecoderSizes | None = None) -> Backbone:
         """The backbone of a published workload."""
         frames, height, width = row.grid
         grid = Grid.dense(0, frames, height, width, row_gap=row.row_gap)
-        return cls.of_grids(row.name, decoder or Decoder(), row.visual, (grid,), row.concentration())
+        return cls.of_grids(row.name, decoder or DecoderSizes(), row.visual, (grid,), row.concentration())
 
     @property
     def ports(self) -> tuple[tuple[str, str, tuple], ...]:

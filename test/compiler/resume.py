@@ -16,7 +16,7 @@ from focus.compiler.backend.resume import same_memory
 from focus.compiler.frontend import zoo
 from focus.compiler.frontend.backbone import Backbone
 from focus.passes.pipeline import pass_names
-from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.tokens import Grid
 
 HERE = Path(sys.argv[1])
@@ -82,7 +82,7 @@ print(error(focus.compile, laid_out, weights=model, machine="dense"))
 # CHECK-NEXT: machine 'dense' has no semantic concentrator
 
 # Programs without parameter values: of a backbone at any level, and of a model with values, where that is asked for.
-small = Backbone.of_grids("small", Decoder(2, 96, 3, 1, 32, 160), 72, (Grid.dense(0, 3, 4, 5, row_gap=1),))
+small = Backbone.of_grids("small", DecoderSizes(2, 96, 3, 1, 32, 160), 72, (Grid.dense(0, 3, 4, 5, row_gap=1),))
 whole = compile_model(small, {}, "focus", "off", dump_ir=HERE / "backbone").binary
 whole.save(HERE / "whole.fxb")
 print([f.name for f in files(HERE / "backbone")][:2], all(saved(focus.compile(f, weights=False)) == (HERE / "whole.fxb").read_bytes()
@@ -140,7 +140,7 @@ print(changed('focus.level = "assign-layout"', 'focus.level = "polish"'))
 print(changed('focus.level = "assign-layout"', 'focus.level = "schedule"'))
 # CHECK-NEXT: changed.mlir: says that it is at level 'schedule', but @main is on tensors
 print(changed('focus.model = "LlavaOnevisionForConditionalGeneration", ', ""))
-# CHECK-NEXT: changed.mlir: 'func.func' op has no attribute 'focus.model', which the compiler writes before the first pass: no program can be made of it
+# CHECK-NEXT: changed.mlir: 'func.func' op has no attribute 'focus.model', which the compiler writes before the first pass
 print(changed('"input_ids", "int64"', '"input_ids", "text"'))
 # CHECK-NEXT: port 'input_ids' has element type 'text', expected one of
 print(error(resume, files(tiny)[-1], model, stop="focus"))
