@@ -16,7 +16,7 @@ rows = [row, replace(row, dataset="other", ratio=1.1)]
 run_row = paper.run_row
 paper.run_row = lambda r, **options: run_row(r, TINY, **options)
 paper.terms.__defaults__ = (TINY,)
-paper.reference.__defaults__ = (TINY,)
+paper.closed_form.__defaults__ = (TINY,)
 
 told = []
 records = paper.run_all(rows, folder, 1, told.append)
