@@ -3,6 +3,9 @@
 #   make demo     compile a model with real video frames, run it dense and concentrated, compare
 #   make trained  the demo with trained weights (CLIP and SmolLM2, 180 MB to download), on the same clip
 #   make test     run the test suite; the last line is "N passed, N failed"
+#   make fuzz     damaged files of every kind and random models, for MINUTES=10 with a new seed (SEED=N: that one; COVERAGE=1: lines reached)
+#   make asan     the simulator's tests and MINUTES=2 of fuzzing with a core that checks addresses and undefined behaviour
+#   make mutate   change the passes in PASSES=200 places, one at a time, and print the changes that no test notices
 #   make bench    compile time, simulation speed, start-up, memory
 #   make paper    the published evaluation beside ours at full size: build/paper.json, .csv, .md (ROWS="llava_vid/mvbench ..." JOBS=2)
 #   make docs     write the generated pages of docs/ anew
@@ -18,7 +21,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find python runtime dialects pa
 # -P keeps the repository's own folders off the path: what is run is what was installed
 RUN := $(BIN)/python -P
 
-.PHONY: install venv demo trained test bench paper docs clean
+.PHONY: install venv demo trained test fuzz asan mutate bench paper docs clean
 
 install venv: $(STAMP)
 
@@ -43,6 +46,39 @@ trained: $(VENV)/.trained
 
 test: $(STAMP)
 	@$(RUN) test/run.py
+
+MINUTES ?= 10
+FUZZ = test/fuzz/run.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+# a build of the core beside the installed one; test/fuzz/core lets FOCUS_SIM choose it
+CORE = cmake -S . -B build/$(1) -DCMAKE_BUILD_TYPE=None -DPython_EXECUTABLE=$(abspath $(BIN))/python -DFOCUS_$(2)=ON >/dev/null && \
+	cmake --build build/$(1) --parallel >/dev/null && echo "core: build/$(1)"
+WITH_CORE = FOCUS_SIM=$$(ls $(CURDIR)/build/$(1)/_sim*.so) PYTHONPATH=$(CURDIR)/test/fuzz/core
+
+$(VENV)/.core: $(STAMP)
+	$(BIN)/python -m pip install --quiet "nanobind>=2.4"
+	@touch $@
+
+ifdef COVERAGE
+fuzz: $(VENV)/.core
+	@$(call CORE,coverage,COVERAGE)
+	@find build/coverage -name '*.gcda' -delete
+	@$(call WITH_CORE,coverage) FUZZ_GCOV=$(CURDIR)/build/coverage FUZZ_SLOWER=3 $(RUN) $(FUZZ) --coverage
+else
+fuzz: $(STAMP)
+	@$(RUN) $(FUZZ)
+endif
+
+# Python itself is not built with the sanitizers: their library comes first, and leaks are Python's.
+asan: MINUTES = 2
+asan: $(VENV)/.core
+	@$(call CORE,asan,SANITIZE)
+	@export LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so.6)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+	  UBSAN_OPTIONS=print_stacktrace=1 FUZZ_SLOWER=5 $(call WITH_CORE,asan); \
+	  $(RUN) test/run.py test/runtime && $(RUN) $(FUZZ) --kind binaries --kind traces --kind kernels
+
+PASSES ?= 200
+mutate: $(STAMP)
+	@$(RUN) test/fuzz/mutants.py --number $(PASSES) $(if $(SEED),--seed $(SEED))
 
 bench: $(STAMP)
 	$(RUN) benchmarks/run.py

@@ -10,8 +10,8 @@ Writing a pass, in a file of its own in `passes/`:
 
 It is called once for every anchor op (an OpView; "builtin.module" by default; several anchors nest as in upstream).  Keyword-only
 parameters are the pass's options: their annotation (str, int, float, bool, list of these, or object for values that have no text) and
-default are the option's.  The pass changes the IR in place; to reject it, it raises `OpError(op, "what is wrong, what was expected")` or
-another FocusError, or emits diagnostics and returns False.  The pass's name with _ for - is its file's name: `find_pass` relies on it.
+default are the option's.  `level` (of `LEVELS`) says what IR it takes, so that other IR is refused.  The pass changes the IR in place; to reject
+it, it raises `OpError(op, "what is wrong, what was expected")` or another FocusError, or emits diagnostics and returns False.  The pass's name with _ for - is its file's name: `find_pass` relies on it.
 
 Pipelines: `builtin.module(tile{machine=dense}, func.func(canonicalize, cse))`; the outer `builtin.module(...)` may be left out, and a pass
 of ours anchored on an op below the current one finds it by itself.  From Python: `run(module, [Step("tile", {"machine": m}), "cse"])`.
@@ -90,6 +90,19 @@ class Pass:
     anchor: str
     options: dict[str, Option]
     doc: str
+    level: str = ""                 #: of LEVELS: what it runs on, or "" for any IR
+
+
+#: levels of IR (docs/architecture.md), with what error messages call them
+LEVELS = {"torch": "ops of the torch dialect", "tensors": "ops of the focus dialect on tensors", "kernels": "kernels, which the pass tile makes",
+          "fisa": "instructions, which the pass lower-to-fisa makes"}
+_KERNEL_OPS = ("focus.kernel", "focus.buffer", "focus.window")
+
+
+def level_of(op: ir.Operation) -> str:
+    """The level an op belongs to; "" for ops that occur at several."""
+    dialect = op.name.partition(".")[0]
+    return "kernels" if op.name in _KERNEL_OPS else {"torch": "torch", "focus": "tensors", "fisa": "fisa"}.get(dialect, "")
 
 
 REGISTRY: dict[str, Pass] = {}
@@ -97,15 +110,15 @@ ROOMS = ("tensor", "mapping", "tile")                 #: folders whose files reg
 _FILE_STEM = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def register_pass(name: str, *, anchor: str = MODULE, help: dict[str, str] | None = None) -> Callable[[Callable], Callable]:
-    """Decorator that makes a function the pass `name` on ops called `anchor`; `help` explains options."""
+def register_pass(name: str, *, anchor: str = MODULE, level: str = "", help: dict[str, str] | None = None) -> Callable[[Callable], Callable]:
+    """Decorator that makes a function the pass `name` on ops called `anchor`, at a level of IR; `help` explains options."""
     def register(function: Callable) -> Callable:
         options = {}
         for p in list(inspect.signature(function, eval_str=True).parameters.values())[1:]:
             if p.kind is not p.KEYWORD_ONLY or p.default is p.empty or p.annotation is p.empty:
                 raise TypeError(f"pass '{name}': option '{p.name}' must be keyword-only, with an annotation and a default")
             options[p.name] = Option(p.name, p.annotation, p.default, (help or {}).get(p.name, ""))
-        REGISTRY[name] = Pass(name, function, anchor, options, inspect.getdoc(function) or "")
+        REGISTRY[name] = Pass(name, function, anchor, options, inspect.getdoc(function) or "", level)
         return function
     return register
 
@@ -328,6 +341,7 @@ def run_step(module: ir.Module, step: Step, verify_after: bool = True) -> None:
                 _upstream(step).run(module.operation)
                 ok = True
             else:
+                _check_level(module.operation, REGISTRY[step.name])
                 ok = all([_call(REGISTRY[step.name], op, step.options) for op in _anchors(module.operation, step.path[1:])])
         except ir.MLIRError:
             ok = False
@@ -349,6 +363,27 @@ def run_step(module: ir.Module, step: Step, verify_after: bool = True) -> None:
                 found.append(Diagnostic("note", f"pass '{step.name}' left IR that does not verify"))
     if not ok:
         raise PassFailed(step.name, found) from bug
+
+
+def _check_level(root: ir.Operation, info: Pass) -> None:
+    """Whether a module is at the level that a pass runs on, by the first op that belongs to one; a module without any is left to the pass.
+    Raises OpError."""
+    for op in (o.operation for region in root.regions for block in region for o in block):
+        if op.name == "func.func" and (blocks := sum(len(region.blocks) for region in op.regions)) != 1:
+            raise OpError(op, f"has {blocks} blocks; pass '{info.name}' needs functions with a body of one")
+    first: list[ir.Operation] = []
+
+    def visit(op: ir.Operation) -> ir.WalkResult:
+        if not level_of(op):
+            return ir.WalkResult.ADVANCE
+        first.append(op)
+        return ir.WalkResult.INTERRUPT
+
+    if not info.level:
+        return
+    root.walk(visit, ir.WalkOrder.PRE_ORDER)
+    if first and level_of(first[0]) != info.level:
+        raise OpError(first[0], f"is nothing for pass '{info.name}': {LEVELS[info.level]} expected, found {LEVELS[level_of(first[0])]}")
 
 
 def _raised_at(e: Exception) -> str:

@@ -24,10 +24,11 @@ config.test_format = FocusTest()
 config.suffixes = [".mlir", ".py", ".s", ".test"]
 config.excludes = ["Inputs", "lit.cfg.py", "lit_format.py", "run.py"]
 config.test_source_root = str(here)
-config.test_exec_root = str(here.parent / "build" / "test")
+config.test_exec_root = os.environ.get("FOCUS_TEST_OUTPUT", str(here.parent / "build" / "test"))
 
 # The tools are those installed beside the Python that runs lit.
 config.environment.update(environment)
+config.environment.update({name: os.environ[name] for name in ("FOCUS_SIM", "PYTHONPATH") if name in os.environ})     # another build of the core
 config.environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), config.environment.get("PATH", "")])
 config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(("%root", str(here.parent)))

@@ -222,7 +222,7 @@ class FocusTest(lit.formats.ShTest):
             return super().execute(test, lit_config)
         _warm_up(test.getSourcePath(), lines)
         os.makedirs(folder, exist_ok=True)
-        seconds = lit_config.maxIndividualTestTime or 600
+        seconds = lit_config.maxIndividualTestTime or int(os.environ.get("FOCUS_TEST_SECONDS", "600"))
         for line, pipelines in zip(lines, plan):
             for pipeline in pipelines:
                 codes, text = _run_pipeline(pipeline, os.path.dirname(base), test.config.environment, seconds)

@@ -42,7 +42,7 @@ _HELP = {"machine": "name or file of the machine description", "overrides": "TOM
          "save": "TOML file to write with all mappings chosen, which `overrides` takes"}
 
 
-@register_pass("map", anchor="func.func", help=_HELP)
+@register_pass("map", anchor="func.func", level="tensors", help=_HELP)
 def map(function: ir.OpView, *, machine: str = "focus", overrides: str = "", save: str = "") -> None:
     """Write `#focus.mapping` on every op: tile sizes, what stays, form, buffering."""
     ops = list(function.regions[0].blocks[0].operations) if len(function.regions[0].blocks) else []

@@ -25,7 +25,7 @@ from focus.passes.tensor.tensor_ir import NORMS, definition, downstream, matrix_
 _LAYERED = (d.AttentionOp, d.LinearOp, d.RopeOp, *NORMS)
 
 
-@register_pass("annotate-tokens")
+@register_pass("annotate-tokens", level="tensors")
 def annotate_tokens(module: ir.OpView) -> None:
     """Mark the decoder: token layout, layer numbers, last row.  Raises FocusError when layout and function do not fit."""
     tokens = _token_layout(module.operation)

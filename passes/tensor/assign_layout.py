@@ -30,7 +30,7 @@ _HELP = {"machine": "machine whose layouter holds the window of candidates",
          "layouter_bytes": "size of the layouter in place of the machine's"}
 
 
-@register_pass("assign-layout", anchor="func.func", help=_HELP)
+@register_pass("assign-layout", anchor="func.func", level="tensors", help=_HELP)
 def assign_layout(function: ir.OpView, *, machine: str = "focus", layouter_bytes: int = 0) -> None:
     """Put decoder rows in storage order and give concentrated values their layout.  Raises OpError for what depends on another order."""
     if not body(function):

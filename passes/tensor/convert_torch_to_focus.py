@@ -29,7 +29,7 @@ PARAM = "torch.vlm.param"       #: the operator that stands for a parameter or c
 PARAM_NAME = "vlm.name"         #: its attribute: the full name
 
 
-@register_pass("convert-torch-to-focus")
+@register_pass("convert-torch-to-focus", level="torch")
 def convert_torch_to_focus(module: ir.Module) -> None:
     """Convert every function of the torch dialect to the focus dialect.  Raises OpError for an op or a shape without a mapping."""
     for function in list(module.body.operations):

@@ -18,7 +18,7 @@ from focus.passes.manager import register_pass
 from focus.passes.tensor.tensor_ir import extra_attributes, linear_like, NORMS, body, definition, erase_dead, replace, rows, users
 
 
-@register_pass("fuse", anchor="func.func")
+@register_pass("fuse", anchor="func.func", level="tensors")
 def fuse(function: ir.OpView) -> None:
     """Fuse activations, gates, residuals and row moments into linear layers."""
     for rewrite in REWRITES:

@@ -19,7 +19,7 @@ from focus.runtime.spec.machine import Machine
 GATHERS = d.GATHERS
 
 
-@register_pass("fuse-concentration", anchor="func.func", help={"machine": "name or file of the machine description"})
+@register_pass("fuse-concentration", anchor="func.func", level="tensors", help={"machine": "name or file of the machine description"})
 def fuse_concentration(function: ir.OpView, *, machine: str = "focus") -> None:
     """Let norms and linear layers gather their results."""
     target = resolve_machine(machine)

@@ -37,7 +37,7 @@ _HELP = {
 }
 
 
-@register_pass("insert-concentration", anchor="func.func", help=_HELP)
+@register_pass("insert-concentration", anchor="func.func", level="tensors", help=_HELP)
 def insert_concentration(function: ir.OpView, *, mode: str = "", layers: list[int] = (), alphas: list[float] = (), threshold: float = 0.9,
                          block: list[int] = (2, 2, 2), vector: int = 32, m_tile: int = 1024, sec: bool = True, sic: bool = True,
                          concentration: object = None) -> None:

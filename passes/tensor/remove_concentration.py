@@ -12,7 +12,7 @@ from focus.passes.manager import register_pass
 from focus.passes.tensor.tensor_ir import body, erase_dead, replace
 
 
-@register_pass("remove-concentration", anchor="func.func")
+@register_pass("remove-concentration", anchor="func.func", level="tensors")
 def remove_concentration(function: ir.OpView) -> None:
     """Undo similarity concentration: gather -> its dense operand."""
     for op in body(function):

@@ -23,7 +23,7 @@ from focus.passes.target import resolve_machine
 from focus.runtime.spec.concentration import LARGEST_M_TILE
 
 
-@register_pass("allocate", anchor="func.func", help={"machine": "name or file of the machine description"})
+@register_pass("allocate", anchor="func.func", level="kernels", help={"machine": "name or file of the machine description"})
 def allocate(func, *, machine: str = "focus"):
     """Assign addresses in DRAM and in every on-chip memory."""
     target = resolve_machine(machine)

@@ -26,7 +26,7 @@ DRAIN = isa.NUM_SEMAPHORES          #: the semaphore with which units report the
 DTYPES = {"f16": isa.DType.F16, "f32": isa.DType.F32, "i32": isa.DType.I32, "i16": isa.DType.U16}
 
 
-@register_pass("lower-to-fisa")
+@register_pass("lower-to-fisa", level="kernels")
 def lower_to_fisa(module):
     """Turn kernels into instructions."""
     functions = [op for op in module.regions[0].blocks[0].operations if op.operation.name == "func.func"]

@@ -27,7 +27,7 @@ from focus.runtime.spec.machine import Machine
 MAX_SEMAPHORES = isa.NUM_SEMAPHORES - 1         #: of a kernel; with one more, it is closed
 
 
-@register_pass("schedule", anchor="func.func", help={"machine": "name or file of the machine description"})
+@register_pass("schedule", anchor="func.func", level="kernels", help={"machine": "name or file of the machine description"})
 def schedule(func, *, machine: str = "focus"):
     """Give buffers ring slots (double buffering) and place semaphores between units."""
     target = resolve_machine(machine)

@@ -36,7 +36,7 @@ from focus.runtime.spec.machine import Machine
 ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "i16": "u16"}
 
 
-@register_pass("tile", help={"machine": "name or file of the machine description"})
+@register_pass("tile", level="tensors", help={"machine": "name or file of the machine description"})
 def tile(module, *, machine: str = "focus"):
     """Cut every op into m-tiles, n-tiles and k-slices that fit the machine's buffers; the same op twice is tiled once."""
     target, block = resolve_machine(machine), module.regions[0].blocks[0]
@@ -96,6 +96,8 @@ class Tiler:
         for i, arg in enumerate(block.arguments):
             attrs = names[i] if i < len(names) else {}
             name = ir.StringAttr(attrs["focus.name"]).value if "focus.name" in attrs else f"arg{i}"
+            if not isinstance(arg.type, ir.RankedTensorType) or not arg.type.has_static_shape or not arg.type.rank:
+                raise OpError(self.func, f"has an argument of type {arg.type}; tensors of static shape expected")
             shape = arg.type.shape
             rows = 1
             for n in shape[:-1]:

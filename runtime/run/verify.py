@@ -22,6 +22,7 @@ from focus.runtime.spec.isa import Broadcast, Field, Instruction, Most, ReduceOp
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.types import BYTES, ELEMENTS
 
+_STEPS = 32                     #: instructions looked at, for each of the program; real ones take one to three
 _UNSET_MAYBE = object()         # set only inside a loop that may run zero times
 _UNKNOWN = object()             # set, but to one of several values
 _SIZES = {Most.ROWS: "array rows", Most.COLS: "array columns", Most.VECTOR: "elements of a vector"}
@@ -116,8 +117,10 @@ class _Checker:
         return ends
 
     def run(self) -> None:
-        self.pc = 0
+        self.pc, left = 0, _STEPS * len(self.program) + 10_000
         while self.pc < len(self.program):
+            if (left := left - 1) < 0:
+                self.fail("too many loops in each other set values after they use them: the program cannot be checked in reasonable time")
             instr, values = self.program[self.pc]
             if (handler := self.handlers.get(instr.mnemonic)) is not None:
                 handler(values)

@@ -109,7 +109,7 @@ void Engine::drain(const Decoded& d) {
         fetch_ = std::max(fetch_, whole_cycles(c.time));
         if (sanitizer_) snapshots.push_back(c.snapshot);
     }
-    if (sanitizer_ && wanted) sanitizer_->take(Unit::CTRL, int(d.values[isa::drain::id]), wanted, snapshots);
+    if (sanitizer_) sanitizer_->take(Unit::CTRL, int(d.values[isa::drain::id]), wanted, snapshots);
     if (sanitizer_ && d.values[isa::drain::end]) end_kernel();
 }
 

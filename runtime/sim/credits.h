@@ -12,7 +12,7 @@
 
 namespace focus {
 
-/// How many signals of each unit (of one semaphore, since the run began) are surely done when a credit has been taken.
+/// How many instructions of each unit are surely done, counted since the run began; of the control unit, settings of semaphores and drains.
 using Sure = std::array<uint32_t, isa::NUM_UNIT>;
 
 /// How the orders that a semaphore makes are found.
@@ -26,12 +26,15 @@ enum class CreditRule : uint8_t {
 /// with `end` outside of loops, at which everything has been taken and signalled).
 std::array<CreditRule, isa::NUM_SEMAPHORES + 1> credit_rules(const Program& program);
 
-/// What each take of a SEARCHED semaphore surely carries, in program order.
+/// What each instruction of a unit, and each drain, surely has before it when it starts, in program order; empty if no semaphore is SEARCHED.
 ///
-/// For the K-th credit that is taken, K signals are done.  Of unit A at least the first K - initial - P are among them, where P is how many signals
-/// all other units can have made by then: those that are not surely after the take.  Every order found makes K larger and P smaller for others, so
-/// this is repeated until nothing changes.  Ends early where there are too many instructions between two points at which all is known; whatever is
-/// taken from there on carries nothing.
+/// When K credits have surely been taken, K - initial signals are done.  Which ones is open: those that are surely after the instruction are not among
+/// them, and a signal does not come without those it has before it itself.  What all such sets have in common is sure.  Where there are too many
+/// sets, signals are only counted: of unit A, at least K - initial less all that other units can have made.
+///
+/// At first each instruction is taken to have all before it that program order has; what does not follow from what the others have is given up, until
+/// nothing changes.  What is left is true in every run: of the first instruction in time for which it were not, those that it follows from came
+/// earlier.  Ends early where there are too many instructions between two points at which all is known; what is taken from there on carries nothing.
 std::vector<Sure> search(const Program& program, const std::array<CreditRule, isa::NUM_SEMAPHORES + 1>& rules);
 
 }  // namespace focus

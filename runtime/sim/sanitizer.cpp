@@ -23,6 +23,9 @@ void Sanitizer::begin(isa::Unit unit, uint32_t instruction) {
     const Clock& control = clocks_[size_t(isa::Unit::CTRL)];
     for (size_t u = 0; u < mine.size(); ++u) mine[u] = std::max(mine[u], control[u]);
     mine[size_t(unit)] = now_;
+    if (found_.empty()) return;
+    join_found(unit);
+    history_[size_t(unit)].push_back(mine);
 }
 
 uint32_t Sanitizer::snapshot(isa::Unit unit) {
@@ -39,8 +42,16 @@ uint32_t Sanitizer::snapshot(isa::Unit unit) {
 uint32_t Sanitizer::initial() { return snapshot(isa::Unit::CTRL); }
 
 uint32_t Sanitizer::signal(isa::Unit unit, int semaphore) {
-    if (rules_[size_t(semaphore)] != CreditRule::IN_TURN) shared_[semaphore].signals[size_t(unit)].push_back(clocks_[size_t(unit)]);
+    if (rules_[size_t(semaphore)] == CreditRule::COUNTED) counted_[semaphore].signals[size_t(unit)].push_back(clocks_[size_t(unit)]);
     return snapshot(unit);
+}
+
+/// What the search found for the next instruction, or drain.
+void Sanitizer::join_found(isa::Unit unit) {
+    if (next_found_ >= found_.size()) return;
+    const Sure& sure = found_[next_found_++];
+    for (size_t u = 0; u < sure.size(); ++u)
+        if (u != size_t(isa::Unit::CTRL) && sure[u] && sure[u] <= history_[u].size()) join(unit, history_[u][sure[u] - 1]);
 }
 
 void Sanitizer::join(isa::Unit unit, const Clock& other) {
@@ -55,16 +66,12 @@ void Sanitizer::take(isa::Unit unit, int semaphore, int64_t credits, std::span<c
         drop(number);
     }
     if (rule == CreditRule::COUNTED) join_counted(semaphore, credits);
-    if (rule != CreditRule::SEARCHED || next_found_ >= found_.size()) return;
-    const Sure& sure = found_[next_found_++];
-    auto& signals = shared_[semaphore].signals;
-    for (size_t u = 0; u < sure.size(); ++u)
-        if (sure[u] && sure[u] <= signals[u].size()) join(unit, signals[u][sure[u] - 1]);
+    if (unit == isa::Unit::CTRL) join_found(unit);
 }
 
 /// The control unit takes, and nobody else: all that has been signalled so far, in program order, is all that can be.
 void Sanitizer::join_counted(int semaphore, int64_t credits) {
-    Shared& s = shared_[semaphore];
+    Counted& s = counted_[semaphore];
     s.taken += credits;
     int64_t all = 0;
     for (size_t u = 0; u < s.before.size(); ++u) all += int64_t(s.signals[u].size() - s.before[u]);
@@ -76,11 +83,11 @@ void Sanitizer::join_counted(int semaphore, int64_t credits) {
 
 void Sanitizer::set(int semaphore, int64_t credits) {
     if (rules_[size_t(semaphore)] != CreditRule::COUNTED) return;
-    Shared& s = shared_[semaphore];
+    Counted& s = counted_[semaphore];
     const Clock& control = clocks_[size_t(isa::Unit::CTRL)];
     for (size_t u = 0; u < s.before.size(); ++u) {
         if (!s.signals[u].empty() && s.signals[u].back()[u] > control[u]) s.unclear = true;
-        s.before[u] = uint32_t(s.signals[u].size());
+        s.before[u] = s.signals[u].size();
     }
     s.initial = credits;
     s.taken = 0;

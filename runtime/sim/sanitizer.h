@@ -43,7 +43,7 @@ class Sanitizer {
     /// What these bytes hold is given up: nothing behind this, in program order, may read them before it has written them.
     void give_up(isa::Space space, int64_t begin, int64_t end);
 
-    /// The next instruction starts on `unit`; everything the control unit has waited for is behind it.
+    /// The next instruction, which has taken its credits, starts on `unit`; everything the control unit has waited for is behind it.
     void begin(isa::Unit unit, uint32_t instruction);
     /// `unit` signals a semaphore behind its present instruction: a number that goes with the credit, to be given back to `take` or `drop`.
     uint32_t signal(isa::Unit unit, int semaphore);
@@ -84,6 +84,7 @@ class Sanitizer {
 
     uint32_t snapshot(isa::Unit unit);
     void join(isa::Unit unit, const Clock& other);
+    void join_found(isa::Unit unit);
     void join_counted(int semaphore, int64_t credits);
 
     bool ordered(uint32_t stamp) const { return stamp <= clocks_[int(unit_)][unit_of_[stamp]]; }
@@ -91,17 +92,20 @@ class Sanitizer {
     std::vector<std::unique_ptr<Page>> pages_[isa::NUM_SPACE];
     std::array<Clock, isa::NUM_UNIT> clocks_{};
     std::vector<Clock> snapshots_;
-    // Semaphores of which credits may be exchanged: the clocks of all signals of each unit, and what takes carry.
-    struct Shared {
-        std::array<std::vector<Clock>, isa::NUM_UNIT> signals;
-        Sure before{};                      // signals before it was set last
-        int64_t initial = 0, taken = 0;     // since then
-        bool unclear = false;               // it was set while signals were possibly under way
-    };
     std::array<CreditRule, isa::NUM_SEMAPHORES + 1> rules_;
-    std::vector<Sure> found_;               // for takes of SEARCHED semaphores, in order
+    // COUNTED semaphores: the clocks of all signals of each unit.
+    struct Counted {
+        std::array<std::vector<Clock>, isa::NUM_UNIT> signals;
+        std::array<size_t, isa::NUM_UNIT> before{};     // of these, signalled before it was set last
+        int64_t initial = 0, taken = 0;                 // since then
+        bool unclear = false;                           // it was set while signals were possibly under way
+    };
+    std::map<int, Counted> counted_;
+    // If there are SEARCHED semaphores: what each instruction surely has before it, in program order, and the clock of each unit after each of its
+    // instructions.
+    std::vector<Sure> found_;
     size_t next_found_ = 0;
-    std::map<int, Shared> shared_;
+    std::array<std::vector<Clock>, isa::NUM_UNIT> history_;
     std::vector<uint32_t> free_;
     std::vector<uint8_t> unit_of_;          // of each stamp
     std::vector<uint32_t> instruction_of_;  // of each stamp

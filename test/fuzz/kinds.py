@@ -1,7 +1,7 @@
 """What the fuzzer tries: for each kind, seed files, and what one case does with a damaged copy.
 
 In: a folder.  Out: a function of a `random.Random` that returns None for a result, or raises: FocusError for what is refused, anything else for a
-finding.  `KINDS` holds them by name.  A script of the suite that takes a seed is a kind, too (`SCRIPTS`).
+finding.  `KINDS` holds them by name.  A script of the suite that takes a seed is a kind, too (`run.SCRIPTS`).
 """
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ for place in ("test/fuzz", "test/runtime/Inputs", "test/end2end/Inputs"):
     sys.path.insert(0, str(ROOT / place))
 
 import damage  # noqa: E402
+import run  # noqa: E402
 
 from focus.runtime.run import asm, executable, fxb  # noqa: E402
 from focus.runtime.run.trace import Trace  # noqa: E402
@@ -182,6 +183,8 @@ def traces(folder: Path) -> Case:
             if rng.random() < 0.3:
                 file.metadata = {k: str(v) for k, v in damage.values(rng, dict(file.metadata)).items()}
                 continue
+            if not file.tensors:
+                break
             name = rng.choice(list(file.tensors))
             dtype, shape, data = file.tensors[name]
             if rng.random() < 0.6 and dtype == "I32":
@@ -260,7 +263,9 @@ def _run_function(f, y, machine) -> None:
 
 
 # ---- IR --------------------------------------------------------------------------------------------------------------
-_LEVELS = (("fisa.program", 9), ("focus.slots", 7), ("focus.kernel", 6), ("#focus.layout", 5), ("focus.gather", 4), ("focus.", 2), ("torch.", 0))
+#: what IR has in it -> the first pass that may come next
+_NEXT = {"fisa.program": "", "focus.slots": "allocate", "focus.kernel": "schedule", "#focus.mapping": "tile", "#focus.layout": "fuse-concentration",
+         "focus.gather": "assign-layout", "focus.": "fuse", "torch.": "convert-torch-to-focus"}
 
 
 def ir(folder: Path) -> Case:
@@ -276,18 +281,20 @@ def ir(folder: Path) -> Case:
     from focus.dialects.support import to_text
     steps = [s.name for s in pipeline()]
     module, seeds = parse_text(f.text(y), context=make_context()), [f.text(y)]
-    for name in ("tile", "schedule", "allocate", "lower-to-fisa"):
-        manager.run(module, [s for s in pipeline() if s.name == name])
+    for step in pipeline()[steps.index("fuse-concentration"):]:
+        manager.run(module, [step])
         seeds.append(to_text(module))
+    whole = len(seeds)
     for file in sorted([*ROOT.glob("test/passes/*.mlir"), *ROOT.glob("test/dialects/*.mlir")]):
         seeds += [part for part in re.split(r"^// -----.*$", file.read_text(), flags=re.MULTILINE) if 50 < len(part) < 20_000]
     names = [n for n in manager.load_passes()]
 
     def case(rng: Random) -> None:
-        seed = rng.choice(seeds[:5]) if rng.random() < 0.3 else rng.choice(seeds)
+        seed = rng.choice(seeds[:whole]) if rng.random() < 0.3 else rng.choice(seeds)
         source = damage.text(rng, seed, _times(rng)) if rng.random() < 0.97 else damage.data(rng, seed.encode()).decode(errors="replace")
-        level = next((n for mark, n in _LEVELS if mark in seed), 0)
-        if rng.random() < 0.7:
+        following = next((name for mark, name in _NEXT.items() if mark in seed), "")
+        if following and rng.random() < 0.7:
+            level = steps.index(following)
             chosen = steps[level:level + rng.choice((1, 1, 2, 9))]
         else:
             chosen = rng.sample(names, rng.choice((1, 1, 2)))
@@ -414,15 +421,9 @@ def models(folder: Path) -> Case:
 
 
 # ---- scripts of the suite that take a seed ------------------------------------------------------------------------------------
-#: kind -> a script with arguments FOLDER SEED that prints what it finds wrong, or fails
-SCRIPTS = {"configurations": ROOT / "test" / "compiler" / "no-traceback.py"}
-
-
 def script(path: Path) -> Callable[[Path], Case]:
     def prepare(folder: Path) -> Case:
         def case(rng: Random) -> None:
-            if not path.exists():
-                raise FocusError(f"no {path.name}")
             done = subprocess.run([sys.executable, "-P", str(path), str(folder), str(rng.randrange(10 ** 6))], capture_output=True, text=True, cwd=folder)
             if done.returncode or "unexpected" in done.stdout or "Traceback" in done.stderr:
                 raise Finding(f"{path.name} ends with {done.returncode}: {(done.stdout + done.stderr)[-800:]}")
@@ -431,4 +432,4 @@ def script(path: Path) -> Callable[[Path], Case]:
 
 
 KINDS: dict[str, Callable[[Path], Case]] = {"binaries": binaries, "traces": traces, "toml": toml, "assembly": assembly, "ir": ir, "kernels": kernels,
-                                            "models": models} | {name: script(path) for name, path in SCRIPTS.items()}
+                                            "models": models} | {name: script(path) for name, path in run.SCRIPTS.items()}

@@ -1,6 +1,6 @@
 # Threads that share one Executable: each run has results of its own inputs, also beside timing runs, when there are more threads than
 # engines, when a run fails or is started within another, and in a copy of the Executable.
-# RUN: %python %s | filecheck %s
+# RUN: %python %s %t.fxb | filecheck %s
 import copy
 import sys
 import threading
@@ -67,6 +67,13 @@ inner = []
 outer = longer.run({"x": xs[0]}, progress=lambda done, total: inner or inner.append(longer.time()["instructions"]))
 # CHECK-NEXT: nested True True
 print("nested", inner == [outer.report["instructions"]], np.array_equal(outer.outputs["y"], alone[0]))
+
+# Writers of one file: it is always one of theirs, whole.
+path = Path(sys.argv[1])
+exe.save(path)
+# CHECK-NEXT: saving [] True
+print("saving", together(lambda n, i: exe.save(path) if n % 2 else None if Executable.load(path).binary.modules == exe.binary.modules else "changed"),
+      [p.name for p in path.parent.glob(f".{path.name}*")] == [])
 
 # Traces are a run's own, too.
 concentrated, x = Executable(merged.binary()), merged.inputs()

@@ -70,3 +70,31 @@ pipeline(overlap=64)
 pipeline(skip_load=True)
 # CHECK: uninitialised mm.kn {{[0-9]+}} wgt read wgt 0..2048
 # CHECK: total 1
+
+# Two loads and a vector operation that signal one semaphore: a credit says that one of them is done, not which.  The store waits for `waits` of the
+# three credits; it reads what the first load brings.
+def exchanged(waits):
+    p = Program()
+    x, y = p.dram(np.zeros((2, 32), "f2")), p.dram(np.zeros((2, 32), "f2"))
+    one, cols = p.n(1), p.n(32)
+    tile, other = p.agu("input", 0, 64, "f2"), p.agu("vector", 0, 64, "f2")
+    scratch = p.put("output", 0, np.zeros((1, 32), "f2"))
+    src = p.agu("dram", x, 64, "f2")
+    p.emit("load", src=src, dst=tile, rows=one, cols=cols, stream="activation", signal0=1)
+    p.emit("load", src=src, dst=other, rows=one, cols=cols, stream="activation", signal0=1)
+    p.emit("v.map", op="copy", src=scratch, dst=scratch, rows=one, cols=cols, scalar=0, signal0=1)
+    for _ in range(waits - 1):
+        p.emit("sync", unit="store", wait0=1)
+    p.emit("store", src=tile, dst=p.agu("dram", y, 64, "f2"), rows=one, cols=cols, stream="result", wait0=1)
+    for f in (result := p.run(sanitize=True))["findings"]:
+        print(f["kind"], f["opcode"], f["access"], f["space"], f["other_access"], f["other_opcode"])
+    print("exchanged", waits, result["findings_total"])
+
+
+exchanged(1)
+# CHECK: unordered store read input write load
+# CHECK-NEXT: exchanged 1 1
+exchanged(2)
+# CHECK-NEXT: exchanged 2 0
+exchanged(3)
+# CHECK-NEXT: exchanged 3 0
