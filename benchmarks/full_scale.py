@@ -42,10 +42,10 @@ def compile_grid(layers: int, frames: int, machine: str, preset: str, path: str)
     start = time.perf_counter()
     from focus.compiler.frontend.backbone import Backbone
     from focus.compiler.backend.compile import compile_model
-    from focus.runtime.evaluate.baselines import Decoder
+    from focus.runtime.evaluate.baselines import DecoderSizes
     from focus.runtime.spec.concentration import Concentration
     from focus.runtime.spec.tokens import Grid
-    backbone = Backbone.of_grids("grid", Decoder(layers), frames * 182, (Grid.dense(0, frames, 13, 13, row_gap=1),))
+    backbone = Backbone.of_grids("grid", DecoderSizes(layers), frames * 182, (Grid.dense(0, frames, 13, 13, row_gap=1),))
     return _finish(compile_model(backbone, {}, machine, Concentration.preset(preset, layers)).binary, path, start)
 
 
@@ -54,7 +54,7 @@ def _finish(binary, path: str, start: float) -> dict:
     binary.save(path)
     if binary.sites:
         from focus.runtime.evaluate import synth
-        synth.write(path + ".trace", synth.Plan.of_binary(binary), synth.Recipe(RATIO), compact=True)
+        synth.write(path + ".trace", synth.TracePlan.of_binary(binary), synth.Recipe(RATIO), compact=True)
     return {"seconds": seconds, "mb": peak_mb(), "program": len(binary.text)}
 
 

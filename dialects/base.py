@@ -26,7 +26,7 @@ class Focus(ext.Dialect, name="focus"):
 
 
 # ---- attributes and types ----------------------------------------------------------------------------------------------------
-class Grid(NamedTuple):
+class FlatGrid(NamedTuple):
     """One grid of visual tokens: a video or an image.
 
     Token (f, h, w) has visual index first + f * frame_stride + h * height_stride + w * width_stride.
@@ -57,24 +57,24 @@ class Grid(NamedTuple):
         return df * self.frame_stride + dh * self.height_stride + dw * self.width_stride
 
 
-def grids_of(flat: Sequence[int]) -> list[Grid]:
+def grids_of(flat: Sequence[int]) -> list[FlatGrid]:
     """The grids of a flat list of seven numbers each."""
-    return [Grid(*flat[i:i + 7]) for i in range(0, len(flat), 7)]
+    return [FlatGrid(*flat[i:i + 7]) for i in range(0, len(flat), 7)]
 
 
-def _python_parameters(cls: type) -> type:
+def python_parameters(cls: type) -> type:
     """Class decorator: the parameters of an attribute or type read as Python values."""
     for i, f in enumerate(cls._fields):
         setattr(cls, f.name, property(lambda self, i=i: to_python(self.params[i].maybe_downcast())))
     return cls
 
 
-@_python_parameters
+@python_parameters
 class TokensAttr(Focus.Attribute, name="tokens"):
     """Where a request's visual tokens stand.  On the function as `focus.tokens`.
 
     `visual` (also `V`) tokens in a sequence of `length` (also `S`).  `runs` is [start, length, ...]: runs of visual tokens by position in
-    the sequence, ascending.  `grids` is seven numbers a grid (see `Grid`), ascending by `first`; candidates of a token never cross grids.
+    the sequence, ascending.  `grids` is seven numbers a grid (see `FlatGrid`), ascending by `first`; candidates of a token never cross grids.
     """
     visual: I64
     length: I64
@@ -95,7 +95,7 @@ class TokensAttr(Focus.Attribute, name="tokens"):
         return self.length
 
     @property
-    def grid_list(self) -> list[Grid]:
+    def grid_list(self) -> list[FlatGrid]:
         return grids_of(self.grids)
 
     @property
@@ -143,7 +143,7 @@ def _grids_problem(flat: Sequence[int], V: int | None) -> str | None:
     return None
 
 
-@_python_parameters
+@python_parameters
 class LayoutAttr(Focus.Attribute, name="layout"):
     """Convolution-style order of the layouter: visual token (f, h, w) lives in bank (f % banks[0], h % banks[1], w % banks[2]).
 
@@ -190,7 +190,7 @@ def layout_problem(banks: tuple[int, ...], block: tuple[int, ...], capacity: int
     return None
 
 
-def _bank_conflict(g: Grid, banks: tuple[int, ...], block: tuple[int, ...]) -> str | None:
+def _bank_conflict(g: FlatGrid, banks: tuple[int, ...], block: tuple[int, ...]) -> str | None:
     """Two tokens of one window in the same bank, or None.
 
     Enumerates the window of every visual index of the grid, indices between grid rows (newline tokens) included.  Members
@@ -261,7 +261,7 @@ def mapping_of(op: Any) -> mapping.Mapping | None:
         raise OpError(op, str(e) if isinstance(e, FocusError) else f"'{mapping.MAPPING}' must be #focus.mapping, but is {attr}") from None
 
 
-@_python_parameters
+@python_parameters
 class ConcentratedType(Focus.Type, name="concentrated"):
     """A concentrated activation: for each m-tile and slice its unique vectors, their number and the map from rows to them.
 

@@ -10,7 +10,8 @@ from torch_mlir._mlir_libs import _torchMlir
 from torch_mlir.passmanager import PassManager
 
 from focus.dialects import fisa, focus, tile_ops     # noqa: F401  importing tile_ops adds its classes to the focus dialect
-from focus.dialects.support import DiagnosedError, collect, ir
+from focus.dialects.contracts import check_module
+from focus.dialects.support import DiagnosedError, Diagnostic, collect, ir
 from focus.runtime.spec.errors import FocusError
 
 
@@ -32,11 +33,19 @@ def make_context() -> ir.Context:
 def parse_text(text: str, name: str = "<string>", context: ir.Context | None = None) -> ir.Module:
     """Parse and verify a module.  Raises DiagnosedError with every diagnostic, `name` standing for the file."""
     context = context or ir.Context.current
-    with context, collect(context, name) as found:
+    with context, ir.Location.unknown(context), collect(context, name) as found:
         try:
-            return ir.Module.parse(text)
+            module = ir.Module.parse(text)
         except ir.MLIRError:
             raise DiagnosedError(found, f"{name}: not a module") from None
+        return _checked(module, found, name)
+
+
+def _checked(module: ir.Module, found: list[Diagnostic], name: str) -> ir.Module:
+    """The module, if what it and its functions carry beside their ops is right too.  Raises DiagnosedError."""
+    if not check_module(module):
+        raise DiagnosedError(found, f"{name}: does not verify")
+    return module
 
 
 def parse_file(path: str | PathLike, context: ir.Context | None = None) -> ir.Module:
@@ -46,8 +55,9 @@ def parse_file(path: str | PathLike, context: ir.Context | None = None) -> ir.Mo
         open(path, "rb").close()
     except OSError as e:
         raise FocusError(f"{path}: cannot read: {e.strerror}") from None
-    with context, collect(context, str(path)) as found:
+    with context, ir.Location.unknown(context), collect(context, str(path)) as found:
         try:
-            return ir.Module.parseFile(str(path))
+            module = ir.Module.parseFile(str(path))
         except ir.MLIRError:
             raise DiagnosedError(found, f"{path}: not a module") from None
+        return _checked(module, found, str(path))

@@ -13,7 +13,7 @@ from pathlib import Path
 from focus.runtime.spec import isa
 from focus.runtime.spec.files import atomic_write
 
-from focus.dialects import fisa, focus, support, tile_ops
+from focus.dialects import contracts, fisa, focus, support, tile_ops
 
 _COMMAND = "Generated from `dialects/` by `python -m focus.dialects.docs docs`. Do not edit."
 _LEVELS = (
@@ -31,8 +31,10 @@ def focus_page() -> str:
     parts = ["# The `focus` dialect", "", _COMMAND, "", _prose(focus.Focus), "", *_module_text(focus), "",
              "Every op is written in MLIR's generic form. Groups marked *optional* or *variadic* may be empty; an op with more than one such "
              "group says how many values each has in `operandSegmentSizes`.", "", "## Attributes and types", ""]
-    for cls, sigil in ((focus.TokensAttr, "#"), (focus.LayoutAttr, "#"), (focus.SpaceAttr, "#"), (focus.ConcentratedType, "!")):
+    for cls, sigil in ((focus.TokensAttr, "#"), (focus.LayoutAttr, "#"), (focus.SpaceAttr, "#"), (focus.ConcentratedType, "!"),
+                       (focus.SyncAttr, "#"), (focus.CreditAttr, "#"), (focus.PortAttr, "#"), (focus.ConcentrationAttr, "#")):
         parts += _parametric(cls, sigil)
+    parts += ["## What stands on `@main`", "", *_module_text(contracts), ""]
     classes = [c for c in focus.Focus.operations if not issubclass(c, tile_ops.TileOp)]
     names = [c.__name__ for c in classes]
     for title, first, last in _LEVELS:

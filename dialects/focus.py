@@ -18,8 +18,10 @@ from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.sites import SITES
 
 from focus.dialects.base import (  # noqa: F401  this module is where others find the whole dialect
-    DYNAMIC, ELEMENT_BYTES, ELEMENT_TYPES, SPACES, ConcentratedType, Focus, FocusOp, Grid, LayoutAttr, MappingAttr, SpaceAttr, TokensAttr, dtype_of,
+    DYNAMIC, ELEMENT_BYTES, ELEMENT_TYPES, SPACES, ConcentratedType, FlatGrid, Focus, FocusOp, LayoutAttr, MappingAttr, SpaceAttr, TokensAttr, dtype_of,
     element_type, grids_of, layout_problem, mapping_of, memref_type, space_of, tensor_type, window_type)
+from focus.dialects.contracts import (  # noqa: F401
+    MAX_SEMAPHORES, ConcentrationAttr, CreditAttr, PortAttr, SyncAttr, check_module, credit_array, pairs, port_of, sync_array)
 from focus.dialects.structure import BUFFER_KINDS, BufferOp, KernelOp, RecastOp, ViewOp, WindowOp  # noqa: F401
 from focus.dialects.support import (Any, Bool, F64, I64, I64Array, Operand, Pure, Result, Sequence, Str, default, ir, one_of, register_view, to_attr)
 

@@ -1,14 +1,22 @@
 """Structural ops of tiled code in the `focus` dialect: kernels, buffers, and the windows, recasts and views through which instructions
 reach them.
 
-In: `base.FocusOp`.  Out: `KernelOp`, `BufferOp`, `WindowOp`, `RecastOp`, `ViewOp`; `focus` exports them together with the tensor-level ops.
+In: `base.FocusOp`, the attributes of `contracts`.  Out: `KernelOp`, `BufferOp`, `WindowOp`, `RecastOp`, `ViewOp`; `focus` exports them together with
+the tensor-level ops.
 """
 from math import prod
 
 from focus.dialects.base import ELEMENT_BYTES, ELEMENT_TYPES, SPACES, FocusOp, dtype_of, space_of, window_type
+from focus.dialects.contracts import check_credits, check_waits
 from focus.dialects.support import Any, I64Array, Operand, Pure, Region, Result, Sequence, Str, get_attr, ir, one_of
 
 BUFFER_KINDS = ("param", "input", "output", "temp", "tile")
+#: what a buffer is for, where its kind does not say it -> its kind, memory and element type ("" for any)
+BUFFER_ROLES = {"token_ids": ("input", "dram", "i32"), "constant": ("param", "dram", ""), "retained": ("output", "dram", "i32"),
+                "unique": ("temp", "dram", "f16"), "map": ("temp", "dram", "i16"), "counts": ("tile", "counts", "i16")}
+SITE_ROLES = ("unique", "map", "counts")        #: of a concentrated operand, that of site number `site`
+#: constants that follow from the token layout -> their element type
+CONSTANTS = {"positions": "i32", "token_ids": "i32", "zeros": "f32"}
 
 
 class KernelOp(FocusOp, name="kernel", traits=[ir.NoTerminatorTrait]):
@@ -16,14 +24,29 @@ class KernelOp(FocusOp, name="kernel", traits=[ir.NoTerminatorTrait]):
 
     `name` is the path of the module it computes.  Modules of one form share a routine, a private `func.func` that holds the kernels: then it is
     the path of the first.  Each has a `func.call` of it, at its own location, with its buffers; `focus.site` says what site 0 of the routine is.
+
+    `credits` (array of `#focus.credit`, by schedule): counts of semaphores when the kernel begins.  Whatever an instruction waits for, another one
+    signals, or it has credits.
     """
     name: Str
     body: Region
+
+    def check(self) -> None:
+        check_credits(self)
+
+    def check_region(self) -> None:
+        super().check_region()
+        check_waits(self)
 
 
 class BufferOp(FocusOp, name="buffer"):
     """A buffer: of the model in DRAM ("param", "input", "output", "temp"), or on chip ("tile") for one iteration of the loop body it
     stands in.
+
+    `name` is a label.  `role` says what a buffer is for beyond its kind.  "token_ids": an input.  "constant": a parameter whose values follow from
+    the token layout; `constant` is "positions" (of the leading text rows and of all rows in storage order), "token_ids" (0, 1, ...) or "zeros".
+    "retained": an output for the trace, the original indices of the visual tokens left.  "unique", "map", "counts": unique vectors, maps and
+    numbers of unique vectors of the concentrated operand of number `site` in `focus.sites`.  `port`: the number of an input in `focus.ports`.
 
     Attributes added later: `slots` (ring slots, by schedule), `address` (bytes, by allocate) and, where others have the same place at other times,
     `lives` (first and last kernel of the program, by allocate).
@@ -44,6 +67,32 @@ class BufferOp(FocusOp, name="buffer"):
         slots, address = get_attr(self, "slots", 1), get_attr(self, "address", 0)
         if not isinstance(slots, int) or not 1 <= slots <= 15 or not isinstance(address, int) or address < 0:
             self.fail(f"has slots {slots} and address {address}, expected 1 to 15 slots and an address of at least 0")
+        self._check_role(space, dtype_of(type_.element_type))
+
+    def _check_role(self, space: str, dtype: str) -> None:
+        role, constant = get_attr(self, "role"), get_attr(self, "constant")
+        if role is not None:
+            if role not in BUFFER_ROLES:
+                self.fail(f"has role {self.attributes['role']}, expected one of {', '.join(BUFFER_ROLES)}")
+            kind, memory, element = BUFFER_ROLES[role]
+            if (self.kind, space) != (kind, memory) or element and dtype != element:
+                self.fail(f"of role \"{role}\" must be of kind \"{kind}\" in {memory} with elements of {element or 'any type'}, but is of kind "
+                          f"\"{self.kind}\" in {space} with elements of {dtype}")
+        if (role == "constant") != (constant is not None) or constant is not None and CONSTANTS.get(constant) != dtype:
+            wanted = " or ".join(f'"{name}" of {element}' for name, element in CONSTANTS.items())
+            self.fail(f"has constant {self._said('constant')} of {dtype} and role {self._said('role')}; expected {wanted} with role \"constant\"")
+        self._check_number("site", role in SITE_ROLES, f"roles {', '.join(SITE_ROLES)}")
+        self._check_number("port", self.kind == "input", "kind \"input\"", needed=False)
+
+    def _check_number(self, name: str, belongs: bool, where: str, needed: bool = True) -> None:
+        """An attribute that is a number from 0 on where it belongs, and missing elsewhere."""
+        value = get_attr(self, name)
+        right = isinstance(value, int) and value >= 0 if belongs else value is None
+        if not right and (needed or value is not None):
+            self.fail(f"has {name} {self._said(name)}, expected a number from 0 on with {where} and none otherwise")
+
+    def _said(self, name: str) -> str:
+        return str(self.attributes[name]) if name in self.attributes else "none"
 
 
 class WindowOp(FocusOp, name="window", traits=[Pure]):

@@ -307,7 +307,7 @@ def collect(context: ir.Context, name: str = "") -> Iterator[list[Diagnostic]]:
 def verify(op: Any, what: str = "module") -> None:
     """Verify an op or module and all it holds.  Raises DiagnosedError with every diagnostic."""
     operation = op.operation
-    with collect(operation.context) as found:
+    with operation.context, ir.Location.unknown(), collect(operation.context) as found:
         try:
             ok = operation.verify()
         except ir.MLIRError:
@@ -318,7 +318,9 @@ def verify(op: Any, what: str = "module") -> None:
 
 def to_text(op: Any, locations: bool = True, generic: bool = False) -> str:
     """Print an op or module.  Values are named after module paths; with `locations`, these paths survive parsing the text again."""
-    return op.operation.get_asm(enable_debug_info=locations, print_generic_op_form=generic, use_name_loc_as_prefix=True)
+    operation = op.operation
+    with operation.context, ir.Location.unknown():      # printing verifies, and verifiers of ours make types
+        return operation.get_asm(enable_debug_info=locations, print_generic_op_form=generic, use_name_loc_as_prefix=True)
 
 
 def walk(root: Any, kind: str | type | tuple[type, ...] | None = None) -> list[ir.OpView]:

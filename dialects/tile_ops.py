@@ -18,6 +18,7 @@ from focus.runtime.spec import isa
 from focus.runtime.spec.geometry import SIDES
 
 from focus.dialects.base import ELEMENT_TYPES, FocusOp, dtype_of, space_of
+from focus.dialects.contracts import check_sync
 from focus.dialects.support import F64, I64, Operand, default, ir, one_of
 
 INITS = ("first", "never", "always")
@@ -62,6 +63,7 @@ class TileOp(FocusOp):
             if extents[name] > SIDES[-1]:
                 self.fail(f"extent '{name}' is {extents[name]}, expected at most {SIDES[-1]}")
         self._check_spaces(tiles)
+        check_sync(self)
 
     def _tile(self, name: str, type_: ir.Type) -> Tile:
         """Shape, element type and memory of an operand, checked for what every operand must be."""

@@ -23,18 +23,19 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, get_args, get_origin
 
 from torch_mlir import ir
 from torch_mlir.passmanager import PassManager
 
-from focus.dialects.support import DiagnosedError, Diagnostic, OpError, collect, to_text
+from focus.dialects.contracts import INPUT, LEVEL, MACHINE, check_module
+from focus.dialects.support import DiagnosedError, Diagnostic, OpError, collect, set_attr, to_text
+from focus.passes.pipeline import pass_names
+from focus.passes.steps import MODULE, Step
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write
-
-MODULE = "builtin.module"
 
 
 class PipelineError(FocusError):
@@ -146,18 +147,6 @@ def load_passes() -> dict[str, Pass]:
 
 
 # ---- pipelines --------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Step:
-    """One pass of a pipeline: a registered pass with option values, or upstream text; on the ops that `path` names, outermost first."""
-    name: str
-    options: dict[str, Any] = field(default_factory=dict)
-    path: tuple[str, ...] = (MODULE,)
-    upstream: str = ""              #: the element's text when the pass is not ours
-
-    def __str__(self) -> str:
-        return self.upstream or self.name
-
-
 @dataclass
 class _Element:
     name: str
@@ -283,19 +272,33 @@ class Printing:
         print(f"// -----// IR Dump {when} {step} //----- //\n{text}", file=self.stream or sys.stderr)
 
 
+@dataclass(frozen=True)
+class Dump:
+    """A folder for one IR file a pass: `00-input.mlir`, `01-<pass>.mlir`, ....  `done` and `level`: passes that ran before, and the last of them,
+    which number and name the file of what is begun with."""
+    folder: Path
+    done: int = 0
+    level: str = INPUT
+
+    def write(self, module: ir.Module, number: int, name: str) -> None:
+        _write(Path(self.folder) / f"{number:02d}-{name}.mlir", to_text(module, locations=True))
+
+
 def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, defaults: dict[str, Any] | None = None, verify_each: bool = True,
-        dump_dir: Path | str | None = None, printing: Printing | None = None,
+        dump: Dump | None = None, printing: Printing | None = None,
         progress: Callable[[str], None] | None = None) -> list[tuple[str, float]]:
     """Run a pipeline on a module in place; the (pass, seconds) of each step.
 
-    `dump_dir` gets one file a pass, `00-input.mlir`, `01-<pass>.mlir`, ..., each of which parses and verifies alone.  `progress` is told
-    each pass's name before it runs.  Raises PassFailed with every diagnostic when a pass fails or leaves IR that does not verify.
+    `dump` says where one file a pass goes, each of which parses and verifies alone.  `progress` is told each pass's name before it runs.  In a
+    module with the attribute `focus.level`, each pass of the compiler's pipeline (`pipeline.py`) leaves its name there.  Raises PassFailed with
+    every diagnostic when a pass fails or leaves IR that does not verify.
     """
     context = module.context
     with context, ir.Location.unknown(context):
         steps = _as_steps(pipeline, defaults)
         seconds, printer = [], printing or Printing()
-        _dump(module, dump_dir, 0, "input")
+        if dump:
+            dump.write(module, dump.done, dump.level)
         for number, step in enumerate(steps, 1):
             if progress:
                 progress(step.name)
@@ -306,7 +309,8 @@ def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, defaults: di
             run_step(module, step, verify_each)
             seconds.append((step.name, time.perf_counter() - start))
             _print_after(module, step, number, printer, before)
-            _dump(module, dump_dir, number, step.name)
+            if dump:
+                dump.write(module, dump.done + number, step.name)
     return seconds
 
 
@@ -354,9 +358,14 @@ def run_step(module: ir.Module, step: Step, verify_after: bool = True) -> None:
         except Exception as e:
             ok, bug = False, e
             found.append(Diagnostic("error", f"pass '{step.name}' raised {type(e).__name__}: {e} ({_raised_at(e)})"))
+        if ok and LEVEL in module.operation.attributes and step.name in pass_names():
+            set_attr(module.operation, LEVEL, step.name)
+            if "machine" in REGISTRY[step.name].options:
+                from focus.passes.target import machine_mark        # needs pydantic, as such passes do, but not focus-opt itself
+                set_attr(module.operation, MACHINE, machine_mark(step.options.get("machine", REGISTRY[step.name].options["machine"].default)))
         if ok and verify_after and not step.upstream:
             try:
-                ok = module.operation.verify()
+                ok = module.operation.verify() and check_module(module)
             except ir.MLIRError:
                 ok = False
             if not ok:
@@ -414,11 +423,6 @@ def _print_after(module: ir.Module, step: Step, number: int, printer: Printing, 
         printer.show(text, "After", step)
     if printer.tree_dir:
         _write(Path(printer.tree_dir) / "builtin_module_no-symbol-name" / f"{number - 1}_{step.name}.mlir", text)
-
-
-def _dump(module: ir.Module, folder: Path | str | None, number: int, name: str) -> None:
-    if folder is not None:
-        _write(Path(folder) / f"{number:02d}-{name}.mlir", to_text(module, locations=True))
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,9 +5,14 @@ alone with `focus-opt`.
 """
 from __future__ import annotations
 
-from focus.passes.manager import Step
-from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.machine import Machine
+from functools import cache
+from typing import TYPE_CHECKING
+
+from focus.passes.steps import Step
+
+if TYPE_CHECKING:           # both need pydantic, without which focus-opt starts
+    from focus.runtime.spec.concentration import Concentration
+    from focus.runtime.spec.machine import Machine
 
 
 def pipeline(machine: Machine | str = "focus", concentration: Concentration | str = "off", mappings: str = "",
@@ -27,3 +32,9 @@ def pipeline(machine: Machine | str = "focus", concentration: Concentration | st
         Step("allocate", target),                                           # addresses on chip and in DRAM
         Step("lower-to-fisa"),                                              # instructions, address generators, hardware loops
     ]
+
+
+@cache
+def pass_names() -> tuple[str, ...]:
+    """The names of the passes, in order."""
+    return tuple(step.name for step in pipeline())

@@ -17,3 +17,9 @@ def resolve_machine(machine: str | Machine) -> Machine:
 @lru_cache(maxsize=16)
 def _load(name: str) -> Machine:
     return Machine.load(name)
+
+
+def machine_mark(machine: str | Machine) -> str:
+    """What a module says of the machine it is for (`focus.machine`): its name and a sum of all it states."""
+    target = resolve_machine(machine)
+    return f"{target.name} {target.fingerprint[:16]}"

@@ -1,42 +1,41 @@
 """From lowered IR to a binary.
 
-In: a module whose function holds placed DRAM buffers and a `fisa.program`, the values of its parameters, and what the front end knows of the
-model.  Out: `fxb.Binary`.
+In: a module whose function holds placed DRAM buffers and a `fisa.program` and says what it is to its user (`Interface`), and the values of its
+parameters.  Out: `fxb.Binary`.
 """
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain, count
 
 import numpy as np
 from torch_mlir import ir
 
 from focus.dialects import focus as fd
-from focus.dialects.support import get_attr, walk
-from focus.passes.tile.kernel_ir import buffer_bytes
+from focus.dialects.contracts import SITE_TABLE
+from focus.dialects.support import OpError, get_attr, walk
+from focus.passes.tile.kernel_ir import buffer_bytes, is_routine
 from focus.runtime.run import fxb
-from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, warn
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.tokens import TokenLayout
 
 from focus.compiler.backend.encode import encode_program
+from focus.compiler.backend.interface import Interface
 
-ID_LIST = "retained."        #: outputs of this name are for the trace
 SNAPSHOT = 2 ** 31           #: bytes of parameters, as they are stored, that a program may hold copies of
 STORED = {"f16": "f16", "f32": "f32", "i32": "i32"}
 
 
 @dataclass(frozen=True)
-class Interface:
-    """What the user's model expects: inputs (name, numpy dtype, shape), inputs fixed at compile time, its name, its decoder layers, and how
-    many tokens its embedding knows (None where none is looked up)."""
-    inputs: tuple[tuple[str, str, tuple[int, ...]], ...]
-    fixed: Mapping[str, np.ndarray]
-    model: str
-    layers: int = 0
-    vocabulary: int | None = None
+class _Param:
+    """A parameter of the binary: the front end's name of it, or the constant it is ("" for none), its row order and its place."""
+    source: str
+    constant: str
+    order: str
+    place: fxb.Param
 
 
 class ParamValues(Mapping):
@@ -47,7 +46,7 @@ class ParamValues(Mapping):
     """
 
     def __init__(self, sources: Mapping[str, Callable[[], np.ndarray]], tokens: TokenLayout | None,
-                 entries: dict[str, tuple[str, str, fxb.Param]]):
+                 entries: dict[str, _Param]):
         self._sources, self._tokens, self._entries = sources, tokens, entries
         self._looked_at: set[str] = set()
         self._kept: dict[str, np.ndarray] = {}
@@ -56,44 +55,43 @@ class ParamValues(Mapping):
     def freeze(self, limit: int = SNAPSHOT) -> None:
         """Hold on to the values of now.  Up to `limit` bytes, as they are stored, they are copied.  Of more, a digest is kept, and a parameter whose
         source has changed is a FocusError when it is asked for."""
-        if sum(entry.nbytes for _, _, entry in self._entries.values()) <= limit:
-            self._kept = {name: fxb.store(self[name], entry.stored)[0] for name, (_, _, entry) in self._entries.items()}
+        if sum(entry.place.nbytes for entry in self._entries.values()) <= limit:
+            self._kept = {name: fxb.store(self[name], entry.place.stored)[0] for name, entry in self._entries.items()}
             # A value that is stored as its source has it may be the source's own memory.
             self._kept = {name: value if value.base is None and value.flags.owndata else value.copy() for name, value in self._kept.items()}
             self._sources = {}                              # so that the model can go
         else:
-            used = {source for source, _, _ in self._entries.values() if source in self._sources}
+            used = {entry.source for entry in self._entries.values() if entry.source in self._sources}
             self._digests = {source: _digest(self._sources[source]) for source in used}
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name in self._kept:
             return self._kept[name]
-        source, order, entry = self._entries[name]
-        value = self._derived(source, entry.shape)
-        if value is None:
-            if source not in self._sources:
-                raise FocusError(f"parameter '{source}' has no value")
-            if source in self._digests and _digest(self._sources[source]) != self._digests[source]:
-                raise FocusError(f"parameter '{source}' has changed since the program was compiled; compile again, or save the program before "
-                                 "the model is changed")
-            value = np.asarray(self._sources[source]()).reshape(entry.shape)
-            if source not in self._looked_at and (found := lost(value, entry.stored)):
-                warn(f"parameter '{source}': {found}")
-            self._looked_at.add(source)
-        return value[self._tokens.storage_order()] if order == "storage" else value
+        entry = self._entries[name]
+        if entry.constant:
+            return self._constant(entry.constant, entry.place.shape)
+        source, place = entry.source, entry.place
+        if source not in self._sources:
+            raise FocusError(f"parameter '{source}' has no value")
+        if source in self._digests and _digest(self._sources[source]) != self._digests[source]:
+            raise FocusError(f"parameter '{source}' has changed since the program was compiled; compile again, or save the program before "
+                             "the model is changed")
+        value = np.asarray(self._sources[source]()).reshape(place.shape)
+        if source not in self._looked_at and (found := lost(value, place.stored)):
+            warn(f"parameter '{source}': {found}")
+        self._looked_at.add(source)
+        return value[self._tokens.storage_order()] if entry.order == "storage" else value
 
-    def _derived(self, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
-        """Tables that the passes ask for."""
-        if name == "const.token_ids":
+    def _constant(self, what: str, shape: tuple[int, ...]) -> np.ndarray:
+        """What follows from the token layout (`constant` of a `focus.buffer`)."""
+        if what == "token_ids":
             return np.arange(shape[-1], dtype=np.int32).reshape(shape)
-        if name == "const.positions":
-            order = self._tokens.storage_order() if self._tokens is not None else np.arange(shape[-1])
-            lead = shape[-1] - len(order)           # the first text rows stand ahead of the visual ones once more
-            text = order[self._tokens.V:self._tokens.V + lead] if lead else order[:0]
-            return np.concatenate([text, order]).astype(np.int32).reshape(shape)
-        if name.startswith("const.zeros."):
+        if what == "zeros":
             return np.zeros(shape, np.float32)
-        return None
+        order = self._tokens.storage_order() if self._tokens is not None else np.arange(shape[-1])
+        lead = shape[-1] - len(order)           # the first text rows stand ahead of the visual ones once more
+        text = order[self._tokens.V:self._tokens.V + lead] if lead else order[:0]
+        return np.concatenate([text, order]).astype(np.int32).reshape(shape)
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
@@ -128,24 +126,32 @@ def lost(value: np.ndarray, stored: str) -> str:
     return "; ".join(f"{counts[key]:,} of {value.size:,} values {words}" for key, words in said if counts[key])
 
 
-def build_binary(module: ir.Module, machine: Machine, concentration: Concentration, params: Mapping[str, Callable[[], np.ndarray]] | None,
-                 tokens: TokenLayout | None, interface: Interface) -> fxb.Binary:
+def main_of(module: ir.Module) -> ir.OpView:
+    """The function that is the program: the first one that is no routine.  Raises FocusError."""
+    for op in module.body.operations:
+        if op.operation.name == "func.func" and not is_routine(op):
+            return op
+    raise FocusError("the module has no function @main")
+
+
+def build_binary(module: ir.Module, machine: Machine, params: Mapping[str, Callable[[], np.ndarray]] | None) -> fxb.Binary:
     """Assemble the binary of a lowered module; `params` None makes one that can only be timed.
 
-    Raises FocusError when the module is not lowered or a parameter has no value.
+    Raises FocusError when the module is not lowered, does not say what it is to its user, or a parameter has no value.
     """
-    func = next((op for op in module.body.operations if op.operation.name == "func.func"), None)
-    programs = walk(func, "fisa.program") if func is not None else []
+    func = main_of(module)
+    programs = walk(func, "fisa.program")
     if len(programs) != 1:
         raise FocusError("the module has no function with one fisa.program; run lower-to-fisa")
+    interface = Interface.of(func)
     text, source, modules = encode_program(programs[0])
     buffers = [op for op in func.regions[0].blocks[0].operations if op.operation.name == "focus.buffer"]
     entries, table = _params(buffers)
     return fxb.Binary(text=text, source=source, machine=machine, modules=modules, param_table=table,
-                      params={} if params is None else ParamValues(params, tokens, entries), timing_only=params is None,
+                      params={} if params is None else ParamValues(params, interface.tokens, entries), timing_only=params is None,
                       memory_map=_memory_map(func, buffers), inputs=_inputs(buffers, interface), outputs=_outputs(buffers),
-                      fixed_inputs=_fixed(interface), sites=_sites(func, buffers), id_lists=_id_lists(buffers), tokens=tokens,
-                      concentration=concentration, model=interface.model, layers=interface.layers)
+                      fixed_inputs=_fixed(interface), sites=_sites(func, buffers), id_lists=_id_lists(buffers), tokens=interface.tokens,
+                      concentration=interface.concentration, model=interface.model, layers=interface.layers)
 
 
 def _placed(op: ir.OpView, **extra) -> dict:
@@ -153,33 +159,40 @@ def _placed(op: ir.OpView, **extra) -> dict:
     return {"stored": STORED[fd.dtype_of(op.operation.result.type.element_type)], "shape": tuple(shape), "address": get_attr(op, "address")} | extra
 
 
-def _params(buffers: list) -> tuple[dict[str, tuple[str, str, fxb.Param]], tuple[fxb.Param, ...]]:
-    """(source name, row order, place) by name in the binary, and the table of places; a parameter that several ops use stands once."""
-    entries, table = {}, []
+def _params(buffers: list) -> tuple[dict[str, _Param], tuple[fxb.Param, ...]]:
+    """The parameters by name in the binary, and the table of places; what several ops use stands once, at its address."""
+    entries: dict[str, _Param] = {}
+    known: set[tuple] = set()
     for op in buffers:
         if op.kind != "param":
             continue
-        order = get_attr(op, "row_order", "as_is")
-        name = op.name if order == "as_is" else f"{op.name}@{order}"
-        if name not in entries:
-            table.append(fxb.Param(**_placed(op, name=name)))
-            entries[name] = op.name, order, table[-1]
-    return entries, tuple(table)
+        order, constant = get_attr(op, "row_order", "as_is"), get_attr(op, "constant", "")
+        key = op.name, constant, order, get_attr(op, "address")
+        if key in known:
+            continue
+        known.add(key)
+        plain = op.name if order == "as_is" else f"{op.name}@{order}"
+        name = next(n for n in chain([plain], (f"{plain}#{i}" for i in count(2))) if n not in entries)
+        entries[name] = _Param(op.name, constant, order, fxb.Param(**_placed(op, name=name)))
+    return entries, tuple(entry.place for entry in entries.values())
 
 
 def _inputs(buffers: list, interface: Interface) -> tuple[fxb.Port, ...]:
-    dtypes, below = {name: dtype for name, dtype, _ in interface.inputs}, {"input_ids": interface.vocabulary}
-    return tuple(fxb.Port(**_placed(op, name=op.name, dtype=dtypes.get(op.name, "float32"), below=below.get(op.name)))
-                 for op in buffers if op.kind == "input")
+    ports = []
+    for op in sorted((op for op in buffers if op.kind == "input"), key=lambda op: get_attr(op, "port")):
+        name, dtype, _ = interface.inputs[get_attr(op, "port")]
+        below = interface.vocabulary if get_attr(op, "role") == "token_ids" else None
+        ports.append(fxb.Port(**_placed(op, name=name, dtype=dtype, below=below)))
+    return tuple(ports)
 
 
 def _outputs(buffers: list) -> tuple[fxb.Port, ...]:
-    return tuple(fxb.Port(**_placed(op, name=op.name, dtype="float32")) for op in buffers if op.kind == "output" and not op.name.startswith(ID_LIST))
+    return tuple(fxb.Port(**_placed(op, name=op.name, dtype="float32")) for op in buffers if op.kind == "output" and get_attr(op, "role") is None)
 
 
 def _id_lists(buffers: list) -> tuple[fxb.Param, ...]:
     """The original indices of the tokens left after each pruning, in order."""
-    return tuple(fxb.Param(**_placed(op, name=op.name)) for op in buffers if op.kind == "output" and op.name.startswith(ID_LIST))
+    return tuple(fxb.Param(**_placed(op, name=op.name)) for op in buffers if get_attr(op, "role") == "retained")
 
 
 def _fixed(interface: Interface) -> tuple[fxb.FixedInput, ...]:
@@ -205,12 +218,14 @@ def _life(op: ir.OpView) -> fxb.Life:
 
 
 def _sites(func, buffers: list) -> tuple[fxb.Site, ...]:
-    bases = {op.name: get_attr(op, "address") for op in buffers if op.kind == "tile"}
+    bases = {get_attr(op, "site"): get_attr(op, "address") for op in buffers if get_attr(op, "role") == "counts"}
+    table = list(func.attributes[SITE_TABLE]) if SITE_TABLE in func.attributes else []
+    if set(bases) != set(range(len(table))):
+        raise OpError(func, f"has {len(table)} sites, but buffers for the counts of sites {sorted(bases)}")
     sites = []
-    for i, s in enumerate(func.attributes["focus.sites"]):
-        s = {a.name: a.attr for a in ir.DictAttr(s)} if not isinstance(s, dict) else s
+    for i, s in enumerate(table):
         value = lambda k: ir.IntegerAttr(s[k]).value
         flat = list(ir.DenseI64ArrayAttr(s["tiles"]))
         sites.append(fxb.Site(layer=value("layer"), site=ir.StringAttr(s["site"]).value, width=value("width"), slices=value("slices"),
-                              visual=value("visual"), tiles=tuple(zip(*[iter(flat)] * 3)), count_base=bases[f"counts.{i}"]))
+                              visual=value("visual"), tiles=tuple(zip(*[iter(flat)] * 3)), count_base=bases[i]))
     return tuple(sites)

@@ -1,32 +1,38 @@
 """The whole compilation: from a PyTorch model to an executable.
 
-In: a model, the inputs of its forward, a machine and a concentration.  Out: `Executable` (or the module at an earlier level).
+In: a model, the inputs of its forward, a machine and a concentration; or an IR file of an earlier compilation and the parameters.
+Out: `Executable` (or the module at an earlier level).
 """
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-import os
+from dataclasses import dataclass, field, fields
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch_mlir import ir
 
+from focus.dialects.contracts import CONCENTRATION, INPUT, LEVEL, ConcentrationAttr, check_module
+from focus.dialects.support import set_attr
 from focus.passes import manager
-from focus.passes.tensor.decoder_ir import attach_token_layout
-from focus.passes.pipeline import pipeline
+from focus.passes.pipeline import pass_names, pipeline
 from focus.runtime.run import fxb
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line, warn
 from focus.runtime.spec.machine import Machine
-from focus.runtime.spec.tokens import TokenLayout
 
-from focus.compiler.backend.binary import Interface, ParamValues, build_binary
+from focus.compiler.backend.binary import ParamValues, build_binary, main_of
+from focus.compiler.backend.interface import TABLE, Interface, digest
+from focus.compiler.backend.resume import IR_SUFFIXES, Dumped, write_tables
+
+if TYPE_CHECKING:
+    from focus.runtime.run.executable import Executable
 
 #: levels at which a compilation can stop, and the last pass of each
-LEVELS = {"torch": None, "focus": "assign-layout", "tiled": "allocate", "fisa": "lower-to-fisa"}
+STOPS = {"torch": None, "focus": "assign-layout", "tiled": "allocate", "fisa": "lower-to-fisa", "binary": "lower-to-fisa"}
 SCOPES = ("whole", "backbone")      #: the whole model, or its decoder layers on the visual tokens
 
 
@@ -40,72 +46,148 @@ class Compilation:
 
 @dataclass
 class _Source:
-    """What the passes start from: a module with its token layout attached, and what the binary needs besides.
-
-    `params` is None for a model without values (on the meta device, or a backbone).  `first`: number of the first pass to run.
-    """
+    """What the passes start from: a module that says what it is to its user, how many passes it has behind it, and the values of its parameters
+    (None for a program that can only be timed: of a model on the meta device, or a backbone)."""
     module: ir.Module
-    tokens: TokenLayout
-    interface: Interface
-    depth: int
     params: Mapping[str, Callable] | None
-    first: int = 0
+    done: int = 0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compile, beside what, for which machine and how concentrated.  Raises FocusError for an unknown scope or level."""
+    scope: str = "whole"            #: or "backbone": decoder layers on the visual tokens and one prompt token, parameters without values
+    stop: str = "binary"            #: the level to stop at: "torch" | "focus" | "tiled" | "fisa" | "binary"
+    check: bool = True              #: compare what is compiled with the model's own forward (two forwards), where inputs and parameters have values
+    dump_ir: str | PathLike | None = None           #: a folder for one IR file per pass
+    mappings: str | PathLike = ""                   #: a TOML file that fixes mappings by module path
+    save_mappings: str | PathLike = ""              #: a TOML file to write, with the mappings that were chosen
+    progress: Callable[[str], None] | None = None   #: told the name of each stage as it begins
+
+    def __post_init__(self) -> None:
+        if self.scope not in SCOPES:
+            raise FocusError(f"scope '{self.scope}' is none of {', '.join(SCOPES)}")
+        if self.stop not in STOPS:
+            raise FocusError(f"level '{self.stop}' is none of {', '.join(STOPS)}")
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Options":
+        """From keyword arguments.  Raises FocusError for a name that is none."""
+        known = [f.name for f in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise FocusError(f"there is no option '{name}' of compiling (options: {', '.join(known)})")
+        return cls(**options)
+
+    def tell(self, stage: str) -> None:
+        if self.progress:
+            self.progress(stage)
 
 
 @one_line
 def compile_model(model, inputs: Mapping[str, Any], machine: Machine | str | PathLike = "focus",
-                  concentration: Concentration | str | PathLike = "full", *, scope: str = "whole", stop: str = "binary",
-                  dump_ir: str | PathLike | None = None, progress: Callable[[str], None] | None = None, check: bool = True,
-                  mappings: str | PathLike = "", save_mappings: str | PathLike = "") -> Compilation:
-    """Compile a model (or a `Backbone`, then `inputs` is empty) for inputs of these shapes and of this token layout.
+                  concentration: Concentration | str | PathLike = "full", **options) -> Compilation:
+    """Compile a model (or a `Backbone`, then `inputs` is empty) for inputs of these shapes and of this token layout; `options`: see `Options`.
 
-    scope: "whole" | "backbone" (decoder layers on the visual tokens and one prompt token, parameters without values).  stop: "torch" |
-    "focus" | "tiled" | "fisa" | "binary".  dump_ir: a folder for one IR file a pass.  progress: told each stage's name.  check: compare what is
-    compiled with the model's own forward on these inputs (two forwards), where they have values; leaving it out is said in a warning.
-    mappings: a TOML file that fixes mappings by module path; save_mappings: one to write with the mappings that were chosen.
     Raises FocusError for whatever cannot be compiled.
     """
+    chosen = Options.of(options)
     machine = machine if isinstance(machine, Machine) else Machine.load(machine)
-    tell = progress or (lambda name: None)
-    tell("import")
+    chosen.tell("import")
     start = time.perf_counter()
-    source = _source(model, inputs, scope, stop, check)
-    result = Compilation(source.module, seconds=[("import", time.perf_counter() - start)])
-    config = resolve_concentration(concentration, machine, source.depth)
-    steps = pipeline(machine, config, os.fspath(mappings), os.fspath(save_mappings))
-    if stop in LEVELS:
-        names = [s.name for s in steps]
-        steps = steps[:names.index(LEVELS[stop]) + 1] if LEVELS[stop] else []
-    result.seconds += manager.run(source.module, steps[source.first:], dump_dir=Path(dump_ir) if dump_ir else None, progress=progress)
-    if stop == "binary":
-        tell("encode")
+    source = _source(model, inputs, chosen, lambda depth: resolve_concentration(concentration, machine, depth))
+    return _finish(source, machine, chosen, [("import", time.perf_counter() - start)])
+
+
+@one_line
+def resume(path: str | PathLike, weights: Any, machine: Machine | str | PathLike = "focus", *,
+           concentration: Concentration | str | PathLike | None = None, inputs_file: str | PathLike | None = None, **options) -> Compilation:
+    """Compile on from an IR file of `dump_ir`, of any level.
+
+    weights: a torch module, a MODEL of the tools (`inputs_file` as there), or a safetensors file of parameters by the names in the IR; False for
+    a program that can only be timed.  concentration: another one than the file says, before the pass that inserts it.  options: see `Options`.
+    Raises FocusError for a file that cannot be gone on from, and for parameters that are missing or of another shape.
+    """
+    chosen = Options.of(options)
+    machine = machine if isinstance(machine, Machine) else Machine.load(machine)
+    chosen.tell("import")
+    start = time.perf_counter()
+    dumped = Dumped.read(path)
+    dumped.check_machine(machine)
+    if dumped.done > len(_until(chosen.stop)):
+        raise FocusError(f"{path}: is at level {dumped.level} already, beyond '{chosen.stop}'")
+    if (chosen.mappings or chosen.save_mappings) and dumped.done > pass_names().index("map"):
+        raise FocusError(f"{path}: is at level {dumped.level}, which has its mappings; they are read and written before the pass 'map'")
+    with dumped.module.context, ir.Location.unknown():
+        config = dumped.interface.concentration
+        if concentration is not None:
+            if dumped.done > pass_names().index("insert-concentration"):
+                raise FocusError(f"{path}: is at level {dumped.level}, where another concentration comes too late; go on from an earlier file")
+            config = Concentration.resolve(concentration, dumped.interface.layers)
+            main_of(dumped.module).attributes[CONCENTRATION] = ConcentrationAttr.make(config)
+        resolve_concentration(config, machine, dumped.interface.layers)
+        params = None if weights is False or chosen.stop != "binary" else dumped.sources(weights, inputs_file, chosen.scope)
+    return _finish(_Source(dumped.module, params, dumped.done), machine, chosen, [("import", time.perf_counter() - start)])
+
+
+def _until(stop: str) -> tuple[str, ...]:
+    """The passes up to a level to stop at."""
+    last = STOPS[stop]
+    return pass_names()[:pass_names().index(last) + 1] if last else ()
+
+
+def _finish(source: _Source, machine: Machine, options: Options, seconds: list[tuple[str, float]]) -> Compilation:
+    """Run the passes that are left, up to the level to stop at, and make the binary."""
+    result = Compilation(source.module, seconds=seconds)
+    with source.module.context, ir.Location.unknown():
+        config = main_of(source.module).attributes[CONCENTRATION].config()
+    steps = pipeline(machine, config, os.fspath(options.mappings), os.fspath(options.save_mappings))[source.done:len(_until(options.stop))]
+    dump = None
+    if options.dump_ir:
+        dump = manager.Dump(Path(options.dump_ir), source.done, pass_names()[source.done - 1] if source.done else INPUT)
+        if source.params is not None:
+            write_tables(Path(options.dump_ir), source.params)
+    result.seconds += manager.run(source.module, steps, dump=dump, progress=options.progress)
+    if options.stop == "binary":
+        options.tell("encode")
         start = time.perf_counter()
-        result.binary = build_binary(source.module, machine, config, source.params, source.tokens, source.interface).validate()
+        with source.module.context, ir.Location.unknown():
+            result.binary = build_binary(source.module, machine, source.params).validate()
         result.seconds.append(("encode", time.perf_counter() - start))
     return result
 
 
-def _source(model, inputs: Mapping[str, Any], scope: str, stop: str, check: bool) -> _Source:
-    """The module to begin with, imported or written."""
+def _source(model, inputs: Mapping[str, Any], options: Options, concentration: Callable[[int], Concentration]) -> _Source:
+    """The module to begin with, imported or written.  `concentration`: what is meant for a decoder of so many layers."""
     from focus.compiler.frontend.backbone import Backbone, backbone_module
-    if scope not in SCOPES:
-        raise FocusError(f"scope '{scope}' is none of {', '.join(SCOPES)}")
-    if not isinstance(model, Backbone) and scope == "backbone":
+    if not isinstance(model, Backbone) and options.scope == "backbone":
         from focus.compiler.frontend.importer import backbone_of
         model = backbone_of(model, inputs)
     if isinstance(model, Backbone):
-        if stop == "torch":
+        if options.stop == "torch":
             raise FocusError(f"{model.name}: a backbone is written in the focus dialect; there is no torch level to stop at")
-        return _Source(backbone_module(model), model.tokens, Interface(model.ports, {}, model.name, model.decoder.layers),
-                       model.decoder.layers, None, first=1)
+        depth = model.decoder.layers
+        interface = Interface(model.ports, {}, model.name, depth, None, model.tokens, concentration(depth))
+        return _begun(backbone_module(model), interface, None, done=pass_names().index("convert-torch-to-focus") + 1)
     from focus.compiler.frontend.importer import import_model                      # needs torch
-    imported = import_model(model, inputs, check)
-    if imported.params is not None and not check:
+    imported = import_model(model, inputs, options.check)
+    if imported.params is not None and not options.check:
         warn("the program is not checked against the model's own forward")
-    attach_token_layout(imported.module, imported.tokens)
-    info = imported.model_info
-    interface = Interface(tuple(imported.inputs), imported.static_inputs, info["class"], info["depth"], model.get_input_embeddings().num_embeddings)
-    return _Source(imported.module, imported.tokens, interface, info["depth"], imported.params)
+    info, params = imported.model_info, imported.params
+    tables = digest({name: read for name, read in params.items() if name.startswith(TABLE)}) if params is not None else ""
+    interface = Interface(tuple(imported.inputs), imported.static_inputs, info["class"], info["depth"], model.get_input_embeddings().num_embeddings,
+                          imported.tokens, concentration(info["depth"]), tables)
+    return _begun(imported.module, interface, params)
+
+
+def _begun(module: ir.Module, interface: Interface, params: Mapping[str, Callable] | None, done: int = 0) -> _Source:
+    """A module that says what it is to its user, and how many passes it has behind it."""
+    with module.context, ir.Location.unknown():
+        interface.attach(main_of(module))
+        set_attr(module.operation, LEVEL, pass_names()[done - 1] if done else INPUT)
+        if not check_module(module):
+            raise FocusError(f"{interface.model}: the importer's module does not verify")
+    return _Source(module, params, done)
 
 
 def resolve_concentration(spec: Concentration | str | PathLike, machine: Machine, depth: int) -> Concentration:
@@ -118,18 +200,36 @@ def resolve_concentration(spec: Concentration | str | PathLike, machine: Machine
 
 
 @one_line
-def compile(model, inputs: Mapping[str, Any], machine: Machine | str | PathLike = "focus",
-            concentration: Concentration | str | PathLike = "full", **options):
+def compile(model, inputs: Mapping[str, Any] | None = None, machine: Machine | str | PathLike = "focus",
+            concentration: Concentration | str | PathLike | None = None, **options) -> Executable:
     """Compile `model` (a Hugging Face VLM) for `inputs` (those of its forward, batch 1) into an `Executable`.
 
-    concentration: "off" | "sec" | "sic" | "full", a TOML file, or a `Concentration`.  Options: `scope`, `dump_ir`, `progress`, `check`, `mappings`,
-    `save_mappings` (see `compile_model`).
+    `model` may also be an IR file of `dump_ir`, which takes no inputs: compiling goes on from there, with the option `weights` (see `resume`).
+
+    concentration: "off" | "sec" | "sic" | "full" (default), a TOML file, or a `Concentration`.  options: the fields of `Options` but `stop`.
     The program has the weights of now: the model may be changed afterwards.  (Weights of more than 2 GiB are not copied; when they have changed,
     running or saving the program is an error.)
     Raises FocusError for whatever cannot be compiled: an unknown model, an operator without a mapping, sizes that do not fit the buffers.
     """
+    if isinstance(model, (str, PathLike)):
+        if not str(model).endswith(IR_SUFFIXES):
+            raise FocusError(f"'{model}' is no model: a torch module expected, or an IR file ({', '.join(IR_SUFFIXES)})")
+        if inputs is not None:
+            raise FocusError(f"{model}: an IR file is compiled for inputs of its own and takes none")
+        if options.get("weights") is None:
+            raise FocusError(f"{model}: give its parameters (weights=a model, a MODEL of the tools, or a safetensors file), or weights=False for a "
+                             "program that can only be timed")
+        return _executable(resume(model, options.pop("weights"), machine, concentration=concentration, **options).binary)
+    if "weights" in options:
+        raise FocusError("weights go with an IR file; a model has its own")
+    if inputs is None:
+        raise FocusError("give the inputs of the model's forward that the program is for")
+    return _executable(compile_model(model, inputs, machine, concentration or "full", **options).binary)
+
+
+def _executable(binary: fxb.Binary) -> Executable:
+    """The program, with the parameter values of now."""
     from focus.runtime.run.executable import Executable
-    binary = compile_model(model, inputs, machine, concentration, **options).binary
     if isinstance(binary.params, ParamValues):
         binary.params.freeze()
     return Executable(binary)

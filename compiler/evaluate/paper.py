@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from focus.runtime.evaluate import baselines, synth
-from focus.runtime.evaluate.baselines import Decoder, Estimate, Row
+from focus.runtime.evaluate.baselines import DecoderSizes, Estimate, Row
 from focus.runtime.tools.cli import tool
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.run.executable import Executable
@@ -42,7 +42,7 @@ KINDS = {"q_proj": "linear", "k_proj": "linear", "v_proj": "linear", "o_proj": "
 
 
 # ---- one row -----------------------------------------------------------------------------------------------------------------
-def run_row(row: Row, decoder: Decoder = baselines.QWEN2_7B, tell: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
+def run_row(row: Row, decoder: DecoderSizes = baselines.QWEN2_7B, tell: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
     """All records of a row: `COLUMNS`, and for executed ones `detail` (see `_detail`)."""
     records = [_record(row, design, "published", e) for design, e in closed_forms(row, decoder).items()]
     for rule in MACHINES:
@@ -52,7 +52,7 @@ def run_row(row: Row, decoder: Decoder = baselines.QWEN2_7B, tell: Callable[[str
     return records
 
 
-def closed_forms(row: Row, decoder: Decoder = baselines.QWEN2_7B) -> dict[str, Estimate]:
+def closed_forms(row: Row, decoder: DecoderSizes = baselines.QWEN2_7B) -> dict[str, Estimate]:
     """The published model of every design."""
     return {"dense": baselines.dense(row.visual, decoder), "adaptiv": baselines.adaptiv(row.visual, row.adaptiv, decoder),
             "cmc": baselines.cmc(row.visual, row.frames, row.cmc, decoder),
@@ -60,7 +60,7 @@ def closed_forms(row: Row, decoder: Decoder = baselines.QWEN2_7B) -> dict[str, E
             "focus": baselines.focus(row.visual, row.concentration(), row.ratio, d=decoder)}
 
 
-def execute(row: Row, design: str, rule: str, decoder: Decoder = baselines.QWEN2_7B) -> dict[str, Any]:
+def execute(row: Row, design: str, rule: str, decoder: DecoderSizes = baselines.QWEN2_7B) -> dict[str, Any]:
     """Compile the backbone of a row for a design, execute it under a rule, and record what it took."""
     from focus.compiler.frontend.backbone import Backbone
     from focus.compiler.backend.compile import compile_model
@@ -69,7 +69,7 @@ def execute(row: Row, design: str, rule: str, decoder: Decoder = baselines.QWEN2
     start = time.perf_counter()
     binary = compile_model(Backbone.of_row(row, decoder), {}, machine, config).binary
     compiled = time.perf_counter()
-    trace = synth.synth(synth.Plan.of_binary(binary), synth.Recipe(row.ratio), compact=True) if design == "focus" else None
+    trace = synth.synth(synth.TracePlan.of_binary(binary), synth.Recipe(row.ratio), compact=True) if design == "focus" else None
     report = Executable(binary).time(trace)
     seconds = {"compile": compiled - start, "simulate": time.perf_counter() - compiled}
     busy = report["units"]["array"]["busy"]
@@ -112,7 +112,7 @@ def run_whole(row: Row) -> dict[str, Any] | None:
     if entry is None or entry.whole is None:
         return None
     binary = compile_model(*entry.whole(), "focus", row.concentration()).binary
-    trace = synth.synth(synth.Plan.of_binary(binary), synth.Recipe(row.ratio), compact=True)
+    trace = synth.synth(synth.TracePlan.of_binary(binary), synth.Recipe(row.ratio), compact=True)
     report = Executable(binary).time(trace)
     parts: dict[str, dict[str, int]] = {}
     for path, m in report["modules"].items():
@@ -143,16 +143,16 @@ class Term:
     cycles: float
 
 
-def reference(row: Row, design: str, decoder: Decoder = baselines.QWEN2_7B) -> Estimate:
+def closed_form(row: Row, design: str, decoder: DecoderSizes = baselines.QWEN2_7B) -> Estimate:
     """The closed form to compare an executed design with: SEC only with the m-tile of our programs."""
     if design == "sec":
         return baselines.focus(row.visual, row.concentration(sic=False), 1.0, baselines.M_TILE, decoder)
     return closed_forms(row, decoder)[design]
 
 
-def terms(record: Mapping[str, Any], row: Row, decoder: Decoder = baselines.QWEN2_7B) -> list[Term]:
+def terms(record: Mapping[str, Any], row: Row, decoder: DecoderSizes = baselines.QWEN2_7B) -> list[Term]:
     """Executed cycles minus the closed form's array-bound cycles, term by term; the terms add up."""
-    parts, kinds = reference(row, record["design"], decoder).parts, record["detail"]["kinds"]
+    parts, kinds = closed_form(row, record["design"], decoder).parts, record["detail"]["kinds"]
     array = lambda kind: kinds.get(kind, {"array": 0})["array"]
     exposed = lambda kind: kinds[kind]["cycles"] - kinds[kind]["array"] if kind in kinds else 0
     out = [Term("linear layers: array passes", array("linear") - parts["linear"]),
@@ -297,7 +297,7 @@ def _difference_table(records: list[dict[str, Any]], rows: list[Row]) -> list[st
         for r in records:
             if (r["model"], r["dataset"], r["rule"]) != (row.model, row.dataset, "scalesim"):
                 continue
-            found, whole = terms(r, row), reference(row, r["design"]).compute_cycles
+            found, whole = terms(r, row), closed_form(row, r["design"]).compute_cycles
             if not lines:
                 lines = ["", "| row | design | " + " | ".join(t.name for t in found) + " | all | array-bound |",
                          "|---|---|" + "--:|" * (len(found) + 2)]

@@ -208,7 +208,7 @@ def execute(model: Any, inputs: Mapping[str, Any], machine: Machine, config: Con
     if ratio is None and not binary.timing_only:
         return Executable(binary).run(inputs).report
     recipe = synth.Recipe(RATIO if ratio is None else ratio)
-    return Executable(binary).time(synth.synth(synth.Plan.of_binary(binary), recipe, compact=True) if binary.sites else None)
+    return Executable(binary).time(synth.synth(synth.TracePlan.of_binary(binary), recipe, compact=True) if binary.sites else None)
 
 
 def mark_front(rows: Sequence[dict[str, Any]]) -> None:

@@ -23,7 +23,7 @@ DEEPEST = 2 ** 31           #: more layers than any decoder has
 def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
     """The arguments MODEL, --inputs and --scope."""
     parser.add_argument("model", nargs="?" if optional else None, metavar="MODEL",
-                        help="a zoo name, a Hugging Face model folder, or FILE.py:FUNCTION")
+                        help="a zoo name, a Hugging Face model folder, or FILE.py:FUNCTION" + (", or an IR file of --dump-ir" if optional else ""))
     parser.add_argument("--inputs", type=Path, metavar="FILE",
                         help="inputs of the model's forward, a safetensors file; they replace those that come with the model")
     parser.add_argument("--scope", choices=("whole", "backbone"), default="whole",

@@ -16,8 +16,8 @@ from torch_mlir import ir
 
 from focus.dialects import focus as d
 from focus.dialects.context import make_context
-from focus.passes.tensor.decoder_ir import attach_token_layout
-from focus.runtime.evaluate.baselines import Decoder, Row
+from focus.dialects.contracts import TOKENS
+from focus.runtime.evaluate.baselines import DecoderSizes, Row
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.tokens import Grid, Run, TokenLayout
@@ -33,7 +33,7 @@ class Backbone:
     `tokens`: V visual tokens, then T prompt tokens.  `concentration`: what the presets mean for this workload, None for the default.
     """
     name: str
-    decoder: Decoder
+    decoder: DecoderSizes
     tokens: TokenLayout
     concentration: Concentration | None = None
     bias: bool = True                       #: whether the q, k and v projections have biases (Qwen2)
@@ -41,7 +41,7 @@ class Backbone:
     levels: int = 0                         #: layers behind which features are added to the visual rows (deepstack)
 
     @classmethod
-    def of_grids(cls, name: str, decoder: Decoder, visual: int, grids: tuple[Grid, ...], concentration: Concentration | None = None,
+    def of_grids(cls, name: str, decoder: DecoderSizes, visual: int, grids: tuple[Grid, ...], concentration: Concentration | None = None,
                  prompt: int = 1) -> Backbone:
         """The backbone on `visual` tokens that stand first, and `prompt` text tokens.  Raises FocusError."""
         if prompt < 1:
@@ -50,26 +50,27 @@ class Backbone:
         return cls(name, decoder, tokens, concentration)
 
     @classmethod
-    def of_row(cls, row: Row, decoder: Decoder | None = None) -> Backbone:
+    def of_row(cls, row: Row, decoder: DecoderSizes | None = None) -> Backbone:
         """The backbone of a published workload."""
         frames, height, width = row.grid
         grid = Grid.dense(0, frames, height, width, row_gap=row.row_gap)
-        return cls.of_grids(row.name, decoder or Decoder(), row.visual, (grid,), row.concentration())
+        return cls.of_grids(row.name, decoder or DecoderSizes(), row.visual, (grid,), row.concentration())
 
     @property
     def ports(self) -> tuple[tuple[str, str, tuple], ...]:
         """Inputs of the program, as `Interface` has them."""
-        return ("visual", "float32", ()), ("input_ids", "int64", ()), *((f"features.{i}", "float32", ()) for i in range(self.levels))
+        rows = self.tokens.V, self.decoder.hidden
+        features = ((f"features.{i}", "float32", rows) for i in range(self.levels))
+        return ("visual", "float32", rows), ("input_ids", "int64", (1, self.tokens.T)), *features
 
 
 def backbone_module(backbone: Backbone) -> ir.Module:
-    """The module, with its token layout attached, in a fresh context."""
+    """The module, with its token layout on @main, in a fresh context."""
     context = make_context()
     with context, ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             _Writer(backbone).write()
-        attach_token_layout(module, backbone.tokens)
     return module
 
 
@@ -86,7 +87,7 @@ class _Writer:
         result = d.tensor_type(1, s.hidden)
         names = ir.ArrayAttr.get([ir.DictAttr.get({"focus.name": ir.StringAttr.get(n)}) for n in arguments])
         function = ir.Operation.create("func.func", regions=1, attributes={
-            "sym_name": ir.StringAttr.get("main"), "arg_attrs": names,
+            "sym_name": ir.StringAttr.get("main"), "arg_attrs": names, TOKENS: d.TokensAttr.make(t.V, t.S, t.flat_runs(), t.flat_grids()),
             "function_type": ir.TypeAttr.get(ir.FunctionType.get(list(arguments.values()), [result]))})
         block = function.regions[0].blocks.append(*arguments.values())
         with ir.InsertionPoint(block):

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from focus.runtime.evaluate import baselines
-from focus.runtime.evaluate.baselines import Decoder, Row
+from focus.runtime.evaluate.baselines import DecoderSizes, Row
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.tokens import Grid
@@ -36,11 +36,11 @@ BEFORE, AFTER = 14, 32
 QWEN_IMAGE = Concentration(layers=(10, 15, 20), alphas=(0.3, 0.2, 0.1))
 QWEN_GRID = (1, 32, 46)
 #: Vicuna-7B, whose projections have no biases, and LLaVA-1.5's one image
-QWEN3 = Decoder(layers=36, hidden=4096, heads=32, kv_heads=8, head_dim=128, intermediate=12288)
+QWEN3 = DecoderSizes(layers=36, hidden=4096, heads=32, kv_heads=8, head_dim=128, intermediate=12288)
 #: InternVL3 on frames of 256 tokens, across which blocks do not reach: the layouter holds 256 vectors
 INTERN_GRID = (16, 16, 16)
-INTERN_FRAMES = Concentration.preset("full", Decoder().layers).model_copy(update={"block": (1, 2, 2)})
-VICUNA = Decoder(layers=32, hidden=4096, heads=32, kv_heads=32, head_dim=128, intermediate=11008)
+INTERN_FRAMES = Concentration.preset("full", DecoderSizes().layers).model_copy(update={"block": (1, 2, 2)})
+VICUNA = DecoderSizes(layers=32, hidden=4096, heads=32, kv_heads=32, head_dim=128, intermediate=11008)
 LLAVA_GRID = (1, 24, 24)
 
 
@@ -106,7 +106,7 @@ def _llava(frames: int, newline_a_row: bool) -> tuple[Any, dict[str, Any]]:
 
     from focus.compiler.frontend.families.llava_onevision import as_llava_video
     from focus.compiler.frontend.zoo import request
-    config = LlavaOnevisionConfig(text_config=_text("qwen2", Decoder()), vision_config={"model_type": "siglip_vision_model"} | _SIGLIP,
+    config = LlavaOnevisionConfig(text_config=_text("qwen2", DecoderSizes()), vision_config={"model_type": "siglip_vision_model"} | _SIGLIP,
                                   vision_feature_layer=-2, image_token_index=_VOCABULARY - 2, video_token_index=_VOCABULARY - 1)
     model = shell(lambda: LlavaOnevisionForConditionalGeneration(config))
     if newline_a_row:
@@ -117,7 +117,7 @@ def _llava(frames: int, newline_a_row: bool) -> tuple[Any, dict[str, Any]]:
     return model, inputs | {"pixel_values_videos": pixels}
 
 
-def _text(model_type: str, d: Decoder, vocabulary: int = _VOCABULARY, **further) -> dict[str, Any]:
+def _text(model_type: str, d: DecoderSizes, vocabulary: int = _VOCABULARY, **further) -> dict[str, Any]:
     """Fields of a text configuration."""
     return dict(model_type=model_type, vocab_size=vocabulary, hidden_size=d.hidden, intermediate_size=d.intermediate, num_hidden_layers=d.layers,
                 num_attention_heads=d.heads, num_key_value_heads=d.kv_heads, max_position_embeddings=32768, **further)
@@ -143,14 +143,14 @@ def _qwen(name: str, text: dict[str, Any], sections: list[int], theta: float, vi
 
 
 def _qwen2_vl() -> tuple[Any, dict[str, Any]]:
-    vision = dict(depth=32, embed_dim=1280, num_heads=16, mlp_ratio=4, hidden_size=Decoder().hidden)
-    return _qwen("Qwen2", _text("qwen2_vl_text", Decoder()), [16, 24, 24], 1e6, vision)
+    vision = dict(depth=32, embed_dim=1280, num_heads=16, mlp_ratio=4, hidden_size=DecoderSizes().hidden)
+    return _qwen("Qwen2", _text("qwen2_vl_text", DecoderSizes()), [16, 24, 24], 1e6, vision)
 
 
 def _qwen2_5_vl() -> tuple[Any, dict[str, Any]]:
     vision = dict(depth=32, hidden_size=1280, intermediate_size=3420, num_heads=16, window_size=112, fullatt_block_indexes=[7, 15, 23, 31],
-                  out_hidden_size=Decoder().hidden)
-    return _qwen("Qwen2_5_", _text("qwen2_5_vl_text", Decoder()), [16, 24, 24], 1e6, vision)
+                  out_hidden_size=DecoderSizes().hidden)
+    return _qwen("Qwen2_5_", _text("qwen2_5_vl_text", DecoderSizes()), [16, 24, 24], 1e6, vision)
 
 
 def _qwen3_vl() -> tuple[Any, dict[str, Any]]:
@@ -166,7 +166,8 @@ def _internvl3() -> tuple[Any, dict[str, Any]]:
 
     from focus.compiler.frontend.zoo import request
     vision = dict(hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=448, patch_size=14)
-    config = InternVLConfig(text_config=_text("qwen2", Decoder(), 151936), vision_config=vision, image_token_id=151667, tie_word_embeddings=False)
+    text = _text("qwen2", DecoderSizes(), 151936)
+    config = InternVLConfig(text_config=text, vision_config=vision, image_token_id=151667, tie_word_embeddings=False)
     model = shell(lambda: InternVLForConditionalGeneration(config))
     frames, height, width = INTERN_GRID
     inputs = request(model, BEFORE, AFTER, [(config.image_token_id, height * width)] * frames, {})
@@ -196,7 +197,7 @@ def _published(row: Row) -> FullSize:
                     lambda: Backbone.of_row(row), wholes.get(row.model))
 
 
-def _entry(name: str, decoder: Decoder, grid: tuple[int, int, int], concentration: Concentration | None,
+def _entry(name: str, decoder: DecoderSizes, grid: tuple[int, int, int], concentration: Concentration | None,
            whole: Callable[[], tuple[Any, dict[str, Any]]], **backbone) -> FullSize:
     """An entry for an image, or for frames, of a grid of cells; without a published concentration it has the default schedule."""
     frames, height, width = grid
@@ -216,10 +217,10 @@ def _entries() -> dict[str, FullSize]:
         rows = [r for r in baselines.ROWS if r.model == model]
         out |= {name: _published(rows[0])} | {f"{name}/{r.dataset}": _published(r) for r in rows}
     for name, *entry, backbone in (
-            ("qwen2-vl-7b", Decoder(), QWEN_GRID, None, _qwen2_vl, {}),
-            ("qwen2.5-vl-7b", Decoder(), QWEN_GRID, QWEN_IMAGE, _qwen2_5_vl, {}),
+            ("qwen2-vl-7b", DecoderSizes(), QWEN_GRID, None, _qwen2_vl, {}),
+            ("qwen2.5-vl-7b", DecoderSizes(), QWEN_GRID, QWEN_IMAGE, _qwen2_5_vl, {}),
             ("qwen3-vl-8b", QWEN3, QWEN_GRID, None, _qwen3_vl, dict(bias=False, head_norms=True, levels=3)),
-            ("internvl3-8b", Decoder(), INTERN_GRID, INTERN_FRAMES, _internvl3, {}),
+            ("internvl3-8b", DecoderSizes(), INTERN_GRID, INTERN_FRAMES, _internvl3, {}),
             ("llava-1.5-7b", VICUNA, LLAVA_GRID, None, _llava_1_5, dict(bias=False))):
         out[name] = _entry(name, *entry, **backbone)
     return out

@@ -28,7 +28,7 @@ from torch_mlir.extras.fx_importer import ContextCache, FxImporter, FxImporterHo
 from torch_mlir.passmanager import PassManager
 
 from focus.dialects.context import make_context
-from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.errors import FocusError, first_line
 from focus.runtime.spec.tokens import TokenLayout
 
@@ -96,7 +96,7 @@ def backbone_of(model: nn.Module, inputs: Mapping[str, Any]) -> Backbone:
     """The decoder of a model, on the visual tokens of a request.  Raises FocusError as `import_model` does."""
     prefill, tokens, _ = prefill_of(model, inputs)
     info = prefill.family.info(model)
-    sizes = Decoder(info["depth"], info["hidden"], info["heads"], info["kv_heads"], info["head_dim"], info["intermediate"])
+    sizes = DecoderSizes(info["depth"], info["hidden"], info["heads"], info["kv_heads"], info["head_dim"], info["intermediate"])
     attention = decoder_of(model).layers[0].self_attn
     plain = Backbone.of_grids(prefill.family.class_name, sizes, tokens.V, tokens.grids)
     return replace(plain, bias=attention.q_proj.bias is not None, head_norms=hasattr(attention, "q_norm"), levels=prefill.family.levels(model))

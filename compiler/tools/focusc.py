@@ -1,7 +1,8 @@
 """focusc: compiles a vision-language model to a binary for the accelerator.
 
-In: a zoo name, a Hugging Face model folder, or a function of a Python file that returns (model, inputs).  Out: an `.fxb` file, or the IR or
-assembly of an earlier level; on request one IR file a pass, the inputs used, and the seconds each pass took.
+In: a zoo name, a Hugging Face model folder, a function of a Python file that returns (model, inputs), or an IR file of an earlier compilation and
+where its parameters are.  Out: an `.fxb` file, or the IR or assembly of an earlier level; on request one IR file a pass, the inputs used, and the
+seconds each pass took.
 
 PyTorch is imported only once the arguments are known to make sense, so that `focusc --help` and most mistakes answer at once.
 """
@@ -24,6 +25,7 @@ from focus.compiler.frontend import arguments
 if TYPE_CHECKING:
     from focus.compiler.backend.compile import Compilation
 
+IR_SUFFIXES = (".mlir", ".mlirbc")
 EMIT = ("torch", "focus", "tiled", "fisa", "asm", "binary")
 
 _EXAMPLES = """
@@ -37,6 +39,7 @@ examples:
   focusc llava-onevision-tiny --emit=tiled | less       the IR after tiling, scheduling and allocation
   focusc llava-onevision-tiny --emit=asm -o tiny.s      the program as assembly
   focusc llava-onevision-tiny -o tiny.fxb --dump-ir ir  ir/00-input.mlir, ir/01-convert-torch-to-focus.mlir, ...
+  focusc ir/03-fuse.mlir --weights llava-onevision-tiny -o tiny.fxb      go on from any of these files
 
 levels of --emit:
   torch    the imported model in the torch dialect, weights as named parameters
@@ -59,15 +62,20 @@ def main(argv: list[str] | None = None) -> None:
         return
     if args.model is None:
         parser.error("which MODEL? (focusc --list shows the zoo)")
+    resumed = args.model.endswith(IR_SUFFIXES)
+    _check_resuming(parser, args, resumed)
     if args.emit == "binary" and args.output == "-":
         parser.error("a binary needs a file to be written to: give one with -o")
     machine = Machine.load(args.machine)
     arguments.check_concentration(args.concentration)
     _check_places(args)
     with arguments.progress(args.quiet) as tell:
-        tell("load model")
-        model, inputs = arguments.load(args.model, args.inputs, args.scope)
-        compilation = _compile(model, inputs, machine, args, tell)
+        if resumed:
+            compilation, inputs = _resume(machine, args, tell), {}
+        else:
+            tell("load model")
+            model, inputs = arguments.load(args.model, args.inputs, args.scope)
+            compilation = _compile(model, inputs, machine, args, tell)
         tell("write")
         if args.save_inputs:
             _save_inputs(args.save_inputs, inputs)
@@ -82,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="focusc", description="Compile a vision-language model to a binary for the Focus accelerator.", epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_model(parser, optional=True)
+    parser.add_argument("--weights", metavar="WHAT",
+                        help="where parameters are, if MODEL is an IR file: a model as MODEL names it, or a safetensors file by the names in the IR")
+    parser.add_argument("--no-weights", action="store_true", help="go on from an IR file to a program without parameter values, to be timed")
     parser.add_argument("-o", "--output", default="-", metavar="FILE", help="what to write; - for standard output (IR and assembly)")
     parser.add_argument("--emit", choices=EMIT, default="binary", help="the level to stop at (default %(default)s)")
     parser.add_argument("--machine", default="focus", metavar="FILE",
@@ -108,6 +119,30 @@ def _list_zoo() -> None:
         print(f"{name:{width}}  {entry.description}")
 
 
+# ---- going on from IR ----------------------------------------------------------------------------------------------------------
+def _check_resuming(parser: argparse.ArgumentParser, args: argparse.Namespace, resumed: bool) -> None:
+    """Stop with a usage error for options that do not go together."""
+    if not resumed and (args.weights or args.no_weights):
+        parser.error("--weights and --no-weights go with an IR file as MODEL; any other has its own")
+    if not resumed:
+        return
+    if args.weights and args.no_weights:
+        parser.error("give either --weights or --no-weights")
+    if args.emit in ("binary", "asm") and not args.weights and not args.no_weights:
+        parser.error(f"{args.model} holds no parameters: give them with --weights, or --no-weights for a program that can only be timed")
+    if args.save_inputs:
+        parser.error("--save-inputs needs a model: an IR file has no inputs")
+
+
+def _resume(machine: Machine, args: argparse.Namespace, tell: Callable[[str], None]) -> Compilation:
+    if args.weights:
+        arguments.hush()
+    from focus.compiler.backend.compile import resume
+    weights = args.weights if args.weights and args.emit != "asm" else False
+    return resume(args.model, weights, machine, concentration=args.concentration, inputs_file=args.inputs, scope=args.scope, stop=_stop(args),
+                  dump_ir=args.dump_ir, mappings=args.mappings, save_mappings=args.save_mappings, progress=tell)
+
+
 # ---- before anything heavy ---------------------------------------------------------------------------------------------------
 def _check_places(args: argparse.Namespace) -> None:
     """Raise FocusError now for what could not be written after minutes of work."""
@@ -120,10 +155,13 @@ def _check_places(args: argparse.Namespace) -> None:
 def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.Namespace, tell: Callable[[str], None]) -> Compilation:
     from focus.compiler.backend.compile import compile_model
     concentration = arguments.concentration(args.model, args.concentration, machine)
-    stop = "binary" if args.emit == "asm" else args.emit
-    return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=stop, dump_ir=args.dump_ir, progress=tell,
+    return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=_stop(args), dump_ir=args.dump_ir, progress=tell,
                          mappings=args.mappings, save_mappings=args.save_mappings,
                          check=not args.no_check)
+
+
+def _stop(args: argparse.Namespace) -> str:
+    return "binary" if args.emit == "asm" else args.emit
 
 
 def _save_inputs(path: Path, inputs: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # numpy comes with the b
 
 from focus.dialects.context import make_context, parse_file, parse_text  # noqa: E402
 from focus.dialects.support import DiagnosedError, Diagnostic, ir, to_text  # noqa: E402
-from focus.passes.manager import Printing, find_pass, load_passes, parse_pipeline, run, timing_report  # noqa: E402
+from focus.passes.manager import Dump, Printing, find_pass, load_passes, parse_pipeline, run, timing_report  # noqa: E402
 from focus.runtime.tools.cli import tool  # noqa: E402
 from focus.runtime.spec.errors import FocusError, printable  # noqa: E402
 from focus.runtime.spec.files import atomic_write  # noqa: E402
@@ -122,7 +122,8 @@ def _transform(source: _Input, args: argparse.Namespace, pipeline: str) -> tuple
             # leading newlines keep the line numbers of the whole file
             module = parse_file(source.path) if source.path else parse_text("\n" * source.lines_before + source.text, source.file)
             steps = parse_pipeline(pipeline, {"machine": args.machine} if args.machine else {})
-            seconds = run(module, steps, verify_each=not args.no_verify_each, dump_dir=args.dump_ir, printing=printing)
+            dump = Dump(Path(args.dump_ir)) if args.dump_ir else None
+            seconds = run(module, steps, verify_each=not args.no_verify_each, dump=dump, printing=printing)
         except DiagnosedError as e:
             return "", e.diagnostics or [Diagnostic("error", str(e), source.file)]
         if args.mlir_timing:

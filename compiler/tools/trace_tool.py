@@ -64,14 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(args: argparse.Namespace) -> synth.Plan:
+def _plan(args: argparse.Namespace) -> synth.TracePlan:
     """Sites and tokens of the program or entry."""
     path = Path(args.program)
     if path.suffix == ".fxb" or path.is_file():
         from focus.runtime.run import fxb
         if args.concentration is not None:
             raise FocusError(f"{args.program}: a program has the concentration it was compiled with; --concentration is for an entry at full size")
-        return synth.Plan.of_binary(fxb.load(path))
+        return synth.TracePlan.of_binary(fxb.load(path))
     from focus.compiler.frontend import full_size
     if args.program not in full_size.FULL_SIZE:
         raise FocusError(f"'{args.program}' is neither an .fxb file nor one of {', '.join(full_size.FULL_SIZE)}")
@@ -80,7 +80,7 @@ def _plan(args: argparse.Namespace) -> synth.Plan:
     config = full_size.preset(args.program, spec) if spec in PRESETS else Concentration.resolve(spec, backbone.decoder.layers)
     if not config.sic:
         raise FocusError(f"concentration '{spec}' merges no vectors: it needs no trace")
-    return synth.Plan.of_decoder(backbone.name, backbone.decoder, backbone.tokens, config)
+    return synth.TracePlan.of_decoder(backbone.name, backbone.decoder, backbone.tokens, config)
 
 
 def _synth(args: argparse.Namespace) -> None:
@@ -116,7 +116,7 @@ def _import(args: argparse.Namespace) -> None:
     trace.save(args.output)
 
 
-def _named(path: Path, plan: synth.Plan):
+def _named(path: Path, plan: synth.TracePlan):
     """The converted arrays; errors name the file."""
     try:
         yield from synth.convert(read_published(path), plan)

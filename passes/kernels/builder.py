@@ -175,7 +175,7 @@ class TileBuilder:
             ir.Operation.create("scf.yield")
 
     # ---- memory --------------------------------------------------------------------------------------------------
-    def buffer(self, space: str, rows: int, cols: int, dtype: str, name: str, kind: str = "tile", **attrs: str) -> Mat:
+    def buffer(self, space: str, rows: int, cols: int, dtype: str, name: str, kind: str = "tile", **attrs: str | int) -> Mat:
         """A `focus.buffer`: on-chip tile, or a DRAM tensor of kind param | input | output | temp."""
         type_ = self.memref((rows, cols, dtype, space))
         if space == "dram" and self._function is not None:

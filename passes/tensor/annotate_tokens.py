@@ -1,8 +1,8 @@
 """annotate-tokens: where the visual tokens stand, which ops are the decoder's, and that only the last row's logits matter.
 
-In: a module with the token layout as attribute `focus.token_layout` (see `attach_token_layout`) and @main in the focus dialect.
-Out: `#focus.tokens` as attribute `focus.tokens` of @main; `focus.layer = i` on the attention, linear, norm and RoPE ops of decoder
-layer i; the slice of the sequence's last row as `focus.last_row`, moved up through the row-wise ops behind the last decoder layer.
+In: @main in the focus dialect, with the token layout as attribute `focus.tokens`.  Out: `focus.layer = i` on the attention, linear, norm and
+RoPE ops of decoder layer i; the slice of the sequence's last row as `focus.last_row`, moved up through the row-wise ops behind the last decoder
+layer.
 
 The decoder stream is found by structure: the concatenation of text embeddings and visual rows that makes up the whole sequence.
 Each causal attention downstream of it begins a layer.
@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from torch_mlir import ir
 
 from focus.dialects import focus as d
-from focus.dialects.support import OpError, to_attr, to_python
+from focus.dialects.support import OpError, to_attr
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.tokens import TokenLayout
 
 from focus.passes.manager import register_pass
-from focus.passes.tensor.decoder_ir import LAYER, LAYOUT, TOKENS, decoder_stream, pieces
+from focus.passes.tensor.decoder_ir import LAYER, decoder_stream, pieces, token_layout
 from focus.passes.tensor.tensor_ir import NORMS, definition, downstream, matrix_type, replace, rows, users
 
 _LAYERED = (d.AttentionOp, d.LinearOp, d.RopeOp, *NORMS)
@@ -28,31 +28,15 @@ _LAYERED = (d.AttentionOp, d.LinearOp, d.RopeOp, *NORMS)
 @register_pass("annotate-tokens", level="tensors")
 def annotate_tokens(module: ir.OpView) -> None:
     """Mark the decoder: token layout, layer numbers, last row.  Raises FocusError when layout and function do not fit."""
-    tokens = _token_layout(module.operation)
     mains = [f for f in module.body.operations if f.operation.name == "func.func" and f.attributes["sym_name"].value == "main"]
     if not mains:
         raise FocusError("annotate-tokens: the module has no function @main")
     function = mains[0]
+    tokens = token_layout(function)
     stream = decoder_stream(function, tokens)
     _check_pieces(stream, tokens)
-    attr = d.TokensAttr.make(tokens.V, tokens.S, tokens.flat_runs(), tokens.flat_grids())
-    function.attributes[TOKENS] = attr
-    del module.operation.attributes[LAYOUT]
     _number_layers(stream, tokens)
     _last_rows(stream, tokens)
-
-
-def _token_layout(module: ir.Operation) -> TokenLayout:
-    if LAYOUT not in module.attributes:
-        raise FocusError(f"annotate-tokens: the module has no token layout (attribute '{LAYOUT}')")
-    attr = module.attributes[LAYOUT]
-    names = ("V", "S", "runs", "grids")
-    if not isinstance(attr, ir.DictAttr) or any(n not in attr for n in names):
-        raise FocusError(f"annotate-tokens: '{LAYOUT}' must be a dictionary of {', '.join(names)}, but is {attr}")
-    V, S, runs, grids = (to_python(attr[n]) for n in names)
-    if not isinstance(V, int) or not isinstance(S, int) or not isinstance(runs, list) or not isinstance(grids, list):
-        raise FocusError(f"annotate-tokens: '{LAYOUT}' expects integers V and S and i64 arrays runs and grids, but is {attr}")
-    return TokenLayout.from_flat(V, S, runs, grids)
 
 
 # ---- the stream --------------------------------------------------------------------------------------------------------------

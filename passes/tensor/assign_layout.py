@@ -13,18 +13,18 @@ from collections.abc import Iterator
 from torch_mlir import ir
 
 from focus.dialects import focus as d
+from focus.dialects.contracts import ROW_ORDER
 from focus.dialects.support import OpError, get_attr, to_attr
 from focus.runtime.spec.machine import LAYOUTER
 from focus.runtime.spec.tokens import TokenLayout
 from focus.runtime.spec.types import BYTES, DType
 
-from focus.passes.tensor.decoder_ir import decoder_stream, pieces, token_layout
+from focus.passes.tensor.decoder_ir import annotated, decoder_stream, pieces
 from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
 from focus.passes.tensor.tensor_ir import body, definition, downstream, erase_dead, replace, rows
 
 PUBLISHED_BANKS = (2, 2, 2)         #: of the layouter, over frames, rows and columns
-ROW_ORDER = "focus.row_order"       #: function attribute; "storage" after this pass
 
 _HELP = {"machine": "machine whose layouter holds the window of candidates",
          "layouter_bytes": "size of the layouter in place of the machine's"}
@@ -35,7 +35,7 @@ def assign_layout(function: ir.OpView, *, machine: str = "focus", layouter_bytes
     """Put decoder rows in storage order and give concentrated values their layout.  Raises OpError for what depends on another order."""
     if not body(function):
         return
-    tokens = token_layout(function)
+    tokens = annotated(function)
     if get_attr(function, ROW_ORDER) == "storage":
         raise OpError(function, "is in storage order already")
     _order_rows(decoder_stream(function, tokens), tokens)

@@ -1,6 +1,6 @@
 """The decoder in a focus function: its token layout, the stream that enters it, and the attributes that mark its ops.
 
-In: a module with a token layout, or a function annotated by annotate-tokens.  Out: `attach_token_layout`, `token_layout`, `decoder_stream`, `pieces`.
+In: a function with a token layout (`focus.tokens`).  Out: `token_layout`, `annotated`, `decoder_stream`, `pieces`.
 """
 from __future__ import annotations
 
@@ -9,20 +9,12 @@ from collections.abc import Iterator
 from torch_mlir import ir
 
 from focus.dialects import focus as d
-from focus.dialects.support import OpError, get_attr, to_attr
+from focus.dialects.contracts import TOKENS, VISUAL_IDS
+from focus.dialects.support import OpError, get_attr
 from focus.passes.tensor.tensor_ir import body, definition, downstream, rows
 from focus.runtime.spec.tokens import TokenLayout
 
-LAYOUT = "focus.token_layout"       #: module attribute: {V, S, runs, grids}
-TOKENS = "focus.tokens"             #: function attribute: #focus.tokens
 LAYER = "focus.layer"               #: op attribute: number of the decoder layer
-
-
-def attach_token_layout(module: ir.Module, tokens: TokenLayout) -> None:
-    """Put a token layout on a module, where the pass finds it."""
-    fields = {"V": tokens.V, "S": tokens.S, "runs": tokens.flat_runs(), "grids": tokens.flat_grids()}
-    with module.context:
-        module.operation.attributes[LAYOUT] = ir.DictAttr.get({k: to_attr(v) for k, v in fields.items()})
 
 
 def decoder_stream(function: ir.OpView, tokens: TokenLayout) -> ir.Value:
@@ -56,9 +48,19 @@ def pieces(value: ir.Value) -> Iterator[ir.Value]:
         yield from pieces(piece)
 
 
+def annotated(function: ir.OpView) -> TokenLayout:
+    """The token layout of a function whose decoder layers are marked.  Raises OpError for one that is not annotated."""
+    tokens = token_layout(function)
+    if not any(LAYER in op.operation.attributes for op in body(function)):
+        raise OpError(function, f"has no op of a decoder layer (attribute '{LAYER}'), which annotate-tokens marks")
+    return tokens
+
+
 def token_layout(function: ir.OpView) -> TokenLayout:
-    """The token layout of an annotated function.  Raises OpError without one."""
+    """The token layout of a function.  Raises OpError without one, or with one that is wrong."""
     attr = get_attr(function, TOKENS)
     if not isinstance(attr, d.TokensAttr):
-        raise OpError(function, f"needs a token layout ('{TOKENS}'), which annotate-tokens gives it")
-    return TokenLayout.from_flat(attr.V, attr.S, attr.runs, attr.grids)
+        raise OpError(function, f"needs a token layout (attribute '{TOKENS}')")
+    if attr.problem:
+        raise OpError(function, f"has a wrong token layout: {attr.problem}")
+    return TokenLayout.from_flat(attr.V, attr.S, attr.runs, attr.grids, tuple(get_attr(function, VISUAL_IDS, ())))

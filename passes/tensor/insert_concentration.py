@@ -4,7 +4,8 @@ In: a function annotated by annotate-tokens, in sequence order, fused or not.  O
 
 * at each selected layer `importance -> topk -> select_ids`, and `prune` of the residual stream between the attention's residual add and
   the MLP's norm; all that follows works on the rows left, RoPE and causal masks by `ids` (original visual indices);
-* `gather -> !focus.concentrated` in front of q/k/v (one for the three), Q, o_proj, gate and up (one for both) and down_proj.
+* `gather -> !focus.concentrated` in front of q/k/v (one for the three), Q, o_proj, gate and up (one for both) and down_proj;
+* `focus.concentration`: what was inserted.
 
 The algorithm is docs/algorithm.md.  Sites are found from the attention op of each layer by structure, never by name.
 """
@@ -15,13 +16,14 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from focus.dialects import focus as d
+from focus.dialects.contracts import CONCENTRATION
 from focus.dialects.support import OpError, get_attr
 from focus.runtime.spec.concentration import Concentration, default_schedule
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.tokens import TokenLayout
 
 from focus.passes.manager import register_pass
-from focus.passes.tensor.decoder_ir import LAYER, token_layout
+from focus.passes.tensor.decoder_ir import LAYER, annotated
 from focus.passes.tensor.tensor_ir import extra_attributes, linear_like, NORMS, body, definition, downstream, matrix_type, replace, rows, users
 
 _HELP = {
@@ -44,7 +46,7 @@ def insert_concentration(function: ir.OpView, *, mode: str = "", layers: list[in
     """Insert semantic and similarity concentration.  Raises FocusError where the request or the model has no place for it."""
     if not body(function):
         return
-    tokens, attentions = token_layout(function), decoder_attentions(function)
+    tokens, attentions = annotated(function), decoder_attentions(function)
     depth = len(attentions)
     if mode and (layers or alphas):
         raise FocusError("insert-concentration: options 'layers' and 'alphas' do not go with 'mode', which has layers of its own")
@@ -54,6 +56,7 @@ def insert_concentration(function: ir.OpView, *, mode: str = "", layers: list[in
         concentration = Concentration(layers=tuple(layers) if sec else (), alphas=tuple(alphas) if sec else (), threshold=threshold,
                                       block=tuple(block), vector=vector, m_tile=m_tile, similarity=sic)
     config = Concentration.resolve(concentration or mode, depth)
+    function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(config)
     if config.sec or config.sic:
         _Inserter(function, tokens, config).run(attentions)
 

@@ -99,7 +99,7 @@ def _place_fixed(buffers: list) -> int:
         for op in buffers:
             if op.kind != kind:
                 continue
-            key = (kind, op.name, get_attr(op, "row_order", ""), buffer_bytes(op.operation.result.type))
+            key = (kind, get_attr(op, "constant", ""), op.name, get_attr(op, "row_order", ""), buffer_bytes(op.operation.result.type))
             if key not in places:
                 places[key], top = top, top + aligned(key[-1])
             set_attr(op, "address", places[key])

@@ -182,7 +182,7 @@ class _Control:
 
 # ---- places and extents ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Extent:
+class LoopExtent:
     """clamp(total - step * counter[level], 0, full); step 0 is a constant."""
     full: int
     total: int
@@ -190,18 +190,18 @@ class Extent:
     level: int = 0
 
     @staticmethod
-    def constant(n: int) -> "Extent":
-        return Extent(n, n)
+    def constant(n: int) -> "LoopExtent":
+        return LoopExtent(n, n)
 
     @property
     def fixed(self) -> bool:
         return self.step == 0
 
-    def window(self, at: int, size: int) -> "Extent":
+    def window(self, at: int, size: int) -> "LoopExtent":
         """The part [at, at + size) of it."""
         if self.fixed:
-            return Extent.constant(max(0, min(size, self.full - at)))
-        return Extent(min(size, self.full), self.total - at, self.step, self.level)
+            return LoopExtent.constant(max(0, min(size, self.full - at)))
+        return LoopExtent(min(size, self.full), self.total - at, self.step, self.level)
 
 
 @dataclass(frozen=True)
@@ -212,8 +212,8 @@ class Place:
     strides: tuple[tuple[int, int], ...]
     pitch: int
     dtype: str
-    rows: Extent
-    cols: Extent
+    rows: LoopExtent
+    cols: LoopExtent
     rows_at: int | None      #: constant first row and column in the whole buffer; None where a loop moves it
     cols_at: int | None
 
@@ -241,18 +241,17 @@ class _Lowering:
     def __init__(self, kernel: Kernel, control: _Control):
         self.kernel, self.control = kernel, control
         self.loops: dict[ir.Value, tuple[LoopRecord, int]] = {}         # induction variable -> (record, step)
-        self.trips: dict[int, tuple[Extent, int]] = {}                  # level of an open loop -> trip count, its largest value
+        self.trips: dict[int, tuple[LoopExtent, int]] = {}                  # level of an open loop -> trip count, its largest value
         self.steps: dict[int, int] = {}                                 # level of an open loop -> step
         self.index: dict[ir.Value, Affine] = {}
         self.places: dict[ir.Value, Place] = {}
-        self.written: dict[ir.Value, tuple[Extent, Extent]] = {}        # buffer -> extents last written
+        self.written: dict[ir.Value, tuple[LoopExtent, LoopExtent]] = {}        # buffer -> extents last written
         self.units: dict[isa.Unit, None] = {}
 
     def run(self) -> None:
         op = self.kernel.op
         with ir.Location.name(path_of(op) or op.name):
-            credits = get_attr(op, "credits", [])
-            initial = dict(zip(credits[::2], credits[1::2]))
+            initial = dict(fd.pairs(op, "credits"))
             for n in sorted({n for numbers in self._semaphores() for n in numbers}):
                 self.control.set_credits(n, initial.get(n, 0))
             self._block(op.regions[0].blocks[0], (), None)
@@ -263,7 +262,7 @@ class _Lowering:
     def _semaphores(self):
         for instr in self.kernel.instrs:
             for name in ("wait", "signal"):
-                yield get_attr(instr.op, name, [])[::2]
+                yield [n for n, _ in fd.pairs(instr.op, name)]
 
     # ---- structure -------------------------------------------------------------------------------------------------------
     def _block(self, block: ir.Block, loops: tuple[LoopRecord, ...], setup: "_Setup | None") -> None:
@@ -299,7 +298,7 @@ class _Lowering:
         self._block(body, loops + (record,), setup)
         setup.code.append(("endloop", {}, path_of(view)))
 
-    def _trip_count(self, view, step: int) -> tuple[Extent, int]:
+    def _trip_count(self, view, step: int) -> tuple[LoopExtent, int]:
         """Trips as an extent (a bound that grows with an outer counter makes a triangle), and the largest number of trips."""
         upper = view.operation.operands[1]
         cap, bound = self._constant_or_none(upper), None
@@ -311,11 +310,11 @@ class _Lowering:
         most = -(-cap // step)
         if bound is None or not bound.terms:
             n = most if bound is None else min(most, -(-bound.const // step))
-            return Extent.constant(n), n
+            return LoopExtent.constant(n), n
         (level, slope), = bound.terms if len(bound.terms) == 1 else ((None, None),)
         if level is None or slope % step:
             raise OpError(view, f"has a bound that grows by {slope} an iteration, expected a multiple of its step {step}")
-        return Extent(most, -(-bound.const // step), -(slope // step), level), most
+        return LoopExtent(most, -(-bound.const // step), -(slope // step), level), most
 
     # ---- indices ---------------------------------------------------------------------------------------------------------
     def _constant_or_none(self, value: ir.Value) -> int | None:
@@ -361,7 +360,7 @@ class _Lowering:
         if name in ("", "focus.buffer"):
             rows, cols = value.type.shape
             dtype, pitch = fd.dtype_of(value.type.element_type), value.type.get_strides_and_offset()[0][0]
-            whole = (Extent.constant(rows), Extent.constant(cols))
+            whole = (LoopExtent.constant(rows), LoopExtent.constant(cols))
             extents = whole if fresh else self.written.get(value, whole)
             return Place(value, 0, (), pitch * ELEMENT_BYTES[dtype], dtype, *extents, 0, 0)
         base = self.place(owner.operands[0], fresh)
@@ -371,7 +370,7 @@ class _Lowering:
         if name == "focus.view":
             rows, cols = value.type.shape
             return Place(base.root, base.offset, base.strides, cols * ELEMENT_BYTES[base.dtype], base.dtype,
-                         Extent.constant(rows), Extent.constant(cols), None, None)
+                         LoopExtent.constant(rows), LoopExtent.constant(cols), None, None)
         at = [self._affine(v) for v in list(owner.operands)[1:]]
         sizes = get_attr(owner, "sizes")
         nbytes = ELEMENT_BYTES[base.dtype]
@@ -381,8 +380,8 @@ class _Lowering:
         return Place(base.root, offset.const, offset.terms, base.pitch, base.dtype, rows, cols,
                      known(base.rows_at, at[0]), known(base.cols_at, at[1]))
 
-    def _clip(self, owner, extent: Extent, at: Affine, size: int) -> Extent:
-        """Extent of a window of `size` at `at` of a base with `extent`."""
+    def _clip(self, owner, extent: LoopExtent, at: Affine, size: int) -> LoopExtent:
+        """LoopExtent of a window of `size` at `at` of a base with `extent`."""
         if not at.terms:
             return extent.window(at.const, size)
         low, high = self._range(at)
@@ -390,12 +389,12 @@ class _Lowering:
             if low < 0:
                 raise OpError(owner.opview, f"begins {-low} before its base")
             if high + size <= extent.full:
-                return Extent.constant(size)
+                return LoopExtent.constant(size)
             if len(at.terms) == 1:
                 (level, c), = at.terms
-                return Extent(size, extent.full - at.const, c, level)
+                return LoopExtent(size, extent.full - at.const, c, level)
         elif len(at.terms) == 1 and at.terms[0][0] == extent.level:
-            return Extent(size, extent.total - at.const, extent.step + at.terms[0][1], extent.level)
+            return LoopExtent(size, extent.total - at.const, extent.step + at.terms[0][1], extent.level)
         raise OpError(owner.opview, f"is not contained in its base (extent {extent.full}, index up to {high}) and cannot be clipped by one loop "
                                     "counter")
 
@@ -430,8 +429,7 @@ class _Lowering:
     def _synchronise(self, instr: Instr, values: dict[str, int], setup: "_Setup") -> None:
         """Semaphore fields; what does not fit goes to sync instructions of the same unit before and after."""
         path, unit = path_of(instr.op), int(instr.entry.unit)
-        pairs = lambda name: list(zip(*[iter(get_attr(instr.op, name, []))] * 2))
-        waits, signals = pairs("wait"), pairs("signal")
+        waits, signals = fd.pairs(instr.op, "wait"), fd.pairs(instr.op, "signal")
         while len(waits) > 3:
             setup.code.append(("sync", {"unit": unit} | _fields("wait", waits[:3]), path))
             waits = waits[3:]
@@ -442,14 +440,14 @@ class _Lowering:
             after = after[3:]
         self.units[instr.entry.unit] = None
 
-    def _extents(self, instr: Instr, places: dict[str, Place]) -> dict[str, Extent]:
+    def _extents(self, instr: Instr, places: dict[str, Place]) -> dict[str, LoopExtent]:
         """Each extent field: what the operands that have it agree on."""
         out = {}
         for f in instr.entry.fields:
             if f.kind != "ext":
                 continue
             if f.of[0] == f.name:
-                out[f.name] = Extent.constant(get_attr(instr.op, f.name))
+                out[f.name] = LoopExtent.constant(get_attr(instr.op, f.name))
                 continue
             seen = []
             for m, _ in instr.mems:
@@ -457,42 +455,42 @@ class _Lowering:
             out[f.name] = self._agree(instr, f.name, seen)
         return out
 
-    def _live(self, instr: Instr, rows: Extent, until: int) -> Extent:
+    def _live(self, instr: Instr, rows: LoopExtent, until: int) -> LoopExtent:
         """`rows` while the counter of the innermost loop is below `until`, then none: an extent that falls by all rows an iteration."""
         level = instr.loops[-1].level
         if not rows.fixed or until < 1:
             raise OpError(instr.op, "has 'until' below 1, or besides rows that a loop clips; expected a positive number and all rows")
-        return Extent(rows.full, rows.full * -(-until // self.steps[level]), rows.full, level)
+        return LoopExtent(rows.full, rows.full * -(-until // self.steps[level]), rows.full, level)
 
-    def _agree(self, instr: Instr, name: str, seen: list[Extent]) -> Extent:
+    def _agree(self, instr: Instr, name: str, seen: list[LoopExtent]) -> LoopExtent:
         if not seen:
-            return Extent.constant(0)
+            return LoopExtent.constant(0)
         fixed = min((e.full for e in seen if e.fixed), default=None)
         moving = {e for e in seen if not e.fixed}
         if not moving:
-            return Extent.constant(fixed)
+            return LoopExtent.constant(fixed)
         if len({(e.total, e.step, e.level) for e in moving}) > 1:
             raise OpError(instr.op, f"has operands whose {name} end at different places: {sorted(map(str, moving))}")
         e = min(moving, key=lambda e: e.full)
-        return Extent(min(e.full, e.full if fixed is None else fixed), e.total, e.step, e.level)
+        return LoopExtent(min(e.full, e.full if fixed is None else fixed), e.total, e.step, e.level)
 
-    def _note_written(self, instr: Instr, places: dict[str, Place], extents: dict[str, Extent]) -> None:
+    def _note_written(self, instr: Instr, places: dict[str, Place], extents: dict[str, LoopExtent]) -> None:
         """A buffer is as large as what was last written to it, where that starts at its first row or column."""
         for m, value in instr.mems:
             p = places[m.name]
             if "w" not in m.access or fd.space_of(p.root) == "dram" or p.rows_at is None or p.cols_at is None:
                 continue
             rows, cols = p.root.type.shape
-            old = self.written.get(p.root, (Extent.constant(rows), Extent.constant(cols)))
+            old = self.written.get(p.root, (LoopExtent.constant(rows), LoopExtent.constant(cols)))
             new = tuple(self._whole(extents.get(label), at, full, before, size) for label, at, full, before, size in
                         ((m.rows, p.rows_at, rows, old[0], p.rows), (m.cols, p.cols_at, cols, old[1], p.cols)))
             self.written[p.root] = new
 
     @staticmethod
-    def _whole(extent: Extent | None, at: int, full: int, before: Extent, size: Extent) -> Extent:
+    def _whole(extent: LoopExtent | None, at: int, full: int, before: LoopExtent, size: LoopExtent) -> LoopExtent:
         if extent is None or extent.fixed:
-            return before if not before.fixed and at else Extent.constant(full)
-        return Extent(full, extent.total + at, extent.step, extent.level)
+            return before if not before.fixed and at else LoopExtent.constant(full)
+        return LoopExtent(full, extent.total + at, extent.step, extent.level)
 
     def _init(self, instr: Instr) -> int:
         """The depth from which "first" counts: the loops around the buffer that the instruction accumulates into."""
@@ -546,7 +544,7 @@ class _Setup:
             self.before += [("agu.stride", {"id": n, "level": at, "stride": stride}, None) for at, stride in p.strides]
         return n
 
-    def extent(self, e: Extent) -> int:
+    def extent(self, e: LoopExtent) -> int:
         key = (e.full, e.full if e.fixed else e.total, e.step, e.level if e.step else 0)
         n, fresh = self.control.extents.get(key, self.extents, self.kernel.op)
         self.extents[key] = n

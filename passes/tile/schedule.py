@@ -1,7 +1,7 @@
 """schedule: how many slots each on-chip buffer rotates through, and which semaphores hand it from unit to unit.
 
-In: tiled kernels.  Out: the same, with `slots` on every buffer, `wait` and `signal` lists of (semaphore, loop depth) on instructions and
-`credits` (semaphore, initial count) on kernels.
+In: tiled kernels.  Out: the same, with `slots` on every buffer, `wait` and `signal` on instructions, arrays of `#focus.sync<semaphore, loop depth>`,
+and `credits` on kernels, an array of `#focus.credit<semaphore, initial count>`.
 
 A buffer lives for one iteration of the loop body it stands in.  During that life it belongs to one unit at a time; where program order
 passes from one unit to another, the last access of the one signals a semaphore that the first access of the other waits on.  The
@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from focus.dialects import focus as fd
+from focus.dialects.contracts import MAX_SEMAPHORES
 from focus.dialects.mapping import MAX_SLOTS
 from focus.dialects.support import OpError, get_attr, set_attr
 from focus.passes.tile.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
@@ -24,7 +26,6 @@ from focus.runtime.spec import isa
 from focus.runtime.spec.isa import Unit
 from focus.runtime.spec.machine import Machine
 
-MAX_SEMAPHORES = isa.NUM_SEMAPHORES - 1         #: of a kernel; with one more, it is closed
 
 
 @register_pass("schedule", anchor="func.func", level="kernels", help={"machine": "name or file of the machine description"})
@@ -147,7 +148,6 @@ class _Semaphores:
         if entry not in table.setdefault(id(instr), []):
             table[id(instr)].append(entry)
 
-
     def share(self) -> None:
         """Let hand-overs share a semaphore where that changes nothing: between the same two units, each from one place to one other in the
         same two loop bodies, in the same order on both sides, with as many credits.  Units work in order, so the nth wait then still
@@ -220,8 +220,8 @@ def _place_semaphores(kernel: Kernel, lives: dict) -> None:
     for instr in kernel.instrs:
         for name, table in (("wait", sems.waits), ("signal", sems.signals)):
             if id(instr) in table:
-                set_attr(instr.op, name, [v for pair in table[id(instr)] for v in pair])
-    set_attr(kernel.op, "credits", [v for pair in sems.credits.items() for v in pair])
+                set_attr(instr.op, name, fd.sync_array(table[id(instr)]))
+    set_attr(kernel.op, "credits", fd.credit_array(list(sems.credits.items())))
 
 
 def _end(item: Run | Turns, which: int) -> Run:

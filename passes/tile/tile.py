@@ -102,7 +102,7 @@ class Tiler:
             rows = 1
             for n in shape[:-1]:
                 rows *= n
-            mat = self.b.buffer("dram", rows, shape[-1], self._dtype(arg), name, "input")
+            mat = self.b.buffer("dram", rows, shape[-1], self._dtype(arg), name, "input", **fd.port_of(self.func, i))
             set_attr(mat.value.owner, "shape", list(shape))
             self.where[arg] = mat
 
@@ -207,8 +207,8 @@ class Tiler:
         self.where[op.result] = self.b.buffer("dram", *_flat(op.result.type.shape), self._dtype(op.result), name, "param", row_order=op.row_order)
         set_attr(self.where[op.result].value.owner, "shape", list(op.result.type.shape))
 
-    def constant(self, name: str, rows: int, cols: int, dtype: str) -> Mat:
-        mat = self.b.buffer("dram", rows, cols, dtype, name, "param", row_order="as_is")
+    def constant(self, what: str, rows: int, cols: int, dtype: str) -> Mat:
+        mat = self.b.buffer("dram", rows, cols, dtype, f"const.{what}", "param", row_order="as_is", role="constant", constant=what)
         set_attr(mat.value.owner, "shape", [rows, cols])
         return mat
 
@@ -271,9 +271,9 @@ class Tiler:
         groups = split(t.visual, t.rows - t.visual, t.m_tile, self.capacity)
         tiles, capacity, visual = sum(g.count for g in groups), max(g.rows for g in groups), max(g.visual for g in groups)
         entries, number = tiles * t.slices, len(self.sites)
-        conc = Concentrated(self.b.buffer("dram", entries * capacity, t.vector, "f16", f"unique.{number}", "temp"),
-                            self.b.buffer("dram", entries, max(visual, 1), "u16", f"map.{number}", "temp"),
-                            self.b.buffer("counts", 1, entries, "u16", f"counts.{number}"),
+        conc = Concentrated(self.b.buffer("dram", entries * capacity, t.vector, "f16", f"unique.{number}", "temp", role="unique", site=number),
+                            self.b.buffer("dram", entries, max(visual, 1), "u16", f"map.{number}", "temp", role="map", site=number),
+                            self.b.buffer("counts", 1, entries, "u16", f"counts.{number}", role="counts", site=number),
                             groups, t.width, t.visual, t.rows - t.visual, t.m_tile, t.vector)
         self.sites.append((op.layer, op.site, conc))
         return conc
@@ -332,7 +332,7 @@ class Tiler:
         lead = self._lead()
         if ids is None or producer(ids).name == "focus.token_ids":
             if None not in self.positions:
-                self.positions[None] = self.constant("const.positions", 1, lead + (self.tokens.S if self.tokens is not None else rows), "i32")
+                self.positions[None] = self.constant("positions", 1, lead + (self.tokens.S if self.tokens is not None else rows), "i32")
             return self.positions[None]
         if ids not in self.positions:
             table, kept = self._positions(None, 0), self.where[ids]
@@ -420,13 +420,13 @@ class Tiler:
         self.where[op.result] = self.b.window(x, row, 0, 1, x.cols)
 
     def token_ids(self, op) -> None:
-        self.where[op.result] = self.constant("const.token_ids", 1, self.visual, "i32")
+        self.where[op.result] = self.constant("token_ids", 1, self.visual, "i32")
 
     def importance(self, op) -> None:
         ids = self.mat(op.ids)
         out = self.where[op.result] = self.temp(op.result, "importance")
         q, k = self.mat(op.q), self.mat(op.k)
-        zeros = self.constant(f"const.zeros.{ids.cols}", 1, ids.cols, "f32")
+        zeros = self.constant("zeros", 1, ids.cols, "f32")
         prompt = self.tokens.S - sum(self.tokens.run_list[-1])
         heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
         lead, positions = self._lead(), self._positions(op.ids, q.rows)
@@ -440,7 +440,7 @@ class Tiler:
 
     def select_ids(self, op) -> None:
         # kept to the end of the run, for the trace
-        out = self.where[op.result] = self.b.buffer("dram", *self._matrix(op.result), "i32", f"retained.{self.prunings}", "output")
+        out = self.where[op.result] = self.b.buffer("dram", *self._matrix(op.result), "i32", f"retained.{self.prunings}", "output", role="retained")
         self.prunings += 1
         self.call(movement.emit_select, self.name, self.mat(op.ids), self.mat(op.sel), out)
 

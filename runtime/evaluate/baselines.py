@@ -30,7 +30,7 @@ _CMC_MW = 561.669 + 270.357
 
 # ---- workloads ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Decoder:
+class DecoderSizes:
     """Sizes of a decoder whose layers are q, k, v, o projections, attention, and a gated MLP."""
     layers: int = 28
     hidden: int = 3584
@@ -48,7 +48,7 @@ class Decoder:
         return self.heads * self.head_dim
 
 
-QWEN2_7B = Decoder()
+QWEN2_7B = DecoderSizes()
 
 LLAVA_VIDEO = ((3, 6, 9, 18, 26), (0.4, 0.3, 0.2, 0.15, 0.1))
 DEFAULT = ((2, 5, 8, 16, 25), (0.4, 0.3, 0.2, 0.15, 0.1))
@@ -144,7 +144,7 @@ def pass_cycles(rows: int) -> int:
     return rows + 93
 
 
-def _linears(d: Decoder) -> list[tuple[str, int, int]]:
+def _linears(d: DecoderSizes) -> list[tuple[str, int, int]]:
     """(site of the input, N, K) of a layer's seven linear layers."""
     return [("q_proj", d.query_width, d.hidden), ("q_proj", d.kv_width, d.hidden), ("q_proj", d.kv_width, d.hidden),
             ("o_proj", d.hidden, d.query_width), ("gate_proj", d.intermediate, d.hidden), ("gate_proj", d.intermediate, d.hidden),
@@ -156,7 +156,7 @@ def _dense_bytes(m: float, n: int, k: int) -> float:
     return 2 * (m * k * _ceil(n, N_TILE) + k * n * _ceil(m, M_TILE) + m * n)
 
 
-def dense(visual: int, d: Decoder = QWEN2_7B) -> Estimate:
+def dense(visual: int, d: DecoderSizes = QWEN2_7B) -> Estimate:
     """The weight-stationary array without concentration: row tiles as even as possible, inputs read again for each 96-wide output tile."""
     tiles = _ceil(visual, M_TILE)
     one = pass_cycles(_ceil(visual, tiles)) * tiles
@@ -174,7 +174,7 @@ def _estimate(cycles: float, compute: float, traffic: float, power: float, parts
 
 
 # ---- AdapTiV -----------------------------------------------------------------------------------------------------------
-def adaptiv(visual: int, sparsity: float, d: Decoder = QWEN2_7B) -> Estimate:
+def adaptiv(visual: int, sparsity: float, d: DecoderSizes = QWEN2_7B) -> Estimate:
     """AdapTiV: merges tokens; 16 lines of 64 multiply-accumulates, output stationary, tiles of 256 cubed."""
     m = visual * (1 - sparsity)
 
@@ -192,7 +192,7 @@ def adaptiv(visual: int, sparsity: float, d: Decoder = QWEN2_7B) -> Estimate:
 
 
 # ---- CMC ---------------------------------------------------------------------------------------------------------------
-def cmc(visual: int, frames: int, sparsity: tuple[float, float, float], d: Decoder = QWEN2_7B) -> Estimate:
+def cmc(visual: int, frames: int, sparsity: tuple[float, float, float], d: DecoderSizes = QWEN2_7B) -> Estimate:
     """CMC: a video codec finds rows to skip; a 32 x 32 array, tiles of 768 x 64 x 64.  `sparsity`: linear layers, query, score."""
     parts = _ceil(frames, 8)
 
@@ -217,7 +217,7 @@ def cmc(visual: int, frames: int, sparsity: tuple[float, float, float], d: Decod
 Kept = Callable[[int, str, int, int], int]      #: (layer, site, retained tokens, slices) -> unique vectors over all slices
 
 
-def focus(visual: int, schedule: Concentration, ratio: float | Kept = 1.0, m_tile: int = M_TILE, d: Decoder = QWEN2_7B) -> Estimate:
+def focus(visual: int, schedule: Concentration, ratio: float | Kept = 1.0, m_tile: int = M_TILE, d: DecoderSizes = QWEN2_7B) -> Estimate:
     """Focus (`ratio` > 1, or unique vectors per site) or SEC only (`ratio` = 1, m-tile 512 in the published figures)."""
     kept: Kept = ratio if callable(ratio) else lambda layer, site, n, slices: int(n * slices / ratio)
     counts = schedule.retained(d.layers, visual)
@@ -247,7 +247,7 @@ def _focus_linear(n: int, v: int, out: int, k: int, m: int) -> tuple[float, floa
     return compute, stall, 2 * (v * k * _ceil(out, N_TILE) + k * out * tiles + v * out)
 
 
-def _focus_attention(visual: int, n: int, v: int, m: int, d: Decoder) -> tuple[float, float, float]:
+def _focus_attention(visual: int, n: int, v: int, m: int, d: DecoderSizes) -> tuple[float, float, float]:
     """The same of a layer's attention: half of the rectangle.  Traffic: values of every head, scores of one, as the published model counts."""
     columns, slices = _ceil(n, ARRAY), _ceil(d.head_dim, ARRAY)
     query, whole = _ceil(v, m), _ceil(n, m)

@@ -1,6 +1,6 @@
 """Synthetic traces: what a run might find similar, with a wanted ratio of retained tokens to unique vectors.
 
-In: the sites of a program (`Plan`) and a `Recipe`.  Out: arrays of a trace, one site at a time, the same for the same seed; obeying
+In: the sites of a program (`TracePlan`) and a `Recipe`.  Out: arrays of a trace, one site at a time, the same for the same seed; obeying
 docs/algorithm.md: tokens are nested from layer to layer, a vector joins only the group of a candidate of its block in its m-tile that is
 retained and not zero, and groups are numbered by their first row.  The compact form holds the counts that the full form would have.
 
@@ -22,12 +22,12 @@ from focus.runtime.spec.sites import ATTENTION_SITES, SITES
 from focus.runtime.spec.tokens import TokenLayout
 
 if TYPE_CHECKING:
-    from focus.runtime.evaluate.baselines import Decoder
+    from focus.runtime.evaluate.baselines import DecoderSizes
     from focus.runtime.run.fxb import Binary
 
 
 @dataclass(frozen=True)
-class PlanSite:
+class TraceSite:
     """A place where vectors are merged: `tiles` are (first row, identity rows, rows) of its m-tiles."""
     layer: int
     site: str
@@ -41,24 +41,24 @@ class PlanSite:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TracePlan:
     """Everything a trace depends on but the data: sites in order, tokens, block, and the metadata of the trace."""
-    sites: tuple[PlanSite, ...]
+    sites: tuple[TraceSite, ...]
     tokens: TokenLayout
     block: tuple[int, int, int]
     metadata: Mapping[str, str]
     depth: int
 
     @classmethod
-    def of_binary(cls, binary: Binary) -> Plan:
+    def of_binary(cls, binary: Binary) -> TracePlan:
         """The plan of a program.  Raises FocusError for one that merges nothing."""
         if not binary.sites:
             raise FocusError(f"{binary.model or 'the program'} merges no vectors (concentration without similarity): it needs no trace")
-        sites = tuple(PlanSite(s.layer, s.site, s.slices, s.visual, s.tiles) for s in binary.sites)
+        sites = tuple(TraceSite(s.layer, s.site, s.slices, s.visual, s.tiles) for s in binary.sites)
         return cls(sites, binary.tokens, binary.concentration.block, traces.metadata(binary), max(s.layer for s in sites) + 1)
 
     @classmethod
-    def of_decoder(cls, name: str, decoder: Decoder, tokens: TokenLayout, concentration: Concentration) -> Plan:
+    def of_decoder(cls, name: str, decoder: DecoderSizes, tokens: TokenLayout, concentration: Concentration) -> TracePlan:
         """The plan of a decoder's prefill under a schedule, without a program.  Its tiles name no identity rows."""
         widths = dict(zip(SITES, (decoder.hidden, decoder.query_width, decoder.query_width, decoder.hidden, decoder.intermediate)))
         counts = concentration.retained(decoder.layers, tokens.V)
@@ -67,7 +67,7 @@ class Plan:
             for site in SITES:
                 n = counts[layer + (site not in ATTENTION_SITES)]
                 tiles = tuple((row, 0, min(concentration.m_tile, n - row)) for row in range(0, n, concentration.m_tile))
-                sites.append(PlanSite(layer, site, -(-widths[site] // concentration.vector), n, tiles))
+                sites.append(TraceSite(layer, site, -(-widths[site] // concentration.vector), n, tiles))
         return cls(tuple(sites), tokens, concentration.block, traces.describe(name, concentration, tokens), decoder.layers)
 
 
@@ -98,7 +98,7 @@ class Recipe:
         if self.seed < 0:
             raise FocusError(f"seed is {self.seed}; 0 or more expected")
 
-    def wanted(self, site: PlanSite, depth: int) -> float:
+    def wanted(self, site: TraceSite, depth: int) -> float:
         """The ratio of a site."""
         ratio = self.ratio.get(site.site, 1.0) if isinstance(self.ratio, Mapping) else self.ratio
         if self.ramp is None:
@@ -108,7 +108,7 @@ class Recipe:
 
 
 # ---- traces ------------------------------------------------------------------------------------------------------------
-def synthesise(plan: Plan, recipe: Recipe, compact: bool = False) -> Iterator[tuple[str, np.ndarray]]:
+def synthesise(plan: TracePlan, recipe: Recipe, compact: bool = False) -> Iterator[tuple[str, np.ndarray]]:
     """(key, array) of a trace, site by site.  Raises FocusError for a ratio the tokens cannot have."""
     field_ = _importance(plan.tokens, recipe.seed)
     retained = np.arange(plan.tokens.V, dtype=np.int32)
@@ -129,12 +129,12 @@ def synthesise(plan: Plan, recipe: Recipe, compact: bool = False) -> Iterator[tu
             yield from _groups(site, tiles, counts, rng)
 
 
-def synth(plan: Plan, recipe: Recipe, compact: bool = False) -> traces.Trace:
+def synth(plan: TracePlan, recipe: Recipe, compact: bool = False) -> traces.Trace:
     """The whole trace in memory.  Raises FocusError."""
     return traces.Trace(dict(synthesise(plan, recipe, compact)), plan.metadata)
 
 
-def write(path: str | os.PathLike, plan: Plan, recipe: Recipe, compact: bool = False) -> None:
+def write(path: str | os.PathLike, plan: TracePlan, recipe: Recipe, compact: bool = False) -> None:
     """Write a trace of which one site is in memory at a time.  Raises FocusError; then nothing is written."""
     shapes = {}
     for site in plan.sites:
@@ -184,7 +184,7 @@ class _Tile:
         return len(self.number)
 
     @classmethod
-    def of(cls, ids: np.ndarray, plan: Plan, recipe: Recipe) -> _Tile:
+    def of(cls, ids: np.ndarray, plan: TracePlan, recipe: Recipe) -> _Tile:
         """The tile of these tokens.  A zero row neither joins nor is joined."""
         n, tokens = len(ids), plan.tokens
         zero = np.zeros(n, bool)
@@ -206,7 +206,7 @@ class _Tile:
 
 
 # ---- counts ------------------------------------------------------------------------------------------------------------
-def _counts(site: PlanSite, tiles: list[_Tile], recipe: Recipe, ratio: float, rng: np.random.Generator) -> np.ndarray:
+def _counts(site: TraceSite, tiles: list[_Tile], recipe: Recipe, ratio: float, rng: np.random.Generator) -> np.ndarray:
     """int [tiles, slices]: unique vectors that are not zero, summing to what the ratio says (rounded)."""
     rows = np.array([t.rows for t in tiles])[:, None] * np.ones((1, site.slices), np.int64)
     high = rows - np.array([t.zero.sum() for t in tiles])[:, None]
@@ -234,7 +234,7 @@ def _adjust(counts: np.ndarray, low: np.ndarray, high: np.ndarray, total: int, r
     return flat.reshape(counts.shape)
 
 
-def _with_empty(site: PlanSite, counts: np.ndarray) -> np.ndarray:
+def _with_empty(site: TraceSite, counts: np.ndarray) -> np.ndarray:
     """Counts [tiles, slices] with rows of zeros for the tiles that hold only identity rows."""
     out = np.zeros((len(site.tiles), site.slices), np.int32)
     out[[i for i, t in enumerate(site.tiles) if t[2]]] = counts
@@ -242,7 +242,7 @@ def _with_empty(site: PlanSite, counts: np.ndarray) -> np.ndarray:
 
 
 # ---- groups ------------------------------------------------------------------------------------------------------------
-def _groups(site: PlanSite, tiles: list[_Tile], counts: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
+def _groups(site: TraceSite, tiles: list[_Tile], counts: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
     """Group and zero arrays with exactly these counts."""
     group, zero = np.empty((site.visual, site.slices), np.int32), np.zeros((site.visual, site.slices), np.uint8)
     columns, start = np.arange(site.slices), 0
@@ -266,7 +266,7 @@ def _groups(site: PlanSite, tiles: list[_Tile], counts: np.ndarray, rng: np.rand
 
 
 # ---- the authors' traces -----------------------------------------------------------------------------------------------
-def convert(published: Mapping[str, Mapping[str, np.ndarray]], plan: Plan) -> Iterator[tuple[str, np.ndarray]]:
+def convert(published: Mapping[str, Mapping[str, np.ndarray]], plan: TracePlan) -> Iterator[tuple[str, np.ndarray]]:
     """(key, array) of a trace from the authors' arrays.
 
     published: `mask_zero`, `mask_similar`, `group_idx`, each site -> [layers, 1, V, vectors]; group_idx is the flattened index
@@ -300,7 +300,7 @@ def convert(published: Mapping[str, Mapping[str, np.ndarray]], plan: Plan) -> It
         yield f"zero/{site.name}", zero.astype(np.uint8)
 
 
-def _layer(array: np.ndarray, name: str, site: PlanSite, plan: Plan) -> np.ndarray:
+def _layer(array: np.ndarray, name: str, site: TraceSite, plan: TracePlan) -> np.ndarray:
     """One layer [V, vectors] of an array of the authors' format."""
     array = np.asarray(array)
     if array.ndim != 4 or array.shape[0] < plan.depth or array.shape[1:] != (1, plan.tokens.V, site.slices):
@@ -309,7 +309,7 @@ def _layer(array: np.ndarray, name: str, site: PlanSite, plan: Plan) -> np.ndarr
     return array[site.layer, 0]
 
 
-def _pruned(zero: np.ndarray, site: PlanSite, visual: int) -> np.ndarray:
+def _pruned(zero: np.ndarray, site: TraceSite, visual: int) -> np.ndarray:
     """int32 [n]: the tokens a site sees."""
     if site.visual == visual:
         return np.arange(visual, dtype=np.int32)

@@ -28,7 +28,7 @@ from focus.runtime.spec.sites import ATTENTION_SITES, SITES
 if TYPE_CHECKING:
     from focus.runtime.spec.concentration import Concentration
     from focus.runtime.run.fxb import Binary, Site
-    from focus.runtime.evaluate.synth import PlanSite
+    from focus.runtime.evaluate.synth import TraceSite
     from focus.runtime.spec.tokens import TokenLayout
 
 PARTS = {"retained": np.dtype(np.int32), "group": np.dtype(np.int32), "zero": np.dtype(np.uint8)}
@@ -195,7 +195,7 @@ def _check_counts(site: Site, counts: np.ndarray) -> None:
         raise FocusError(f"trace 'counts/{site.name}' [{tile}, {column}] is {counts[tile, column]}; 0..{rows[tile, 0]} expected")
 
 
-def check_site(site: Site | PlanSite, group: np.ndarray, zero: np.ndarray) -> None:
+def check_site(site: Site | TraceSite, group: np.ndarray, zero: np.ndarray) -> None:
     """Whether the arrays of one site obey the algorithm.  Raises FocusError."""
     rows = np.arange(site.visual)[:, None]
     bad = (group < _first_rows(site)[:, None]) | (group > rows)
@@ -210,7 +210,7 @@ def check_site(site: Site | PlanSite, group: np.ndarray, zero: np.ndarray) -> No
         raise FocusError(f"trace 'zero/{site.name}' is not 0 or 1, or an all-zero vector has a representative")
 
 
-def _first_rows(site: Site | PlanSite) -> np.ndarray:
+def _first_rows(site: Site | TraceSite) -> np.ndarray:
     """For each visual row of a site, the first visual row of its m-tile."""
     sizes = np.array([visual for _, _, visual in site.tiles], np.int64)
     return np.repeat(np.cumsum(sizes) - sizes, sizes)

@@ -10,17 +10,19 @@ import numpy as np
 from common import error
 from interp import Interpreter
 from focus.compiler.frontend.backbone import Backbone, backbone_module
-from focus.compiler.backend.binary import Interface, build_binary
+from focus.compiler.backend.binary import build_binary
+from focus.compiler.backend.interface import Interface
 from focus.compiler.backend.compile import compile_model
+from focus.dialects.support import ir
 from focus.passes import manager
 from focus.passes.pipeline import pipeline
-from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.run.executable import Executable
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.tokens import Grid
 
-SIZES = Decoder(layers=2, hidden=96, heads=3, kv_heads=1, head_dim=32, intermediate=160)
+SIZES = DecoderSizes(layers=2, hidden=96, heads=3, kv_heads=1, head_dim=32, intermediate=160)
 BACKBONE = Backbone.of_grids("small", SIZES, 72, (Grid.dense(0, 3, 4, 5, row_gap=1),), prompt=2)
 DEEP = replace(BACKBONE, bias=False, head_norms=True, levels=2)          # as Qwen3-VL's
 CONFIGS = {"off": Concentration(similarity=False), "sec": Concentration(layers=(0,), alphas=(0.5,), similarity=False),
@@ -47,6 +49,8 @@ def inputs(backbone):
 def run(name, machine, backbone):
     """Relative difference from the interpreter; the report of the functional run and of the timing run."""
     module, target, config = backbone_module(backbone), Machine.load(machine), CONFIGS[name]
+    with module.context, ir.Location.unknown():
+        Interface(backbone.ports, {}, "small", backbone.decoder.layers, tokens=backbone.tokens).attach(module.body.operations[0])
     steps = pipeline(target, config)[1:]
     weights = Weights()
     manager.run(module, steps[:4])                  # in storage order, concentrated, before the first loop
@@ -57,8 +61,7 @@ def run(name, machine, backbone):
     # the interpreter takes tables in storage order, which with the visual tokens first is the order of the sequence
     want = interpreter.run(function, inputs(backbone))[0]
     manager.run(module, steps[4:])
-    interface = Interface(backbone.ports, {}, "small")
-    binary = build_binary(module, target, config, {n: (lambda n=n: weights[n]) for n in weights.shapes}, backbone.tokens, interface)
+    binary = build_binary(module, target, {n: (lambda n=n: weights[n]) for n in weights.shapes})
     exe = Executable(binary)
     result = exe.run(inputs(backbone), sanitize=True)
     got = next(iter(result.outputs.values())).astype(float)
@@ -96,7 +99,7 @@ print(error(Backbone.of_grids, "x", SIZES, 4, (Grid.dense(0, 1, 2, 2),), prompt=
 # Identical layers: the same instructions, but for addresses; growth of the program with depth is even.
 sizes = {}
 for layers in (2, 3, 4):
-    b = Backbone.of_grids("small", Decoder(layers, 96, 3, 1, 32, 160), 72, (Grid.dense(0, 3, 4, 5, row_gap=1),))
+    b = Backbone.of_grids("small", DecoderSizes(layers, 96, 3, 1, 32, 160), 72, (Grid.dense(0, 3, 4, 5, row_gap=1),))
     sizes[layers] = len(compile_model(b, {}, "focus", "off").binary.text)
 print(abs((sizes[4] - sizes[3]) - (sizes[3] - sizes[2])) <= 8)
 # CHECK-NEXT: True
@@ -107,4 +110,4 @@ from focus.compiler.frontend.importer import backbone_of
 model, request = zoo.build("llava-onevision-tiny")
 b = backbone_of(model, request)
 print(b.decoder, b.tokens.V, b.tokens.T)
-# CHECK-NEXT: Decoder(layers=3, hidden=64, heads=2, kv_heads=1, head_dim=32, intermediate=96) 37 1
+# CHECK-NEXT: DecoderSizes(layers=3, hidden=64, heads=2, kv_heads=1, head_dim=32, intermediate=96) 37 1

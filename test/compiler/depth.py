@@ -10,13 +10,13 @@ from focus.passes import manager
 from focus.passes.tile import tile
 from focus.passes.pipeline import pipeline
 from focus.passes.tile.routines import Routines
-from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.tokens import Grid
 
 
 def backbone(layers: int) -> Backbone:
-    sizes = Decoder(layers=layers, hidden=64, heads=4, kv_heads=2, head_dim=16, intermediate=96)
+    sizes = DecoderSizes(layers=layers, hidden=64, heads=4, kv_heads=2, head_dim=16, intermediate=96)
     return Backbone.of_grids("small", sizes, 96, (Grid.dense(0, 6, 4, 4),), prompt=3)
 
 

@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from focus.compiler.evaluate import paper
 from focus.runtime.evaluate import baselines
-from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.evaluate.baselines import DecoderSizes
 
 folder = Path(sys.argv[1])
-TINY = Decoder(layers=3, hidden=128, heads=2, kv_heads=1, head_dim=64, intermediate=256)
+TINY = DecoderSizes(layers=3, hidden=128, heads=2, kv_heads=1, head_dim=64, intermediate=256)
 row = replace(baselines.row("llava_vid/mvbench"), grid=(4, 5, 5), schedule=((1,), (0.5,)), ratio=1.2)
 rows = [row, replace(row, dataset="other", ratio=1.1)]
 run_row = paper.run_row
 paper.run_row = lambda r, **options: run_row(r, TINY, **options)
 paper.terms.__defaults__ = (TINY,)
-paper.reference.__defaults__ = (TINY,)
+paper.closed_form.__defaults__ = (TINY,)
 
 told = []
 records = paper.run_all(rows, folder, 1, told.append)
@@ -33,7 +33,7 @@ for r in records:
         power = baselines.machine_power("dense-published" if r["design"] == "dense" else "focus-published")
         assert abs(baselines.published_energy(r["cycles"], r["dram_bytes"], power) / r["energy_j"] - 1) < 1e-9, r
         found = paper.terms(r, row if r["dataset"] == "mvbench" else rows[1], TINY)
-        whole = paper.reference(row if r["dataset"] == "mvbench" else rows[1], r["design"], TINY).compute_cycles
+        whole = paper.closed_form(row if r["dataset"] == "mvbench" else rows[1], r["design"], TINY).compute_cycles
         assert abs(sum(t.cycles for t in found) - (r["cycles"] - whole)) <= 64, (found, r)     # cycles of modules are whole numbers
 print("consistent")
 # CHECK-NEXT: consistent

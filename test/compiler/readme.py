@@ -24,7 +24,7 @@ def by_number(text):
 
 
 texts = [plain((folder / "tiny.s").read_text())]
-for path in sorted((folder / "ir").iterdir()):
+for path in sorted((folder / "ir").glob("*.mlir")):
     opt.main([str(path), "-o", f"{folder}/printed"])
     texts.append(plain((folder / "printed").read_text()))
     texts.append(by_number(texts[-1]))

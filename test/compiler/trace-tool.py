@@ -53,15 +53,15 @@ import torch
 from focus.compiler.frontend.backbone import Backbone
 from focus.compiler.backend.compile import compile_model
 from focus.runtime.evaluate import synth
-from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.tokens import Grid
 
 folder = Path(sys.argv[1])
-backbone = Backbone.of_grids("small", Decoder(2, 96, 3, 1, 32, 160), 72, (Grid.dense(0, 3, 4, 6),))
+backbone = Backbone.of_grids("small", DecoderSizes(2, 96, 3, 1, 32, 160), 72, (Grid.dense(0, 3, 4, 6),))
 binary = compile_model(backbone, {}, "focus", Concentration(layers=(0,), alphas=(0.5,), m_tile=32)).binary
 binary.save(folder / "small.fxb")
-plan = synth.Plan.of_binary(binary)
+plan = synth.TracePlan.of_binary(binary)
 synth_trace = synth.synth(plan, synth.Recipe(1.2))
 compact = synth.synth(plan, synth.Recipe(1.2), compact=True)
 compact["counts/0/q_proj"] = compact["counts/0/q_proj"].copy()

@@ -2,8 +2,9 @@
 // RUN: focus-opt %s --annotate-tokens --split-input-file --verify-diagnostics
 
 // Text where the layout has visual tokens.
-module attributes {focus.token_layout = {V = 2 : i64, S = 5 : i64, runs = array<i64: 0, 2>, grids = array<i64: 0, 1, 1, 2, 2, 2, 1>}} {
-  func.func @main(%visual: tensor<2x8xf16>, %ids: tensor<1x3xi32>) -> tensor<1x8xf16> {
+module {
+  func.func @main(%visual: tensor<2x8xf16>, %ids: tensor<1x3xi32>) -> tensor<1x8xf16> attributes {
+      focus.tokens = #focus.tokens<2, 5, array<i64: 0, 2>, array<i64: 0, 1, 1, 2, 2, 2, 1>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %t = "focus.embedding"(%ids, %table) : (tensor<1x3xi32>, tensor<16x8xf16>) -> tensor<3x8xf16>
     // expected-error@+1 {{'tensor.concat' op rows 0 to 2 of the sequence are text embeddings, but the token layout has visual tokens there; its runs (start, length) are [(0, 2)]}}
@@ -18,8 +19,9 @@ module attributes {focus.token_layout = {V = 2 : i64, S = 5 : i64, runs = array<
 // -----
 
 // Another length.
-module attributes {focus.token_layout = {V = 2 : i64, S = 6 : i64, runs = array<i64: 3, 2>, grids = array<i64: 0, 1, 1, 2, 2, 2, 1>}} {
-  func.func @main(%visual: tensor<2x8xf16>, %ids: tensor<1x3xi32>) -> tensor<1x8xf16> {
+module {
+  func.func @main(%visual: tensor<2x8xf16>, %ids: tensor<1x3xi32>) -> tensor<1x8xf16> attributes {
+      focus.tokens = #focus.tokens<2, 6, array<i64: 3, 2>, array<i64: 0, 1, 1, 2, 2, 2, 1>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %t = "focus.embedding"(%ids, %table) : (tensor<1x3xi32>, tensor<16x8xf16>) -> tensor<3x8xf16>
     // expected-error@+1 {{'tensor.concat' op makes a sequence of 5 rows, but the token layout has S = 6}}
@@ -34,9 +36,10 @@ module attributes {focus.token_layout = {V = 2 : i64, S = 6 : i64, runs = array<
 // -----
 
 // No decoder.
-module attributes {focus.token_layout = {V = 0 : i64, S = 3 : i64, runs = array<i64>, grids = array<i64>}} {
+module {
   // expected-error@+1 {{'func.func' op has no decoder: no sequence of S = 3 text embeddings and visual rows reaches a causal attention}}
-  func.func @main(%x: tensor<3x8xf16>) -> tensor<3x8xf16> {
+  func.func @main(%x: tensor<3x8xf16>) -> tensor<3x8xf16> attributes {
+      focus.tokens = #focus.tokens<0, 3, array<i64>, array<i64>>} {
     return %x : tensor<3x8xf16>
   }
 }
@@ -44,8 +47,9 @@ module attributes {focus.token_layout = {V = 0 : i64, S = 3 : i64, runs = array<
 // -----
 
 // The logits of every position.
-module attributes {focus.token_layout = {V = 0 : i64, S = 3 : i64, runs = array<i64>, grids = array<i64>}} {
-  func.func @main(%ids: tensor<1x3xi32>) -> tensor<3x8xf16> {
+module {
+  func.func @main(%ids: tensor<1x3xi32>) -> tensor<3x8xf16> attributes {
+      focus.tokens = #focus.tokens<0, 3, array<i64>, array<i64>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %x = "focus.embedding"(%ids, %table) : (tensor<1x3xi32>, tensor<16x8xf16>) -> tensor<3x8xf16>
     %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
@@ -58,8 +62,9 @@ module attributes {focus.token_layout = {V = 0 : i64, S = 3 : i64, runs = array<
 // -----
 
 // Rows other than the last.
-module attributes {focus.token_layout = {V = 0 : i64, S = 3 : i64, runs = array<i64>, grids = array<i64>}} {
-  func.func @main(%ids: tensor<1x3xi32>) -> tensor<1x8xf16> {
+module {
+  func.func @main(%ids: tensor<1x3xi32>) -> tensor<1x8xf16> attributes {
+      focus.tokens = #focus.tokens<0, 3, array<i64>, array<i64>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %x = "focus.embedding"(%ids, %table) : (tensor<1x3xi32>, tensor<16x8xf16>) -> tensor<3x8xf16>
     %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,

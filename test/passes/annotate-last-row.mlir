@@ -1,9 +1,10 @@
 // The slice of the last row moves up through what is row-wise behind the last layer: head, activation and final norm work on one row.
 // RUN: focus-opt %s --annotate-tokens | filecheck %s
 
-module attributes {focus.token_layout = {V = 2 : i64, S = 5 : i64, runs = array<i64: 1, 2>, grids = array<i64: 0, 1, 1, 2, 2, 2, 1>}} {
+module {
   // CHECK-LABEL: func.func @main
-  func.func @main(%visual: tensor<2x8xf16>, %ids: tensor<1x5xi32>) -> tensor<1x16xf16> {
+  func.func @main(%visual: tensor<2x8xf16>, %ids: tensor<1x5xi32>) -> tensor<1x16xf16> attributes {
+      focus.tokens = #focus.tokens<2, 5, array<i64: 1, 2>, array<i64: 0, 1, 1, 2, 2, 2, 1>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %w = "focus.param"() {name = "norm", row_order = "as_is"} : () -> tensor<8xf16>
     %i0 = "focus.slice"(%ids) {offsets = array<i64: 0, 0>, sizes = array<i64: 1, 1>} : (tensor<1x5xi32>) -> tensor<1x1xi32>

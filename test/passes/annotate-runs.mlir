@@ -1,11 +1,11 @@
 // Several runs of visual tokens, one of them made of two pieces; nested concatenations count as their pieces.
 // RUN: focus-opt %s --annotate-tokens | filecheck %s
 
-module attributes {focus.token_layout = {V = 5 : i64, S = 8 : i64, runs = array<i64: 0, 2, 3, 3>, grids = array<i64: 0, 1, 1, 2, 2, 2, 1, 2, 1, 1,
-    3, 3, 3, 1>}} {
+module {
   // CHECK: func.func @main
   // CHECK-SAME: #focus.tokens<5 : i64, 8 : i64, array<i64: 0, 2, 3, 3>
-  func.func @main(%a: tensor<2x8xf16>, %b: tensor<2x8xf16>, %line: tensor<1x8xf16>, %ids: tensor<1x8xi32>) -> tensor<1x8xf16> {
+  func.func @main(%a: tensor<2x8xf16>, %b: tensor<2x8xf16>, %line: tensor<1x8xf16>, %ids: tensor<1x8xi32>) -> tensor<1x8xf16> attributes {
+      focus.tokens = #focus.tokens<5, 8, array<i64: 0, 2, 3, 3>, array<i64: 0, 1, 1, 2, 2, 2, 1, 2, 1, 1, 3, 3, 3, 1>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %i0 = "focus.slice"(%ids) {offsets = array<i64: 0, 2>, sizes = array<i64: 1, 1>} : (tensor<1x8xi32>) -> tensor<1x1xi32>
     %t0 = "focus.embedding"(%i0, %table) : (tensor<1x1xi32>, tensor<16x8xf16>) -> tensor<1x8xf16>

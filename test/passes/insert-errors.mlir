@@ -13,13 +13,14 @@
 // ORDER: layers [1, 0] must be ascending
 // COUNT: 1 layers but 2 alphas
 // VECTOR: vector is 48
-// LAYOUT: 'func.func' op needs a token layout ('focus.tokens'), which annotate-tokens gives it
+// LAYOUT: 'func.func' op has no op of a decoder layer (attribute 'focus.layer'), which annotate-tokens marks
 // TWICE: 'func.func' op is concentrated already
 
 // Text only.
-module attributes {focus.token_layout = {V = 0 : i64, S = 3 : i64, runs = array<i64>, grids = array<i64>}} {
+module {
   // expected-error@+1 {{'func.func' op has no visual tokens to concentrate}}
-  func.func @main(%ids: tensor<1x3xi32>) -> tensor<1x8xf16> {
+  func.func @main(%ids: tensor<1x3xi32>) -> tensor<1x8xf16> attributes {
+      focus.tokens = #focus.tokens<0, 3, array<i64>, array<i64>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %x = "focus.embedding"(%ids, %table) : (tensor<1x3xi32>, tensor<16x8xf16>) -> tensor<3x8xf16>
     %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
@@ -32,9 +33,10 @@ module attributes {focus.token_layout = {V = 0 : i64, S = 3 : i64, runs = array<
 // -----
 
 // No text behind the visual tokens.
-module attributes {focus.token_layout = {V = 2 : i64, S = 3 : i64, runs = array<i64: 1, 2>, grids = array<i64: 0, 1, 1, 2, 2, 2, 1>}} {
+module {
   // expected-error@+1 {{'func.func' op has no text after its visual tokens, from whose attention SEC takes the importance of each}}
-  func.func @main(%v: tensor<2x8xf16>, %ids: tensor<1x1xi32>) -> tensor<1x8xf16> {
+  func.func @main(%v: tensor<2x8xf16>, %ids: tensor<1x1xi32>) -> tensor<1x8xf16> attributes {
+      focus.tokens = #focus.tokens<2, 3, array<i64: 1, 2>, array<i64: 0, 1, 1, 2, 2, 2, 1>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %t = "focus.embedding"(%ids, %table) : (tensor<1x1xi32>, tensor<16x8xf16>) -> tensor<1x8xf16>
     %x = tensor.concat dim(0) %t, %v : (tensor<1x8xf16>, tensor<2x8xf16>) -> tensor<3x8xf16>
@@ -48,8 +50,9 @@ module attributes {focus.token_layout = {V = 2 : i64, S = 3 : i64, runs = array<
 // -----
 
 // An attention whose operands are no projections.
-module attributes {focus.token_layout = {V = 2 : i64, S = 3 : i64, runs = array<i64: 0, 2>, grids = array<i64: 0, 1, 1, 2, 2, 2, 1>}} {
-  func.func @main(%v: tensor<2x8xf16>, %ids: tensor<1x1xi32>) -> tensor<1x8xf16> {
+module {
+  func.func @main(%v: tensor<2x8xf16>, %ids: tensor<1x1xi32>) -> tensor<1x8xf16> attributes {
+      focus.tokens = #focus.tokens<2, 3, array<i64: 0, 2>, array<i64: 0, 1, 1, 2, 2, 2, 1>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %t = "focus.embedding"(%ids, %table) : (tensor<1x1xi32>, tensor<16x8xf16>) -> tensor<1x8xf16>
     %x = tensor.concat dim(0) %v, %t : (tensor<2x8xf16>, tensor<1x8xf16>) -> tensor<3x8xf16>

@@ -12,11 +12,12 @@
 // DENSE: 'focus.gather' op needs a similarity concentrator, which machine 'dense' does not have
 // OFF: focus.row_order = "storage"
 // TWICE: 'func.func' op is in storage order already
-// LAYOUT: needs a token layout
+// LAYOUT: 'func.func' op has no op of a decoder layer (attribute 'focus.layer'), which annotate-tokens marks
 
 // Merging neighbouring rows of the sequence.
-module attributes {focus.token_layout = {V = 2 : i64, S = 4 : i64, runs = array<i64: 0, 2>, grids = array<i64: 0, 1, 1, 2, 2, 2, 1>}} {
-  func.func @main(%v: tensor<2x8xf16>, %ids: tensor<1x2xi32>) -> tensor<2x16xf16> {
+module {
+  func.func @main(%v: tensor<2x8xf16>, %ids: tensor<1x2xi32>) -> tensor<2x16xf16> attributes {
+      focus.tokens = #focus.tokens<2, 4, array<i64: 0, 2>, array<i64: 0, 1, 1, 2, 2, 2, 1>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %t = "focus.embedding"(%ids, %table) : (tensor<1x2xi32>, tensor<16x8xf16>) -> tensor<2x8xf16>
     %x = tensor.concat dim(0) %v, %t : (tensor<2x8xf16>, tensor<2x8xf16>) -> tensor<4x8xf16>
@@ -31,8 +32,9 @@ module attributes {focus.token_layout = {V = 2 : i64, S = 4 : i64, runs = array<
 // -----
 
 // Rows that repeat every two positions.
-module attributes {focus.token_layout = {V = 2 : i64, S = 4 : i64, runs = array<i64: 0, 2>, grids = array<i64: 0, 1, 1, 2, 2, 2, 1>}} {
-  func.func @main(%v: tensor<2x8xf16>, %ids: tensor<1x2xi32>) -> tensor<1x8xf16> {
+module {
+  func.func @main(%v: tensor<2x8xf16>, %ids: tensor<1x2xi32>) -> tensor<1x8xf16> attributes {
+      focus.tokens = #focus.tokens<2, 4, array<i64: 0, 2>, array<i64: 0, 1, 1, 2, 2, 2, 1>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %p = "focus.param"() {name = "position", row_order = "as_is"} : () -> tensor<2x8xf16>
     %t = "focus.embedding"(%ids, %table) : (tensor<1x2xi32>, tensor<16x8xf16>) -> tensor<2x8xf16>

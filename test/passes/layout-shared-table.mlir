@@ -1,10 +1,11 @@
 // A table that the decoder and something else read stays as it is for the latter.  Several runs: visual pieces in order, then text pieces in order.
 // RUN: focus-opt %s --annotate-tokens --assign-layout | filecheck %s
 
-module attributes {focus.token_layout = {V = 3 : i64, S = 5 : i64, runs = array<i64: 1, 1, 3, 2>, grids = array<i64: 0, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-    2, 2, 2, 1>}} {
+module {
   // CHECK: func.func @main([[A:%.*]]: tensor<1x8xf16>, [[B:%.*]]: tensor<2x8xf16>, [[IDS:%.*]]: tensor<1x5xi32>, [[Z:%.*]]: tensor<5x8xf16>)
-  func.func @main(%a: tensor<1x8xf16>, %b: tensor<2x8xf16>, %ids: tensor<1x5xi32>, %z: tensor<5x8xf16>) -> (tensor<1x8xf16>, tensor<5x8xf16>) {
+  func.func @main(%a: tensor<1x8xf16>, %b: tensor<2x8xf16>, %ids: tensor<1x5xi32>, %z: tensor<5x8xf16>)
+      -> (tensor<1x8xf16>, tensor<5x8xf16>) attributes {
+      focus.tokens = #focus.tokens<3, 5, array<i64: 1, 1, 3, 2>, array<i64: 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 1>>} {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     // CHECK-DAG: [[PLAIN:%.*]] = "focus.param"() {name = "position", row_order = "as_is"}
     // CHECK-DAG: [[STORED:%.*]] = "focus.param"() {name = "position", row_order = "storage"}

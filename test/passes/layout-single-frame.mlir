@@ -5,8 +5,9 @@
 
 // CHECK: #focus.layout<array<i64: 2, 2, 2>, array<i64: 2, 2, 2>, 3 : i64, array<i64: 0, 1, 2, 2, 4, 2, 1>>
 // SMALL: a window reaches 3 tokens back, but the layouter holds 2 vectors
-module attributes {focus.token_layout = {V = 4 : i64, S = 5 : i64, runs = array<i64: 0, 4>, grids = array<i64: 0, 1, 2, 2, 4, 2, 1>}} {
-  func.func @main(%v: tensor<4x32xf16>, %ids: tensor<1x1xi32>, %w: tensor<32x32xf16>, %n: tensor<32xf16>) -> tensor<1x32xf16> {
+module {
+  func.func @main(%v: tensor<4x32xf16>, %ids: tensor<1x1xi32>, %w: tensor<32x32xf16>, %n: tensor<32xf16>) -> tensor<1x32xf16> attributes {
+      focus.tokens = #focus.tokens<4, 5, array<i64: 0, 4>, array<i64: 0, 1, 2, 2, 4, 2, 1>>} {
     %t = "focus.embedding"(%ids, %w) : (tensor<1x1xi32>, tensor<32x32xf16>) -> tensor<1x32xf16>
     %x = tensor.concat dim(0) %v, %t : (tensor<4x32xf16>, tensor<1x32xf16>) -> tensor<5x32xf16>
     %x1 = "focus.rms_norm"(%x, %n) {eps = 1.0e-5 : f64} : (tensor<5x32xf16>, tensor<32xf16>) -> tensor<5x32xf16>

@@ -30,9 +30,9 @@ func.func @main() attributes {focus.tokens = #focus.tokens<64:i64, 64:i64, array
   // CHECK: "fisa.load"
   "focus.kernel"() ({
     %rows = "focus.buffer"() {name = "rows", kind = "tile", address = 0 : i64, slots = 1 : i64} : () -> !rows
-    "focus.load"(%x1, %rows) {stream = "activation", signal = array<i64: 1, 0>} : (!part, !rows) -> ()
-    "focus.store"(%rows, %y1) {stream = "result", wait = array<i64: 1, 0>} : (!rows, !part) -> ()
-  }) {name = "d", credits = array<i64>} : () -> ()
+    "focus.load"(%x1, %rows) {stream = "activation", signal = [#focus.sync<1, 0>]} : (!part, !rows) -> ()
+    "focus.store"(%rows, %y1) {stream = "result", wait = [#focus.sync<1, 0>]} : (!rows, !part) -> ()
+  }) {name = "d", credits = []} : () -> ()
   // CHECK: "fisa.halt"
   return
 }
@@ -51,15 +51,15 @@ func.func private @copy(%from: !part, %to: !part) {
     %c0 = arith.constant 0 : index
     %c16 = arith.constant 16 : index
     %rows = "focus.buffer"() {name = "rows", kind = "tile", address = 0 : i64, slots = 1 : i64} : () -> !rows
-    "focus.load"(%from, %rows) {stream = "activation", signal = array<i64: 1, 0>} : (!part, !rows) -> ()
+    "focus.load"(%from, %rows) {stream = "activation", signal = [#focus.sync<1, 0>]} : (!part, !rows) -> ()
     %half = "focus.window"(%rows, %c16, %c0) {sizes = array<i64: 16, 32>} : (!rows, index, index)
         -> memref<16x32xf16, strided<[32, 1], offset: ?>, #focus.space<"output">>
     %there = "focus.window"(%to, %c16, %c0) {sizes = array<i64: 16, 32>} : (!part, index, index)
         -> memref<16x32xf16, strided<[32, 1], offset: ?>, #focus.space<"dram">>
-    "focus.store"(%half, %there) {stream = "result", wait = array<i64: 1, 0>}
+    "focus.store"(%half, %there) {stream = "result", wait = [#focus.sync<1, 0>]}
         : (memref<16x32xf16, strided<[32, 1], offset: ?>, #focus.space<"output">>, memref<16x32xf16, strided<[32, 1], offset: ?>,
             #focus.space<"dram">>) -> ()
-  }) {name = "copy", credits = array<i64>} : () -> ()
+  }) {name = "copy", credits = []} : () -> ()
   return
 }
 // CHECK-NEXT: {{^}}  "fisa.routine"() ({
@@ -76,11 +76,11 @@ func.func private @merge(%from: !part, %counts: !counts) {
     %table = "focus.buffer"() {name = "unique", kind = "tile", address = 0 : i64, slots = 1 : i64} : () -> memref<32x32xf16, #focus.space<"table">>
     %count = "focus.window"(%counts, %c0, %c1) {sizes = array<i64: 1, 1>} : (!counts, index, index)
         -> memref<1x1xi16, strided<[2, 1], offset: ?>, #focus.space<"counts">>
-    "focus.load"(%from, %rows) {stream = "activation", signal = array<i64: 1, 0>} : (!part, !rows) -> ()
-    "focus.sic_gather"(%rows, %table, %count) {identity = 32 : i64, site = 0 : i64, wait = array<i64: 1, 0>, operandSegmentSizes = array<i32: 1, 1,
+    "focus.load"(%from, %rows) {stream = "activation", signal = [#focus.sync<1, 0>]} : (!part, !rows) -> ()
+    "focus.sic_gather"(%rows, %table, %count) {identity = 32 : i64, site = 0 : i64, wait = [#focus.sync<1, 0>], operandSegmentSizes = array<i32: 1, 1,
         1, 0, 0>}
         : (!rows, memref<32x32xf16, #focus.space<"table">>, memref<1x1xi16, strided<[2, 1], offset: ?>, #focus.space<"counts">>) -> ()
-  }) {name = "merge", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, credits = array<i64>} : () -> ()
+  }) {name = "merge", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, credits = []} : () -> ()
   return
 }
 // CHECK-DAG: [[A]] = loc("a")

@@ -15,18 +15,18 @@ func.func @shared() {
     // CHECK: "fisa.loop"
     scf.for %i = %c0 to %c4 step %c1 {
       %rows = "focus.buffer"() {name = "rows", kind = "tile", address = 0 : i64, slots = 2 : i64} : () -> !rows
-      "focus.load"(%x, %rows) {stream = "activation", wait = array<i64: 1, 1>, signal = array<i64: 2, 1>} : (!dram, !rows) -> ()
-      "focus.v_map"(%rows, %rows) {op = "relu", scalar = 1.0 : f64, wait = array<i64: 2, 1>, signal = array<i64: 1, 1>} : (!rows, !rows) -> ()
+      "focus.load"(%x, %rows) {stream = "activation", wait = [#focus.sync<1, 1>], signal = [#focus.sync<2, 1>]} : (!dram, !rows) -> ()
+      "focus.v_map"(%rows, %rows) {op = "relu", scalar = 1.0 : f64, wait = [#focus.sync<2, 1>], signal = [#focus.sync<1, 1>]} : (!rows, !rows) -> ()
     }
     // CHECK: "fisa.endloop"
     // CHECK-NEXT: "fisa.agu"() {{.*}}slots = 2 : i64
     // CHECK-NEXT: "fisa.loop"
     scf.for %i = %c0 to %c4 step %c1 {
       %rows = "focus.buffer"() {name = "rows", kind = "tile", address = 0 : i64, slots = 2 : i64} : () -> !rows
-      "focus.load"(%x, %rows) {stream = "activation", wait = array<i64: 1, 1>, signal = array<i64: 2, 1>} : (!dram, !rows) -> ()
-      "focus.v_map"(%rows, %rows) {op = "relu", scalar = 1.0 : f64, wait = array<i64: 2, 1>, signal = array<i64: 1, 1>} : (!rows, !rows) -> ()
+      "focus.load"(%x, %rows) {stream = "activation", wait = [#focus.sync<1, 1>], signal = [#focus.sync<2, 1>]} : (!dram, !rows) -> ()
+      "focus.v_map"(%rows, %rows) {op = "relu", scalar = 1.0 : f64, wait = [#focus.sync<2, 1>], signal = [#focus.sync<1, 1>]} : (!rows, !rows) -> ()
     }
-  }) {name = "first", credits = array<i64: 1, 2>} : () -> ()
+  }) {name = "first", credits = [#focus.credit<1, 2>]} : () -> ()
   // CHECK: "fisa.drain"() {{.*}}end = 1 : i64
   // CHECK-NEXT: "fisa.sem"() {credits = 1 : i64, id = 1 : i64}
   // CHECK-NEXT: "fisa.agu"() {{.*}}base = 64 : i64
@@ -34,9 +34,9 @@ func.func @shared() {
   // CHECK-NEXT: "fisa.v_map"
   "focus.kernel"() ({
     %rows = "focus.buffer"() {name = "rows", kind = "tile", address = 64 : i64, slots = 1 : i64} : () -> !rows
-    "focus.load"(%x, %rows) {stream = "activation", wait = array<i64: 1, 1>, signal = array<i64: 2, 1>} : (!dram, !rows) -> ()
-    "focus.v_map"(%rows, %rows) {op = "relu", scalar = 1.0 : f64, wait = array<i64: 2, 1>, signal = array<i64: 1, 1>} : (!rows, !rows) -> ()
-  }) {name = "second", credits = array<i64: 1, 1>} : () -> ()
+    "focus.load"(%x, %rows) {stream = "activation", wait = [#focus.sync<1, 1>], signal = [#focus.sync<2, 1>]} : (!dram, !rows) -> ()
+    "focus.v_map"(%rows, %rows) {op = "relu", scalar = 1.0 : f64, wait = [#focus.sync<2, 1>], signal = [#focus.sync<1, 1>]} : (!rows, !rows) -> ()
+  }) {name = "second", credits = [#focus.credit<1, 1>]} : () -> ()
   // CHECK-COUNT-2: "fisa.sync"
   // CHECK: "fisa.drain"() {credits = 2 : i64, end = 1 : i64, id = 63 : i64}
   // CHECK-NEXT: "fisa.halt"

@@ -15,11 +15,12 @@ func.func @sync() {
     scf.for %i = %c0 to %c4 step %c1 {
       %sums = "focus.buffer"() {name = "sums", kind = "tile", address = 0 : i64} : () -> !sums
       scf.for %j = %c0 to %c4 step %c1 {
-        "focus.mm"(%rows, %w, %sums) {init = "first", wait = array<i64: 1, 1, 2, 1, 3, 1, 4, 2>, signal = array<i64: 5, 1, 6, 1, 7, 1, 8, 2>}
+        "focus.mm"(%rows, %w, %sums) {init = "first", wait = [#focus.sync<1, 1>, #focus.sync<2, 1>, #focus.sync<3, 1>, #focus.sync<4, 2>],
+            signal = [#focus.sync<5, 1>, #focus.sync<6, 1>, #focus.sync<7, 1>, #focus.sync<8, 2>]}
             : (!rows, !w, !sums) -> ()
       }
     }
-  }) {name = "sync"} : () -> ()
+  }) {name = "sync", credits = [#focus.credit<1, 4>, #focus.credit<2, 4>, #focus.credit<3, 4>, #focus.credit<4, 16>]} : () -> ()
   return
 }
 // CHECK: "fisa.sync"() {unit = 3 : i64, wait0 = 1 : i64, wait0_depth = 1 : i64, wait1 = 2 : i64, wait1_depth = 1 : i64, wait2 = 3 : i64,

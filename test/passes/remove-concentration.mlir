@@ -1,5 +1,5 @@
 // Removing similarity concentration leaves exactly what was there before it, without and with pruning, laid out or not.
-// RUN: focus-opt %S/Inputs/decoder.mlir --annotate-tokens --fuse -o %t.before
+// RUN: focus-opt %S/Inputs/decoder.mlir --annotate-tokens --fuse --insert-concentration=mode=off -o %t.before
 // RUN: focus-opt %S/Inputs/decoder.mlir --annotate-tokens --fuse --insert-concentration=mode=sic --remove-concentration -o %t.after
 // RUN: diff %t.before %t.after
 // RUN: focus-opt %S/Inputs/decoder.mlir --annotate-tokens --fuse --insert-concentration="layers=1 alphas=0.5 sic=false" -o %t.sec
@@ -8,6 +8,7 @@
 // RUN: focus-opt %S/Inputs/decoder.mlir --annotate-tokens --fuse --insert-concentration=mode=full --assign-layout --remove-concentration \
 // RUN:   | filecheck %s
 
+// CHECK: focus.concentration = #focus.concentration<array<i64: 0, 1, 2>, {{.*}}, false>
 // CHECK-NOT: focus.gather
 // CHECK-NOT: !focus.concentrated
 // CHECK: focus.prune

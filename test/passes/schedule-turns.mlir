@@ -20,18 +20,22 @@ func.func @turns() {
       // CHECK: name = "rows", slots = 1 : i64
       %rows = "focus.buffer"() {name = "rows", kind = "tile"} : () -> !rows
       scf.for %j = %c0 to %c4 step %c1 {
-        // CHECK: "focus.load"({{.*}}signal = array<i64: [[ARRAY:[0-9]+]], 2>, {{.*}}wait = array<i64: [[LOAD:[0-9]+]], 2>
+        // CHECK: "focus.load"({{.*}}signal = {{\[}}#focus.sync<[[ARRAY:[0-9]+]] : i64, 2 : i64>]
+        // CHECK-SAME: wait = {{\[}}#focus.sync<[[LOAD:[0-9]+]] : i64, 2 : i64>
         "focus.load"(%x, %rows) {stream = "activation"} : (!dram, !rows) -> ()
-        // CHECK: "focus.mm"({{.*}}signal = array<i64: [[SFU:[0-9]+]], 1, [[LOAD]], 2>, wait = array<i64: [[FREE:[0-9]+]], 1, [[ARRAY]], 2>
+        // CHECK: "focus.mm"({{.*}}signal = {{\[}}#focus.sync<[[SFU:[0-9]+]] : i64, 1 : i64>, #focus.sync<[[LOAD]] : i64, 2 : i64>]
+        // CHECK-SAME: wait = {{\[}}#focus.sync<[[FREE:[0-9]+]] : i64, 1 : i64>, #focus.sync<[[ARRAY]] : i64, 2 : i64>
         "focus.mm"(%rows, %weights, %sums) {init = "first"} : (!rows, memref<32x32xf16, #focus.space<"wgt">>, !sums) -> ()
       }
       %half = "focus.recast"(%sums) : (!sums) -> !half
-      // CHECK: "focus.v_map"({{.*}}signal = array<i64: [[STORE:[0-9]+]], 1>, wait = array<i64: [[SFU]], 1>
+      // CHECK: "focus.v_map"({{.*}}signal = {{\[}}#focus.sync<[[STORE:[0-9]+]] : i64, 1 : i64>]
+      // CHECK-SAME: wait = {{\[}}#focus.sync<[[SFU]] : i64, 1 : i64>
       "focus.v_map"(%sums, %half) {op = "relu", scalar = 1.0 : f64} : (!sums, !half) -> ()
-      // CHECK: "focus.store"({{.*}}signal = array<i64: [[FREE]], 1>, {{.*}}wait = array<i64: [[STORE]], 1>
+      // CHECK: "focus.store"({{.*}}signal = {{\[}}#focus.sync<[[FREE]] : i64, 1 : i64>]
+      // CHECK-SAME: wait = {{\[}}#focus.sync<[[STORE]] : i64, 1 : i64>
       "focus.store"(%half, %y) {stream = "result"} : (!half, !dram) -> ()
     }
-    // CHECK: credits = array<i64: [[FREE]], 4, [[LOAD]], 1>
+    // CHECK: credits = {{\[}}#focus.credit<[[FREE]] : i64, 4 : i64>, #focus.credit<[[LOAD]] : i64, 1 : i64>
   }) {name = "turns"} : () -> ()
   return
 }

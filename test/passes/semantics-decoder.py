@@ -13,7 +13,7 @@ from focus.passes import manager
 text = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs", "decoder.mlir")).read()
 CONCAT = next(line for line in text.splitlines() if "tensor.concat" in line)
 half = "(tensor<8x64xf16>) -> tensor<4x64xf16>"
-two_runs = text.replace("runs = array<i64: 2, 8>", "runs = array<i64: 0, 4, 6, 4>").replace(CONCAT, f'''
+two_runs = text.replace("12, array<i64: 2, 8>", "12, array<i64: 0, 4, 6, 4>").replace(CONCAT, f'''
     %first = "focus.slice"(%visual) {{offsets = array<i64: 0, 0>, sizes = array<i64: 4, 64>}} : {half}
     %second = "focus.slice"(%visual) {{offsets = array<i64: 4, 0>, sizes = array<i64: 4, 64>}} : {half}
     %sequence = tensor.concat dim(0) %first, %text0, %second, %text1 : (tensor<4x64xf16>, tensor<2x64xf16>, tensor<4x64xf16>,

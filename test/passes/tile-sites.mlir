@@ -15,14 +15,14 @@ func.func @main(%x: tensor<50x40xf16> {focus.name = "x"}) -> tensor<50x40xf16> a
   %w = "focus.param"() {name = "w", row_order = "as_is"} : () -> tensor<96x40xf16>
   %v = "focus.param"() {name = "v", row_order = "as_is"} : () -> tensor<96x40xf16>
   %o = "focus.param"() {name = "o", row_order = "as_is"} : () -> tensor<40x96xf16>
-  // CHECK: kind = "param", name = "const.token_ids"
+  // CHECK: constant = "token_ids", kind = "param", name = "const.token_ids", role = "constant"
   %ids = "focus.token_ids"() : () -> tensor<44xi32>
   %normed = "focus.rms_norm"(%x, %n) {eps = 1.0e-06 : f64, operandSegmentSizes = array<i32: 1, 1, 0>} : (tensor<50x40xf16>, tensor<40xf16>)
       -> tensor<50x40xf16>
   // Six entries of (tile, slice), each with room for the largest tile.
-  // CHECK: kind = "temp", name = "unique.0"{{.*}} -> memref<108x32xf16
+  // CHECK: kind = "temp", name = "unique.0", role = "unique", site = 0 : i64} : () -> memref<108x32xf16
   // CHECK: kind = "temp", name = "map.0"{{.*}} -> memref<6x16xi16
-  // CHECK: kind = "tile", name = "counts.0"{{.*}} -> memref<1x6xi16, #focus.space<"counts">>
+  // CHECK: kind = "tile", name = "counts.0", role = "counts", site = 0 : i64} : () -> memref<1x6xi16, #focus.space<"counts">>
   // CHECK: call @gather_0({{.*}}focus.site = 0
   %g = "focus.gather"(%normed, %ids) {layer = 3 : i64, site = "gate_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64,
       m_tile = 16 : i64}

@@ -9,15 +9,15 @@ from hypothesis import given, settings, strategies as st
 from small import error
 from focus.runtime.evaluate import synth
 from focus.runtime.run import trace as traces
-from focus.runtime.evaluate.baselines import Decoder
+from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.sites import SITES
-from focus.runtime.evaluate.synth import Plan, Recipe
+from focus.runtime.evaluate.synth import Recipe, TracePlan
 from focus.runtime.spec.tokens import Grid, TokenLayout
 from focus.runtime.run.trace import Trace
 
 folder = Path(sys.argv[1])
-SIZES = Decoder(layers=4, hidden=96, heads=3, kv_heads=1, head_dim=32, intermediate=160)
+SIZES = DecoderSizes(layers=4, hidden=96, heads=3, kv_heads=1, head_dim=32, intermediate=160)
 
 
 def plan(frames=3, height=4, width=5, gap=0, m_tile=24, block=(2, 2, 2), sec=True):
@@ -25,7 +25,7 @@ def plan(frames=3, height=4, width=5, gap=0, m_tile=24, block=(2, 2, 2), sec=Tru
     V = frames * grid.frame_stride
     layers, alphas = ((1, 2), (0.6, 0.3)) if sec else ((), ())
     c = Concentration(layers=layers, alphas=alphas, m_tile=m_tile, block=block)
-    return Plan.of_decoder("test", SIZES, TokenLayout(V=V, S=V + 1, runs=((0, V),), grids=(grid,)), c)
+    return TracePlan.of_decoder("test", SIZES, TokenLayout(V=V, S=V + 1, runs=((0, V),), grids=(grid,)), c)
 
 
 def obeys(p, trace):

@@ -12,15 +12,14 @@ from pathlib import Path
 import numpy as np
 from torch_mlir import ir
 
-from focus.compiler.backend.binary import Interface, build_binary
+from focus.compiler.backend.binary import build_binary
+from focus.compiler.backend.interface import Interface
 from focus.dialects.context import make_context, parse_text
 from focus.passes import manager
 from focus.passes.pipeline import pipeline
 from focus.runtime import _sim
-from focus.runtime.spec.concentration import Concentration
 from focus.runtime.run.fxb import STORED
 from focus.runtime.spec.machine import Machine
-from focus.runtime.spec.tokens import TokenLayout
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "passes"))
 from interp import Interpreter  # noqa: E402
@@ -61,12 +60,23 @@ def lower(text: str, machine: Machine | str = "focus"):
     """The module before and after tile .. lower-to-fisa."""
     before, after = parse_text(text, context=make_context()), parse_text(text, context=make_context())
     names = ("fuse-concentration", "map", "tile", "schedule", "allocate", "lower-to-fisa")
+    with after.context, ir.Location.unknown():
+        attach_interface(after.body.operations[0])
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         for name, table in OVERRIDES.items():
             file.write(f'["{name}"]\n' + "".join(f"{k} = {json.dumps(v)}\n" for k, v in table.items()))
         file.flush()
         manager.run(after, [s for s in pipeline(machine, mappings=file.name if OVERRIDES else "") if s.name in names])
     return before, after
+
+
+def attach_interface(function) -> None:
+    """What the compiler writes to @main: here every input is data."""
+    arguments = function.regions[0].blocks[0].arguments
+    named = function.arg_attrs if "arg_attrs" in function.attributes else []
+    names = [ir.StringAttr(attrs["focus.name"]).value if "focus.name" in attrs else f"arg{i}" for i, attrs in enumerate(named)]
+    ports = tuple((name, "float32", tuple(argument.type.shape)) for name, argument in zip(names, arguments, strict=True))
+    Interface(ports, {}, "test").attach(function)
 
 
 def execute(text: str, inputs: dict[str, np.ndarray], params: dict[str, np.ndarray], machine: Machine | str = "focus", sanitize: bool = True) -> Outcome:
@@ -79,8 +89,7 @@ def execute(text: str, inputs: dict[str, np.ndarray], params: dict[str, np.ndarr
     interpreter = Interpreter(params, half=True)
     with np.errstate(all="ignore"):
         want = interpreter.run(func, inputs)[0]
-    interface = Interface(tuple((k, "float32", v.shape) for k, v in inputs.items()), {}, "test")
-    binary = build_binary(after, target, Concentration(), {k: (lambda v=v: v) for k, v in params.items()}, interpreter.tokens, interface).validate()
+    binary = build_binary(after, target, {k: (lambda v=v: v) for k, v in params.items()}).validate()
     sim = _sim.Simulator(binary.text, binary.source, binary.machine.to_json(), binary.sites_json(), lives_json=binary.lives_json())
     for p in binary.param_table:
         sim.write(p.address, binary.param(p).ravel().view(np.uint8))

@@ -1,7 +1,8 @@
 // A decoder of 3 layers as convert-torch-to-focus leaves it: S = 12 positions, of which 2 to 9 are V = 8 visual tokens (2 frames of 2 x 2).
 // Used by the tests in the folder above.
-module attributes {focus.token_layout = {V = 8 : i64, S = 12 : i64, runs = array<i64: 2, 8>, grids = array<i64: 0, 2, 2, 2, 4, 2, 1>}} {
-  func.func @main(%visual: tensor<8x64xf16> {focus.name = "visual"}, %input_ids: tensor<1x12xi32> {focus.name = "input_ids"}) -> tensor<1x40xf16> {
+module {
+  func.func @main(%visual: tensor<8x64xf16> {focus.name = "visual"}, %input_ids: tensor<1x12xi32> {focus.name = "input_ids"}) -> tensor<1x40xf16> attributes {
+      focus.tokens = #focus.tokens<8, 12, array<i64: 2, 8>, array<i64: 0, 2, 2, 2, 4, 2, 1>>} {
     %table = "focus.param"() {name = "embed.weight", row_order = "as_is"} : () -> tensor<40x64xf16> loc("embed.weight")
     %ids0 = "focus.slice"(%input_ids) {offsets = array<i64: 0, 0>, sizes = array<i64: 1, 2>} : (tensor<1x12xi32>) -> tensor<1x2xi32> loc("embed")
     %text0 = "focus.embedding"(%ids0, %table) : (tensor<1x2xi32>, tensor<40x64xf16>) -> tensor<2x64xf16> loc("embed")

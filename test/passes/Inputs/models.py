@@ -13,12 +13,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from interp import Interpreter  # noqa: E402
 
+from focus.compiler.backend.interface import Interface  # noqa: E402
 from focus.compiler.frontend import zoo  # noqa: E402
 from focus.compiler.frontend.importer import import_model  # noqa: E402
 from focus.dialects.context import make_context, parse_text  # noqa: E402
 from focus.dialects.support import ir, to_text  # noqa: E402
 from focus.passes import manager  # noqa: E402
-from focus.passes.tensor.decoder_ir import attach_token_layout  # noqa: E402
 
 
 class Imported:
@@ -29,7 +29,9 @@ class Imported:
         imported = import_model(self.model, self.inputs)
         self.params = {name: value().copy() for name, value in imported.params.items()}
         self.arguments = {name: self.inputs[name].numpy() for name, _, _ in imported.inputs}
-        attach_token_layout(imported.module, imported.tokens)
+        interface = Interface(tuple(imported.inputs), imported.static_inputs, name, imported.model_info["depth"], tokens=imported.tokens)
+        with imported.module.context, ir.Location.unknown():
+            interface.attach(imported.module.body.operations[0])
         self.text = to_text(imported.module)
 
     def run(self, *pipelines, half=False):
