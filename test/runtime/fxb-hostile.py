@@ -135,9 +135,9 @@ for place in (folder / "pipe", "/dev/zero", "a\0b", "x" * 5000):
 # Loops in each other that set what they have used, which the checks follow twice for each loop: refused instead of 2^7 times as long.
 used = "\n".join(f"agu.stride id=a{i} level=l0 stride=0" for i in range(100))
 body = f"{used}\n" * 20
-first = "".join(f"agu id=a{i} space=dram dtype=f16 base=0 pitch=64\n" for i in range(100))
+first = "".join(f"agu id=a{i} space=dram dtype=f16 base=0 pitch=64 slots=1 slot_bytes=0 ring_level=never\n" for i in range(100))
 for level in range(7):
-    body = f"loop trips=e0\nagu.stride id=a{90 + level} level=l0 stride=0\n{body}\nagu id=a{90 + level} space=dram dtype=f16 base=0 pitch=64\nendloop"
+    body = f"loop trips=e0\nagu.stride id=a{90 + level} level=l0 stride=0\n{body}\nagu id=a{90 + level} space=dram dtype=f16 base=0 pitch=64 slots=1 slot_bytes=0 ring_level=never\nendloop"
 begin = time.monotonic()
 found = error(binary(f"ext id=e0 full=2 total=2 step=0 level=never\n{first}{body}\nhalt").validate)
 # CHECK-NEXT: deep True {{.*}}

@@ -52,14 +52,14 @@ loop trips=e4
   store src=a3 dst=a6 rows=e5 cols=e2 stream=map ; signal=s4,s5@0
 endloop
 .module "proj"
-sem id=s3 credits=1
+sem id=s10 credits=1
 sync unit=load ; wait=s5
 loop trips=e4
-  load src=a5 dst=a7 count=a4 rows=e0 cols=e3 stream=compact ; wait=s3
+  load src=a5 dst=a7 count=a4 rows=e0 cols=e3 stream=compact ; wait=s10
   load src=a6 dst=a3 rows=e5 cols=e2 stream=map
   load src=a8 dst=a9 rows=e3 cols=e3 stream=weight ; signal=s6
   mm src=a7 wgt=a9 dst=a10 count=a4 rows=e0 k=e3 n=e3 init=always ; wait=s6 signal=s7
-  scatter src=a10 map=a3 dst=a11 rows=e2 identity=e1 cols=e3 init=first.0 ; wait=s7 signal=s3,s8@0
+  scatter src=a10 map=a3 dst=a11 rows=e2 identity=e1 cols=e3 init=first.0 ; wait=s7 signal=s10,s8@0
 endloop
 v.map op=copy src=a11 dst=a12 rows=e0 cols=e3 scalar=r0 ; wait=s8 signal=s9
 store src=a12 dst=a13 rows=e0 cols=e3 stream=result ; wait=s9
