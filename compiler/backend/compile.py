@@ -211,6 +211,8 @@ def compile(model, inputs: Mapping[str, Any] | None = None, machine: Machine | s
     running or saving the program is an error.)
     Raises FocusError for whatever cannot be compiled: an unknown model, an operator without a mapping, sizes that do not fit the buffers.
     """
+    if "stop" in options:
+        raise FocusError("compile makes whole programs; compile_model stops at a level")
     if isinstance(model, (str, PathLike)):
         if not str(model).endswith(IR_SUFFIXES):
             raise FocusError(f"'{model}' is no model: a torch module expected, or an IR file ({', '.join(IR_SUFFIXES)})")
@@ -224,7 +226,7 @@ def compile(model, inputs: Mapping[str, Any] | None = None, machine: Machine | s
         raise FocusError("weights go with an IR file; a model has its own")
     if inputs is None:
         raise FocusError("give the inputs of the model's forward that the program is for")
-    return _executable(compile_model(model, inputs, machine, concentration or "full", **options).binary)
+    return _executable(compile_model(model, inputs, machine, "full" if concentration is None else concentration, **options).binary)
 
 
 def _executable(binary: fxb.Binary) -> Executable:
