@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch_mlir import ir
 
+from focus.compiler.backend.binary import ParamValues, build_binary, main_of
+from focus.compiler.backend.interface import TABLE, Interface, digest
+from focus.compiler.backend.resume import IR_SUFFIXES, Dumped, write_tables
 from focus.dialects.contracts import CONCENTRATION, INPUT, LEVEL, ConcentrationAttr, check_module
 from focus.dialects.support import set_attr
 from focus.passes import manager
@@ -23,10 +26,6 @@ from focus.runtime.run import fxb
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line, warn
 from focus.runtime.spec.machine import Machine
-
-from focus.compiler.backend.binary import ParamValues, build_binary, main_of
-from focus.compiler.backend.interface import TABLE, Interface, digest
-from focus.compiler.backend.resume import IR_SUFFIXES, Dumped, write_tables
 
 if TYPE_CHECKING:
     from focus.runtime.run.executable import Executable
@@ -71,7 +70,7 @@ class Options:
             raise FocusError(f"level '{self.stop}' is none of {', '.join(STOPS)}")
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> "Options":
+    def of(cls, options: Mapping[str, Any]) -> Options:
         """From keyword arguments.  Raises FocusError for a name that is none."""
         known = [f.name for f in fields(cls)]
         for name in options:
@@ -169,7 +168,7 @@ def _source(model, inputs: Mapping[str, Any], options: Options, concentration: C
         depth = model.decoder.layers
         interface = Interface(model.ports, {}, model.name, depth, None, model.tokens, concentration(depth))
         return _begun(backbone_module(model), interface, None, done=pass_names().index("convert-torch-to-focus") + 1)
-    from focus.compiler.frontend.importer import import_model                      # needs torch
+    from focus.compiler.frontend.importer import import_model  # needs torch
     imported = import_model(model, inputs, options.check)
     if imported.params is not None and not options.check:
         warn("the program is not checked against the model's own forward")

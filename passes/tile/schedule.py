@@ -13,19 +13,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 from focus.dialects import focus as fd
 from focus.dialects.contracts import MAX_SEMAPHORES
 from focus.dialects.mapping import MAX_SLOTS
 from focus.dialects.support import OpError, get_attr, set_attr
-from focus.passes.tile.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
-from focus.passes.manager import register_pass
 from focus.passes.capacity import aligned, fits, no_room
+from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
+from focus.passes.tile.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
 from focus.runtime.spec import isa
 from focus.runtime.spec.isa import Unit
 from focus.runtime.spec.machine import Machine
-
 
 
 @register_pass("schedule", anchor="func.func", level="kernels", help={"machine": "name or file of the machine description"})
@@ -200,7 +200,7 @@ def _place_semaphores(kernel: Kernel, lives: dict) -> None:
             if isinstance(item, Turns):
                 for a, b in zip(item.runs, item.runs[1:] + item.runs[:1]):
                     sems.hand_over(key(b, 0), a, b, a.depth, b.depth)
-        for i, (a, b) in enumerate(zip(life, life[1:])):
+        for i, (a, b) in enumerate(pairwise(life)):
             giver, taker = _end(a, -1), _end(b, 0)
             if isinstance(a, Turns) and a.runs[0].unit != taker.unit:
                 raise OpError(record.op, f"cannot be scheduled: after a loop of several units it goes to '{taker.unit.name.lower()}', which did not "

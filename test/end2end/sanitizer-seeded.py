@@ -14,9 +14,9 @@ from harness import execute
 from strategies import repetitive, video
 
 from focus.runtime import _sim
+from focus.runtime.run.fxb import STORED
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.run.fxb import STORED
 
 f = Function(4, video(75, 4, 6, side=5))
 ids = f.token_ids()

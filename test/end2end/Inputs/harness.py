@@ -22,7 +22,7 @@ from focus.runtime.run.fxb import STORED
 from focus.runtime.spec.machine import Machine
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "passes"))
-from interp import Interpreter  # noqa: E402
+from interp import Interpreter
 
 
 @dataclass
