@@ -5,7 +5,7 @@ In: `isa.TABLE`.  Out: `TILE_OPS` (instruction mnemonic -> op class) and the cla
 
 An op `focus.<ident>` has, in the table's order: its memory fields as memref operands (required ones, then optional ones), and as
 attributes its enumeration fields (lower-case name), number fields (i64), scalar registers (f64 value, under the field's name) and `init`
-("first": initialise at the first touch within the lifetime of the buffer written; "never"; "always").  Extents follow from the operands'
+("first": initialise at the first touch within the lifetime of the buffer written; "inner": in first iterations of the innermost loop; "never"; "always").  Extents follow from the operands'
 shapes; those that no shape gives (`identity`) are i64 attributes.  The DMA gather is `focus.load_rows`, as `focus.gather` is the
 concentration of a tensor.
 
@@ -20,7 +20,7 @@ from focus.dialects.support import F64, I64, Operand, default, ir, one_of
 from focus.runtime.spec import isa
 from focus.runtime.spec.geometry import SIDES
 
-INITS = ("first", "never", "always")
+INITS = ("first", "never", "always", "inner")
 #: tensor-level focus.gather is the similarity concentrator's, so the DMA gather has a name of its own
 RENAMED = {"gather": "load_rows"}
 

@@ -7,6 +7,7 @@ the array goes on.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import gcd
 
@@ -179,7 +180,7 @@ class Weights:
     first sub-tiles' next weights come in while the last ones are in use."""
     pieces: tuple[Mat, ...]
 
-    def tile(self, b: TileBuilder, sub: int, col: int, width: int) -> Mat:
+    def tile(self, b: TileBuilder, sub: int, col: Idx | int, width: int) -> Mat:
         """Sub-tile `sub`, columns [col, col + width) of the k-slice."""
         n = b.geometry.cols
         return b.window(self.pieces[sub // WEIGHT_SUBS], n * (sub % WEIGHT_SUBS), col, n, width)
@@ -300,8 +301,7 @@ class _Body:
                     if tile.visual:
                         buffers.passes(rows, stationary, a, map_, tile, init, count)
                     else:
-                        for i, (col, cols) in enumerate(k_parts(b.geometry, width)):
-                            b.mm(b.window(rows, 0, col, tile.rows, cols), stationary(col, cols), a, "never" if i else init, count=count)
+                        array_passes(b, rows, stationary, a, init, count)
 
         if whole:
             with b.loop(whole, unroll) as j:
@@ -384,9 +384,17 @@ class _Out:
     first: bool
 
 
-def k_parts(geometry: Geometry, width: int) -> list[tuple[int, int]]:
-    """(first column, columns) of the passes that a slice of `width` columns takes: as many as the array has rows in each."""
-    return [(at, min(geometry.rows, width - at)) for at in range(0, width, geometry.rows)]
+def array_passes(b: TileBuilder, x: Mat, weights: Callable[[Idx, int], Mat], acc: Mat, init: str, count: Mat) -> None:
+    """`acc` (+)= x W^T, one array pass for as many columns of x as the array has rows.
+
+    weights: (first column, columns) -> the stationary tile.  init: "first", "never", or "always": the first pass overwrites.
+    """
+    depth = b.geometry.rows
+    if init == "always" and x.cols > depth:
+        init = "inner"
+    with b.loop(x.cols, depth) as col:
+        cols = min(depth, x.cols)
+        b.mm(b.window(x, 0, col, x.rows, cols), weights(col, cols), acc, init, count=count)
 
 
 class Alternating:
@@ -396,7 +404,7 @@ class Alternating:
         self.b, self.turn = b, 0
         self.buffers = [places.make(b, "partial", i) for i in range(count)]
 
-    def passes(self, x: Mat, weights, acc: Mat, map_: Mat, tile: RowTile, init: str, count: Mat) -> None:
+    def passes(self, x: Mat, weights: Callable[[Idx, int], Mat], acc: Mat, map_: Mat, tile: RowTile, init: str, count: Mat) -> None:
         """Array passes over the unique vectors x, one for as many columns as the array has rows, and the scatter of their partial sums into `acc`.
 
         weights: (first column, columns) -> the stationary tile.
@@ -404,8 +412,7 @@ class Alternating:
         b = self.b
         partial = b.window(self.buffers[self.turn], 0, 0, tile.rows, acc.cols)
         self.turn = (self.turn + 1) % len(self.buffers)
-        for i, (col, cols) in enumerate(k_parts(b.geometry, x.cols)):
-            b.mm(b.window(x, 0, col, tile.rows, cols), weights(col, cols), partial, "never" if i else "always", count=count)
+        array_passes(b, x, weights, partial, "always", count)
         b.op("scatter", partial, acc, attrs={"init": init, "identity": tile.identity}, map=map_)
 
 

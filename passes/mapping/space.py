@@ -149,6 +149,8 @@ def _spill_problem(form: SpillForm, t: SpillMapping, target: Target) -> str | No
         return f"out_cols is {t.out_cols}, expected a multiple of {g.cols} that divides the head's {form.head_dim} columns"
     if not single and not (t.m <= form.m_tile and (form.m_tile % t.m == 0 or ceil(form.visual, t.m) <= APART)):
         return f"m is {t.m}, expected a divisor of the m-tile's {form.m_tile} rows, or few tiles"
+    if form.visual > t.m and t.m % g.cols and form.keys > g.cols and (form.m_tile % t.m == 0 or form.visual <= form.m_tile):
+        return f"m is {t.m}, expected a multiple of {g.cols}: the key columns that a tile sees grow by as many"
     if not t.heads or t.heads * spilled_bytes(form.visual, form.keys, g) > target.machine.dram.capacity_bytes:
         return f"the probabilities of {t.heads} heads do not fit DRAM"
     return None

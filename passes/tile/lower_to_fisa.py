@@ -405,7 +405,7 @@ class _Lowering:
 
     # ---- instructions ----------------------------------------------------------------------------------------------------
     def _instr(self, instr: Instr, setup: _Setup) -> None:
-        overwrites = ("w", "rw") if get_attr(instr.op, "init") == "always" else ("w",)
+        overwrites = ("w", "rw") if get_attr(instr.op, "init") in ("always", "inner") else ("w",)
         places = {f.name: self.place(v, f.access in overwrites) for f, v in instr.mems}
         extents = self._extents(instr, places)
         self._note_written(instr, places, extents)
@@ -493,8 +493,10 @@ class _Lowering:
         return LoopExtent(full, extent.total + at, extent.step, extent.level)
 
     def _init(self, instr: Instr) -> int:
-        """The depth from which "first" counts: the loops around the buffer that the instruction accumulates into."""
+        """The depth from which "first" counts: the loops around the buffer that the instruction accumulates into; of "inner" all but one."""
         how = get_attr(instr.op, "init")
+        if how == "inner" and instr.loops:
+            return instr.loops[-1].level
         if how != "first":
             return isa.ALWAYS if how == "always" else isa.NEVER
         value = next(v for f, v in instr.mems if f.access == "rw")
