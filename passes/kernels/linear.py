@@ -121,6 +121,23 @@ def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Pla
     return p
 
 
+def gemm_generators(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> int:
+    """Address generators that a GEMM kernel takes at most: one for each place in DRAM and each window on chip that an instruction names."""
+    subs = sub_tiles(form, mapping, geometry)
+    parts = 1 if form.visual is None else 2                 # text rows and visual rows are apart in DRAM
+    whole, rest = divmod(form.k, geometry.vector)
+    bodies = in_body(whole, unroll_of(form, mapping, len(subs))) + (rest > 0) if form.unique else 1
+    pieces = ceil(len(subs), WEIGHT_SUBS)
+    operand = 5 if form.unique else parts + 1               # source and place; count, and the map's source and place
+    slice_ = operand + form.weights * (pieces + len(subs))
+    if form.unique and geometry.vector > geometry.rows:     # several passes a slice: windows of the operand and of the weights
+        slice_ += 1 + form.weights * len(subs)
+    vectors = sum(ceil(width, geometry.vector) for width in subs)
+    out = 7 * vectors if form.gathered else parts * (len(subs) + 1)
+    epilogue = len(subs) * (form.weights + 2 + form.biases + form.residual * 2 * parts) + 2 * form.biases
+    return bodies * slice_ + epilogue + out + mapping.partials + form.moments * (2 + parts) + 2 * form.gathered
+
+
 def emit_linear(b: TileBuilder, lin: Linear, mappings: tuple[GemmMapping, ...], loc: ir.Location) -> None:
     """Emit the kernels of `mappings`: for dense operands one (or SwiGLU's two halves), else those of each shape of m-tile in turn."""
     conc = next((m for m in (lin.x, lin.out) if isinstance(m, Concentrated)), None)
