@@ -5,9 +5,9 @@ In: `isa.TABLE`.  Out: `TILE_OPS` (instruction mnemonic -> op class) and the cla
 
 An op `focus.<ident>` has, in the table's order: its memory fields as memref operands (required ones, then optional ones), and as
 attributes its enumeration fields (lower-case name), number fields (i64), scalar registers (f64 value, under the field's name) and `init`
-("first": initialise at the first touch within the lifetime of the buffer written; "inner": in first iterations of the innermost loop; "never"; "always").  Extents follow from the operands'
-shapes; those that no shape gives (`identity`) are i64 attributes.  The DMA gather is `focus.load_rows`, as `focus.gather` is the
-concentration of a tensor.
+("first": initialise at the first touch within the lifetime of the buffer written; "inner": in first iterations of the innermost loop; "never";
+"always").  Extents follow from the operands' shapes; those that no shape gives (`identity`) are i64 attributes.  The DMA gather is
+`focus.load_rows`, as `focus.gather` is the concentration of a tensor.
 
     LoadOp.build(src, dst, stream="activation")          MmOp.build(src, wgt, dst, init="first", count=n)
     SicGatherOp.build(src, table, count, identity=4, site=0, ids=ids, map=map)      # required operands first, optional ones by name

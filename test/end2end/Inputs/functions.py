@@ -12,7 +12,6 @@ from harness import Outcome, check, execute
 from focus.runtime.spec.tokens import TokenLayout
 
 
-
 @dataclass(frozen=True)
 class Value:
     """An SSA value: its name, its type as text, its shape."""

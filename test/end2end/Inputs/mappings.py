@@ -31,7 +31,7 @@ def machine(rng: Random) -> Machine:
     values = Machine.load("focus").model_dump(mode="json")
     rows, cols = rng.choice(SIDES), rng.choice(SIDES)
     values["array"] |= {"rows": rows, "cols": cols, "rule": rng.choice(RULES)}
-    values["array"] |= {name: None for name in ("weight_load_cycles", "fill_cycles", "scalesim_overhead", "rtl_overhead")}
+    values["array"] |= dict.fromkeys(("weight_load_cycles", "fill_cycles", "scalesim_overhead", "rtl_overhead"))
     values["sic"]["lanes"] = rng.choice((16, 32))
     scale = max(rows, cols) / 32
     for name in ("input", "wgt", "conc", "output", "map", "table", "vector"):
