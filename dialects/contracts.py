@@ -1,6 +1,6 @@
 """What passes tell each other, as typed attributes of the `focus` dialect: semaphores, credits, and what stands on `@main`.
 
-In: `base.Focus`.  Out: `SyncAttr`, `CreditAttr` and the checks of instructions and kernels that carry them; `PortAttr`, `ConcentrationAttr` and
+In: `base.Attribute`.  Out: `SyncAttr`, `CreditAttr` and the checks of instructions and kernels that carry them; `PortAttr`, `ConcentrationAttr` and
 `check_main`, the check of the attributes of `@main`; `focus` exports them together with the ops.
 
 `@main` carries, from the importer's module to the last level:
@@ -24,7 +24,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from focus.dialects.base import Focus, TokensAttr, python_parameters
+from focus.dialects.base import Attribute, TokensAttr, python_parameters
 from focus.dialects.support import F64, I64, Any, Bool, I64Array, InvalidOp, Sequence, Str, get_attr, ir, to_python
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
@@ -50,7 +50,7 @@ PORT_DTYPES = ("float16", "float32", "float64", "int32", "int64")
 
 # ---- between schedule and lower-to-fisa ----------------------------------------------------------------------------------------
 @python_parameters
-class SyncAttr(Focus.Attribute, name="sync"):
+class SyncAttr(Attribute, name="sync"):
     """One semaphore of an instruction's `wait` or `signal`, which are arrays of these.
 
     `sem`: 1 to 62.  `depth`: the loop level from which on the wait acts in first iterations only, the signal in last ones; 7 is always.
@@ -64,7 +64,7 @@ class SyncAttr(Focus.Attribute, name="sync"):
 
 
 @python_parameters
-class CreditAttr(Focus.Attribute, name="credit"):
+class CreditAttr(Attribute, name="credit"):
     """The count that a semaphore has when a kernel begins; `credits` of a kernel is an array of these, one a semaphore."""
     sem: I64
     count: I64
@@ -74,7 +74,7 @@ class CreditAttr(Focus.Attribute, name="credit"):
         return cls.get(I64.wrap(sem), I64.wrap(count))
 
 
-def _typed(op: Any, name: str, kind: type) -> list[Any]:
+def _typed(op: Any, name: str, kind: type[SyncAttr | CreditAttr]) -> list[Any]:
     """The elements of an array attribute, each of which must be of `kind` with i64 parameters; none where the op has no such attribute."""
     attributes = op.attributes
     if name not in attributes:
@@ -151,7 +151,7 @@ def _inside(block: ir.Block) -> Iterator[ir.Operation]:
 
 # ---- on @main -----------------------------------------------------------------------------------------------------------------
 @python_parameters
-class PortAttr(Focus.Attribute, name="port"):
+class PortAttr(Attribute, name="port"):
     """An input of the program, as the model's own forward takes it.
 
     `label`: its name.  `dtype`: the numpy name of its element type.  `role`: "data" or "token_ids".  `below`: for token ids the number of rows they
@@ -186,7 +186,7 @@ class PortAttr(Focus.Attribute, name="port"):
 
 
 @python_parameters
-class ConcentrationAttr(Focus.Attribute, name="concentration"):
+class ConcentrationAttr(Attribute, name="concentration"):
     """What is concentrated: the fields of a concentration file (docs/algorithm.md); `alphas` is an array of f64, one a layer."""
     layers: I64Array
     alphas: Any

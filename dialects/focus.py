@@ -65,7 +65,7 @@ class ParamOp(FocusOp, name="param", traits=[Pure]):
     """
     result: Result[Any]
     name: Str
-    row_order: one_of("as_is", "storage") = default("as_is")
+    row_order: one_of("as_is", "storage") = default("as_is")      # type: ignore[valid-type]
 
     def check(self) -> None:
         type_ = self.result.type
@@ -85,7 +85,7 @@ class LinearOp(FocusOp, name="linear", traits=[Pure]):
     y: Result[Any]
     x: Operand[Any]
     weight: Operand[Any]
-    activation: one_of(*ACTIVATIONS, "swiglu") = default("none")
+    activation: one_of(*ACTIVATIONS, "swiglu") = default("none")      # type: ignore[valid-type]
     bias: Operand[Any] | None = None
     up_weight: Operand[Any] | None = None
     up_bias: Operand[Any] | None = None
@@ -257,7 +257,7 @@ class ActivationOp(FocusOp, name="activation", traits=[Pure]):
     """An elementwise activation function."""
     result: Result[Any]
     x: Operand[Any]
-    kind: one_of(*ACTIVATIONS)
+    kind: one_of(*ACTIVATIONS)      # type: ignore[valid-type]
 
     def check(self) -> None:
         self.expect_shape("result", self.matrix("x"), "f16", "the shape of x")
@@ -505,7 +505,7 @@ class GatherOp(FocusOp, name="gather", traits=[Pure]):
     x: Operand[Any]
     ids: Operand[Any]
     layer: I64
-    site: one_of(*SITES)
+    site: one_of(*SITES)      # type: ignore[valid-type]
     threshold: F64
     block: I64Array
     vector: I64 = default(32)

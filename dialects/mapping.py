@@ -132,7 +132,7 @@ def from_dict(values: dict[str, Any], what: str = "mapping") -> KernelMapping:
     return cls(**{k: v for k, v in values.items() if k != "kind"})
 
 
-def check_field(cls: type, hints: dict[str, Any], name: str, value: Any, what: str) -> None:
+def check_field(cls: type[KernelMapping], hints: dict[str, Any], name: str, value: Any, what: str) -> None:
     """Raise FocusError where a kernel mapping has no such field or not such a value."""
     known = [f.name for f in fields(cls)]
     if name not in known:

@@ -12,7 +12,8 @@ attributes its enumeration fields (lower-case name), number fields (i64), scalar
     LoadOp.build(src, dst, stream="activation")          MmOp.build(src, wgt, dst, init="first", count=n)
     SicGatherOp.build(src, table, count, identity=4, site=0, ids=ids, map=map)      # required operands first, optional ones by name
 """
-from typing import Any, NamedTuple
+from types import new_class
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from focus.dialects.base import ELEMENT_TYPES, FocusOp, dtype_of, space_of
 from focus.dialects.contracts import check_sync
@@ -31,10 +32,19 @@ class Tile(NamedTuple):
     dtype: str
     space: str
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.cols
+
 
 class TileOp(FocusOp):
-    """Base of the tile-level ops; `INSTRUCTION` is the table's entry (an `isa.Instruction`)."""
-    INSTRUCTION = None      # without annotation: annotated names become fields of the op
+    """Base of the tile-level ops; `INSTRUCTION` is the table's entry."""
+    if TYPE_CHECKING:           # annotations that Python executes are fields of the op
+        INSTRUCTION: isa.Instruction
+        _MEMS: dict[str, isa.Field]
+        _EXTENTS: dict[str, tuple[str, int]]
+        _BOUNDED: list[str]
+        _ALLOWED: dict[str, tuple[str, ...]]
 
     @property
     def memrefs(self) -> dict[str, ir.Value]:
@@ -54,9 +64,9 @@ class TileOp(FocusOp):
         for name, tile in tiles.items():
             f = fields[name]
             # "" where data decides, as in a table of any number of rows
-            if f.rows != "" and tile.rows != names.get(f.rows, f.rows):
+            if f.rows != "" and tile.rows != _size(f.rows, names):
                 self._wrong_extent(name, tile.rows, "row", f.rows, names)
-            if f.cols != "" and tile.cols != names.get(f.cols, f.cols):
+            if f.cols != "" and tile.cols != _size(f.cols, names):
                 self._wrong_extent(name, tile.cols, "column", f.cols, names)
         for name in self._BOUNDED:      # by the machine, which is not known here; no machine has more
             if extents[name] > SIDES[-1]:
@@ -85,11 +95,11 @@ class TileOp(FocusOp):
             if source == name:
                 out[name] = I64.unwrap(self.attributes[name])
             else:
-                out[name] = tiles[source][axis] if source in tiles else 0
+                out[name] = tiles[source].shape[axis] if source in tiles else 0
         return out
 
     def _wrong_extent(self, name: str, have: int, noun: str, extent: str | int, names: dict[str, int]) -> None:
-        self.fail(f"operand '{name}' has {have} {noun}{'' if have == 1 else 's'}, expected {names.get(extent, extent)}{self._source(extent)}")
+        self.fail(f"operand '{name}' has {have} {noun}{'' if have == 1 else 's'}, expected {_size(extent, names)}{self._source(extent)}")
 
     def _derived(self, extents: dict[str, int]) -> dict[str, int]:
         """Extents the table names without a field of their own."""
@@ -104,6 +114,8 @@ class TileOp(FocusOp):
 
     def _source(self, extent: str | int) -> str:
         """Where an expected extent comes from, for messages."""
+        if isinstance(extent, int):
+            return ""
         if extent in self._EXTENTS:
             name, axis = self._EXTENTS[extent]
             return f" (attribute '{name}')" if name == extent else f" ({('rows', 'columns')[axis]} of '{name}')"
@@ -120,6 +132,11 @@ class TileOp(FocusOp):
             self.fail(f"operand 'dst' has elements of {tiles['dst'].dtype}, expected {tiles['src'].dtype} as src; a DMA does not convert")
         if "identity" in self._kinds and self.identity < 0:
             self.fail(f"attribute 'identity' must not be negative, but is {self.identity}")
+
+
+def _size(extent: str | int, names: dict[str, int]) -> int:
+    """Rows or columns that the table gives by a number, or by the name of an extent."""
+    return names[extent] if isinstance(extent, str) else extent
 
 
 def _effects(instruction: isa.Instruction) -> type:
@@ -153,7 +170,7 @@ def _kind(f: isa.Field) -> type | None:
     if f.kind == "init":
         return one_of(*INITS)
     if f.kind == "ext":
-        return I64 if f.of[0] == f.name else None
+        return I64 if f.of is not None and f.of[0] == f.name else None
     return {"uint": I64, "sint": I64, "scalar": F64}.get(f.kind)
 
 
@@ -173,10 +190,10 @@ def _make(instruction: isa.Instruction) -> type[TileOp]:
     name = RENAMED.get(instruction.mnemonic, instruction.ident)
     class_name = "".join(part.capitalize() for part in name.split("_")) + "Op"
     body |= {"__annotations__": annotations, "__doc__": f"{instruction.doc}\n\n{instruction.semantics}", "__module__": __name__}
-    cls = type(FocusOp)(class_name, (TileOp,), body, name=name, traits=[_effects(instruction)])
+    cls: type[TileOp] = new_class(class_name, (TileOp,), {"name": name, "traits": [_effects(instruction)]}, lambda space: space.update(body))
     cls.INSTRUCTION = instruction
     cls._MEMS = {f.name: f for f in instruction.mems}
-    cls._EXTENTS = {f.name: f.of for f in instruction.fields if f.kind == "ext"}
+    cls._EXTENTS = {f.name: f.of for f in instruction.fields if f.kind == "ext" and f.of is not None}
     cls._BOUNDED = [f.name for f in instruction.fields if f.most != isa.Most.NONE]
     cls._ALLOWED = {f.name: tuple(ELEMENT_TYPES[t] for t in f.types) for f in instruction.mems}
     return cls

@@ -52,7 +52,7 @@ class TracePlan:
     @classmethod
     def of_binary(cls, binary: Binary) -> TracePlan:
         """The plan of a program.  Raises FocusError for one that merges nothing."""
-        if not binary.sites:
+        if not binary.sites or binary.tokens is None:           # a checked binary with sites has a token layout
             raise FocusError(f"{binary.model or 'the program'} merges no vectors (concentration without similarity): it needs no trace")
         sites = tuple(TraceSite(s.layer, s.site, s.slices, s.visual, s.tiles) for s in binary.sites)
         return cls(sites, binary.tokens, binary.concentration.block, traces.metadata(binary), max(s.layer for s in sites) + 1)
@@ -136,7 +136,7 @@ def synth(plan: TracePlan, recipe: Recipe, compact: bool = False) -> traces.Trac
 
 def write(path: str | os.PathLike, plan: TracePlan, recipe: Recipe, compact: bool = False) -> None:
     """Write a trace of which one site is in memory at a time.  Raises FocusError; then nothing is written."""
-    shapes = {}
+    shapes: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
     for site in plan.sites:
         kinds = traces.COMPACT if compact else traces.PARTS
         sizes = {"retained": (site.visual,), "counts": (len(site.tiles), site.slices)}
@@ -276,9 +276,9 @@ def convert(published: Mapping[str, Mapping[str, np.ndarray]], plan: TracePlan) 
     for name in ("mask_zero", "mask_similar", "group_idx"):
         if name not in published:
             raise FocusError(f"no entry '{name}'; expected mask_zero, mask_similar and group_idx")
-        for site in dict.fromkeys(s.site for s in plan.sites):
-            if site not in published[name]:
-                raise FocusError(f"'{name}' has no site '{site}'")
+        for kind in dict.fromkeys(s.site for s in plan.sites):
+            if kind not in published[name]:
+                raise FocusError(f"'{name}' has no site '{kind}'")
     for site in plan.sites:
         zero, similar, index = (_layer(published[name][site.site], name, site, plan) for name in ("mask_zero", "mask_similar", "group_idx"))
         retained = _pruned(zero.astype(bool), site, plan.tokens.V)

@@ -42,7 +42,8 @@ def _flag(value: Any) -> Any:
     return value
 
 
-Integer, Real = Annotated[int, BeforeValidator(_number)], Annotated[float, BeforeValidator(_number)]
+Integer = Annotated[int, BeforeValidator(_number)]
+Real = Annotated[float, BeforeValidator(_number)]
 Side = Annotated[Integer, Field(ge=1, le=MAX_BLOCK_SIDE)]
 
 

@@ -256,8 +256,9 @@ class Instruction:
     def lanes(self, op: IntEnum | None = None, extra: bool = False) -> tuple[Lanes, Lanes]:
         """Uses of the vector unit's lanes for an element and for a row; `op`: value of the field `work.by`; `extra`: whether the operand
         `work.extra_for` is there."""
-        parts = [self.work.element, *([LANES[type(op).__name__][op]] if self.work.by else []), *([self.work.extra] if extra else [])]
-        return Lanes(*map(sum, zip(*parts))), self.work.row
+        work = self.work or Work()
+        parts = [work.element, *([LANES[type(op).__name__][op]] if op is not None else []), *([work.extra] if extra else [])]
+        return Lanes(*map(sum, zip(*parts))), work.row
 
     @property
     def ident(self) -> str:

@@ -2,5 +2,8 @@
 
 In: nothing.  Out: the names of the sites.  They stand apart from the configuration because the dialects need them, which load without pydantic.
 """
-SITES = ("q_proj", "query", "o_proj", "gate_proj", "down_proj")     #: the values SIC concentrates in a decoder layer, in execution order
+from typing import Literal, get_args
+
+SiteName = Literal["q_proj", "query", "o_proj", "gate_proj", "down_proj"]      #: the values SIC concentrates in a decoder layer, in execution order
+SITES: tuple[str, ...] = get_args(SiteName)
 ATTENTION_SITES = SITES[:3]                                         #: of them, those that see the tokens from before the layer prunes

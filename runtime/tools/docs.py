@@ -14,7 +14,7 @@ from pathlib import Path
 from focus.runtime.run import asm
 from focus.runtime.spec import isa
 from focus.runtime.spec.files import atomic_write
-from focus.runtime.spec.isa import Field, Instruction, Lanes, Most, Unit, Where
+from focus.runtime.spec.isa import Field, Instruction, Lanes, Most, Unit, Where, Work
 from focus.runtime.spec.types import ELEMENTS
 
 _UNITS = {
@@ -66,7 +66,7 @@ def _summary() -> list[str]:
 def _instruction(instr: Instruction) -> list[str]:
     out = [f"### {instr.mnemonic}", "", instr.doc, "", "```", _example(instr), "```", "", f"Does: `{instr.semantics}`"]
     if instr.work:
-        out += _work(instr)
+        out += _work(instr, instr.work)
     if instr.fields:
         out += ["", "| field | bits | kind | meaning |", "|---|---|---|---|"]
         at = 8 + sum(f.bits for f in instr.all_fields) - sum(f.bits for f in instr.fields)
@@ -89,9 +89,8 @@ def _meaning(f: Field) -> str:
     return f"{f.doc}; {rows}{f.cols} elements of {types} {_PLACES[f.where]} {_ACCESS[f.access]}" + ("; optional" if f.optional else "")
 
 
-def _work(instr: Instruction) -> list[str]:
+def _work(instr: Instruction, work: Work) -> list[str]:
     """What an instruction asks of the vector unit."""
-    work = instr.work
     parts = [f"{_lanes(uses)} for each {what}" for uses, what in ((work.element, "element"), (work.row, "row")) if any(uses)]
     if work.by:
         parts.append(f"for each element what [{instr.field(work.by).enum}](#enumerations) states")
@@ -106,7 +105,8 @@ def _lanes(uses: Lanes) -> str:
 
 def _example(instr: Instruction) -> str:
     """A line of assembly with every field."""
-    values, numbers = {}, {}
+    values: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for f in instr.all_fields:
         default = isa.default_value(f)
         if f.kind in ("mem", "ext", "scalar"):
