@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from focus.dialects.base import Attribute, TokensAttr, python_parameters
-from focus.dialects.support import F64, I64, Any, Bool, I64Array, InvalidOp, Sequence, Str, get_attr, ir, to_python
+from focus.dialects.support import F64, I64, Any, Bool, I64Array, InvalidOp, Sequence, Str, get_attr, ir, to_attr, to_python
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.sites import SITES
@@ -187,7 +187,11 @@ class PortAttr(Attribute, name="port"):
 
 @python_parameters
 class ConcentrationAttr(Attribute, name="concentration"):
-    """What is concentrated: the fields of a concentration file (docs/algorithm.md); `alphas` is an array of f64, one a layer."""
+    """What is concentrated: the fields of a concentration file (docs/algorithm.md).
+
+    `alphas`: an array of f64, one a layer.  `overrides`: an array of dictionaries, each with the keys that its table has in the file; `block` is
+    an array of i64, `sites` an array of strings.
+    """
     layers: I64Array
     alphas: Any
     threshold: F64
@@ -195,20 +199,35 @@ class ConcentrationAttr(Attribute, name="concentration"):
     vector: I64
     m_tile: I64
     similarity: Bool
+    overrides: Any
 
     @classmethod
     def make(cls, config: "Concentration") -> "ConcentrationAttr":
+        overrides = [o.model_dump(exclude_unset=True, exclude_none=True) for o in config.overrides]
         return cls.get(I64Array.wrap(config.layers), ir.ArrayAttr.get([F64.wrap(a) for a in config.alphas]), F64.wrap(config.threshold),
-                       I64Array.wrap(config.block), I64.wrap(config.vector), I64.wrap(config.m_tile), Bool.wrap(config.similarity))
+                       I64Array.wrap(config.block), I64.wrap(config.vector), I64.wrap(config.m_tile), Bool.wrap(config.similarity),
+                       ir.ArrayAttr.get([ir.DictAttr.get({k: _override_attr(k, v) for k, v in o.items()}) for o in overrides]))
 
     def config(self) -> "Concentration":
         """The configuration it states.  Raises FocusError for a value out of range."""
         from focus.runtime.spec.concentration import Concentration
-        alphas = self.alphas
+        alphas, overrides = self.alphas, self.overrides
         if not isinstance(alphas, ir.ArrayAttr) or not all(F64.matches(a) for a in alphas):
             raise FocusError(f"alphas are {alphas}, expected an array of f64")
-        return Concentration(layers=tuple(self.layers), alphas=tuple(a.value for a in alphas), threshold=self.threshold,
-                             block=tuple(self.block), vector=self.vector, m_tile=self.m_tile, similarity=self.similarity)
+        if not isinstance(overrides, ir.ArrayAttr) or not all(isinstance(o, ir.DictAttr) for o in overrides):
+            raise FocusError(f"overrides are {overrides}, expected an array of dictionaries")
+        values: dict[str, Any] = {"layers": tuple(self.layers), "alphas": tuple(a.value for a in alphas), "threshold": self.threshold,
+                                  "block": tuple(self.block), "vector": self.vector, "m_tile": self.m_tile, "similarity": self.similarity,
+                                  "overrides": tuple({entry.name: _override_value(entry.attr) for entry in o} for o in overrides)}
+        return Concentration(**values)
+
+
+def _override_attr(name: str, value: Any) -> ir.Attribute:
+    return ir.ArrayAttr.get([Str.wrap(site) for site in value]) if name == "sites" else to_attr(value)
+
+
+def _override_value(attr: ir.Attribute) -> Any:
+    return [to_python(site) for site in attr] if isinstance(attr, ir.ArrayAttr) else to_python(attr)
 
 
 def port_of(function: Any, number: int) -> dict[str, Any]:

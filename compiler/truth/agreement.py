@@ -170,7 +170,8 @@ class _Judge:
         size, ids = self.settings.vector, self.trace[f"retained/{name}"]
         exact, stored = (_vectors(details[f"value/{name}"], size) for details in (self.details, self.stored))
         moved = np.linalg.norm(stored - exact, axis=-1) / np.maximum(np.linalg.norm(exact, axis=-1), np.finfo(np.float32).tiny)
-        candidates = candidate_rows(ids, self.tokens, self.settings)
+        layer, site = name.split("/")
+        candidates = candidate_rows(ids, self.tokens, self.settings.everywhere(int(layer), site))
         of_candidates: Iterable[np.ndarray] = (np.where((rows >= 0)[:, None], moved[rows], 0) for rows in candidates)
         return ROOM * np.max([moved, *of_candidates], 0)
 

@@ -381,13 +381,14 @@ class _Run:
         ids, key = self.original[visual], f"{number}/{site}"
         rows = visual if self.kept is None else self.kept[visual]
         self.trace[f"retained/{key}"] = ids.astype(np.int32)
-        if not self.settings.sic:
+        settings = self.settings.everywhere(number, site)
+        if not settings.similarity:
             return x
         decided = self.decisions.get(f"group/{key}")
-        expected = (len(rows), -(-x.shape[1] // self.settings.vector))
+        expected = (len(rows), -(-x.shape[1] // settings.vector))
         if decided is not None and decided.shape != expected:
             raise FocusError(f"group/{key}: expected the shape {list(expected)} of this model's tokens and vectors, got {list(decided.shape)}")
-        done = concentrate(x[rows], ids, self.tokens, self.settings, decided)
+        done = concentrate(x[rows], ids, self.tokens, settings, decided)
         self.trace[f"group/{key}"], self.trace[f"zero/{key}"] = done.group, done.zero
         self.details[f"threshold_margin/{key}"], self.details[f"choice_margin/{key}"] = done.threshold_margin, done.choice_margin
         if self.values:

@@ -4,7 +4,8 @@ In: a function annotated by annotate-tokens, in sequence order, fused or not.  O
 
 * at each selected layer `importance -> topk -> select_ids`, and `prune` of the residual stream between the attention's residual add and
   the MLP's norm; all that follows works on the rows left, RoPE and causal masks by `ids` (original visual indices);
-* `gather -> !focus.concentrated` in front of q/k/v (one for the three), Q, o_proj, gate and up (one for both) and down_proj;
+* `gather -> !focus.concentrated` in front of q/k/v (one for the three), Q, o_proj, gate and up (one for both) and down_proj, each with the
+  settings of its layer and site, and none where these merge nothing;
 * `focus.concentration`: what was inserted.
 
 The algorithm is docs/algorithm.md.  Sites are found from the attention op of each layer by structure, never by name.
@@ -26,7 +27,7 @@ from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.tokens import TokenLayout
 
 _HELP = {
-    "mode": "a preset (off, sec, sic, full) or a TOML file in place of the options below",
+    "mode": "a preset (off, sec, sic, full) or a TOML file, which may set each layer and site, in place of the options below",
     "layers": "decoder layers at which SEC prunes; none: the default schedule",
     "alphas": "share of the original visual tokens kept at each of them",
     "threshold": "cosine similarity above which vectors merge",
@@ -153,11 +154,10 @@ class _Inserter:
             before = self.ids
             if kept < self.retained:
                 self._prune(layer, kept)
-            if self.config.sic:
-                for site, value in (("q_proj", layer.normed), ("query", attention.q), ("o_proj", attention.result)):
-                    self._gather(number, site, value, before)
-                for site, value in (("gate_proj", layer.mlp_in), ("down_proj", layer.mlp_mid)):
-                    self._gather(number, site, value, self.ids)
+            for site, value in (("q_proj", layer.normed), ("query", attention.q), ("o_proj", attention.result)):
+                self._gather(number, site, value, before)
+            for site, value in (("gate_proj", layer.mlp_in), ("down_proj", layer.mlp_mid)):
+                self._gather(number, site, value, self.ids)
 
     def _token_ids(self, layer: Layer) -> None:
         """The ids before any pruning, in front of the first layer."""
@@ -182,14 +182,17 @@ class _Inserter:
         return new
 
     def _gather(self, number: int, site: str, value: ir.Value, ids: ir.Value) -> None:
-        """Concentrate `value` for the linear layers or the attention that read it; other uses stay dense."""
+        """Concentrate `value`, where the site is to be, for the linear layers or the attention that read it; other uses stay dense."""
+        settings = self.config.at(number, site)
+        if not settings.similarity:
+            return
         readers = [u for u in users(value) if (isinstance(u, d.LinearOp) and u.x == value) or (isinstance(u, d.AttentionOp) and u.q == value)]
         c = self.config
         type_ = d.ConcentratedType.make(rows(value), value.type.shape[1], ids.type.shape[0], c.vector, c.m_tile)
         producer = definition(value)
         with producer.location, ir.InsertionPoint.after(producer):
-            gather = d.GatherOp.build(value, ids, layer=number, site=site, threshold=c.threshold, block=list(c.block), vector=c.vector,
-                                      m_tile=c.m_tile, results=type_)
+            gather = d.GatherOp.build(value, ids, layer=number, site=site, threshold=settings.threshold, block=list(settings.block),
+                                      vector=c.vector, m_tile=c.m_tile, results=type_)
         for reader in readers:
             reader.operation.operands[0] = gather.result
 

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TraceSite:
-    """A place where vectors are merged: `tiles` are (first row, identity rows, rows) of its m-tiles."""
+    """A place where vectors are merged: `tiles` are (first row, identity rows, rows) of its m-tiles, `block` the sides of its block."""
     layer: int
     site: str
     slices: int
     visual: int
     tiles: tuple[tuple[int, int, int], ...]
+    block: tuple[int, int, int]
 
     @property
     def name(self) -> str:
@@ -42,10 +43,9 @@ class TraceSite:
 
 @dataclass(frozen=True)
 class TracePlan:
-    """Everything a trace depends on but the data: sites in order, tokens, block, and the metadata of the trace."""
+    """Everything a trace depends on but the data: sites in order, tokens, and the metadata of the trace."""
     sites: tuple[TraceSite, ...]
     tokens: TokenLayout
-    block: tuple[int, int, int]
     metadata: Mapping[str, str]
     depth: int
 
@@ -54,8 +54,8 @@ class TracePlan:
         """The plan of a program.  Raises FocusError for one that merges nothing."""
         if not binary.sites or binary.tokens is None:           # a checked binary with sites has a token layout
             raise FocusError(f"{binary.model or 'the program'} merges no vectors (concentration without similarity): it needs no trace")
-        sites = tuple(TraceSite(s.layer, s.site, s.slices, s.visual, s.tiles) for s in binary.sites)
-        return cls(sites, binary.tokens, binary.concentration.block, traces.metadata(binary), max(s.layer for s in sites) + 1)
+        sites = tuple(TraceSite(s.layer, s.site, s.slices, s.visual, s.tiles, binary.concentration.at(s.layer, s.site).block) for s in binary.sites)
+        return cls(sites, binary.tokens, traces.metadata(binary), max(s.layer for s in sites) + 1)
 
     @classmethod
     def of_decoder(cls, name: str, decoder: DecoderSizes, tokens: TokenLayout, concentration: Concentration) -> TracePlan:
@@ -65,10 +65,13 @@ class TracePlan:
         sites = []
         for layer in range(decoder.layers):
             for site in SITES:
+                settings = concentration.at(layer, site)
+                if not settings.similarity:
+                    continue
                 n = counts[layer + (site not in ATTENTION_SITES)]
                 tiles = tuple((row, 0, min(concentration.m_tile, n - row)) for row in range(0, n, concentration.m_tile))
-                sites.append(TraceSite(layer, site, -(-widths[site] // concentration.vector), n, tiles))
-        return cls(tuple(sites), tokens, concentration.block, traces.describe(name, concentration, tokens), decoder.layers)
+                sites.append(TraceSite(layer, site, -(-widths[site] // concentration.vector), n, tiles, settings.block))
+        return cls(tuple(sites), tokens, traces.describe(name, concentration, tokens), decoder.layers)
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,10 @@ def synthesise(plan: TracePlan, recipe: Recipe, compact: bool = False) -> Iterat
     tiles: list[_Tile] = []
     cut: tuple = ()
     for number, site in enumerate(plan.sites):
-        shape = (site.visual, tuple(t[2] for t in site.tiles))
+        shape = (site.visual, tuple(t[2] for t in site.tiles), site.block)
         if shape != cut:
             retained = _keep(retained, field_, site.visual)
-            tiles = [_Tile.of(retained[row:row + n], plan, recipe) for row, _, n in site.tiles if n]
+            tiles = [_Tile.of(retained[row:row + n], plan.tokens, site.block, recipe) for row, _, n in site.tiles if n]
             cut = shape
         rng = np.random.default_rng([recipe.seed, number])
         counts = _counts(site, tiles, recipe, recipe.wanted(site, plan.depth), rng)
@@ -173,7 +176,7 @@ def _keep(retained: np.ndarray, field_: np.ndarray, n: int) -> np.ndarray:
 
 @dataclass
 class _Tile:
-    """An m-tile: `candidates` int [n, 7], rows each row may join, those that exist first; how many; rows that may join some; zero rows."""
+    """An m-tile: `candidates` int [n, members], rows each row may join, those that exist first; how many; rows that may join some; zero rows."""
     candidates: np.ndarray
     number: np.ndarray
     joining: np.ndarray
@@ -184,16 +187,16 @@ class _Tile:
         return len(self.number)
 
     @classmethod
-    def of(cls, ids: np.ndarray, plan: TracePlan, recipe: Recipe) -> _Tile:
+    def of(cls, ids: np.ndarray, tokens: TokenLayout, block: tuple[int, int, int], recipe: Recipe) -> _Tile:
         """The tile of these tokens.  A zero row neither joins nor is joined."""
-        n, tokens = len(ids), plan.tokens
+        n = len(ids)
         zero = np.zeros(n, bool)
         zero[np.random.default_rng([recipe.seed, int(ids[0]), n]).permutation(n)[:round(recipe.zeros * n)]] = True
         row_of = np.full(tokens.V + 1, -1)
         row_of[ids] = np.where(zero, -1, np.arange(n))
         grid = np.array([[g.first, *g.strides] for g in tokens.grids])[tokens.grid_numbers()[ids]]
         columns = []
-        for step in np.ndindex(*plan.block):
+        for step in np.ndindex(*block):
             offset = grid[:, 1:] @ np.array(step)
             if any(step):
                 before = ids - offset

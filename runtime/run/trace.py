@@ -8,7 +8,7 @@ Keys (docs/algorithm.md), for each layer l and site s:
     zero/{l}/{s}       uint8 [n, slices]    1 where the vector is all zeros
 A compact trace, enough to time a program, has in place of group and zero
     counts/{l}/{s}     int32 [tiles, slices]    unique vectors of each (m-tile, slice)
-Metadata (strings): model, grid, V, S, block, vector, threshold, m_tile; JSON where they are not plain words.
+Metadata (strings): model, grid, V, S, block, vector, threshold, m_tile, overrides; JSON where they are not plain words.
 """
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def metadata(binary: Binary) -> dict[str, str]:
 def describe(model: str, c: Concentration, tokens: TokenLayout | None) -> dict[str, str]:
     """The metadata of traces of a model with this concentration and these tokens."""
     out = {"model": model, "block": json.dumps(c.block), "vector": str(c.vector), "threshold": repr(c.threshold),
-           "m_tile": str(c.m_tile)}
+           "m_tile": str(c.m_tile), "overrides": json.dumps([o.model_dump(mode="json", exclude_none=True) for o in c.overrides])}
     if tokens:
         out |= {"V": str(tokens.V), "S": str(tokens.S), "grid": json.dumps([g.model_dump() for g in tokens.grids])}
     return out
