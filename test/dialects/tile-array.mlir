@@ -81,7 +81,7 @@ func.func @dram(%p: !p) {
 
 !p = memref<64x16xf32, #focus.space<"conc">>
 func.func @init(%p: !p) {
-  // expected-error@below {{'focus.scatter' op attribute 'init' must be one of "first", "never", "always", but is "once"}}
+  // expected-error@below {{'focus.scatter' op attribute 'init' must be one of "first", "never", "always", "inner", but is "once"}}
   "focus.scatter"(%p, %p) {identity = 64 : i64, init = "once"} : (!p, !p) -> ()
   return
 }
