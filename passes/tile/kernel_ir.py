@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from torch_mlir import ir
 
@@ -132,8 +133,8 @@ def buffer_bytes(type_: ir.MemRefType) -> int:
     return n
 
 
-def producer(value: ir.Value) -> ir.Operation | None:
-    """The operation that makes a value (an Operation: the attribute `name` of some op views would hide the op's name); None for a block argument."""
+def producer(value: ir.Value) -> Any:
+    """The `ir.Operation` that makes a value (the attribute `name` of some op views would hide the op's name); None for a block argument."""
     owner = value.owner
     return None if isinstance(owner, ir.Block) else owner.operation
 

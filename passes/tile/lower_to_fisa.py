@@ -123,7 +123,8 @@ class _Registers:
             while self.turn in taken:
                 self.turn = (self.turn + 1) % self.size
             n, self.turn = self.turn, (self.turn + 1) % self.size
-            self.held.pop(self.holds.get(n), None)
+            if n in self.holds:
+                self.held.pop(self.holds[n], None)
             self.held[key], self.holds[n] = n, key
             self.ready.discard(n)
         n = self.held[key]
@@ -133,7 +134,8 @@ class _Registers:
 
     def forget(self, key: tuple) -> None:
         """Have it set up again."""
-        self.ready.discard(self.held.get(key))
+        if key in self.held:
+            self.ready.discard(self.held[key])
 
 
 class _Control:
@@ -146,6 +148,8 @@ class _Control:
         self.agus = _Registers(isa.NUM_AGUS, "address generators")
         self.extents = _Registers(isa.NUM_EXTENTS, "extent generators")
         self.scalars = _Registers(isa.NUM_SCALARS, "scalar registers")
+        self.sic: tuple[float, tuple[int, ...]] | None = None       #: threshold and block
+        self.credits: dict[int, int | None] = {}                    #: of each semaphore; None where it is not known
         self.reset()
 
     def reset(self) -> None:
@@ -157,7 +161,7 @@ class _Control:
         """Nothing is known of what generators, registers and semaphores hold."""
         for registers in (self.agus, self.extents, self.scalars):
             registers.ready.clear()
-        self.credits: dict[int, int | None] = dict.fromkeys(range(1, isa.NUM_SEMAPHORES + 1))
+        self.credits = dict.fromkeys(range(1, isa.NUM_SEMAPHORES + 1))
 
     def set_credits(self, n: int, count: int) -> None:
         """Every kernel leaves its semaphores as it found them, so only a change needs an instruction."""
@@ -311,8 +315,10 @@ class _Lowering:
         if bound is None or not bound.terms:
             n = most if bound is None else min(most, -(-bound.const // step))
             return LoopExtent.constant(n), n
-        (level, slope), = bound.terms if len(bound.terms) == 1 else ((None, None),)
-        if level is None or slope % step:
+        if len(bound.terms) > 1:
+            raise OpError(view, f"has a bound that grows with {len(bound.terms)} loops around it, expected one")
+        (level, slope), = bound.terms
+        if slope % step:
             raise OpError(view, f"has a bound that grows by {slope} an iteration, expected a multiple of its step {step}")
         return LoopExtent(most, -(-bound.const // step), -(slope // step), level), most
 
@@ -446,7 +452,7 @@ class _Lowering:
         for f in instr.entry.fields:
             if f.kind != "ext":
                 continue
-            if f.of[0] == f.name:
+            if f.of is not None and f.of[0] == f.name:
                 out[f.name] = LoopExtent.constant(get_attr(instr.op, f.name))
                 continue
             seen = []
@@ -468,7 +474,7 @@ class _Lowering:
         fixed = min((e.full for e in seen if e.fixed), default=None)
         moving = {e for e in seen if not e.fixed}
         if not moving:
-            return LoopExtent.constant(fixed)
+            return min(seen, key=lambda e: e.full)
         if len({(e.total, e.step, e.level) for e in moving}) > 1:
             raise OpError(instr.op, f"has operands whose {name} end at different places: {sorted(map(str, moving))}")
         e = min(moving, key=lambda e: e.full)
@@ -482,12 +488,12 @@ class _Lowering:
                 continue
             rows, cols = p.root.type.shape
             old = self.written.get(p.root, (LoopExtent.constant(rows), LoopExtent.constant(cols)))
-            new = tuple(self._whole(extents.get(label), at, full, before, size) for label, at, full, before, size in
-                        ((m.rows, p.rows_at, rows, old[0], p.rows), (m.cols, p.cols_at, cols, old[1], p.cols)))
-            self.written[p.root] = new
+            self.written[p.root] = (self._whole(extents.get(str(m.rows)), p.rows_at, rows, old[0]),
+                                    self._whole(extents.get(str(m.cols)), p.cols_at, cols, old[1]))
 
     @staticmethod
-    def _whole(extent: LoopExtent | None, at: int, full: int, before: LoopExtent, size: LoopExtent) -> LoopExtent:
+    def _whole(extent: LoopExtent | None, at: int, full: int, before: LoopExtent) -> LoopExtent:
+        """Of `full` rows or columns of a buffer, those there are after a write from `at` on of as many as `extent` says."""
         if extent is None or extent.fixed:
             return before if not before.fixed and at else LoopExtent.constant(full)
         return LoopExtent(full, extent.total + at, extent.step, extent.level)
@@ -503,8 +509,9 @@ class _Lowering:
         record = self.kernel.buffers.get(self.place(value).root)
         return len(record.loops) if record is not None else 0
 
+
 def _fields(kind: str, pairs: list[tuple[int, int]]) -> dict[str, int]:
-    out = {}
+    out: dict[str, int] = {}
     for i, (n, depth) in enumerate(pairs):
         out |= {f"{kind}{i}": n, f"{kind}{i}_depth": depth}
     return out
@@ -527,10 +534,10 @@ class _Setup:
 
     def agu(self, p: Place) -> int:
         space = isa.Space[fd.space_of(p.root).upper()]
+        slots, slot_bytes, level = 1, 0, isa.ALWAYS
         record = self.kernel.buffers.get(p.root)
-        slots = get_attr(record.op, "slots", 1) if record is not None else 1
-        level = len(record.loops) - 1 if slots > 1 else isa.ALWAYS
-        slot_bytes = aligned(record.bytes) if slots > 1 else 0
+        if record is not None and (slots := get_attr(record.op, "slots", 1)) > 1:
+            slot_bytes, level = aligned(record.bytes), len(record.loops) - 1
         argument = ir.BlockArgument(p.root).arg_number if producer(p.root) is None else None
         base = p.offset + (_address(p.root) if argument is None else 0)
         key = (int(space), int(DTYPES[p.dtype]), base, p.pitch, slots, slot_bytes, level, p.strides, argument)
@@ -541,8 +548,8 @@ class _Setup:
         n, fresh = self.control.agus.get(key, self.agus, self.kernel.op)
         self.agus[key] = n
         if fresh:
-            names = ("space", "dtype", "base", "pitch", "slots", "slot_bytes", "ring_level")
-            self.before.append(("agu", {"id": n} | dict(zip(names, key)), argument))
+            self.before.append(("agu", {"id": n, "space": int(space), "dtype": int(DTYPES[p.dtype]), "base": base, "pitch": p.pitch, "slots": slots,
+                                        "slot_bytes": slot_bytes, "ring_level": level}, argument))
             self.before += [("agu.stride", {"id": n, "level": at, "stride": stride}, None) for at, stride in p.strides]
         return n
 

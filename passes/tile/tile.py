@@ -3,7 +3,7 @@
 In: functions in storage order (after assign-layout).  Out: the same functions without arguments and results: DRAM buffers for inputs,
 parameters, intermediates and the output, then one or more calls for each op, in program order.  What they call are routines: private functions
 on memrefs that hold one or more `focus.kernel`.  Ops that are the same but for the values they work on, as those of identical layers, call the
-same routine.  Tile sizes come from `cost`.  Tensors that are only views (slice, reshape) cost nothing; inputs of a concat are written
+same routine.  Tile sizes and forms come from `focus.mapping`, which pass map has written.  Tensors that are only views (slice, reshape) cost nothing; inputs of a concat are written
 in place where they can be.
 
 The function keeps `focus.tokens` and gains `focus.sites`: for each concentrated operand its layer, site, width and m-tiles, in the order of
@@ -157,7 +157,10 @@ class Tiler:
             self.placed[result] = self.temp(result, "concat")
         return self.placed[result]
 
-    def mat(self, value: ir.Value | None) -> Mat | None:
+    def mat(self, value: ir.Value) -> Mat:
+        return self.where[value]
+
+    def optional(self, value: ir.Value | None) -> Mat | None:
         return None if value is None else self.where[value]
 
     # ---- ops -----------------------------------------------------------------------------------------------------
@@ -213,7 +216,8 @@ class Tiler:
         return mat
 
     def linear(self, op) -> None:
-        x, out, ids, site, gather = self.where[op.x], None, None, None, gather_of(op)
+        x, ids, site, gather = self.where[op.x], None, None, gather_of(op)
+        out: Mat | Concentrated
         if gather is not None:
             out = self.where[gather.result] = self._concentrated(gather)
             site, ids = len(self.sites) - 1, self.where[gather.ids]
@@ -223,8 +227,8 @@ class Tiler:
         if op.moments is not None:
             moments = self.where[op.moments] = self.b.buffer("dram", out.rows, 2, "f32", "moments", "temp")
         both = [(op.weight, op.bias)] + ([(op.up_weight, op.up_bias)] if op.up_weight is not None else [])
-        kernel = linear.Linear(self.name, x, [self.mat(w) for w, _ in both], [self.mat(v) for _, v in both], out, op.activation,
-                               self.mat(op.residual), moments, ids)
+        kernel = linear.Linear(self.name, x, [self.mat(w) for w, _ in both], [self.optional(v) for _, v in both], out, op.activation,
+                               self.optional(op.residual), moments, ids)
         self.call(linear.emit_linear, kernel, self._kernels(op), gather=gather, site=site)
 
     def matmul(self, op) -> None:
@@ -241,7 +245,8 @@ class Tiler:
 
     def _norm(self, op) -> concentrate.Norm:
         layer = isinstance(op, fd.LayerNormOp)
-        return concentrate.Norm("layer" if layer else "rms", op.eps, self.mat(op.weight), self.mat(op.bias) if layer else None, self.mat(op.moments))
+        return concentrate.Norm("layer" if layer else "rms", op.eps, self.mat(op.weight), self.mat(op.bias) if layer else None,
+                                self.optional(op.moments))
 
     def gather(self, op) -> None:
         if op.result in self.where:             # the linear that makes x concentrates it on its way out
@@ -287,7 +292,7 @@ class Tiler:
 
     def rope(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "rotated")
-        ids = self.mat(op.ids)
+        ids = self.optional(op.ids)
         rope = concentrate.Rope(self.mat(op.x), self.mat(op.cos), self.mat(op.sin), out, op.head_dim, ids, self.visual)
         self.call(concentrate.emit_rope, self.name, rope, self._rows(op))
 
@@ -350,7 +355,7 @@ class Tiler:
     def elementwise(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "combined")
         kind, a, other = (op.kind, op.x, None) if isinstance(op, fd.ActivationOp) else (op.operation.name.split(".")[1], op.a, op.b)
-        self.call(concentrate.emit_elementwise, self.name, concentrate.Elementwise(kind, self.mat(a), self.mat(other), out), self._rows(op))
+        self.call(concentrate.emit_elementwise, self.name, concentrate.Elementwise(kind, self.mat(a), self.optional(other), out), self._rows(op))
 
     def embedding(self, op) -> None:
         ids, table = self.mat(op.ids), self.mat(op.table)
@@ -409,7 +414,7 @@ class Tiler:
         self.call(movement.emit_im2col, self.name, self.mat(op.pixels), (frames, channels, height, width), op.patch, patches)
         out = self.where[op.result] = self.temp(op.result, "embedded")
         residual = getattr(op, "residual", None)
-        kernel = linear.Linear(self.name, patches, [self.mat(op.weight)], [self.mat(op.bias)], out, residual=self.mat(residual))
+        kernel = linear.Linear(self.name, patches, [self.mat(op.weight)], [self.optional(op.bias)], out, residual=self.optional(residual))
         self.call(linear.emit_linear, kernel, self._kernels(op))
 
     def last_row(self, op) -> None:
