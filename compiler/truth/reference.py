@@ -363,7 +363,7 @@ class _Run:
         """Leave the rows of the most important visual tokens and of all text."""
         visual = np.flatnonzero(self.original >= 0)
         kept, gap = most_important(importance, self.settings.keep(number, self.tokens.V, len(visual)))
-        self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.float32(gap)
+        self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.asarray(gap, np.float32)
         self.details[f"kept/{number}"] = self.original[visual[kept]].astype(np.int32)
         decided = self.decisions.get(f"retained/{number}/gate_proj")
         if decided is not None:

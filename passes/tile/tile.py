@@ -3,8 +3,8 @@
 In: functions in storage order (after assign-layout).  Out: the same functions without arguments and results: DRAM buffers for inputs,
 parameters, intermediates and the output, then one or more calls for each op, in program order.  What they call are routines: private functions
 on memrefs that hold one or more `focus.kernel`.  Ops that are the same but for the values they work on, as those of identical layers, call the
-same routine.  Tile sizes and forms come from `focus.mapping`, which pass map has written.  Tensors that are only views (slice, reshape) cost nothing; inputs of a concat are written
-in place where they can be.
+same routine.  Tile sizes and forms come from `focus.mapping`, which pass map has written.  Tensors that are only views (slice, reshape) cost
+nothing; inputs of a concat are written in place where they can be.
 
 The function keeps `focus.tokens` and gains `focus.sites`: for each concentrated operand its layer, site, width and m-tiles, in the order of
 the site numbers.  A call whose routine concentrates says in `focus.site` what site 0 of its sic.gather instructions is.
