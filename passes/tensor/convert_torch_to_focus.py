@@ -93,7 +93,7 @@ def shape_of(value: ir.Value) -> tuple[int, ...]:
 
 def stored(name: str) -> ir.Type:
     """The element type in which the accelerator stores a torch element type: f16 for floats, i32 for integers."""
-    return ir.F16Type.get() if re.fullmatch(r"b?f\d+", name) else ir.IntegerType.get_signless(32)
+    return d.element_type("f16" if re.fullmatch(r"b?f\d+", name) else "i32")
 
 
 # ---- the conversion --------------------------------------------------------------------------------------------------------

@@ -24,8 +24,9 @@ from focus.dialects.support import OpError, get_attr
 from focus.passes.manager import register_pass
 from focus.passes.tensor.decoder_ir import LAYER, annotated
 from focus.passes.tensor.tensor_ir import NORMS, body, definition, downstream, extra_attributes, linear_like, matrix_type, replace, rows, users
-from focus.runtime.spec.concentration import LARGEST_M_TILE, PUBLISHED_VECTOR, Concentration, default_schedule
+from focus.runtime.spec.concentration import Concentration, default_schedule
 from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR
 from focus.runtime.spec.tokens import TokenLayout
 
 _HELP = {

@@ -19,7 +19,7 @@ from torch_mlir import ir
 
 from focus.dialects import focus as fd
 from focus.dialects.mapping import KernelMapping, RowsMapping
-from focus.dialects.support import OpError, get_attr, path_of, set_attr, walk
+from focus.dialects.support import OpError, get_attr, path_of, set_attr, to_attr, walk
 from focus.passes.kernels import attention, concentrate, linear, movement, spilled
 from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels.rows import Concentrated, split
@@ -286,9 +286,9 @@ class Tiler:
     @staticmethod
     def _site_attr(site) -> ir.Attribute:
         layer, name, conc = site
-        i64, array = lambda v: ir.IntegerAttr.get(ir.IntegerType.get_signless(64), v), ir.DenseI64ArrayAttr.get
-        return ir.DictAttr.get({"layer": i64(layer), "site": ir.StringAttr.get(name), "width": i64(conc.width), "slices": i64(conc.slices),
-                                "visual": i64(conc.visual), "tiles": array([v for t in conc.tiles() for v in t])})
+        values = {"layer": layer, "site": name, "width": conc.width, "slices": conc.slices, "visual": conc.visual,
+                  "tiles": [v for t in conc.tiles() for v in t]}
+        return ir.DictAttr.get({key: to_attr(value) for key, value in values.items()})
 
     def rope(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "rotated")

@@ -19,11 +19,10 @@ from focus.runtime.spec.files import atomic_write, read_toml
 from focus.runtime.spec.geometry import SIDES
 from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.schema import Record
-from focus.runtime.spec.sites import SITES
+from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR, SITES
 
 PRESETS = ("off", "sec", "sic", "full")
-LARGEST_M_TILE = 1024
-PUBLISHED_VECTOR = 32               #: elements of a vector in the authors' implementation
+
 
 # Default schedule (authors' implementation, any model without a schedule of its own), for a decoder of 28 layers.
 _DEFAULT_DEPTH = 28
