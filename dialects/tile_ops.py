@@ -25,7 +25,7 @@ INITS = ("first", "never", "always", "inner")
 #: tensor-level focus.gather is the similarity concentrator's, so the DMA gather has a name of its own
 RENAMED = {"gather": "load_rows"}
 
-class Tile(NamedTuple):
+class OperandShape(NamedTuple):
     """What verifiers need to know of a memref operand."""
     rows: int
     cols: int
@@ -75,7 +75,7 @@ class TileOp(FocusOp):
         self._check_spaces(tiles)
         check_sync(self)
 
-    def _tile(self, name: str, type_: ir.Type) -> Tile:
+    def _tile(self, name: str, type_: ir.Type) -> OperandShape:
         """Shape, element type and memory of an operand, checked for what every operand must be."""
         space = space_of(type_)
         if not space or type_.rank != 2 or not type_.has_static_shape:
@@ -87,9 +87,9 @@ class TileOp(FocusOp):
         if stride != 1:
             self.fail(f"operand '{name}' has column stride {stride}, expected 1")
         rows, cols = type_.shape
-        return Tile(rows, cols, dtype, space)
+        return OperandShape(rows, cols, dtype, space)
 
-    def _extents(self, tiles: dict[str, Tile]) -> dict[str, int]:
+    def _extents(self, tiles: dict[str, OperandShape]) -> dict[str, int]:
         """The value of each extent field, from shapes and attributes.  An extent of an absent operand is 0."""
         out = {}
         for name, (source, axis) in self._EXTENTS.items():
@@ -119,7 +119,7 @@ class TileOp(FocusOp):
             return f" (attribute '{name}')" if name == extent else f" ({('rows', 'columns')[axis]} of '{name}')"
         return f" ({isa.DERIVED[extent].doc})" if extent in isa.DERIVED else ""
 
-    def _check_spaces(self, tiles: dict[str, Tile]) -> None:
+    def _check_spaces(self, tiles: dict[str, OperandShape]) -> None:
         for name, tile in tiles.items():
             where = self._MEMS[name].where
             if (where == isa.Where.DRAM) != (tile.space == "dram") or (where == isa.Where.COUNTS and tile.space != "counts"):

@@ -20,7 +20,6 @@ from focus.runtime.spec import isa
 
 _CLASSES = {cls.OPERATION_NAME: cls for cls in TILE_OPS.values()}
 DERIVED = ("focus.window", "focus.recast", "focus.view")
-ELEMENT_BYTES = {"f16": 2, "f32": 4, "i32": 4, "i16": 2}
 
 
 @dataclass(eq=False)
@@ -127,7 +126,7 @@ def root_of(value: ir.Value, user: ir.OpView, known: Mapping[ir.Value, ir.Value]
 
 def buffer_bytes(type_: ir.MemRefType) -> int:
     """Bytes of a static row-major memref."""
-    n = ELEMENT_BYTES[fd.dtype_of(type_.element_type)]
+    n = fd.ELEMENT_BYTES[fd.dtype_of(type_.element_type)]
     for extent in type_.shape:
         n *= extent
     return n

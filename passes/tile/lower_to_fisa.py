@@ -19,11 +19,11 @@ from focus.dialects import fisa, focus as fd
 from focus.dialects.support import OpError, get_attr, path_of
 from focus.passes.capacity import aligned
 from focus.passes.manager import register_pass
-from focus.passes.tile.kernel_ir import ELEMENT_BYTES, Instr, Kernel, LoopRecord, is_routine, kernels_of, producer, read_kernel, steps_of
+from focus.passes.tile.kernel_ir import Instr, Kernel, LoopRecord, is_routine, kernels_of, producer, read_kernel, steps_of
 from focus.runtime.spec import isa
+from focus.runtime.spec.types import BY_MLIR
 
 DRAIN = isa.NUM_SEMAPHORES          #: the semaphore with which units report the end of a kernel
-DTYPES = {"f16": isa.DType.F16, "f32": isa.DType.F32, "i32": isa.DType.I32, "i16": isa.DType.U16}
 
 
 @register_pass("lower-to-fisa", level="kernels")
@@ -209,7 +209,7 @@ class LoopExtent:
 
 
 @dataclass(frozen=True)
-class Place:
+class MemrefPlace:
     """Where a memref lies: bytes from its buffer's base, byte strides by loop level, row pitch, and its extents."""
     root: ir.Value
     offset: int
@@ -248,7 +248,7 @@ class _Lowering:
         self.trips: dict[int, tuple[LoopExtent, int]] = {}                  # level of an open loop -> trip count, its largest value
         self.steps: dict[int, int] = {}                                 # level of an open loop -> step
         self.index: dict[ir.Value, Affine] = {}
-        self.places: dict[ir.Value, Place] = {}
+        self.places: dict[ir.Value, MemrefPlace] = {}
         self.written: dict[ir.Value, tuple[LoopExtent, LoopExtent]] = {}        # buffer -> extents last written
         self.units: dict[isa.Unit, None] = {}
 
@@ -359,7 +359,7 @@ class _Lowering:
         return result
 
     # ---- places ----------------------------------------------------------------------------------------------------------
-    def place(self, value: ir.Value, fresh: bool = False) -> Place:
+    def place(self, value: ir.Value, fresh: bool = False) -> MemrefPlace:
         """Where a memref lies now.  Buffers have the extents last written to them, or, where they are overwritten (`fresh`), their own."""
         owner = producer(value)
         name = "" if owner is None else owner.name
@@ -368,23 +368,23 @@ class _Lowering:
             dtype, pitch = fd.dtype_of(value.type.element_type), value.type.get_strides_and_offset()[0][0]
             whole = (LoopExtent.constant(rows), LoopExtent.constant(cols))
             extents = whole if fresh else self.written.get(value, whole)
-            return Place(value, 0, (), pitch * ELEMENT_BYTES[dtype], dtype, *extents, 0, 0)
+            return MemrefPlace(value, 0, (), pitch * fd.ELEMENT_BYTES[dtype], dtype, *extents, 0, 0)
         base = self.place(owner.operands[0], fresh)
         if name == "focus.recast":
             dtype = fd.dtype_of(value.type.element_type)
-            return Place(base.root, base.offset, base.strides, base.pitch, dtype, base.rows, base.cols, base.rows_at, base.cols_at)
+            return MemrefPlace(base.root, base.offset, base.strides, base.pitch, dtype, base.rows, base.cols, base.rows_at, base.cols_at)
         if name == "focus.view":
             rows, cols = value.type.shape
-            return Place(base.root, base.offset, base.strides, cols * ELEMENT_BYTES[base.dtype], base.dtype,
-                         LoopExtent.constant(rows), LoopExtent.constant(cols), None, None)
+            return MemrefPlace(base.root, base.offset, base.strides, cols * fd.ELEMENT_BYTES[base.dtype], base.dtype,
+                               LoopExtent.constant(rows), LoopExtent.constant(cols), None, None)
         at = [self._affine(v) for v in list(owner.operands)[1:]]
         sizes = get_attr(owner, "sizes")
-        nbytes = ELEMENT_BYTES[base.dtype]
+        nbytes = fd.ELEMENT_BYTES[base.dtype]
         offset = at[0].times(base.pitch).plus(at[1].times(nbytes)).plus(Affine(base.offset, base.strides))
         rows, cols = (self._clip(owner, e, i, n) for e, i, n in zip((base.rows, base.cols), at, sizes))
         known = lambda b, i: None if b is None or i.terms else b + i.const
-        return Place(base.root, offset.const, offset.terms, base.pitch, base.dtype, rows, cols,
-                     known(base.rows_at, at[0]), known(base.cols_at, at[1]))
+        return MemrefPlace(base.root, offset.const, offset.terms, base.pitch, base.dtype, rows, cols,
+                           known(base.rows_at, at[0]), known(base.cols_at, at[1]))
 
     def _clip(self, owner, extent: LoopExtent, at: Affine, size: int) -> LoopExtent:
         """LoopExtent of a window of `size` at `at` of a base with `extent`."""
@@ -446,7 +446,7 @@ class _Lowering:
             after = after[3:]
         self.units[instr.entry.unit] = None
 
-    def _extents(self, instr: Instr, places: dict[str, Place]) -> dict[str, LoopExtent]:
+    def _extents(self, instr: Instr, places: dict[str, MemrefPlace]) -> dict[str, LoopExtent]:
         """Each extent field: what the operands that have it agree on."""
         out = {}
         for f in instr.entry.fields:
@@ -480,7 +480,7 @@ class _Lowering:
         e = min(moving, key=lambda e: e.full)
         return LoopExtent(min(e.full, e.full if fixed is None else fixed), e.total, e.step, e.level)
 
-    def _note_written(self, instr: Instr, places: dict[str, Place], extents: dict[str, LoopExtent]) -> None:
+    def _note_written(self, instr: Instr, places: dict[str, MemrefPlace], extents: dict[str, LoopExtent]) -> None:
         """A buffer is as large as what was last written to it, where that starts at its first row or column."""
         for m, _ in instr.mems:
             p = places[m.name]
@@ -532,7 +532,7 @@ class _Setup:
         self.before: list[tuple[str, dict[str, int], int | None]] = []      #: set-up: (mnemonic, fields, argument that the base counts from)
         self.code: list[tuple[str, dict[str, int], str]] = []   #: (mnemonic, fields, module path)
 
-    def agu(self, p: Place) -> int:
+    def agu(self, p: MemrefPlace) -> int:
         space = isa.Space[fd.space_of(p.root).upper()]
         slots, slot_bytes, level = 1, 0, isa.ALWAYS
         record = self.kernel.buffers.get(p.root)
@@ -540,7 +540,8 @@ class _Setup:
             slot_bytes, level = aligned(record.bytes), len(record.loops) - 1
         argument = ir.BlockArgument(p.root).arg_number if producer(p.root) is None else None
         base = p.offset + (_address(p.root) if argument is None else 0)
-        key = (int(space), int(DTYPES[p.dtype]), base, p.pitch, slots, slot_bytes, level, p.strides, argument)
+        dtype = int(BY_MLIR[p.dtype].dtype)
+        key = (int(space), dtype, base, p.pitch, slots, slot_bytes, level, p.strides, argument)
         if key in self.agus:
             return self.agus[key]
         if slots > 1:           # a ring starts at slot 0 in each item
@@ -548,7 +549,7 @@ class _Setup:
         n, fresh = self.control.agus.get(key, self.agus, self.kernel.op)
         self.agus[key] = n
         if fresh:
-            self.before.append(("agu", {"id": n, "space": int(space), "dtype": int(DTYPES[p.dtype]), "base": base, "pitch": p.pitch, "slots": slots,
+            self.before.append(("agu", {"id": n, "space": int(space), "dtype": dtype, "base": base, "pitch": p.pitch, "slots": slots,
                                         "slot_bytes": slot_bytes, "ring_level": level}, argument))
             self.before += [("agu.stride", {"id": n, "level": at, "stride": stride}, None) for at, stride in p.strides]
         return n

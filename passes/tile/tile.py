@@ -32,8 +32,7 @@ from focus.passes.tile.routines import ModulePath, Routines
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.geometry import PUBLISHED_SIDE
 from focus.runtime.spec.machine import Machine
-
-ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "i16": "u16"}
+from focus.runtime.spec.types import BY_MLIR
 
 
 @register_pass("tile", level="tensors", help={"machine": "name or file of the machine description"})
@@ -122,7 +121,7 @@ class Tiler:
 
     @staticmethod
     def _dtype(value: ir.Value) -> str:
-        return ELEMENT[fd.dtype_of(value.type.element_type)]
+        return BY_MLIR[fd.dtype_of(value.type.element_type)].name
 
     @staticmethod
     def _matrix(value: ir.Value) -> tuple[int, int]:

@@ -72,7 +72,7 @@ Limits = list[tuple[int, int]]  #: smallest and largest counter of each open loo
 
 
 @dataclass
-class Loop:
+class OpenLoop:
     """An open loop: where its body begins, its trip-count extent (None if unknown), and what its body sets and uses."""
     body: int
     trips: Extent | None
@@ -101,7 +101,7 @@ class _Checker:
         self.most = {Most.ROWS: g.rows, Most.COLS: g.cols, Most.VECTOR: g.vector}
         self.ends = self.match_loops()
         self.state: dict[Key, object] = {}
-        self.loops: list[Loop] = []
+        self.loops: list[OpenLoop] = []
         self.writes = cache(self.find_writes)
         self.pc = 0
         self.handlers = {"loop": self.loop, "endloop": self.endloop, "agu": self.agu, "agu.stride": self.stride, "ext": self.ext,
@@ -153,7 +153,7 @@ class _Checker:
             self.pc = self.ends[self.pc]                # the body is never fetched
             return
         trips = None if extent is _UNKNOWN else extent
-        self.loops.append(Loop(self.pc, trips, high, limits, low == 0, dict(self.state), self.writes(self.pc)))
+        self.loops.append(OpenLoop(self.pc, trips, high, limits, low == 0, dict(self.state), self.writes(self.pc)))
 
     def endloop(self, values: dict[str, int]) -> None:
         done = self.loops[-1]
