@@ -13,7 +13,7 @@ from itertools import chain, count
 import numpy as np
 from torch_mlir import ir
 
-from focus.compiler.backend.encode import encode_program
+from focus.passes.encode import encode_program
 from focus.compiler.backend.interface import Interface
 from focus.dialects import focus as fd
 from focus.dialects.contracts import SITE_TABLE

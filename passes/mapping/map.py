@@ -12,6 +12,7 @@ An op that already has a mapping keeps it, if it is legal.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -39,16 +40,17 @@ from focus.runtime.spec.files import atomic_write, read_toml
 from focus.runtime.spec.geometry import PUBLISHED_SIDE
 
 _HELP = {"machine": "name or file of the machine description", "overrides": "TOML file that fixes mappings by module path",
-         "save": "TOML file to write with all mappings chosen, which `overrides` takes"}
+         "save": "TOML file to write with all mappings chosen, which `overrides` takes",
+         "search": "simulate this many of the best mappings of each form, in parallel processes, and take the best; 0: trust the cost model"}
 
 
 @register_pass("map", anchor="func.func", level="tensors", help=_HELP)
-def map(function: ir.OpView, *, machine: str = "focus", overrides: str = "", save: str = "") -> None:
+def map(function: ir.OpView, *, machine: str = "focus", overrides: str = "", save: str = "", search: int = 0) -> None:
     """Write `#focus.mapping` on every op: tile sizes, what stays, form, buffering."""
     ops = list(function.regions[0].blocks[0].operations) if len(function.regions[0].blocks) else []
     vectors = [op.vector for op in ops if isinstance(op, fd.GatherOp)]
     target = Target(resolve_machine(machine), vectors[0] if vectors else PUBLISHED_SIDE)
-    Mapper(function, target, Overrides.read(overrides) if overrides else Overrides()).run(ops)
+    Mapper(function, target, Overrides.read(overrides) if overrides else Overrides(), search).run(ops)
     if save:
         with atomic_write(save) as path:
             path.write_text(to_toml(mappings_of(function)), encoding="utf-8")
@@ -96,16 +98,17 @@ class Choice:
 class Mapper:
     """Maps the ops of one function."""
 
-    def __init__(self, function: ir.OpView, target: Target, overrides: Overrides):
+    def __init__(self, function: ir.OpView, target: Target, overrides: Overrides, width: int = 0):
         self.function, self.target, self.overrides = function, target, overrides
-        self.search = Search(target)
+        self.search = Search(target, width)
         self.context = Context(function, target)
         self.counts: dict[str, int] = {}
 
     def run(self, ops: list[ir.OpView]) -> None:
-        for op in ops:
+        parted = [(op, list(self.context.parts(op))) for op in ops]
+        self.search.decide(Counter(form for _, parts in parted for choices in parts for choice in choices for form in choice.kernels))
+        for op, parts in parted:
             path = key_of(op, self.counts)
-            parts = list(self.context.parts(op))
             if not parts:
                 continue
             try:

@@ -20,7 +20,7 @@ from focus.dialects import focus as fd
 from focus.dialects.contracts import MAX_SEMAPHORES
 from focus.dialects.mapping import MAX_SLOTS
 from focus.dialects.support import OpError, get_attr, set_attr
-from focus.passes.capacity import aligned, fits, no_room
+from focus.passes.capacity import aligned, fits, no_room, ring_slots
 from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
 from focus.passes.tile.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
@@ -109,17 +109,11 @@ def _give_slots(kernel: Kernel, lives: dict, machine: Machine) -> None:
         needs[r.space] += aligned(r.bytes)
     if not fits(machine, needs):
         raise OpError(kernel.op, no_room(machine, needs))
-    free = {space: machine.buffer_bytes(space) - used for space, used in needs.items()}
-    slots = {id(r): 1 for r in records}
     order = sorted((r for b, r in kernel.buffers.items() if r.loops and _rotates(lives[b])),
                    key=lambda r: (r.users[0].entry.unit != Unit.LOAD, -len(r.loops)))
-    for want in range(2, get_attr(kernel.op, "slots", MAX_SLOTS) + 1):
-        for r in order:
-            if slots[id(r)] == want - 1 and aligned(r.bytes) <= free[r.space]:
-                free[r.space] -= aligned(r.bytes)
-                slots[id(r)] = want
+    slots = ring_slots(machine, needs, [(id(r), r.space, aligned(r.bytes)) for r in order], get_attr(kernel.op, "slots", MAX_SLOTS))
     for r in records:
-        set_attr(r.op, "slots", slots[id(r)])
+        set_attr(r.op, "slots", slots.get(id(r), 1))
 
 
 def _rotates(life: list[Run | Turns]) -> bool:

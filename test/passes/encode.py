@@ -1,6 +1,6 @@
 # Calls of routines in words: addresses and sites added, the path of each call, set-up left out that would change nothing, and sums that do not fit.
 # RUN: %python %s | filecheck %s
-from focus.compiler.backend.encode import encode_program
+from focus.passes.encode import encode_program
 from focus.dialects import fisa
 from focus.dialects.context import make_context, parse_text
 from focus.dialects.support import ir
