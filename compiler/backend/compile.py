@@ -151,7 +151,8 @@ def _finish(source: _Source, machine: Machine, options: Options, seconds: list[t
     result = Compilation(source.module, seconds)
     with source.module.context, ir.Location.unknown():
         config = main_of(source.module).attributes[CONCENTRATION].config()
-    steps = pipeline(machine, config, os.fspath(options.mappings), os.fspath(options.save_mappings), options.search)[source.done:len(_until(options.stop))]
+    whole = pipeline(machine, config, os.fspath(options.mappings), os.fspath(options.save_mappings), options.search)
+    steps = whole[source.done:len(_until(options.stop))]
     dump = None
     if options.dump_ir:
         dump = manager.Dump(Path(options.dump_ir), source.done, pass_names()[source.done - 1] if source.done else INPUT)
