@@ -53,7 +53,8 @@ class _Routine:
     @classmethod
     def of(cls, op: ir.OpView) -> _Routine:
         """Encode a `fisa.routine`."""
-        words, set_up, depth = [], [], 0
+        words, depth = [], 0
+        set_up: list[tuple[Register, int, int, bool]] = []
         bases, sites = _Added("agu", "base"), _Added("sic.gather", "site")
         for number, inner in enumerate(op.block.operations):
             entry, values = fisa.fields_of(inner)
@@ -100,7 +101,8 @@ def encode_program(program: ir.OpView) -> tuple[np.ndarray, np.ndarray, tuple[st
     """`text` uint8 [n, 16], `source` uint32 [n] and the module paths it indexes."""
     routines: dict[str, _Routine] = {}
     held: dict[Register, bytes | None] = {}
-    chunks, source, modules = [], [], {}
+    chunks, source = [], []
+    modules: dict[str, int] = {}
     for op in program.block.operations:
         if op.operation.name == "fisa.call":
             name = op.callee
