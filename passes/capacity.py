@@ -10,12 +10,13 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.machine import Machine
 
+ALIGNMENT = 64          #: bytes of a DRAM burst: no two buffers share one
 SMALLER, LARGER = (f"a {size} m_tile of the concentration needs less" for size in ("smaller", "larger"))
 
 
 def aligned(n: int) -> int:
-    """Buffers begin at multiples of 64 bytes."""
-    return -(-n // 64) * 64
+    """Bytes that a buffer of `n` takes, so that the next one begins at a multiple of `ALIGNMENT`."""
+    return -(-n // ALIGNMENT) * ALIGNMENT
 
 
 def fits(machine: Machine, needs: Mapping[str, int]) -> bool:

@@ -38,10 +38,17 @@ SCOPES = ("whole", "backbone")      #: the whole model, or its decoder layers on
 
 @dataclass
 class Compilation:
-    """A compilation under way: the module so far and where the seconds went."""
+    """A compilation under way: the module so far, where the seconds went, and the binary once there is one."""
     module: ir.Module
-    binary: fxb.Binary | None = None
     seconds: list[tuple[str, float]] = field(default_factory=list)
+    made: fxb.Binary | None = None
+
+    @property
+    def binary(self) -> fxb.Binary:
+        """The binary.  Raises FocusError for a compilation that stopped at a level before it."""
+        if self.made is None:
+            raise FocusError("the compilation stopped before there was a binary")
+        return self.made
 
 
 @dataclass
@@ -141,10 +148,11 @@ def _until(stop: str) -> tuple[str, ...]:
 
 def _finish(source: _Source, machine: Machine, options: Options, seconds: list[tuple[str, float]]) -> Compilation:
     """Run the passes that are left, up to the level to stop at, and make the binary."""
-    result = Compilation(source.module, seconds=seconds)
+    result = Compilation(source.module, seconds)
     with source.module.context, ir.Location.unknown():
         config = main_of(source.module).attributes[CONCENTRATION].config()
-    steps = pipeline(machine, config, os.fspath(options.mappings), os.fspath(options.save_mappings), options.search)[source.done:len(_until(options.stop))]
+    whole = pipeline(machine, config, os.fspath(options.mappings), os.fspath(options.save_mappings), options.search)
+    steps = whole[source.done:len(_until(options.stop))]
     dump = None
     if options.dump_ir:
         dump = manager.Dump(Path(options.dump_ir), source.done, pass_names()[source.done - 1] if source.done else INPUT)
@@ -155,7 +163,7 @@ def _finish(source: _Source, machine: Machine, options: Options, seconds: list[t
         options.tell("encode")
         start = time.perf_counter()
         with source.module.context, ir.Location.unknown():
-            result.binary = build_binary(source.module, machine, source.params).validate()
+            result.made = build_binary(source.module, machine, source.params).validate()
         result.seconds.append(("encode", time.perf_counter() - start))
     return result
 

@@ -68,9 +68,10 @@ def main(argv: list[str] | None = None) -> None:
     machine = Machine.load(args.machine)
     arguments.check_concentration(args.concentration)
     _check_places(args)
+    inputs: Mapping[str, Any] = {}
     with arguments.progress(args.quiet) as tell:
         if resumed:
-            compilation, inputs = _resume(machine, args, tell), {}
+            compilation = _resume(machine, args, tell)
         else:
             tell("load model")
             model, inputs = arguments.load(args.model, args.inputs, args.scope)

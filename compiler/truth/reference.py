@@ -66,7 +66,7 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
     """
     if not isinstance(storage, str) or storage not in STORED:
         raise FocusError(f"storage {repr(storage).splitlines()[0]}: one of {', '.join(STORED)} expected")
-    return _Run(model, inputs, concentration, decisions or {}, storage, values).result()
+    return _State(model, inputs, concentration, decisions or {}, storage, values).result()
 
 
 # ---- storage -----------------------------------------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def decoder_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor,
 
 # ---- similarity concentration -----------------------------------------------------------------------------------------------------
 @dataclass
-class Concentrated:
+class MergedRows:
     """Rows with each vector replaced by the mean of its group, and the groups found (shapes [n, slices])."""
     rows: Tensor
     group: np.ndarray
@@ -198,7 +198,7 @@ def candidate_rows(ids: np.ndarray, tokens: TokenLayout, settings: Concentration
 
 
 def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Concentration,
-                decided: np.ndarray | None = None) -> Concentrated:
+                decided: np.ndarray | None = None) -> MergedRows:
     """Levels 2 and 3 on the rows x [n, width] of the retained tokens `ids`; means are over the groups `decided` [n, slices] if given."""
     n, width = x.shape
     vectors = F.pad(x, (0, -width % settings.vector)).view(n, -1, settings.vector)
@@ -224,7 +224,7 @@ def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Conce
     else:                   # where the candidate that a vector points to went is decided; what is found is where the vector goes from there
         merged = torch.from_numpy(decided.astype(np.int64))
         group = torch.where(pointer == own, own, merged.gather(0, pointer))
-    return Concentrated(group_means(vectors, merged).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
+    return MergedRows(group_means(vectors, merged).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
                         (best - settings.threshold).abs().numpy(), (best - second).nan_to_num(posinf=torch.inf, nan=torch.inf).numpy())
 
 
@@ -256,7 +256,7 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 @dataclass
-class _Run:
+class _State:
     """State of one prefill: which tokens are left, and what was recorded.
 
     `positions` and `original` are of the rows that are left.  In the layer that prunes, after its attention, `kept` says which of the rows that
@@ -363,7 +363,7 @@ class _Run:
         """Leave the rows of the most important visual tokens and of all text."""
         visual = np.flatnonzero(self.original >= 0)
         kept, gap = most_important(importance, self.settings.keep(number, self.tokens.V, len(visual)))
-        self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.float32(gap)
+        self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.asarray(gap, np.float32)
         self.details[f"kept/{number}"] = self.original[visual[kept]].astype(np.int32)
         decided = self.decisions.get(f"retained/{number}/gate_proj")
         if decided is not None:
