@@ -70,7 +70,8 @@ def main() -> None:
                 entry_ = (said.cycles / cost.cycles - 1, said.dram_bytes / max(cost.dram_bytes, 1) - 1, count)
                 rows.setdefault(kind(job[1]), []).append(entry_)
                 rows.setdefault("all", []).append(entry_)
-        table = Table("predicted / simulated", "kernels", "different", "cycles within 5 %", "within 10 %", "lowest", "highest", "bytes within 5 %", box=SIMPLE_HEAD)
+        columns = ("predicted / simulated", "kernels", "different", "cycles within 5 %", "within 10 %", "lowest", "highest", "bytes within 5 %")
+        table = Table(*columns, box=SIMPLE_HEAD)
         for label, values in sorted(rows.items(), key=lambda item: item[0] == "all"):
             total = sum(n for _, _, n in values)
             share = lambda place, limit: f"{sum(v[2] for v in values if abs(v[place]) <= limit) / total:.1%}"
