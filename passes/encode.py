@@ -21,6 +21,7 @@ from focus.runtime.spec.errors import FocusError
 #: instructions that set up what their field `id` says
 SET_UP = ("agu", "ext", "scalar", "sem")
 Register = tuple[str, int]      #: one of SET_UP and a number
+HALF = 64                       #: bits of half a word, as numpy holds it
 
 
 @dataclass
@@ -34,7 +35,7 @@ class _Added:
     def to(self, words: np.ndarray, values: list[int]) -> None:
         """Add the arguments' values to words [n, 2] uint64 (lower half first)."""
         at, bits = isa.place_of(self.mnemonic, self.name)
-        half, shift, most = at // 64, np.uint64(at % 64), (1 << bits) - 1
+        half, shift, most = at // HALF, np.uint64(at % HALF), (1 << bits) - 1
         added = np.array(values, np.uint64)[self.arguments]
         total = (words[self.words, half] >> shift & np.uint64(most)) + added
         if (total > most).any():

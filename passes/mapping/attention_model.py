@@ -186,7 +186,9 @@ def _making(rates: Rates, form: SpillForm, t: SpillMapping) -> Cost:
     vector = sum(tm.vector("v.softmax", r, g.cols, extra=True) * c for r, c in form.tiles) * columns
     nbytes = (rows * UNIQUE_SHARE * ceil(form.keys, t.step) + sum(c for _, c in form.tiles) * form.keys) * form.head_dim * VALUE
     nbytes += spilled_bytes(form.visual, form.keys, g)
-    return Cost(max(array, scatter, vector, rates.bus(nbytes)), nbytes).times(share)
+    alone = sum((tm.array_latency(r) + tm.scatter(r, g.cols) + tm.vector("v.softmax", r, g.cols, extra=True) + 2 * rates.latency) * c
+                for r, c in form.tiles)           # of each tile's first and last step, which nothing overlaps
+    return Cost(max(array, scatter, vector, rates.bus(nbytes)), nbytes).times(share) + Cost(alone, 0)
 
 
 def _using(rates: Rates, form: SpillForm, t: SpillMapping) -> Cost:
@@ -195,4 +197,5 @@ def _using(rates: Rates, form: SpillForm, t: SpillMapping) -> Cost:
     array = sum(tm.array(r) * c for r, c in cut) * ceil(form.keys, g.rows) * ceil(form.head_dim, g.cols)
     nbytes = sum(c for _, c in cut) * form.keys * form.head_dim * VALUE
     nbytes += form.head_dim // t.out_cols * spilled_bytes(form.visual, form.keys, g)
-    return Cost(max(array, rates.bus(nbytes)), nbytes).times(seen(form.visual, t.m, form.keys))
+    alone = sum((tm.array_latency(r) + tm.vector("v.finish", r, t.out_cols) + 2 * rates.latency) * c for r, c in cut)
+    return Cost(max(array, rates.bus(nbytes)), nbytes).times(seen(form.visual, t.m, form.keys)) + Cost(alone, 0)

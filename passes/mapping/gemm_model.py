@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 
 from focus.dialects.mapping import GemmMapping
 from focus.passes.kernels.forms import GemmForm
-from focus.passes.kernels.linear import ASIDE, WEIGHT_SUBS, gemm_places, in_body, resample_places, unroll_of
+from focus.passes.kernels.linear import ASIDE, WEIGHT_SUBS, gemm_places, in_body, unroll_of
 from focus.passes.kernels.places import ceil, widths
-from focus.passes.mapping.rates import INDEX, VALUE, Cost, Rates
+from focus.passes.mapping.rates import INDEX, PUBLISHED_BLOCK, VALUE, Cost, Rates
 
-PUBLISHED_BLOCK = 8         #: members of the block that mappings are chosen for
 START = 30                  #: cycles until the first instruction of a kernel starts
 
 
@@ -46,7 +45,6 @@ def _resample(rates: Rates, form: GemmForm, t: GemmMapping) -> Cost:
     array = sum(tm.array(rows) * count for rows, count in row_tiles(form.rows, t.m)) * slices * columns
     tiles = ceil(form.rows, t.m) * ceil(form.n, t.n)
     nbytes = VALUE * (form.k * form.n * ceil(form.rows, t.m) + form.rows * form.k * ceil(form.n, t.n) + form.rows * form.n)
-    resample_places(form, t, g)
     return Cost(max(array, rates.bus(nbytes)) + tiles * (tm.fill + rates.latency), nbytes).times(form.repeat)
 
 
@@ -162,6 +160,8 @@ class _Tile:
         bounds = [self.array * self.parts * each, self.scatter * each, rates.bus(self._weights(n) + self._input())]
         if self.scattered:
             bounds.append(((self.parts - 1) * self.array + self.done + self.scatter) / max(1, t.partials) * each)
+        if self.scattered and subs < self._subs(min(t.n, form.n)) and self._subs(t.n) > t.partials:
+            bounds.append(self.done + self.scatter)     # passes of columns beyond the matrix are empty, but wait for their buffer of partial sums
         body = in_body(form.k // rates.geometry.vector, unroll_of(form, t, subs)) if form.unique and not t.shared_slices else 1
         body = max(1, body)
         loads: list[tuple[float, float, float]] = []         # slots, cycles from the first use to the last, bytes; in order of the loads
@@ -171,7 +171,7 @@ class _Tile:
             passes = (ceil(part, cols) - 1) * form.weights * self.parts + self.parts - 1
             nbytes = rates.transfer(part, VALUE * self.width, VALUE * form.k)
             rings = self.kernel.ring(f"w.{i}")
-            loads += [(rings[w * (len(rings) // form.weights)] * body, passes * self.array, nbytes) for w in range(form.weights)]
+            loads += [(min(rings[w::form.weights] or rings) * body, passes * self.array, nbytes) for w in range(form.weights)]
         for i, (slots, use, nbytes) in enumerate(loads):
             ahead = sum(other for held, _, other in loads[:i] if held <= slots)          # loads before it wait for the same passes
             bounds.append(rates.period(use + self.done, nbytes + ahead, slots))

@@ -167,23 +167,29 @@ def rest_of(target: Target, form: Form, mapping: KernelMapping) -> GemmForm | No
 
 def check(target: Target, parts: list[list[Choice]], mapping: Mapping) -> None:
     """Raise FocusError where a given mapping is not legal for an op of these parts."""
+    for form, kernel in assigned(target, parts, mapping):
+        wrong = problem(target, form, kernel)
+        if wrong:
+            raise FocusError(f"its mapping is not legal: {wrong}")
+
+
+def assigned(target: Target, parts: list[list[Choice]], mapping: Mapping) -> Iterator[tuple[Form, KernelMapping]]:
+    """The kernels of an op of these parts with their mappings.  Raises FocusError where the mapping has others."""
     todo = list(mapping.kernels)
     for choices in parts:
         fitting = [c for c in choices if len(choices) == 1 or _matches(c, mapping, todo)]
         if not fitting:
             raise FocusError(f"has no form '{mapping.form}'; it has {', '.join(c.form for c in choices)}")
-        for form in fitting[0].kernels:
-            part: Form | None = form
-            while part is not None:
+        for first in fitting[0].kernels:
+            form: Form | None = first
+            while form is not None:
                 if not todo:
                     raise FocusError(f"its mapping has {len(mapping.kernels)} kernels, expected more")
                 kernel = todo.pop(0)
-                if isinstance(part, GemmForm) and getattr(kernel, "form", None) != part.half:
-                    raise FocusError(f"its mapping has a kernel \"{getattr(kernel, 'form', kernel.kind)}\", expected \"{part.half}\"")
-                wrong = problem(target, part, kernel)
-                if wrong:
-                    raise FocusError(f"its mapping is not legal: {wrong}")
-                part = rest_of(target, part, kernel)
+                if isinstance(form, GemmForm) and getattr(kernel, "form", None) != form.half:
+                    raise FocusError(f"its mapping has a kernel \"{getattr(kernel, 'form', kernel.kind)}\", expected \"{form.half}\"")
+                yield form, kernel
+                form = rest_of(target, form, kernel)
     if todo:
         raise FocusError(f"its mapping has {len(mapping.kernels)} kernels, expected {len(mapping.kernels) - len(todo)}")
 

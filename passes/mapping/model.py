@@ -3,8 +3,7 @@
 In: a form, a legal mapping, a target.  Out: `predict`, the cycles and bytes that the simulator would count; `weighed`, what a search compares.
 
 Cycles of a loop body are the largest of what bounds it: each unit's own work, the bus, and for every ring of buffers the time from a load to the
-end of its last use, divided by its slots (`Rates`).  `gemm_model` and `attention_model` say what the bodies of these kernels are.  Kernels that
-only sweep or move rows are bound by the bus or the vector unit.
+end of its last use, divided by its slots (`Rates`).  `gemm_model`, `attention_model` and `rows_model` say what the bodies of the kernels are.
 """
 from __future__ import annotations
 
@@ -12,8 +11,9 @@ from focus.dialects.mapping import AttentionMapping, GemmMapping, KernelMapping,
 from focus.passes.kernels.forms import AttentionForm, Form, GemmForm, RowsForm, SpillForm
 from focus.passes.kernels.places import ceil
 from focus.passes.mapping.attention_model import predict_attention, predict_spilled
-from focus.passes.mapping.gemm_model import PUBLISHED_BLOCK, predict_gemm
+from focus.passes.mapping.gemm_model import predict_gemm
 from focus.passes.mapping.rates import Cost, Rates
+from focus.passes.mapping.rows_model import predict_rows
 from focus.passes.mapping.space import Target
 
 KERNEL_CYCLES = 2000    #: what columns that whole n-tiles leave cost, because they have a kernel of their own
@@ -29,21 +29,7 @@ def predict(target: Target, form: Form, mapping: KernelMapping) -> Cost:
     if isinstance(form, SpillForm) and isinstance(mapping, SpillMapping):
         return predict_spilled(rates, form, mapping)
     assert isinstance(form, RowsForm) and isinstance(mapping, RowsMapping)
-    return _rows(rates, form)
-
-
-def _rows(rates: Rates, form: RowsForm) -> Cost:
-    """Rows in, and out again; concentrated ones leave as they are expected to."""
-    tm, size = rates.timing, {"f16": 2, "u16": 2}.get(form.dtype, 4)
-    moved = form.rows * form.cols * size * form.repeat
-    cycles = {"norm": lambda: tm.vector("v.normalize", form.rows, form.cols, extra=form.bias),
-              "rope": lambda: tm.vector("v.zip", form.rows, form.cols, "mul") * 2,
-              "elementwise": lambda: tm.vector("v.zip", form.rows, form.cols, "add")}.get(form.what, lambda: 0)() * form.repeat
-    if form.what.startswith("gather"):
-        steps = ceil(form.cols, rates.geometry.vector)
-        cycles = tm.sic_gather(form.visual, form.rows - form.visual, PUBLISHED_BLOCK, min(form.cols, rates.geometry.vector)) * steps
-    nbytes = moved * (2 + (form.what == "elementwise" and form.second) + (form.what == "norm" and not form.moments))
-    return Cost(max(cycles, rates.bus(nbytes)), nbytes)
+    return predict_rows(rates, form, mapping)
 
 
 def weighed(target: Target, cost: Cost) -> float:

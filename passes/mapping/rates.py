@@ -14,6 +14,7 @@ from focus.passes.mapping.space import Target
 from focus.runtime.spec.types import BYTES, DType
 
 UNIQUE_SHARE = 0.6      #: unique vectors a retained token that mappings are chosen for; the published runs have 0.5 to 0.9
+PUBLISHED_BLOCK = 8     #: members of the block of the similarity concentrator that mappings are chosen for
 VALUE = BYTES[DType.F16]
 INDEX, ID = BYTES[DType.U16], BYTES[DType.I32]
 

@@ -190,8 +190,33 @@ class _Scene:
         return form.heads / heads
 
     def _rows(self, form: RowsForm, t: RowsMapping, loc: ir.Location) -> float:
-        movement.emit_copy(self.b, TIMED, self.mat(form.rows, form.cols, form.dtype), self.mat(form.rows, form.cols, form.dtype), t, loc)
+        b, rows, cols = self.b, form.rows, form.cols
+        if form.what.startswith("gather"):
+            conc = self.conc((TileGroup(0, 1, rows - form.visual, form.visual),), cols, form.visual or 1, filled=False)
+            norm = self._norm(form) if form.what == "gather_norm" else None
+            gather = concentrate.Gather(self.mat(rows, cols), conc, self.mat(1, max(1, form.visual), "i32"), norm, site=len(self.sites) - 1)
+            with self.gathering():
+                concentrate.emit_gather(b, TIMED, gather, t.slots, loc)
+            return form.repeat
+        source, target = self.mat(rows, cols, form.dtype), self.mat(rows, cols, form.dtype)
+        if form.what == "norm":
+            concentrate.emit_norm(b, TIMED, concentrate.Normed(source, self._norm(form), target), t, loc)
+        elif form.what == "rope":
+            tables = self.mat(rows, form.head), self.mat(rows, form.head)
+            ids = self.mat(1, rows, "i32") if form.second else None
+            concentrate.emit_rope(b, TIMED, concentrate.Rope(source, *tables, target, form.head, ids), t, loc)
+        elif form.what == "elementwise":
+            other = self.mat(rows, cols) if form.second else None
+            concentrate.emit_elementwise(b, TIMED, concentrate.Elementwise("add" if form.second else "silu", source, other, target), t, loc)
+        elif form.what == "take":
+            movement.emit_take_rows(b, TIMED, movement.Take(source, self.mat(1, rows, "i32"), target), t, loc)
+        else:
+            movement.emit_copy(b, TIMED, source, target, t, loc)
         return form.repeat
+
+    def _norm(self, form: RowsForm) -> concentrate.Norm:
+        moments = self.mat(form.rows, 2, "f32") if form.moments else None
+        return concentrate.Norm("layer" if form.bias else "rms", 1e-5, self.mat(1, form.cols), self.mat(1, form.cols) if form.bias else None, moments)
 
     # ---- timing ------------------------------------------------------------------------------------------------------
     def time(self, text: np.ndarray, source: np.ndarray, modules: tuple[str, ...], share: float) -> Cost:
