@@ -12,6 +12,7 @@ import numpy as np
 from focus.dialects import mapping
 from focus.dialects.support import I64, Any, Dialect, FocusError, I64Array, OpBase, OpError, Sequence, Str, get_attr, ir, to_python
 from focus.runtime.spec import isa, types
+from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR
 
 SPACES = tuple(s.name.lower() for s in isa.Space)
 #: element types as MLIR spells them, and the bytes of an element by that spelling
@@ -284,7 +285,7 @@ class ConcentratedType(Type, name="concentrated"):
     layout: Any
 
     @classmethod
-    def make(cls, rows: int, width: int, visual: int, vector: int = 32, m_tile: int = 1024,
+    def make(cls, rows: int, width: int, visual: int, vector: int = PUBLISHED_VECTOR, m_tile: int = LARGEST_M_TILE,
              layout: ir.Attribute | None = None) -> "ConcentratedType":
         return cls.get(*map(I64.wrap, (rows, width, visual, vector, m_tile)), layout or ir.UnitAttr.get())
 

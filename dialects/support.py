@@ -46,6 +46,8 @@ __all__ = [
     "path_of", "register_view", "set_attr", "symbol", "to_attr", "to_python", "to_text", "verify", "walk",
 ]
 
+I64_BITS = 64       #: of an i64
+
 # Without the prefix, every look-up of an op class of ours does a failing import first, 15 to 25 times the cost of the look-up.
 _mlir.globals.append_dialect_search_prefix("focus.dialects")
 # torch_c has no Python module; an empty one makes its look-ups succeed at once.
@@ -102,7 +104,7 @@ class I64(ir.IntegerAttr):
 
     @staticmethod
     def wrap(value: int) -> ir.Attribute:
-        return ir.IntegerAttr.get(ir.IntegerType.get_signless(64), value)
+        return ir.IntegerAttr.get(ir.IntegerType.get_signless(I64_BITS), value)
 
     @staticmethod
     def unwrap(attr: ir.Attribute) -> int:
@@ -110,7 +112,7 @@ class I64(ir.IntegerAttr):
 
     @staticmethod
     def matches(attr: ir.Attribute) -> bool:
-        return isinstance(attr, ir.IntegerAttr) and isinstance(attr.type, ir.IntegerType) and attr.type.width == 64
+        return isinstance(attr, ir.IntegerAttr) and isinstance(attr.type, ir.IntegerType) and attr.type.width == I64_BITS
 
 
 class F64(ir.FloatAttr):

@@ -25,7 +25,7 @@ INITS = ("first", "never", "always", "inner")
 #: tensor-level focus.gather is the similarity concentrator's, so the DMA gather has a name of its own
 RENAMED = {"gather": "load_rows"}
 
-class Tile(NamedTuple):
+class OperandShape(NamedTuple):
     """What verifiers need to know of a memref operand."""
     rows: int
     cols: int
@@ -43,6 +43,7 @@ class TileOp(FocusOp):
         INSTRUCTION: isa.Instruction
         _MEMS: dict[str, isa.Field]
         _EXTENTS: dict[str, tuple[str, int]]
+        _DERIVED: dict[str, isa.Derived]
         _BOUNDED: list[str]
         _ALLOWED: dict[str, tuple[str, ...]]
 
@@ -74,7 +75,7 @@ class TileOp(FocusOp):
         self._check_spaces(tiles)
         check_sync(self)
 
-    def _tile(self, name: str, type_: ir.Type) -> Tile:
+    def _tile(self, name: str, type_: ir.Type) -> OperandShape:
         """Shape, element type and memory of an operand, checked for what every operand must be."""
         space = space_of(type_)
         if not space or type_.rank != 2 or not type_.has_static_shape:
@@ -86,9 +87,9 @@ class TileOp(FocusOp):
         if stride != 1:
             self.fail(f"operand '{name}' has column stride {stride}, expected 1")
         rows, cols = type_.shape
-        return Tile(rows, cols, dtype, space)
+        return OperandShape(rows, cols, dtype, space)
 
-    def _extents(self, tiles: dict[str, Tile]) -> dict[str, int]:
+    def _extents(self, tiles: dict[str, OperandShape]) -> dict[str, int]:
         """The value of each extent field, from shapes and attributes.  An extent of an absent operand is 0."""
         out = {}
         for name, (source, axis) in self._EXTENTS.items():
@@ -102,14 +103,11 @@ class TileOp(FocusOp):
         self.fail(f"operand '{name}' has {have} {noun}{'' if have == 1 else 's'}, expected {_size(extent, names)}{self._source(extent)}")
 
     def _derived(self, extents: dict[str, int]) -> dict[str, int]:
-        """Extents the table names without a field of their own."""
-        identity, rows = extents.get("identity", 0), extents.get("rows", 0)
-        out = {"src_rows": identity + rows, "dst_rows": identity + rows}
-        if "bcast" in self._kinds:
-            kind = self.bcast
-            out |= {"b_rows": 1 if kind == "row" else rows, "b_cols": 1 if kind == "col" else extents["cols"]}
-        if self.INSTRUCTION.mnemonic == "v.reduce":
-            out["values"] = 2 if self.op == "moments" else 1
+        """Rows and columns that operands have without an extent of their own."""
+        out = {}
+        for name, d in self._DERIVED.items():
+            case = next((n for value, n in d.cases.items() if value.name.lower() == getattr(self, d.by)), None)
+            out[name] = sum(extents[part] for part in d.parts) if case is None else case
         return out
 
     def _source(self, extent: str | int) -> str:
@@ -119,10 +117,9 @@ class TileOp(FocusOp):
         if extent in self._EXTENTS:
             name, axis = self._EXTENTS[extent]
             return f" (attribute '{name}')" if name == extent else f" ({('rows', 'columns')[axis]} of '{name}')"
-        return {"src_rows": " (identity rows and mapped rows)", "dst_rows": " (identity rows and mapped rows)", "b_rows": " (by bcast)",
-                "b_cols": " (by bcast)", "values": " (values of a row)"}.get(extent, "")
+        return f" ({isa.DERIVED[extent].doc})" if extent in isa.DERIVED else ""
 
-    def _check_spaces(self, tiles: dict[str, Tile]) -> None:
+    def _check_spaces(self, tiles: dict[str, OperandShape]) -> None:
         for name, tile in tiles.items():
             where = self._MEMS[name].where
             if (where == isa.Where.DRAM) != (tile.space == "dram") or (where == isa.Where.COUNTS and tile.space != "counts"):
@@ -194,6 +191,7 @@ def _make(instruction: isa.Instruction) -> type[TileOp]:
     cls.INSTRUCTION = instruction
     cls._MEMS = {f.name: f for f in instruction.mems}
     cls._EXTENTS = {f.name: f.of for f in instruction.fields if f.kind == "ext" and f.of is not None}
+    cls._DERIVED = {side: isa.DERIVED[side] for f in instruction.mems for side in (f.rows, f.cols) if isinstance(side, str) and side in isa.DERIVED}
     cls._BOUNDED = [f.name for f in instruction.fields if f.most != isa.Most.NONE]
     cls._ALLOWED = {f.name: tuple(ELEMENT_TYPES[t] for t in f.types) for f in instruction.mems}
     return cls

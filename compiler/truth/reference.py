@@ -66,7 +66,7 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run the block with PyTorch on one thread: many short operations, in which threads of a busy machine wait for each other far longer than
+    """DecoderRun the block with PyTorch on one thread: many short operations, in which threads of a busy machine wait for each other far longer than
     they compute."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -139,7 +139,7 @@ class Front:
     @classmethod
     @torch.no_grad()
     def of(cls, model: nn.Module, inputs: Mapping[str, Any], storage: str = "float32", more: int = 0) -> Front:
-        """Run the model's own modules up to its decoder.  Raises FocusError as `reference` does."""
+        """DecoderRun the model's own modules up to its decoder.  Raises FocusError as `reference` does."""
         check_storage(storage)
         _, tokens, checked = prefill_of(model, inputs)
         text = int(checked["input_ids"][0, int(np.flatnonzero(~tokens.visual_mask())[0])])
@@ -159,17 +159,17 @@ class Front:
         """What the vision tower and what is behind it hand to the decoder: rows [V, D] of the visual tokens."""
         return self.hidden[torch.from_numpy(self.tokens.visual_positions())]
 
-    def run(self, concentration: Concentration | str, decisions: Mapping[str, np.ndarray] | None = None, values: bool = False) -> Run:
+    def run(self, concentration: Concentration | str, decisions: Mapping[str, np.ndarray] | None = None, values: bool = False) -> DecoderRun:
         """The decoder on all rows of the request.  Raises FocusError as `reference` does."""
         settings = Concentration.resolve(concentration, self.depth)
         if settings.sec and not self.tokens.prompt_rows:
             raise FocusError("input_ids: no text after the visual tokens; importance is what the prompt attends to")
-        return Run(self, settings, decisions or {}, values)
+        return DecoderRun(self, settings, decisions or {}, values)
 
 
 # ---- similarity concentration -----------------------------------------------------------------------------------------------------
 @dataclass
-class Concentrated:
+class MergedRows:
     """Rows with each vector replaced by the mean of its group, and the groups found (shapes [n, slices])."""
     rows: Tensor
     group: np.ndarray
@@ -197,7 +197,7 @@ def candidate_rows(ids: np.ndarray, tokens: TokenLayout, settings: Concentration
 
 
 def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Concentration,
-                decided: np.ndarray | None = None) -> Concentrated:
+                decided: np.ndarray | None = None) -> MergedRows:
     """Levels 2 and 3 on the rows x [n, width] of the retained tokens `ids`; means are over the groups `decided` [n, slices] if given."""
     n, width = x.shape
     vectors = F.pad(x, (0, -width % settings.vector)).view(n, -1, settings.vector)
@@ -224,7 +224,7 @@ def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Conce
     else:                   # where the candidate that a vector points to went is decided; what is found is where the vector goes from there
         merged = torch.from_numpy(decided.astype(np.int64))
         group = torch.where(pointer == own, own, merged.gather(0, pointer))
-    return Concentrated(group_means(vectors, merged).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
+    return MergedRows(group_means(vectors, merged).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
                         (best - settings.threshold).abs().numpy(), (best - second).nan_to_num(posinf=torch.inf, nan=torch.inf).numpy())
 
 
@@ -255,7 +255,7 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return (x * cos[:, None] + torch.cat((-high, low), -1) * sin[:, None]).flatten(1)
 
 
-class Run:
+class DecoderRun:
     """The decoder on one request: the prefill, then any number of tokens behind it.
 
     `trace` and `details`: as in `reference_details`.  `positions` and `original` are of the rows under way: their places in the sequence, and their

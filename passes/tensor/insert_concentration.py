@@ -12,7 +12,9 @@ The algorithm is docs/algorithm.md.  Sites are found from the attention op of ea
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch_mlir import ir
 
@@ -24,6 +26,7 @@ from focus.passes.tensor.decoder_ir import LAYER, annotated
 from focus.passes.tensor.tensor_ir import NORMS, body, definition, downstream, extra_attributes, linear_like, matrix_type, replace, rows, users
 from focus.runtime.spec.concentration import Concentration, default_schedule
 from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR
 from focus.runtime.spec.tokens import TokenLayout
 
 _HELP = {
@@ -40,9 +43,9 @@ _HELP = {
 
 
 @register_pass("insert-concentration", anchor="func.func", level="tensors", help=_HELP)
-def insert_concentration(function: ir.OpView, *, mode: str = "", layers: list[int] = (), alphas: list[float] = (), threshold: float = 0.9,
-                         block: list[int] = (2, 2, 2), vector: int = 32, m_tile: int = 1024, sec: bool = True, sic: bool = True,
-                         concentration: object = None) -> None:
+def insert_concentration(function: ir.OpView, *, mode: str = "", layers: Sequence[int] = (), alphas: Sequence[float] = (),  # noqa: PLR0913 (options)
+                         threshold: float = 0.9, block: Sequence[int] = (2, 2, 2), vector: int = PUBLISHED_VECTOR, m_tile: int = LARGEST_M_TILE,
+                         sec: bool = True, sic: bool = True, concentration: Any = None) -> None:
     """Insert semantic and similarity concentration.  Raises FocusError where the request or the model has no place for it."""
     if not body(function):
         return
@@ -51,10 +54,10 @@ def insert_concentration(function: ir.OpView, *, mode: str = "", layers: list[in
     if mode and (layers or alphas):
         raise FocusError("insert-concentration: options 'layers' and 'alphas' do not go with 'mode', which has layers of its own")
     if concentration is None and not mode:
-        if sec and not layers and not alphas:
-            layers, alphas = default_schedule(depth)
-        concentration = Concentration(layers=tuple(layers) if sec else (), alphas=tuple(alphas) if sec else (), threshold=threshold,
-                                      block=tuple(block), vector=vector, m_tile=m_tile, similarity=sic)
+        schedule = default_schedule(depth) if sec and not layers and not alphas else (tuple(layers), tuple(alphas))
+        values: dict[str, Any] = {"layers": schedule[0] if sec else (), "alphas": schedule[1] if sec else (), "threshold": threshold,
+                                  "block": tuple(block), "vector": vector, "m_tile": m_tile, "similarity": sic}
+        concentration = Concentration(**values)
     config = Concentration.resolve(concentration or mode, depth)
     function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(config)
     if config.sec or config.sic:

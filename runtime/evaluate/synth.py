@@ -115,13 +115,13 @@ def synthesise(plan: TracePlan, recipe: Recipe, compact: bool = False) -> Iterat
     """(key, array) of a trace, site by site.  Raises FocusError for a ratio the tokens cannot have."""
     field_ = _importance(plan.tokens, recipe.seed)
     retained = np.arange(plan.tokens.V, dtype=np.int32)
-    tiles: list[_Tile] = []
+    tiles: list[_TraceTile] = []
     cut: tuple = ()
     for number, site in enumerate(plan.sites):
         shape = (site.visual, tuple(t[2] for t in site.tiles), site.block)
         if shape != cut:
             retained = _keep(retained, field_, site.visual)
-            tiles = [_Tile.of(retained[row:row + n], plan.tokens, site.block, recipe) for row, _, n in site.tiles if n]
+            tiles = [_TraceTile.of(retained[row:row + n], plan.tokens, site.block, recipe) for row, _, n in site.tiles if n]
             cut = shape
         rng = np.random.default_rng([recipe.seed, number])
         counts = _counts(site, tiles, recipe, recipe.wanted(site, plan.depth), rng)
@@ -175,7 +175,7 @@ def _keep(retained: np.ndarray, field_: np.ndarray, n: int) -> np.ndarray:
 
 
 @dataclass
-class _Tile:
+class _TraceTile:
     """An m-tile: `candidates` int [n, members], rows each row may join, those that exist first; how many; rows that may join some; zero rows."""
     candidates: np.ndarray
     number: np.ndarray
@@ -187,7 +187,7 @@ class _Tile:
         return len(self.number)
 
     @classmethod
-    def of(cls, ids: np.ndarray, tokens: TokenLayout, block: tuple[int, int, int], recipe: Recipe) -> _Tile:
+    def of(cls, ids: np.ndarray, tokens: TokenLayout, block: tuple[int, int, int], recipe: Recipe) -> _TraceTile:
         """The tile of these tokens.  A zero row neither joins nor is joined."""
         n = len(ids)
         zero = np.zeros(n, bool)
@@ -209,7 +209,7 @@ class _Tile:
 
 
 # ---- counts ------------------------------------------------------------------------------------------------------------
-def _counts(site: TraceSite, tiles: list[_Tile], recipe: Recipe, ratio: float, rng: np.random.Generator) -> np.ndarray:
+def _counts(site: TraceSite, tiles: list[_TraceTile], recipe: Recipe, ratio: float, rng: np.random.Generator) -> np.ndarray:
     """int [tiles, slices]: unique vectors that are not zero, summing to what the ratio says (rounded)."""
     rows = np.array([t.rows for t in tiles])[:, None] * np.ones((1, site.slices), np.int64)
     high = rows - np.array([t.zero.sum() for t in tiles])[:, None]
@@ -245,7 +245,7 @@ def _with_empty(site: TraceSite, counts: np.ndarray) -> np.ndarray:
 
 
 # ---- groups ------------------------------------------------------------------------------------------------------------
-def _groups(site: TraceSite, tiles: list[_Tile], counts: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
+def _groups(site: TraceSite, tiles: list[_TraceTile], counts: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
     """Group and zero arrays with exactly these counts."""
     group, zero = np.empty((site.visual, site.slices), np.int32), np.zeros((site.visual, site.slices), np.uint8)
     columns, start = np.arange(site.slices), 0

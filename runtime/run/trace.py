@@ -34,7 +34,7 @@ PARTS: dict[str, np.dtype[Any]] = {"retained": np.dtype(np.int32), "group": np.d
 COMPACT: dict[str, np.dtype[Any]] = {"retained": np.dtype(np.int32), "counts": np.dtype(np.int32)}
 
 
-class Merged(Protocol):
+class MergingSite(Protocol):
     """What a trace has to know of a place where vectors are merged, whether a binary states it (`fxb.Site`) or a plan (`synth.TraceSite`)."""
     @property
     def name(self) -> str:
@@ -205,7 +205,7 @@ def check_retained(trace: Mapping[str, np.ndarray], visual: int) -> None:
         at, before = stage, key
 
 
-def _check_counts(site: Merged, counts: np.ndarray) -> None:
+def _check_counts(site: MergingSite, counts: np.ndarray) -> None:
     rows = np.array([visual for _, _, visual in site.tiles])[:, None]
     bad = (counts < 0) | (counts > rows)
     if bad.any():
@@ -213,7 +213,7 @@ def _check_counts(site: Merged, counts: np.ndarray) -> None:
         raise FocusError(f"trace 'counts/{site.name}' [{tile}, {column}] is {counts[tile, column]}; 0..{rows[tile, 0]} expected")
 
 
-def check_site(site: Merged, group: np.ndarray, zero: np.ndarray) -> None:
+def check_site(site: MergingSite, group: np.ndarray, zero: np.ndarray) -> None:
     """Whether the arrays of one site obey the algorithm.  Raises FocusError."""
     rows = np.arange(site.visual)[:, None]
     bad = (group < _first_rows(site)[:, None]) | (group > rows)
@@ -228,13 +228,13 @@ def check_site(site: Merged, group: np.ndarray, zero: np.ndarray) -> None:
         raise FocusError(f"trace 'zero/{site.name}' is not 0 or 1, or an all-zero vector has a representative")
 
 
-def _first_rows(site: Merged) -> np.ndarray:
+def _first_rows(site: MergingSite) -> np.ndarray:
     """For each visual row of a site, the first visual row of its m-tile."""
     sizes = np.array([visual for _, _, visual in site.tiles], np.int64)
     return np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
-def unique_counts(trace: Mapping[str, np.ndarray], site: Merged) -> np.ndarray:
+def unique_counts(trace: Mapping[str, np.ndarray], site: MergingSite) -> np.ndarray:
     """int32 [tiles, slices]: representatives that are not all zeros, identity rows not counted."""
     if f"counts/{site.name}" in trace:
         return np.ascontiguousarray(trace[f"counts/{site.name}"], np.int32)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 from focus.runtime.run.asm import Decoded
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.isa import Broadcast, Field, Instruction, Most, ReduceOp, Space, Unit, Where
+from focus.runtime.spec.isa import Field, Instruction, Most, Space, Unit, Where
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.types import BYTES, ELEMENTS, DType
 
@@ -72,7 +72,7 @@ Limits = list[tuple[int, int]]  #: smallest and largest counter of each open loo
 
 
 @dataclass
-class Loop:
+class OpenLoop:
     """An open loop: where its body begins, its trip-count extent (None if unknown), and what its body sets and uses."""
     body: int
     trips: Extent | None
@@ -101,7 +101,7 @@ class _Checker:
         self.most = {Most.ROWS: g.rows, Most.COLS: g.cols, Most.VECTOR: g.vector}
         self.ends = self.match_loops()
         self.state: dict[Key, object] = {}
-        self.loops: list[Loop] = []
+        self.loops: list[OpenLoop] = []
         self.writes = cache(self.find_writes)
         self.pc = 0
         self.handlers = {"loop": self.loop, "endloop": self.endloop, "agu": self.agu, "agu.stride": self.stride, "ext": self.ext,
@@ -153,7 +153,7 @@ class _Checker:
             self.pc = self.ends[self.pc]                # the body is never fetched
             return
         trips = None if extent is _UNKNOWN else extent
-        self.loops.append(Loop(self.pc, trips, high, limits, low == 0, dict(self.state), self.writes(self.pc)))
+        self.loops.append(OpenLoop(self.pc, trips, high, limits, low == 0, dict(self.state), self.writes(self.pc)))
 
     def endloop(self, values: dict[str, int]) -> None:
         done = self.loops[-1]
@@ -304,7 +304,7 @@ class _Checker:
             self.fail(f"operand '{f.name}' is in {Space(agu.space).name.lower()}; it must be {_PLACES[f.where]}")
         if agu.dtype not in f.types:
             self.fail(f"operand '{f.name}' has elements of {ELEMENTS[agu.dtype].name}; {' or '.join(ELEMENTS[t].name for t in f.types)} expected")
-        rows, cols = (_dimension(instr, values, extents, f, spec) for spec in (f.rows, f.cols))
+        rows, cols = (_dimension(values, extents, spec) for spec in (f.rows, f.cols))
         if rows is None or cols is None:
             return
         access = Access(agu, rows, cols)
@@ -389,24 +389,22 @@ class Dimension:
 _ONE = Dimension(1)
 
 
-def _dimension(instr: Instruction, values: dict[str, int], extents: dict, f: Field, spec: str | int) -> Dimension | None:
+def _dimension(values: dict[str, int], extents: dict[str, Any], spec: str | int) -> Dimension | None:
     """The number of rows or columns an operand surely touches, from the table's word for it.  None when it is not known statically.
 
     Rows that a count or an id list decides are not known, except that the first one is where the operand begins.
     """
     if isinstance(spec, int):
         return Dimension(spec)
-    if spec == "values":
-        return Dimension(2 if values["op"] == ReduceOp.MOMENTS else 1)
     if spec == "" or (spec == "rows" and values.get("count", isa.NO_AGU) != isa.NO_AGU):
         return _ONE
-    if spec == "src_rows" and instr.mnemonic in ("scatter", "expand"):
+    derived = isa.DERIVED.get(spec)
+    if derived is not None and derived.at_most:
         return _ONE
-    if (spec == "b_rows" and values["bcast"] == Broadcast.ROW) or (spec == "b_cols" and values["bcast"] == Broadcast.COL):
-        return _ONE
-    both = ("identity", "rows")
-    names = {"src_rows": both, "dst_rows": both, "b_rows": ("rows",), "b_cols": ("cols",)}.get(spec, (spec,))
-    parts = tuple(extents[name] for name in names)
+    case = next((n for value, n in derived.cases.items() if value == values[derived.by]), None) if derived is not None else None
+    if case is not None:
+        return Dimension(case)
+    parts = tuple(extents[name] for name in (derived.parts if derived is not None else (spec,)))
     return None if _UNKNOWN in parts else Dimension(0, parts)
 
 

@@ -19,11 +19,10 @@ from focus.runtime.spec.files import atomic_write, read_toml
 from focus.runtime.spec.geometry import SIDES
 from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.schema import Record
-from focus.runtime.spec.sites import SITES
+from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR, SITES
 
 PRESETS = ("off", "sec", "sic", "full")
-LARGEST_M_TILE = 1024
-PUBLISHED_VECTOR = 32               #: elements of a vector in the authors' implementation
+
 
 # Default schedule (authors' implementation, any model without a schedule of its own), for a decoder of 28 layers.
 _DEFAULT_DEPTH = 28
@@ -57,7 +56,7 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Side = Annotated[Integer, Field(ge=1, le=MAX_BLOCK_SIDE)]
 Block = tuple[Side, Side, Side]
 Threshold = Annotated[Real, Field(ge=0, le=1)]
-Layer = Annotated[Integer, Field(ge=0)]
+LayerNumber = Annotated[Integer, Field(ge=0)]
 
 
 class SiteSettings(NamedTuple):
@@ -70,8 +69,8 @@ class SiteSettings(NamedTuple):
 class Override(Record):
     """Other settings for some sites in the layers `first` to `last`, both included (None: the decoder's last layer); `sites` left out are all sites.
     None keeps what holds without the override.  Raises FocusError for an unknown site, an empty range, or one that sets nothing."""
-    first: Layer = 0
-    last: Layer | None = None
+    first: LayerNumber = 0
+    last: LayerNumber | None = None
     sites: tuple[Annotated[str, AfterValidator(_site)], ...] = SITES
     threshold: Threshold | None = None
     block: Block | None = None
@@ -112,7 +111,7 @@ class Concentration(Record):
     columns) is above `threshold`, within tiles of `m_tile` retained visual tokens.  `overrides` change `similarity`, `threshold` and `block` for
     some layers and sites; of several that are about the same, the last one counts.  Raises FocusError for a value out of range.
     """
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[LayerNumber, ...] = ()
     alphas: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = ()
     threshold: Threshold = 0.9
     block: Block = (2, 2, 2)

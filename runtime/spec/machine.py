@@ -183,7 +183,7 @@ class Machine(_Part):
         return self
 
     @classmethod
-    def load(cls, name_or_path: str | Path) -> Machine:
+    def load(cls, name_or_path: str | os.PathLike) -> Machine:
         """The machine of that name in `runtime/machines/`, or of a TOML file.
 
         Raises FocusError for a file that is missing or no TOML, and for a missing, unknown or impossible value.
@@ -254,7 +254,7 @@ def names() -> list[str]:
     return sorted(p.stem for p in MACHINES.glob("*.toml"))
 
 
-def _find(name_or_path: str | Path) -> Path:
+def _find(name_or_path: str | os.PathLike) -> Path:
     """The file of a shipped machine's name or of a path."""
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise FocusError(f"machine: a name or the path of a TOML file expected, got {type(name_or_path).__name__}")

@@ -47,7 +47,8 @@ def isa_page() -> str:
         for instr in isa.TABLE.values():
             if instr.unit == unit:
                 parts += ["", *_instruction(instr)]
-    return "\n".join([*parts, "", "## Semaphore fields", "", *_sync(), "", "## Enumerations", "", *_enums()]) + "\n"
+    return "\n".join([*parts, "", "## Semaphore fields", "", *_sync(), "", "## Rows and columns", "", *_derived(), "",
+                      "## Enumerations", "", *_enums()]) + "\n"
 
 
 def _machine() -> list[str]:
@@ -131,6 +132,18 @@ def _sync() -> list[str]:
     for f in isa.SYNC_FIELDS:
         out.append(f"| {f.name} | {at}-{at + f.bits - 1} | {_cell(f.doc)} |")
         at += f.bits
+    return out
+
+
+def _derived() -> list[str]:
+    """What the rows and columns of operands mean that are no fields."""
+    out = ["Where an operand's rows or columns are no extent of the instruction, they follow from several fields:", "",
+           "| name | how many | |", "|---|---|---|"]
+    for name, d in isa.DERIVED.items():
+        cases = [f"{n} where {d.by} is {value.name.lower()}" for value, n in d.cases.items()]
+        total = " + ".join(d.parts)
+        parts = ", ".join([*cases, *([f"else {total}" if cases else f"at most {total}" if d.at_most else total] if total else [])])
+        out.append(f"| {name} | {parts} | {d.doc} |")
     return out
 
 
