@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from focus.compiler.truth.reference import Front, DecoderRun
+from focus.compiler.truth.reference import DecoderRun, Front
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line
 
@@ -101,7 +100,8 @@ def fidelity(model: nn.Module, inputs: Mapping[str, Any] | Sequence[Mapping[str,
 
 @dataclass(frozen=True)
 class Dense:
-    """What the dense model in float32 makes of a request: log probabilities float64 [positions of the prompt, vocabulary], tokens that it goes on with."""
+    """What the dense model in float32 makes of a request: log probabilities float64 [positions of the prompt, vocabulary], and the tokens that
+    it goes on with."""
     front: Front
     log_probabilities: Tensor
     generated: tuple[int, ...]
@@ -123,7 +123,7 @@ class Dense:
         alike = None
         if self.generated:
             same = [a == b for a, b in zip(run.generate(len(self.generated)), self.generated)]
-            alike = (same + [False]).index(False) / len(same)
+            alike = [*same, False].index(False) / len(same)
         return Distance(float(kl.mean()), float((theirs.exp() - ours.exp()).abs().sum(-1).mean() / 2),
                         float((theirs.argmax(-1) == ours.argmax(-1)).double().mean()), float(top.double().mean()), float(kl[-1]), alike,
                         float(cosine_similarity(run.front.features.double(), self.front.features.double(), dim=-1).mean()))

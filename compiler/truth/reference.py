@@ -66,7 +66,7 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """DecoderRun the block with PyTorch on one thread: many short operations, in which threads of a busy machine wait for each other far longer than
+    """Run the block with PyTorch on one thread: many short operations, in which threads of a busy machine wait for each other far longer than
     they compute."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -139,7 +139,7 @@ class Front:
     @classmethod
     @torch.no_grad()
     def of(cls, model: nn.Module, inputs: Mapping[str, Any], storage: str = "float32", more: int = 0) -> Front:
-        """DecoderRun the model's own modules up to its decoder.  Raises FocusError as `reference` does."""
+        """Run the model's own modules up to its decoder.  Raises FocusError as `reference` does."""
         check_storage(storage)
         _, tokens, checked = prefill_of(model, inputs)
         text = int(checked["input_ids"][0, int(np.flatnonzero(~tokens.visual_mask())[0])])
@@ -374,7 +374,7 @@ class DecoderRun:
         """Leave the rows of the most important visual tokens and of all text."""
         visual = np.flatnonzero(self.original >= 0)
         kept, gap = most_important(importance, self.settings.keep(number, self.tokens.V, len(visual)))
-        self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.float32(gap)
+        self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.asarray(gap, np.float32)
         self.details[f"kept/{number}"] = self.original[visual[kept]].astype(np.int32)
         decided = self.decisions.get(f"retained/{number}/gate_proj")
         if decided is not None:
