@@ -44,7 +44,8 @@ class Distance:
     def mean(cls, several: Sequence[Distance]) -> Distance:
         """The mean of several requests, each of which counts the same."""
         columns = {f.name: [getattr(d, f.name) for d in several] for f in fields(cls)}
-        return cls(**{name: None if None in values else sum(values) / len(values) for name, values in columns.items()})
+        means: dict[str, Any] = {name: None if None in values else sum(values) / len(values) for name, values in columns.items()}
+        return cls(**means)
 
     def __str__(self) -> str:
         generated = "" if self.generated is None else f"; {self.generated:.0%} of the generated tokens in front of the first that differs"
@@ -70,7 +71,7 @@ class Fidelity:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as numbers, lists and dictionaries, as JSON takes them."""
-        means = {"mean": asdict(self.mean)} | ({"storage_mean": asdict(self.storage_mean)} if self.storage else {})
+        means = {"mean": asdict(self.mean)} | ({"storage_mean": asdict(Distance.mean(self.storage))} if self.storage else {})
         return means | {"requests": [asdict(d) for d in self.requests], "storage": [asdict(d) for d in self.storage]}
 
     def __str__(self) -> str:
