@@ -1,9 +1,9 @@
 # The proof of bank-conflict freedom says the same as a plain enumeration, on many small grids, banks and blocks.
 # RUN: %python %s | filecheck %s
 import itertools
-from dataclasses import astuple
 import random
 import re
+from dataclasses import astuple
 
 from focus.dialects.focus import FlatGrid, layout_problem
 
