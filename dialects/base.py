@@ -68,7 +68,7 @@ class TokensAttr(Attribute, name="tokens"):
     """Where a request's visual tokens stand.  On the function as `focus.tokens`.
 
     `visual` (also `V`) tokens in a sequence of `length` (also `S`).  `runs` is [start, length, ...]: runs of visual tokens by position in
-    the sequence, ascending.  `grids` is seven numbers a grid (see `FlatGrid`), ascending by `first`; candidates of a token never cross grids.
+    the sequence, ascending.  `grids` is seven numbers per grid (see `FlatGrid`), ascending by `first`; candidates of a token never cross grids.
     """
     visual: I64
     length: I64
@@ -109,7 +109,7 @@ def _tokens_problem(V: int, S: int, runs: tuple[int, ...], grids: tuple[int, ...
     if V < 0 or S < V:
         return f"token layout has {V} visual tokens in a sequence of {S}"
     if len(runs) % 2 or len(grids) % 7:
-        return "token layout expects two numbers a run and seven a grid"
+        return "token layout expects two numbers per run and seven per grid"
     end = 0
     for start, length in zip(runs[::2], runs[1::2]):
         if start < end or length < 1 or start + length > S:
@@ -170,7 +170,7 @@ def layout_problem(banks: tuple[int, ...], block: tuple[int, ...], capacity: int
     """
     if len(banks) != 3 or len(block) != 3 or min(banks + block) < 1:
         return f"layout has banks {list(banks)} and block {list(block)}; expected three positive numbers each"
-    problem = _grids_problem(grids, None) if len(grids) % 7 == 0 else "layout expects seven numbers a grid"
+    problem = _grids_problem(grids, None) if len(grids) % 7 == 0 else "layout expects seven numbers per grid"
     if problem:
         return problem
     for i, g in enumerate(grids_of(grids)):
@@ -258,7 +258,7 @@ class ConcentratedType(Type, name="concentrated"):
     """A concentrated activation: for each m-tile and slice its unique vectors, their number and the map from rows to them.
 
     It stands for `rows` rows of `width` elements, of which the first `visual` (in storage order) are visual tokens; `vector` elements a
-    slice, `m_tile` visual rows a tile; `layout` is a `#focus.layout`, or unit before assign-layout.
+    slice, `m_tile` visual rows per tile; `layout` is a `#focus.layout`, or unit before assign-layout.
     """
     rows: I64
     width: I64
