@@ -69,8 +69,8 @@ The function is a list of calls on buffers in DRAM; modules of the same form sha
 
 {call}
 
-Inside are tiles in memories of the machine with their ring slots and addresses, and semaphores as waits and signals. The first tiles, and the first of each
-instruction of the loop over k-slices (names shortened to their numbers):
+Inside are tiles in memories of the machine with their ring slots and addresses, and semaphores as waits and signals. The first tiles, and the
+first of each instruction of the loop over k-slices (names shortened to their numbers):
 
 {tiles}
 
