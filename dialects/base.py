@@ -3,15 +3,17 @@
 In: `support.OpBase`, the ISA's memories and element types.  Out: `Focus`, `TokensAttr`, `LayoutAttr`, `SpaceAttr`, `ConcentratedType`,
 `FocusOp`; `focus` exports them together with the ops.
 """
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from focus.dialects import mapping
 from focus.dialects.support import I64, Any, Dialect, FocusError, I64Array, OpBase, OpError, Sequence, Str, get_attr, ir, to_python
 from focus.runtime.spec import isa, types
+from focus.runtime.spec.grids import GridNumbers
 from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR
 
 SPACES = tuple(s.name.lower() for s in isa.Space)
@@ -33,11 +35,9 @@ Parametric = TypeVar("Parametric", bound=type[Attribute])
 
 
 # ---- attributes and types ----------------------------------------------------------------------------------------------------
-class FlatGrid(NamedTuple):
-    """One grid of visual tokens: a video or an image.
-
-    Token (f, h, w) has visual index first + f * frame_stride + h * height_stride + w * width_stride.
-    """
+@dataclass(frozen=True)
+class FlatGrid(GridNumbers):
+    """A grid as seven numbers."""
     first: int
     frames: int
     height: int
@@ -45,23 +45,6 @@ class FlatGrid(NamedTuple):
     frame_stride: int
     height_stride: int
     width_stride: int
-
-    @property
-    def sides(self) -> tuple[int, int, int]:
-        return self.frames, self.height, self.width
-
-    @property
-    def strides(self) -> tuple[int, int, int]:
-        return self.frame_stride, self.height_stride, self.width_stride
-
-    @property
-    def last(self) -> int:
-        """Visual index of the grid's last token."""
-        return self.first + sum((n - 1) * s for n, s in zip(self.sides, self.strides))
-
-    def offset(self, df: int, dh: int, dw: int) -> int:
-        """How many visual indices a candidate at this grid offset lies before its token."""
-        return df * self.frame_stride + dh * self.height_stride + dw * self.width_stride
 
 
 def grids_of(flat: Sequence[int]) -> list[FlatGrid]:

@@ -1,6 +1,6 @@
 # RUN: %python %s | filecheck %s
 """Random settings for every layer and site: each model as exact as with the same everywhere, choice by choice; sanitizer clean; timing as
-functional (`Case.run` checks both)."""
+functional (`Case.run` checks both).  Further seeds and models: `model-sites.py FIRST END NAME...`."""
 import os
 import sys
 
@@ -13,8 +13,7 @@ from sites import random_sites
 
 from focus.compiler.frontend.families.base import decoder_of
 
-NAMES = ("llava-onevision-tiny", "llava-tiny", "llava-next-tiny", "llava-next-video-tiny", "internvl-tiny", "qwen2-vl-tiny", "qwen2.5-vl-tiny",
-         "qwen3-vl-tiny")
+NAMES = ("llava-onevision-tiny", "qwen3-vl-tiny")
 seeds = range(int(sys.argv[1]), int(sys.argv[2])) if len(sys.argv) > 2 else [1]
 held = checked = merged = 0
 for number, name in enumerate(sys.argv[3:] or NAMES):
@@ -27,5 +26,5 @@ for number, name in enumerate(sys.argv[3:] or NAMES):
         held, checked = held + run.agreement.holds, checked + 1
         merged += sum(int((group != np.arange(len(group))[:, None]).sum()) for key, group in run.result.trace.items() if key.startswith("group/"))
         print(*[f"{name} {seed}: {run.agreement}\n"] * (not run.agreement.holds), end="")
-print(f"{held} of {checked} hold, more than a thousand vectors merged: {merged > 1000}")
-# CHECK: {{^}}8 of 8 hold, more than a thousand vectors merged: True
+print(f"{held} of {checked} hold, more than a hundred vectors merged: {merged > 100}")
+# CHECK: {{^}}2 of 2 hold, more than a hundred vectors merged: True
