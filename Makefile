@@ -83,6 +83,7 @@ mutate: $(STAMP)
 bench: $(STAMP)
 	$(RUN) benchmarks/run.py
 	$(RUN) benchmarks/full_scale.py
+	$(RUN) benchmarks/mapping_model.py
 
 JOBS ?= 1
 paper: $(STAMP)
@@ -92,6 +93,7 @@ docs: $(STAMP)
 	$(RUN) -m focus.runtime.tools.docs docs
 	$(RUN) -m focus.dialects.docs docs
 	$(RUN) -m focus.compiler.tools.docs docs
+	$(RUN) -W ignore -m focus.compiler.tools.walkthrough docs/walkthrough.md
 	$(RUN) -m nanobind.stubgen -q -m focus.runtime._sim -o runtime/_sim.pyi
 
 clean:
