@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))                               # -P leaves it out
 ROOT = HERE.parents[1]
 SECONDS = 20                                                #: a case may take
 PATIENCE = 180                                              #: seconds for a worker to start, and for kinds that compile whole models
