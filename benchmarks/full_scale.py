@@ -31,8 +31,8 @@ def peak_mb() -> float:
 def compile_entry(entry: str, scope: str, machine: str, preset: str, path: str) -> dict:
     """Compile an entry at full size and write the program and, if it merges vectors, a compact trace beside it."""
     start = time.perf_counter()
-    from focus.compiler.frontend import full_size
     from focus.compiler.backend.compile import compile_model
+    from focus.compiler.frontend import full_size
     model, inputs = full_size.build(entry, scope)
     return _finish(compile_model(model, inputs, machine, full_size.preset(entry, preset), scope=scope).binary, path, start)
 
@@ -40,8 +40,8 @@ def compile_entry(entry: str, scope: str, machine: str, preset: str, path: str) 
 def compile_grid(layers: int, frames: int, machine: str, preset: str, path: str) -> dict:
     """The same for a backbone of `layers` layers on `frames` frames of 13 x 14 tokens."""
     start = time.perf_counter()
-    from focus.compiler.frontend.backbone import Backbone
     from focus.compiler.backend.compile import compile_model
+    from focus.compiler.frontend.backbone import Backbone
     from focus.runtime.evaluate.baselines import DecoderSizes
     from focus.runtime.spec.concentration import Concentration
     from focus.runtime.spec.tokens import Grid

@@ -20,7 +20,7 @@ def compile_model(name: str, folder: Path) -> dict:
     from safetensors.torch import save_file
     from torch_mlir import fx  # noqa: F401  (brings torch.export, as the importer does)
 
-    from focus.compiler.backend import compile as compiling  # noqa: F401
+    from focus.compiler.backend import compile as compiling
     from focus.compiler.frontend import importer, zoo  # noqa: F401
     torch.set_num_threads(1)
     imports = time.perf_counter() - start

@@ -2,4 +2,4 @@
 
 In: a name.  Out: what `focus.compiler.frontend.zoo` has.
 """
-from focus.compiler.frontend.zoo import *  # noqa: F401, F403
+from focus.compiler.frontend.zoo import *  # noqa: F403

@@ -3,14 +3,13 @@
 In: `support.OpBase`, the ISA's memories and element types.  Out: `Focus`, `TokensAttr`, `LayoutAttr`, `SpaceAttr`, `ConcentratedType`,
 `FocusOp`; `focus` exports them together with the ops.
 """
-from functools import lru_cache
+from functools import cache
 from itertools import product
 from typing import NamedTuple
 
-from focus.runtime.spec import isa, types
-
 from focus.dialects import mapping
-from focus.dialects.support import Any, FocusError, I64, I64Array, OpBase, OpError, Sequence, Str, ext, get_attr, ir, to_python
+from focus.dialects.support import I64, Any, FocusError, I64Array, OpBase, OpError, Sequence, Str, ext, get_attr, ir, to_python
+from focus.runtime.spec import isa, types
 
 SPACES = tuple(s.name.lower() for s in isa.Space)
 #: element types as MLIR spells them, and the bytes of an element by that spelling
@@ -108,7 +107,7 @@ class TokensAttr(Focus.Attribute, name="tokens"):
         return _tokens_problem(self.V, self.S, tuple(self.runs), tuple(self.grids))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tokens_problem(V: int, S: int, runs: tuple[int, ...], grids: tuple[int, ...]) -> str | None:
     if V < 0 or S < V:
         return f"token layout has {V} visual tokens in a sequence of {S}"
@@ -133,7 +132,7 @@ def _grids_problem(flat: Sequence[int], V: int | None) -> str | None:
     for i, g in enumerate(grids):
         if min(g.sides) < 1 or any(s < 1 for n, s in zip(g.sides, g.strides) if n > 1):
             return f"grid {i} has sides {g.sides} and strides {g.strides}; expected positive numbers"
-        if g.first < expected or i == 0 and g.first:
+        if g.first < expected or (i == 0 and g.first):
             return f"grid {i} starts at visual token {g.first}, expected {f'{expected} or more' if i else 0}"
         expected = g.last + 1
     if V is not None and expected > V:
@@ -166,7 +165,7 @@ class LayoutAttr(Focus.Attribute, name="layout"):
         return layout_problem(tuple(self.banks), tuple(self.block), self.capacity, tuple(self.grids))
 
 
-@lru_cache(maxsize=None)
+@cache
 def layout_problem(banks: tuple[int, ...], block: tuple[int, ...], capacity: int, grids: tuple[int, ...]) -> str | None:
     """Why a layout does not work, or None.
 

@@ -9,7 +9,7 @@ from os import PathLike
 from torch_mlir._mlir_libs import _torchMlir
 from torch_mlir.passmanager import PassManager
 
-from focus.dialects import fisa, focus, tile_ops     # noqa: F401  importing tile_ops adds its classes to the focus dialect
+from focus.dialects import fisa, focus, tile_ops  # noqa: F401  importing tile_ops adds its classes to the focus dialect
 from focus.dialects.contracts import check_module
 from focus.dialects.support import DiagnosedError, Diagnostic, collect, ir
 from focus.runtime.spec.errors import FocusError

@@ -24,15 +24,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from focus.dialects.base import Focus, TokensAttr, python_parameters
+from focus.dialects.support import F64, I64, Any, Bool, I64Array, InvalidOp, Sequence, Str, get_attr, ir, to_python
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.sites import SITES
 
-from focus.dialects.base import Focus, TokensAttr, python_parameters
-from focus.dialects.support import Any, Bool, F64, I64, I64Array, InvalidOp, Sequence, Str, get_attr, ir, to_python
-
 if TYPE_CHECKING:
-    from focus.runtime.spec.concentration import Concentration      # needs pydantic, without which dialects load
+    from focus.runtime.spec.concentration import Concentration  # needs pydantic, without which dialects load
 
 #: semaphores that a kernel may use; the one after them reports its end
 MAX_SEMAPHORES = isa.NUM_SEMAPHORES - 1
@@ -179,7 +178,7 @@ class PortAttr(Focus.Attribute, name="port"):
             return f"port '{self.label}' has shape {self.shape}, expected positive sizes"
         if self.role not in PORT_ROLES:
             return f"port '{self.label}' has role '{self.role}', expected one of {', '.join(PORT_ROLES)}"
-        if self.below < 0 or self.role != "token_ids" and self.below:
+        if self.below < 0 or (self.role != "token_ids" and self.below):
             return f"port '{self.label}' has values below {self.below}; only token ids are limited, by a positive number"
         if self.role == "token_ids" and not self.dtype.startswith("int"):
             return f"port '{self.label}' holds token ids as {self.dtype}, expected integers"

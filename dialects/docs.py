@@ -10,10 +10,9 @@ import inspect
 import sys
 from pathlib import Path
 
+from focus.dialects import contracts, fisa, focus, support, tile_ops
 from focus.runtime.spec import isa
 from focus.runtime.spec.files import atomic_write
-
-from focus.dialects import contracts, fisa, focus, support, tile_ops
 
 _COMMAND = "Generated from `dialects/` by `python -m focus.dialects.docs docs`. Do not edit."
 _LEVELS = (

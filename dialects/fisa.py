@@ -12,9 +12,8 @@ semaphore, absent operand) are left out. The op's location is the module path it
 """
 from typing import Any
 
-from focus.runtime.spec import isa
-
 from focus.dialects.support import I64, I64Array, OpBase, Region, Str, Symbol, ext, get_attr, ir, symbol
+from focus.runtime.spec import isa
 
 ARGUMENT = "fisa.arg"       #: attribute of an address generator in a routine: the argument from whose address its base counts
 
@@ -138,7 +137,7 @@ class InstructionOp(FisaOp):
             value = attr.value
             if not f.low <= value <= f.high:
                 self.fail(f"field '{name}' is {value}, outside {f.low}..{f.high}")
-            if value in f.illegal or f.legal and value not in f.legal:
+            if value in f.illegal or (f.legal and value not in f.legal):
                 self.fail(f"field '{name}' is {value}, {f.expected}")
             missing -= f.required
         if missing:

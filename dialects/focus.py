@@ -4,26 +4,54 @@ In: `base.FocusOp`.  Out: one class an op (`LinearOp`, ...), the structural ops 
 How to build and read ops stands at the head of `support`; the tile-level ops (one an instruction) are in `tile_ops`.
 
 Activations are row-major `tensor<RxCxf16>`, a row a token; weights are [N, K] as in torch.nn.Linear; vectors `tensor<Dxf16>`; ids and row
-numbers `tensor<nxi32>`; row moments (mean, sum of squared deviations from it) `tensor<Rx2xf32>`.  A row of an activation that holds visual and text tokens is,
-from assign-layout on, in storage order: visual rows first, then text rows; before that, in sequence order.
+numbers `tensor<nxi32>`; row moments (mean, sum of squared deviations from it) `tensor<Rx2xf32>`.  A row of an activation that holds visual
+and text tokens is, from assign-layout on, in storage order: visual rows first, then text rows; before that, in sequence order.
 
 Algorithm: Wei et al., "Focus: A Streaming Concentration Architecture for Efficient Vision-Language Models", HPCA 2026 (arXiv 2512.14661).
 """
 from math import prod
-from typing import Optional
 
 from torch_mlir.dialects import tensor
 
+from focus.dialects.base import (  # noqa: F401  this module is where others find the whole dialect
+    DYNAMIC,
+    ELEMENT_BYTES,
+    ELEMENT_TYPES,
+    SPACES,
+    ConcentratedType,
+    FlatGrid,
+    Focus,
+    FocusOp,
+    LayoutAttr,
+    MappingAttr,
+    SpaceAttr,
+    TokensAttr,
+    dtype_of,
+    element_type,
+    grids_of,
+    layout_problem,
+    mapping_of,
+    memref_type,
+    space_of,
+    tensor_type,
+    window_type,
+)
+from focus.dialects.contracts import (  # noqa: F401
+    MAX_SEMAPHORES,
+    ConcentrationAttr,
+    CreditAttr,
+    PortAttr,
+    SyncAttr,
+    check_module,
+    credit_array,
+    pairs,
+    port_of,
+    sync_array,
+)
+from focus.dialects.structure import BUFFER_KINDS, BufferOp, KernelOp, RecastOp, ViewOp, WindowOp  # noqa: F401
+from focus.dialects.support import F64, I64, Any, Bool, I64Array, Operand, Pure, Result, Sequence, Str, default, ir, one_of, register_view, to_attr
 from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.sites import SITES
-
-from focus.dialects.base import (  # noqa: F401  this module is where others find the whole dialect
-    DYNAMIC, ELEMENT_BYTES, ELEMENT_TYPES, SPACES, ConcentratedType, FlatGrid, Focus, FocusOp, LayoutAttr, MappingAttr, SpaceAttr, TokensAttr, dtype_of,
-    element_type, grids_of, layout_problem, mapping_of, memref_type, space_of, tensor_type, window_type)
-from focus.dialects.contracts import (  # noqa: F401
-    MAX_SEMAPHORES, ConcentrationAttr, CreditAttr, PortAttr, SyncAttr, check_module, credit_array, pairs, port_of, sync_array)
-from focus.dialects.structure import BUFFER_KINDS, BufferOp, KernelOp, RecastOp, ViewOp, WindowOp  # noqa: F401
-from focus.dialects.support import (Any, Bool, F64, I64, I64Array, Operand, Pure, Result, Sequence, Str, default, ir, one_of, register_view, to_attr)
 
 GATHERS = "focus.gathers"       #: attribute of a norm or linear layer that concentrates its own result, as the focus.gather that uses it says
 ACTIVATIONS = ("none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu")
@@ -58,11 +86,11 @@ class LinearOp(FocusOp, name="linear", traits=[Pure]):
     x: Operand[Any]
     weight: Operand[Any]
     activation: one_of(*ACTIVATIONS, "swiglu") = default("none")
-    bias: Optional[Operand[Any]] = None
-    up_weight: Optional[Operand[Any]] = None
-    up_bias: Optional[Operand[Any]] = None
-    residual: Optional[Operand[Any]] = None
-    moments: Optional[Result[Any]] = None
+    bias: Operand[Any] | None = None
+    up_weight: Operand[Any] | None = None
+    up_bias: Operand[Any] | None = None
+    residual: Operand[Any] | None = None
+    moments: Result[Any] | None = None
 
     def check(self) -> None:
         (m, k), (n, wk) = self.streamed("x"), self.matrix("weight")
@@ -126,7 +154,7 @@ class RMSNormOp(_Norm, name="rms_norm", traits=[Pure]):
     x: Operand[Any]
     weight: Operand[Any]
     eps: F64
-    moments: Optional[Operand[Any]] = None
+    moments: Operand[Any] | None = None
 
     def width(self, cols: int) -> int:
         head = self.vector_length("weight", "f16")
@@ -147,7 +175,7 @@ class LayerNormOp(_Norm, name="layer_norm", traits=[Pure]):
     weight: Operand[Any]
     bias: Operand[Any]
     eps: F64
-    moments: Optional[Operand[Any]] = None
+    moments: Operand[Any] | None = None
 
 
 class RopeOp(FocusOp, name="rope", traits=[Pure]):
@@ -160,7 +188,7 @@ class RopeOp(FocusOp, name="rope", traits=[Pure]):
     cos: Operand[Any]
     sin: Operand[Any]
     head_dim: I64
-    ids: Optional[Operand[Any]] = None
+    ids: Operand[Any] | None = None
 
     def check(self) -> None:
         self.positive("head_dim")
@@ -210,7 +238,7 @@ class AttentionOp(_HeadsOp, name="attention", traits=[Pure]):
     scale: F64
     causal: Bool = default(False)
     segments: I64Array = default([])
-    ids: Optional[Operand[Any]] = None
+    ids: Operand[Any] | None = None
 
     def check(self) -> None:
         rows, kv_rows = self.check_heads()
@@ -268,7 +296,7 @@ class AddVisualOp(FocusOp, name="add_visual", traits=[Pure]):
     x: Operand[Any]
     features: Operand[Any]
     runs: I64Array
-    ids: Optional[Operand[Any]] = None
+    ids: Operand[Any] | None = None
 
     def check(self) -> None:
         (rows, cols), (visual, width), runs = self.matrix("x"), self.matrix("features"), list(self.runs)
@@ -371,7 +399,7 @@ class PatchEmbedOp(FocusOp, name="patch_embed", traits=[Pure]):
     pixels: Operand[Any]
     weight: Operand[Any]
     patch: I64
-    bias: Optional[Operand[Any]] = None
+    bias: Operand[Any] | None = None
 
     def check(self) -> None:
         self.positive("patch")

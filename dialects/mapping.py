@@ -161,7 +161,8 @@ def _attribute(value: Any) -> ir.Attribute:
 def decode(form: ir.Attribute, kernels: ir.Attribute) -> Mapping:
     """The mapping of the two parameters.  Raises FocusError for what is none."""
     if not isinstance(form, ir.StringAttr) or not isinstance(kernels, ir.ArrayAttr):
-        raise FocusError("mapping: expected a form and a list of kernels, as in #focus.mapping<\"dense\", [{kind = \"rows\", m = 8 : i64, n = 8 : i64}]>")
+        raise FocusError("mapping: expected a form and a list of kernels, "
+                         "as in #focus.mapping<\"dense\", [{kind = \"rows\", m = 8 : i64, n = 8 : i64}]>")
     found = []
     for entry in kernels:
         if not isinstance(entry, ir.DictAttr):

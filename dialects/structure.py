@@ -75,10 +75,10 @@ class BufferOp(FocusOp, name="buffer"):
             if role not in BUFFER_ROLES:
                 self.fail(f"has role {self.attributes['role']}, expected one of {', '.join(BUFFER_ROLES)}")
             kind, memory, element = BUFFER_ROLES[role]
-            if (self.kind, space) != (kind, memory) or element and dtype != element:
+            if (self.kind, space) != (kind, memory) or (element and dtype != element):
                 self.fail(f"of role \"{role}\" must be of kind \"{kind}\" in {memory} with elements of {element or 'any type'}, but is of kind "
                           f"\"{self.kind}\" in {space} with elements of {dtype}")
-        if (role == "constant") != (constant is not None) or constant is not None and CONSTANTS.get(constant) != dtype:
+        if (role == "constant") != (constant is not None) or (constant is not None and CONSTANTS.get(constant) != dtype):
             wanted = " or ".join(f'"{name}" of {element}' for name, element in CONSTANTS.items())
             self.fail(f"has constant {self._said('constant')} of {dtype} and role {self._said('role')}; expected {wanted} with role \"constant\"")
         self._check_number("site", role in SITE_ROLES, f"roles {', '.join(SITE_ROLES)}")

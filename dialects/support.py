@@ -408,7 +408,7 @@ class _Groups:
         """What is wrong with the number of values of an op, or None."""
         fewest = len(self.groups) - len(self.open)
         most = None if any(self.groups[i].variadic for i in self.open) else len(self.groups)
-        if total < fewest or most is not None and total > most:
+        if total < fewest or (most is not None and total > most):
             wanted = str(fewest) if most == fewest else f"{fewest} to {most}" if most is not None else f"at least {fewest}"
             names = f" ({', '.join(g.name for g in self.groups)})" if self.groups else ""
             return f"expects {wanted} {noun}{'' if wanted == '1' else 's'}{names}, but has {total}"
@@ -422,7 +422,7 @@ class _Groups:
         if sum(sizes) != total:
             return f"attribute '{self.segments}' sums to {sum(sizes)}, but there are {total} {noun}s"
         for group, size in zip(self.groups, sizes):
-            if size < 0 or not group.variadic and size > 1 or group.single and size != 1:
+            if size < 0 or (not group.variadic and size > 1) or (group.single and size != 1):
                 return f"attribute '{self.segments}' gives {noun} '{group.name}' {size} values"
         return None
 

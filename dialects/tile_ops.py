@@ -5,23 +5,22 @@ In: `isa.TABLE`.  Out: `TILE_OPS` (instruction mnemonic -> op class) and the cla
 
 An op `focus.<ident>` has, in the table's order: its memory fields as memref operands (required ones, then optional ones), and as
 attributes its enumeration fields (lower-case name), number fields (i64), scalar registers (f64 value, under the field's name) and `init`
-("first": initialise at the first touch within the lifetime of the buffer written; "never"; "always").  Extents follow from the operands'
-shapes; those that no shape gives (`identity`) are i64 attributes.  The DMA gather is `focus.load_rows`, as `focus.gather` is the
-concentration of a tensor.
+("first": initialise at the first touch within the lifetime of the buffer written; "inner": in first iterations of the innermost loop; "never";
+"always").  Extents follow from the operands' shapes; those that no shape gives (`identity`) are i64 attributes.  The DMA gather is
+`focus.load_rows`, as `focus.gather` is the concentration of a tensor.
 
     LoadOp.build(src, dst, stream="activation")          MmOp.build(src, wgt, dst, init="first", count=n)
     SicGatherOp.build(src, table, count, identity=4, site=0, ids=ids, map=map)      # required operands first, optional ones by name
 """
-from typing import Any, NamedTuple, Optional
-
-from focus.runtime.spec import isa
-from focus.runtime.spec.geometry import SIDES
+from typing import Any, NamedTuple
 
 from focus.dialects.base import ELEMENT_TYPES, FocusOp, dtype_of, space_of
 from focus.dialects.contracts import check_sync
 from focus.dialects.support import F64, I64, Operand, default, ir, one_of
+from focus.runtime.spec import isa
+from focus.runtime.spec.geometry import SIDES
 
-INITS = ("first", "never", "always")
+INITS = ("first", "never", "always", "inner")
 #: tensor-level focus.gather is the similarity concentrator's, so the DMA gather has a name of its own
 RENAMED = {"gather": "load_rows"}
 
@@ -114,7 +113,7 @@ class TileOp(FocusOp):
     def _check_spaces(self, tiles: dict[str, Tile]) -> None:
         for name, tile in tiles.items():
             where = self._MEMS[name].where
-            if (where == isa.Where.DRAM) != (tile.space == "dram") or where == isa.Where.COUNTS and tile.space != "counts":
+            if (where == isa.Where.DRAM) != (tile.space == "dram") or (where == isa.Where.COUNTS and tile.space != "counts"):
                 wanted = {isa.Where.DRAM: "dram", isa.Where.COUNTS: "counts"}.get(where, "an on-chip memory")
                 self.fail(f"operand '{name}' is in {tile.space}, expected {wanted}")
         if self.INSTRUCTION.moves and tiles["src"].dtype != tiles["dst"].dtype:
@@ -170,7 +169,7 @@ def _make(instruction: isa.Instruction) -> type[TileOp]:
             body[f.name] = default(1.0)         # only "scale" reads it
     for f in instruction.mems:
         if f.optional:
-            annotations[f.name], body[f.name] = Optional[Operand[Any]], None
+            annotations[f.name], body[f.name] = Operand[Any] | None, None
     name = RENAMED.get(instruction.mnemonic, instruction.ident)
     class_name = "".join(part.capitalize() for part in name.split("_")) + "Op"
     body |= {"__annotations__": annotations, "__doc__": f"{instruction.doc}\n\n{instruction.semantics}", "__module__": __name__}

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from focus.runtime.tools.cli import tool
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.sites import SITES
+from focus.runtime.tools.cli import tool
 
 DENSE_LIMIT = 1e-2          #: relative L2 difference of the logits that fp16 explains
 console = Console(width=110, highlight=False)

@@ -11,7 +11,8 @@ Writing a pass, in a file of its own in `passes/`:
 It is called once for every anchor op (an OpView; "builtin.module" by default; several anchors nest as in upstream).  Keyword-only
 parameters are the pass's options: their annotation (str, int, float, bool, list of these, or object for values that have no text) and
 default are the option's.  `level` (of `LEVELS`) says what IR it takes, so that other IR is refused.  The pass changes the IR in place; to reject
-it, it raises `OpError(op, "what is wrong, what was expected")` or another FocusError, or emits diagnostics and returns False.  The pass's name with _ for - is its file's name: `find_pass` relies on it.
+it, it raises `OpError(op, "what is wrong, what was expected")` or another FocusError, or emits diagnostics and returns False.  The pass's
+name with _ for - is its file's name: `find_pass` relies on it.
 
 Pipelines: `builtin.module(tile{machine=dense}, func.func(canonicalize, cse))`; the outer `builtin.module(...)` may be left out, and a pass
 of ours anchored on an op below the current one finds it by itself.  From Python: `run(module, [Step("tile", {"machine": m}), "cse"])`.
@@ -330,7 +331,7 @@ def _as_steps(pipeline: Sequence[Step | str] | str, defaults: dict[str, Any] | N
             raise PipelineError(f"pipeline: there is no pass '{entry.name}'")
         unknown = set(entry.options) - set(info.options)
         if unknown:
-            raise PipelineError(f"pipeline: pass '{entry.name}' has no option '{sorted(unknown)[0]}'")
+            raise PipelineError(f"pipeline: pass '{entry.name}' has no option '{min(unknown)}'")
         options = {k: v for k, v in (defaults or {}).items() if k in info.options} | entry.options
         steps.append(Step(entry.name, options, entry.path if entry.path[-1] == info.anchor else entry.path + (info.anchor,)))
     return steps
@@ -346,7 +347,8 @@ def run_step(module: ir.Module, step: Step, verify_after: bool = True) -> None:
                 ok = True
             else:
                 _check_level(module.operation, REGISTRY[step.name])
-                ok = all([_call(REGISTRY[step.name], op, step.options) for op in _anchors(module.operation, step.path[1:])])
+                results = [_call(REGISTRY[step.name], op, step.options) for op in _anchors(module.operation, step.path[1:])]
+                ok = all(results)           # of all anchors: a pass that fails on one still reports what is wrong with the others
         except ir.MLIRError:
             ok = False
         except OpError as e:
@@ -361,7 +363,7 @@ def run_step(module: ir.Module, step: Step, verify_after: bool = True) -> None:
         if ok and LEVEL in module.operation.attributes and step.name in pass_names():
             set_attr(module.operation, LEVEL, step.name)
             if "machine" in REGISTRY[step.name].options:
-                from focus.passes.target import machine_mark        # needs pydantic, as such passes do, but not focus-opt itself
+                from focus.passes.target import machine_mark  # needs pydantic, as such passes do, but not focus-opt itself
                 set_attr(module.operation, MACHINE, machine_mark(step.options.get("machine", REGISTRY[step.name].options["machine"].default)))
         if ok and verify_after and not step.upstream:
             try:
@@ -419,7 +421,7 @@ def _print_after(module: ir.Module, step: Step, number: int, printer: Printing, 
     if not (printer.after_all or printer.after_change or printer.tree_dir):
         return
     text = to_text(module, printer.locations, printer.generic)
-    if printer.after_all or printer.after_change and text != before:
+    if printer.after_all or (printer.after_change and text != before):
         printer.show(text, "After", step)
     if printer.tree_dir:
         _write(Path(printer.tree_dir) / "builtin_module_no-symbol-name" / f"{number - 1}_{step.name}.mlir", text)

@@ -26,7 +26,7 @@ def pipeline(machine: Machine | str = "focus", concentration: Concentration | st
         Step("insert-concentration", {"concentration": concentration}),     # SEC: importance and pruning; SIC: gather at five sites
         Step("assign-layout", target),                                      # visual rows first; convolution-style layouter banks
         Step("fuse-concentration", target),                                 # norms and GEMMs gather their results on the way out
-        Step("map", target | {"overrides": mappings, "save": save_mappings}),                      # tile sizes, what stays, form: #focus.mapping on every op
+        Step("map", target | {"overrides": mappings, "save": save_mappings}),       # tile sizes, what stays, form: #focus.mapping on every op
         Step("tile", target),                                               # kernels: loops over tiles that fit the buffers
         Step("schedule", target),                                           # double buffering, semaphores between units
         Step("allocate", target),                                           # addresses on chip and in DRAM

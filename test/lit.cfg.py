@@ -17,7 +17,7 @@ environment = {
 }
 os.environ.update(environment)
 
-from lit_format import FocusTest  # noqa: E402
+from lit_format import FocusTest
 
 config.name = "focus"
 config.test_format = FocusTest()

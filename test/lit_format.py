@@ -194,7 +194,7 @@ def _warm_up(source: str, lines: list[str]) -> None:
         importlib.import_module(module)
     with open(source, errors="replace") as f:
         text = f.read()
-    if source.endswith(".py") and _USES_TORCH.search(text) or any("focusc " in line for line in lines):
+    if (source.endswith(".py") and _USES_TORCH.search(text)) or any("focusc " in line for line in lines):
         for module in _TORCH_MODULES:
             importlib.import_module(module)
 
@@ -214,7 +214,7 @@ class FocusTest(lit.formats.ShTest):
             return script
         folder, base = lit.TestRunner.getTempPaths(test)
         substitutions = lit.TestRunner.getDefaultSubstitutions(test, folder, base)
-        conditions = {feature: True for feature in test.config.available_features}
+        conditions = dict.fromkeys(test.config.available_features, True)
         lines = lit.TestRunner.applySubstitutions(script, substitutions, conditions, recursion_limit=test.config.recursiveExpansionLimit)
         lines = [re.sub(r"^\s*%dbg\(.*?\)\s*", "", getattr(line, "command", line)) for line in lines]
         plan = [parse_line(line) for line in lines]

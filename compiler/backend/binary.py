@@ -13,6 +13,8 @@ from itertools import chain, count
 import numpy as np
 from torch_mlir import ir
 
+from focus.compiler.backend.encode import encode_program
+from focus.compiler.backend.interface import Interface
 from focus.dialects import focus as fd
 from focus.dialects.contracts import SITE_TABLE
 from focus.dialects.support import OpError, get_attr, walk
@@ -21,9 +23,6 @@ from focus.runtime.run import fxb
 from focus.runtime.spec.errors import FocusError, warn
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.tokens import TokenLayout
-
-from focus.compiler.backend.encode import encode_program
-from focus.compiler.backend.interface import Interface
 
 SNAPSHOT = 2 ** 31           #: bytes of parameters, as they are stored, that a program may hold copies of
 STORED = {"f16": "f16", "f32": "f32", "i32": "i32"}
@@ -118,7 +117,7 @@ def lost(value: np.ndarray, stored: str) -> str:
     low, high = float(value.min()), float(value.max())
     if stored == "f16" and 0 < max(-low, high) <= fxb.VANISHES:
         return f"all of its {value.size:,} values round to zero in fp16, the largest is {max(-low, high):.3g}"
-    if -fxb.OVERFLOW < low and high < fxb.OVERFLOW:             # false for a NaN
+    if low > -fxb.OVERFLOW and high < fxb.OVERFLOW:             # false for a NaN
         return ""
     _, counts = fxb.store(value, stored)
     largest = np.abs(value, where=np.isfinite(value), out=np.zeros_like(value)).max()

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch_mlir import ir
 
+from focus.compiler.backend.binary import ParamValues, build_binary, main_of
+from focus.compiler.backend.interface import TABLE, Interface, digest
+from focus.compiler.backend.resume import IR_SUFFIXES, Dumped, write_tables
 from focus.dialects.contracts import CONCENTRATION, INPUT, LEVEL, ConcentrationAttr, check_module
 from focus.dialects.support import set_attr
 from focus.passes import manager
@@ -23,10 +26,6 @@ from focus.runtime.run import fxb
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line, warn
 from focus.runtime.spec.machine import Machine
-
-from focus.compiler.backend.binary import ParamValues, build_binary, main_of
-from focus.compiler.backend.interface import TABLE, Interface, digest
-from focus.compiler.backend.resume import IR_SUFFIXES, Dumped, write_tables
 
 if TYPE_CHECKING:
     from focus.runtime.run.executable import Executable
@@ -71,7 +70,7 @@ class Options:
             raise FocusError(f"level '{self.stop}' is none of {', '.join(STOPS)}")
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> "Options":
+    def of(cls, options: Mapping[str, Any]) -> Options:
         """From keyword arguments.  Raises FocusError for a name that is none."""
         known = [f.name for f in fields(cls)]
         for name in options:
@@ -169,7 +168,7 @@ def _source(model, inputs: Mapping[str, Any], options: Options, concentration: C
         depth = model.decoder.layers
         interface = Interface(model.ports, {}, model.name, depth, None, model.tokens, concentration(depth))
         return _begun(backbone_module(model), interface, None, done=pass_names().index("convert-torch-to-focus") + 1)
-    from focus.compiler.frontend.importer import import_model                      # needs torch
+    from focus.compiler.frontend.importer import import_model  # needs torch
     imported = import_model(model, inputs, options.check)
     if imported.params is not None and not options.check:
         warn("the program is not checked against the model's own forward")
@@ -211,6 +210,8 @@ def compile(model, inputs: Mapping[str, Any] | None = None, machine: Machine | s
     running or saving the program is an error.)
     Raises FocusError for whatever cannot be compiled: an unknown model, an operator without a mapping, sizes that do not fit the buffers.
     """
+    if "stop" in options:
+        raise FocusError("compile makes whole programs; compile_model stops at a level")
     if isinstance(model, (str, PathLike)):
         if not str(model).endswith(IR_SUFFIXES):
             raise FocusError(f"'{model}' is no model: a torch module expected, or an IR file ({', '.join(IR_SUFFIXES)})")
@@ -224,7 +225,7 @@ def compile(model, inputs: Mapping[str, Any] | None = None, machine: Machine | s
         raise FocusError("weights go with an IR file; a model has its own")
     if inputs is None:
         raise FocusError("give the inputs of the model's forward that the program is for")
-    return _executable(compile_model(model, inputs, machine, concentration or "full", **options).binary)
+    return _executable(compile_model(model, inputs, machine, "full" if concentration is None else concentration, **options).binary)
 
 
 def _executable(binary: fxb.Binary) -> Executable:

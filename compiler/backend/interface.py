@@ -71,8 +71,8 @@ class Interface:
 
 def _dense(name: str, value: np.ndarray) -> ir.Attribute:
     """The values of a fixed input as a dense attribute."""
-    elements = {"int64": lambda v: I64.wrap(v), "int32": lambda v: ir.IntegerAttr.get(ir.IntegerType.get_signless(32), v),
-                "bool": lambda v: to_attr(v), "float32": lambda v: ir.FloatAttr.get(ir.F32Type.get(), v), "float64": lambda v: to_attr(v)}
+    elements = {"int64": I64.wrap, "int32": lambda v: ir.IntegerAttr.get(ir.IntegerType.get_signless(32), v),
+                "bool": to_attr, "float32": lambda v: ir.FloatAttr.get(ir.F32Type.get(), v), "float64": to_attr}
     types = {numpy: text for text, numpy in contracts.FIXED_DTYPES.items()}
     if str(value.dtype) not in elements:
         raise FocusError(f"input '{name}' has elements of {value.dtype}, expected one of {', '.join(elements)}")

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from torch_mlir import ir
 
+from focus.compiler.backend.binary import main_of
+from focus.compiler.backend.interface import TABLE, Interface, digest
 from focus.dialects.context import make_context, parse_file
 from focus.dialects.contracts import INPUT, LEVEL, MACHINE
 from focus.dialects.support import get_attr, walk
@@ -29,9 +31,6 @@ from focus.passes.tensor.convert_torch_to_focus import PARAM, PARAM_NAME, value_
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write
 from focus.runtime.spec.machine import Machine
-
-from focus.compiler.backend.binary import main_of
-from focus.compiler.backend.interface import TABLE, Interface, digest
 
 IR_SUFFIXES = (".mlir", ".mlirbc")
 TABLES_FILE = "tables.safetensors"
@@ -203,7 +202,7 @@ def _stored(path: Path) -> dict[str, tuple[tuple[int, ...], Callable[[], np.ndar
     try:
         path.open("rb").close()             # says more of what cannot be opened
         file = safe_open(path, "pt")        # numpy has no bfloat16
-        return {n: (tuple(file.get_slice(n).get_shape()), partial(_read, file, n)) for n in file.keys()}
+        return {n: (tuple(file.get_slice(n).get_shape()), partial(_read, file, n)) for n in file.keys()}      # noqa: SIM118 (no dictionary)
     except OSError as e:
         raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
     except SafetensorError as e:

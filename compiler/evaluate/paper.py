@@ -27,10 +27,10 @@ from typing import Any
 
 from focus.runtime.evaluate import baselines, synth
 from focus.runtime.evaluate.baselines import DecoderSizes, Estimate, Row
-from focus.runtime.tools.cli import tool
-from focus.runtime.spec.errors import FocusError
 from focus.runtime.run.executable import Executable
+from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write
+from focus.runtime.tools.cli import tool
 
 #: rule -> machine of the designs with and without concentrators
 MACHINES = {"scalesim": ("focus-published", "dense-published"), "shadow": ("focus", "dense")}
@@ -62,8 +62,8 @@ def closed_forms(row: Row, decoder: DecoderSizes = baselines.QWEN2_7B) -> dict[s
 
 def execute(row: Row, design: str, rule: str, decoder: DecoderSizes = baselines.QWEN2_7B) -> dict[str, Any]:
     """Compile the backbone of a row for a design, execute it under a rule, and record what it took."""
-    from focus.compiler.frontend.backbone import Backbone
     from focus.compiler.backend.compile import compile_model
+    from focus.compiler.frontend.backbone import Backbone
     machine = MACHINES[rule][design == "dense"]
     config = row.concentration(sec=design != "dense", sic=design == "focus")
     start = time.perf_counter()
@@ -105,8 +105,8 @@ def kind_of(path: str) -> str:
 
 def run_whole(row: Row) -> dict[str, Any] | None:
     """The whole model of a row, concentrated, under `shadow`: cycles, bytes and joules, and shares by part of the model; None without one."""
-    from focus.compiler.frontend import full_size
     from focus.compiler.backend.compile import compile_model
+    from focus.compiler.frontend import full_size
     name = next((f"{n}/{row.dataset}" for n, m in full_size.PUBLISHED.items() if m == row.model), "")
     entry = full_size.FULL_SIZE.get(name)
     if entry is None or entry.whole is None:

@@ -21,13 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from focus.runtime.tools.cli import tool
+from focus.compiler.frontend import arguments
 from focus.runtime.spec.concentration import PRESETS, Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
 from focus.runtime.spec.machine import Machine
-
-from focus.compiler.frontend import arguments
+from focus.runtime.tools.cli import tool
 
 RATIO = 1.7             #: retained tokens a unique vector where a synthetic trace must do and none is asked for
 MEASURES = ("cycles", "utilization", "dram_bytes", "energy_j", "area_mm2")
@@ -200,10 +199,9 @@ def execute(model: Any, inputs: Mapping[str, Any], machine: Machine, config: Con
             ratio: float | None = None) -> Mapping[str, Any]:
     """The report of a run of the model compiled for a machine: on data, or with a synthetic trace where a ratio is given or there are no values.
     Raises FocusError."""
+    from focus.compiler.backend.compile import compile_model
     from focus.runtime.evaluate import synth
     from focus.runtime.run.executable import Executable
-
-    from focus.compiler.backend.compile import compile_model
     binary = compile_model(model, inputs, machine, config, scope=scope).binary
     if ratio is None and not binary.timing_only:
         return Executable(binary).run(inputs).report

@@ -22,11 +22,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from focus.runtime.run.executable import FLAGS
-from focus.runtime.spec.errors import FocusError, first_line
-
 from focus.compiler.frontend.surgery import untouched
 from focus.compiler.frontend.wrapper import Prefill
+from focus.runtime.run.executable import FLAGS
+from focus.runtime.spec.errors import FocusError, first_line
 
 #: Largest relative L2 difference of the last token's logits.  Float32 in another order of sums gives some 1e-6; storage in fp16, which every
 #: program has, 8192 times the rounding of float32, and agreement with the reference allows it 2e-2.  A model that differs by less than this
@@ -96,11 +95,12 @@ class _Pair:
             try:
                 result = self.model(**self.inputs)
             except Exception as e:
-                raise FocusError(f"{type(self.model).__name__}: the model's own forward fails on these inputs, so the program cannot be checked against "
-                                 f"it: {type(e).__name__}: {first_line(e)}") from e
+                raise FocusError(f"{type(self.model).__name__}: the model's own forward fails on these inputs, so the program cannot be checked "
+                                 f"against it: {type(e).__name__}: {first_line(e)}") from e
         logits = result[0] if isinstance(result, tuple) else getattr(result, "logits", None)
         if not isinstance(logits, Tensor) or logits.ndim != 3:
-            raise FocusError(f"{type(self.model).__name__}: the model's own forward gives no logits [1, S, vocabulary]; the program cannot be checked")
+            raise FocusError(f"{type(self.model).__name__}: the model's own forward gives no logits [1, S, vocabulary]; the program cannot be "
+                             "checked")
         return logits[:, -1]
 
     def program(self, record: Record | None = None) -> Tensor:

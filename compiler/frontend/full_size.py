@@ -22,13 +22,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from focus.compiler.frontend.backbone import Backbone
 from focus.runtime.evaluate import baselines
 from focus.runtime.evaluate.baselines import DecoderSizes, Row
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.tokens import Grid
-
-from focus.compiler.frontend.backbone import Backbone
 
 #: text tokens before and after the visual ones of a whole request
 BEFORE, AFTER = 14, 32

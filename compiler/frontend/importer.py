@@ -27,16 +27,15 @@ from torch_mlir import ir
 from torch_mlir.extras.fx_importer import ContextCache, FxImporter, FxImporterHooks
 from torch_mlir.passmanager import PassManager
 
-from focus.dialects.context import make_context
-from focus.runtime.evaluate.baselines import DecoderSizes
-from focus.runtime.spec.errors import FocusError, first_line
-from focus.runtime.spec.tokens import TokenLayout
-
 from focus.compiler.frontend.backbone import Backbone
 from focus.compiler.frontend.check import check_program
 from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.frontend.surgery import OPERATORS, weightless
 from focus.compiler.frontend.wrapper import Prefill, prefill_of
+from focus.dialects.context import make_context
+from focus.runtime.evaluate.baselines import DecoderSizes
+from focus.runtime.spec.errors import FocusError, first_line
+from focus.runtime.spec.tokens import TokenLayout
 
 #: Operators that torch-mlir must leave whole.
 _KEPT = ("aten.linear", "aten.layer_norm", "aten.rms_norm", "aten.silu", "aten.gelu", "aten.relu", "aten.embedding")
@@ -219,7 +218,8 @@ def check_operators(module: ir.Module) -> None:
 # ---- parameters ----------------------------------------------------------------------------------------------------------------
 def parameters(model: nn.Module, prefill: Prefill, module: ir.Module) -> dict[str, Callable[[], np.ndarray]]:
     """Name -> value of every parameter the module uses."""
-    sources = dict(model.named_parameters()) | dict(prefill.user.named_buffers(remove_duplicate=False)) | {f"const.{n}": t for n, t in prefill.const.named_buffers()}
+    sources = (dict(model.named_parameters()) | dict(prefill.user.named_buffers(remove_duplicate=False))
+               | {f"const.{n}": t for n, t in prefill.const.named_buffers()})
     used = dict.fromkeys(op.attributes["vlm.name"].value for name, op in operators(module) if name == "vlm.param")
     return {name: Parameter(name, sources[name]) for name in used}
 

@@ -14,12 +14,11 @@ from typing import Any
 
 from torch import nn
 
-from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError, first_line
-
 from focus.compiler.frontend import full_size, zoo
 from focus.compiler.frontend.backbone import Backbone
 from focus.compiler.frontend.full_size import FULL_SIZE
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.errors import FocusError, first_line
 
 #: Keys of configurations that are sizes or numbers of something.
 _COUNTS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size",

@@ -39,7 +39,7 @@ def load_frames(path: str | os.PathLike, frames: int, fps: float, start: float =
     Each is the first frame whose time is not before the wanted one.  FocusError when the file cannot be decoded or is too short.
     """
     try:
-        import av                                   # only needed here; the zoo's synthetic entries work without it
+        import av  # only needed here; the zoo's synthetic entries work without it
     except ImportError:
         raise FocusError(f"{path}: PyAV is needed to decode video; install it with pip install av (or pip install '.[demo]')") from None
     wanted = [start + i / fps for i in range(frames)]
@@ -114,7 +114,7 @@ def llava_onevision_video(frames: np.ndarray, image_size: int) -> dict[str, np.n
 def anyres_images(images: Sequence[np.ndarray], image_size: int, pinpoints: list[list[int]]) -> dict[str, np.ndarray]:
     """`pixel_values` float32 [images, patches, 3, image_size, image_size] and `image_sizes` int64 [images, 2] (height, width) of images uint8
     [H, W, 3] of any sizes, each at the best of `pinpoints` (height, width); images with fewer patches than another are filled up with zeros."""
-    from transformers.image_processing_utils import select_best_resolution      # only needed here, and slow to import
+    from transformers.image_processing_utils import select_best_resolution  # only needed here, and slow to import
     sizes = [image.shape[:2] for image in images]
     patches = [anyres_patches(image, image_size, select_best_resolution(size, pinpoints)) for image, size in zip(images, sizes)]
     pixels = np.zeros((len(images), max(map(len, patches)), *patches[0].shape[1:]), np.float32)

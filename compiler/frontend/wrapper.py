@@ -12,13 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from focus.runtime.spec.errors import FocusError, first_line
-from focus.runtime.spec.tokens import TokenLayout
-
 from focus.compiler.frontend.families import Family, Plan, family_of
 from focus.compiler.frontend.families.base import check_hooks, checked_inputs, decoder_of
 from focus.compiler.frontend.layout import PlacedRun, token_layout
 from focus.compiler.frontend.surgery import add_visual, check_patchable, patched, skeleton
+from focus.runtime.spec.errors import FocusError, first_line
+from focus.runtime.spec.tokens import TokenLayout
 
 
 class ConstantTables(nn.Module):

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from focus.runtime.spec.errors import FocusError
-
 from focus.compiler.frontend.video import load_frames, moving_pattern, normalised, qwen_vl_video, sample_clip, square_frames
+from focus.runtime.spec.errors import FocusError
 
 Inputs = dict[str, Tensor]
 

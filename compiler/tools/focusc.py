@@ -14,13 +14,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from focus.runtime.tools.cli import tool
+from focus.compiler.frontend import arguments
 from focus.runtime.spec.concentration import PRESETS
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
 from focus.runtime.spec.machine import Machine, names
-
-from focus.compiler.frontend import arguments
+from focus.runtime.tools.cli import tool
 
 if TYPE_CHECKING:
     from focus.compiler.backend.compile import Compilation

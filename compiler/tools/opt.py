@@ -12,12 +12,12 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # numpy comes with the bindings; its thread pool costs more than our start-up
 
-from focus.dialects.context import make_context, parse_file, parse_text  # noqa: E402
-from focus.dialects.support import DiagnosedError, Diagnostic, ir, to_text  # noqa: E402
-from focus.passes.manager import Dump, Printing, find_pass, load_passes, parse_pipeline, run, timing_report  # noqa: E402
-from focus.runtime.tools.cli import tool  # noqa: E402
-from focus.runtime.spec.errors import FocusError, printable  # noqa: E402
-from focus.runtime.spec.files import atomic_write  # noqa: E402
+from focus.dialects.context import make_context, parse_file, parse_text
+from focus.dialects.support import DiagnosedError, Diagnostic, ir, to_text
+from focus.passes.manager import Dump, Printing, find_pass, load_passes, parse_pipeline, run, timing_report
+from focus.runtime.spec.errors import FocusError, printable
+from focus.runtime.spec.files import atomic_write
+from focus.runtime.tools.cli import tool
 
 #: upstream passes that are flags of their own; all others go through --pass-pipeline
 UPSTREAM_FLAGS = ("canonicalize", "cse", "symbol-dce")
@@ -57,7 +57,7 @@ def _split_pass_flags(argv: list[str]) -> tuple[list[str], list[str]]:
     elements, others = [], []
     for arg in argv:
         name, equals, options = arg[2:].partition("=") if arg.startswith("--") else ("", "", "")
-        if name in UPSTREAM_FLAGS or name and find_pass(name):
+        if name in UPSTREAM_FLAGS or (name and find_pass(name)):
             elements.append(f"{name}{{{options}}}" if equals else name)
         else:
             others.append(arg)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from focus.runtime.evaluate import synth
 from focus.runtime.run import trace as traces
-from focus.runtime.tools.cli import tool
 from focus.runtime.spec.concentration import PRESETS, Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import check_outputs
 from focus.runtime.spec.sites import SITES
+from focus.runtime.tools.cli import tool
 
 _EXAMPLES = """
 examples:

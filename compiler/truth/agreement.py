@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from focus.compiler.frontend.families.base import decoder_of
+from focus.compiler.frontend.wrapper import prefill_of
+from focus.compiler.truth.reference import candidate_rows, reference_details
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line
-
-from focus.compiler.frontend.families.base import decoder_of
-from focus.compiler.truth.reference import candidate_rows, reference_details
-from focus.compiler.frontend.wrapper import prefill_of
 
 CLEAR = 0.005           #: a similarity this far from the threshold, and from the second best, must decide alike in fp16 and in float32
 GAP = 0.005             #: so must a relative gap in importance at the cut of this much
@@ -105,7 +104,7 @@ def agreement(model, inputs: Mapping[str, Any], result, concentration: Concentra
     exact = reference_details(model, inputs, concentration, decisions, values=follow)
     stored = reference_details(model, inputs, concentration, decisions, "float16", values=follow)
     if set(exact[1]) != set(result.trace):
-        raise FocusError(f"the run's trace has other sites than this model with this concentration: {sorted(set(exact[1]) ^ set(result.trace))[0]}")
+        raise FocusError(f"the run's trace has other sites than this model with this concentration: {min(set(exact[1]) ^ set(result.trace))}")
     judge = _Judge(model, inputs, concentration, follow, *exact, stored[2])
     kept = {key: result.trace[f"retained/{key.split('/')[1]}/gate_proj"] for key in exact[2] if key.startswith("kept/")}
     rounding = judge.verdict(stored[0], stored[1], stored[2])

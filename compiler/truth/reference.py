@@ -3,8 +3,9 @@
 In: an unmodified Hugging Face model, the inputs of its forward, and a concentration.  Out: the last token's logits and the trace.
 
 The model's own modules do all that is not concentration: vision tower and embeddings, the decoder's layers with their norms, MLPs and
-projections, the head, hooks that stand on them included.  Written out here are attention, because importance comes of it, and what is done to rows at the
-concentration sites.  Nothing is shared with the passes or the simulator but the token layout, which says where visual tokens stand.
+projections, the head, hooks that stand on them included.  Written out here are attention, because importance comes of it, and what is done
+to rows at the concentration sites.  Nothing is shared with the passes or the simulator but the token layout, which says where visual tokens
+stand.
 
 The same in other storage: arithmetic in float32, but weights and whatever a module hands on rounded to fp16 (or bf16).  How far that is from
 float32 says what such storage alone does to a model, whoever computes it.
@@ -24,13 +25,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError, first_line, one_line
-from focus.runtime.spec.tokens import TokenLayout
-
 from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.frontend.surgery import patched, skeleton, untouched
 from focus.compiler.frontend.wrapper import prefill_of
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.errors import FocusError, first_line, one_line
+from focus.runtime.spec.tokens import TokenLayout
 
 
 @one_line
@@ -151,7 +151,8 @@ def decoder_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor,
         raise _Captured
 
     decoder = decoder_of(model)
-    handles = [decoder.register_forward_pre_hook(of_decoder, with_kwargs=True), decoder.layers[0].register_forward_pre_hook(hook, with_kwargs=True, prepend=True)]
+    handles = [decoder.register_forward_pre_hook(of_decoder, with_kwargs=True),
+               decoder.layers[0].register_forward_pre_hook(hook, with_kwargs=True, prepend=True)]
     try:
         with untouched(model):
             model(**{k: torch.as_tensor(v) if isinstance(v, (np.ndarray, list)) else v for k, v in inputs.items()})

@@ -189,6 +189,29 @@ def attention_places(form: AttentionForm, mapping: AttentionMapping, geometry: G
     return p
 
 
+def attention_generators(form: AttentionForm, mapping: AttentionMapping, geometry: Geometry) -> int:
+    """Address generators that an attention kernel takes at most: one for each place in DRAM and each window on chip that an instruction names."""
+    dim, cols, unique = form.head_dim, geometry.cols, form.fixed > 0
+    strands, resident = mapping.strands, mapping.stays == "queries"
+    unit = geometry.vector if unique else geometry.rows
+    blocks, out = (ceil(form.visual, mapping.block_rows) if unique and mapping.block_rows else 1), widths(min(mapping.out_cols, dim), cols)
+    accs = len(out) if mapping.split else 1
+    total = strands * (4 + 2 * accs + blocks * (2 + accs + len(out)))                           # positions, state, results and accumulators
+    if resident:
+        total += strands * (3 * ceil(dim, unit) if unique else 3)
+    for count, _ in form.regions:
+        step = min(mapping.step, count)
+        subs, kv_cols = ceil(step, cols), min(mapping.kv_cols, dim)
+        for width in [kv_cols] + [dim % kv_cols] * (dim % kv_cols > 0):
+            pieces = ceil(width, unit) + (unique and dim % geometry.vector > 0)
+            passes = 1 + (geometry.vector > geometry.rows) if unique else 1
+            each = (1 if resident else 3) + (3 if unique else 0)                                # queries, counts, maps
+            total += 2 + pieces * (strands * each + subs * passes)
+        total += 2 + strands * subs * (2 + blocks + mapping.split) + strands * blocks * ceil(step, geometry.rows)     # scores and probabilities
+        total += (subs if mapping.split else 1) * len(out) + len(out) + min(VALUE_TILES, len(out)) * ceil(step, geometry.rows)          # values
+    return total + mapping.partials
+
+
 def emit_attention(b: TileBuilder, att: Attention, sections: list[Section], mappings: tuple[AttentionMapping, ...], loc: ir.Location) -> None:
     """Emit dense attention, one kernel a section."""
     for s, t in zip(sections, mappings, strict=True):

@@ -188,11 +188,10 @@ class TileBuilder:
     def window(self, base: Mat, row: Idx | int, col: Idx | int, rows: int, cols: int) -> Mat:
         """The box of `rows` x `cols` at (row, col) of `base`, clipped to its bounds."""
         row, col = as_idx(row), as_idx(col)
-        if not row.terms and not col.terms:         # static: clip here
-            rows, cols = min(rows, base.rows - row.const), min(cols, base.cols - col.const)
-            if (row.const, col.const, rows, cols) == (0, 0, base.rows, base.cols):
-                return base
-        rows, cols = min(rows, base.rows), min(cols, base.cols)
+        rows = min(rows, base.rows if row.terms else base.rows - row.const)         # a place that is static is clipped here
+        cols = min(cols, base.cols if col.terms else base.cols - col.const)
+        if row == col == Idx(0) and (rows, cols) == (base.rows, base.cols):
+            return base
         op = ir.Operation.create("focus.window", results=[self.memref((rows, cols, base.dtype, base.space), base.pitch)],
                                  operands=[base.value, self.index(row), self.index(col)],
                                  attributes={"sizes": ir.DenseI64ArrayAttr.get([rows, cols])})

@@ -7,6 +7,7 @@ the array goes on.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import gcd
 
@@ -120,6 +121,23 @@ def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Pla
     return p
 
 
+def gemm_generators(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> int:
+    """Address generators that a GEMM kernel takes at most: one for each place in DRAM and each window on chip that an instruction names."""
+    subs = sub_tiles(form, mapping, geometry)
+    parts = 1 if form.visual is None else 2                 # text rows and visual rows are apart in DRAM
+    whole, rest = divmod(form.k, geometry.vector)
+    bodies = in_body(whole, unroll_of(form, mapping, len(subs))) + (rest > 0) if form.unique else 1
+    pieces = ceil(len(subs), WEIGHT_SUBS)
+    operand = 5 if form.unique else parts + 1               # source and place; count, and the map's source and place
+    slice_ = operand + form.weights * (pieces + len(subs))
+    if form.unique and geometry.vector > geometry.rows:     # several passes a slice: windows of the operand and of the weights
+        slice_ += 1 + form.weights * len(subs)
+    vectors = sum(ceil(width, geometry.vector) for width in subs)
+    out = 7 * vectors if form.gathered else parts * (len(subs) + 1)
+    epilogue = len(subs) * (form.weights + 2 + form.biases + form.residual * 2 * parts) + 2 * form.biases
+    return bodies * slice_ + epilogue + out + mapping.partials + form.moments * (2 + parts) + 2 * form.gathered
+
+
 def emit_linear(b: TileBuilder, lin: Linear, mappings: tuple[GemmMapping, ...], loc: ir.Location) -> None:
     """Emit the kernels of `mappings`: for dense operands one (or SwiGLU's two halves), else those of each shape of m-tile in turn."""
     conc = next((m for m in (lin.x, lin.out) if isinstance(m, Concentrated)), None)
@@ -179,7 +197,7 @@ class Weights:
     first sub-tiles' next weights come in while the last ones are in use."""
     pieces: tuple[Mat, ...]
 
-    def tile(self, b: TileBuilder, sub: int, col: int, width: int) -> Mat:
+    def tile(self, b: TileBuilder, sub: int, col: Idx | int, width: int) -> Mat:
         """Sub-tile `sub`, columns [col, col + width) of the k-slice."""
         n = b.geometry.cols
         return b.window(self.pieces[sub // WEIGHT_SUBS], n * (sub % WEIGHT_SUBS), col, n, width)
@@ -300,8 +318,7 @@ class _Body:
                     if tile.visual:
                         buffers.passes(rows, stationary, a, map_, tile, init, count)
                     else:
-                        for i, (col, cols) in enumerate(k_parts(b.geometry, width)):
-                            b.mm(b.window(rows, 0, col, tile.rows, cols), stationary(col, cols), a, "never" if i else init, count=count)
+                        array_passes(b, rows, stationary, a, init, count)
 
         if whole:
             with b.loop(whole, unroll) as j:
@@ -384,9 +401,17 @@ class _Out:
     first: bool
 
 
-def k_parts(geometry: Geometry, width: int) -> list[tuple[int, int]]:
-    """(first column, columns) of the passes that a slice of `width` columns takes: as many as the array has rows in each."""
-    return [(at, min(geometry.rows, width - at)) for at in range(0, width, geometry.rows)]
+def array_passes(b: TileBuilder, x: Mat, weights: Callable[[Idx, int], Mat], acc: Mat, init: str, count: Mat) -> None:
+    """`acc` (+)= x W^T, one array pass for as many columns of x as the array has rows.
+
+    weights: (first column, columns) -> the stationary tile.  init: "first", "never", or "always": the first pass overwrites.
+    """
+    depth = b.geometry.rows
+    if init == "always" and x.cols > depth:
+        init = "inner"
+    with b.loop(x.cols, depth) as col:
+        cols = min(depth, x.cols)
+        b.mm(b.window(x, 0, col, x.rows, cols), weights(col, cols), acc, init, count=count)
 
 
 class Alternating:
@@ -396,7 +421,7 @@ class Alternating:
         self.b, self.turn = b, 0
         self.buffers = [places.make(b, "partial", i) for i in range(count)]
 
-    def passes(self, x: Mat, weights, acc: Mat, map_: Mat, tile: RowTile, init: str, count: Mat) -> None:
+    def passes(self, x: Mat, weights: Callable[[Idx, int], Mat], acc: Mat, map_: Mat, tile: RowTile, init: str, count: Mat) -> None:
         """Array passes over the unique vectors x, one for as many columns as the array has rows, and the scatter of their partial sums into `acc`.
 
         weights: (first column, columns) -> the stationary tile.
@@ -404,8 +429,7 @@ class Alternating:
         b = self.b
         partial = b.window(self.buffers[self.turn], 0, 0, tile.rows, acc.cols)
         self.turn = (self.turn + 1) % len(self.buffers)
-        for i, (col, cols) in enumerate(k_parts(b.geometry, x.cols)):
-            b.mm(b.window(x, 0, col, tile.rows, cols), weights(col, cols), partial, "never" if i else "always", count=count)
+        array_passes(b, x, weights, partial, "always", count)
         b.op("scatter", partial, acc, attrs={"init": init, "identity": tile.identity}, map=map_)
 
 

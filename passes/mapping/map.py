@@ -346,6 +346,8 @@ class Context:
 
     def returned(self, op: ir.OpView) -> Iterator[list[Choice]]:
         for value in op.operation.operands:
+            if not isinstance(value.type, ir.RankedTensorType) or not value.type.rank:
+                raise OpError(op, f"returns {value.type}; tensors of one or more dimensions expected")
             shape = value.type.shape
             yield [Choice("dense", (RowsForm("copy", max(1, value.type.shape[0] if len(shape) > 1 else 1), shape[-1],
                                              fd.dtype_of(value.type.element_type)),))]

@@ -13,15 +13,16 @@ from functools import cached_property
 
 from focus.dialects.mapping import AttentionMapping, GemmMapping, KernelMapping, RowsMapping, SpillMapping
 from focus.passes.capacity import SMALLER, fits, no_room
-from focus.passes.kernels.attention import attention_places
+from focus.passes.kernels.attention import attention_generators, attention_places
 from focus.passes.kernels.concentrate import elementwise_places, gather_places, norm_places, rope_places
 from focus.passes.kernels.forms import AttentionForm, Form, GemmForm, RowsForm, SpillForm
-from focus.passes.kernels.linear import ASIDE, WEIGHT_SUBS, gemm_places, resample_places
+from focus.passes.kernels.linear import ASIDE, WEIGHT_SUBS, gemm_generators, gemm_places, resample_places
 from focus.passes.kernels.movement import move_places
 from focus.passes.kernels.places import Places, ceil
 from focus.passes.kernels.spilled import Uses, making_places, tiles_of_use, using_places
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.geometry import Geometry
+from focus.runtime.spec.isa import NUM_AGUS
 from focus.runtime.spec.machine import Machine
 
 LONGEST = 1024          #: rows of an m-tile beyond which nothing is gained
@@ -91,9 +92,15 @@ def problem(target: Target, form: Form, mapping: KernelMapping) -> str | None:
     return cut
 
 
+def _too_many(generators: int) -> str | None:
+    return f"needs up to {generators} address generators; there are {NUM_AGUS}" if generators > NUM_AGUS else None
+
+
 def _gemm_problem(form: GemmForm, t: GemmMapping, g: Geometry) -> str | None:
     if t.n % g.cols:
         return f"n is {t.n}, expected a multiple of the array's {g.cols} columns"
+    if form.gathered and t.n >= form.n + g.cols:
+        return f"n is {t.n}, expected at most the result's {form.n} columns, rounded up to whole sub-tiles of {g.cols}"
     if form.visual is not None and t.m < form.rows:
         return f"m is {t.m}, expected the {form.rows} rows of an m-tile of the concentration"
     if form.unique and (t.stays != "none" or form.visual and not t.partials):
@@ -102,7 +109,7 @@ def _gemm_problem(form: GemmForm, t: GemmMapping, g: Geometry) -> str | None:
         return "residual_tiles is 0, expected 1 or more"
     if t.separate_result and not form.gathered:
         return "separate_result is for results that are concentrated"
-    return None
+    return _too_many(gemm_generators(form, t, g))
 
 
 def _attention_problem(form: AttentionForm, t: AttentionMapping, g: Geometry) -> str | None:
@@ -133,7 +140,7 @@ def _attention_problem(form: AttentionForm, t: AttentionMapping, g: Geometry) ->
         return "importance keeps its queries, in one strand"
     if t.split and (t.strands > 1 or len(form.regions) > 1 or t.step != 2 * g.cols or form.keys <= t.step):
         return "split needs one strand, one region and a loop over steps of two array widths"
-    return None
+    return _too_many(attention_generators(form, t, g))
 
 
 def _spill_problem(form: SpillForm, t: SpillMapping, target: Target) -> str | None:
@@ -149,6 +156,8 @@ def _spill_problem(form: SpillForm, t: SpillMapping, target: Target) -> str | No
         return f"out_cols is {t.out_cols}, expected a multiple of {g.cols} that divides the head's {form.head_dim} columns"
     if not single and not (t.m <= form.m_tile and (form.m_tile % t.m == 0 or ceil(form.visual, t.m) <= APART)):
         return f"m is {t.m}, expected a divisor of the m-tile's {form.m_tile} rows, or few tiles"
+    if form.visual > t.m and t.m % g.cols and form.keys > g.cols and (form.m_tile % t.m == 0 or form.visual <= form.m_tile):
+        return f"m is {t.m}, expected a multiple of {g.cols}: the key columns that a tile sees grow by as many"
     if not t.heads or t.heads * spilled_bytes(form.visual, form.keys, g) > target.machine.dram.capacity_bytes:
         return f"the probabilities of {t.heads} heads do not fit DRAM"
     return None

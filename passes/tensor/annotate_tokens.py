@@ -15,12 +15,11 @@ from torch_mlir import ir
 
 from focus.dialects import focus as d
 from focus.dialects.support import OpError, to_attr
-from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.tokens import TokenLayout
-
 from focus.passes.manager import register_pass
 from focus.passes.tensor.decoder_ir import LAYER, decoder_stream, pieces, token_layout
 from focus.passes.tensor.tensor_ir import NORMS, definition, downstream, matrix_type, replace, rows, users
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.tokens import TokenLayout
 
 _LAYERED = (d.AttentionOp, d.LinearOp, d.RopeOp, *NORMS)
 
@@ -142,4 +141,4 @@ def _row_wise(op: ir.OpView | None) -> bool:
     """Norms, activations and linear layers without residual; a residual add ends the last decoder layer."""
     if isinstance(op, NORMS):
         return op.moments is None
-    return isinstance(op, d.ActivationOp) or isinstance(op, d.LinearOp) and op.residual is None and op.moments is None
+    return isinstance(op, d.ActivationOp) or (isinstance(op, d.LinearOp) and op.residual is None and op.moments is None)

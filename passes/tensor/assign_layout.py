@@ -15,14 +15,13 @@ from torch_mlir import ir
 from focus.dialects import focus as d
 from focus.dialects.contracts import ROW_ORDER
 from focus.dialects.support import OpError, get_attr, to_attr
+from focus.passes.manager import register_pass
+from focus.passes.target import resolve_machine
+from focus.passes.tensor.decoder_ir import annotated, decoder_stream, pieces
+from focus.passes.tensor.tensor_ir import body, definition, downstream, erase_dead, replace, rows
 from focus.runtime.spec.machine import LAYOUTER
 from focus.runtime.spec.tokens import TokenLayout
 from focus.runtime.spec.types import BYTES, DType
-
-from focus.passes.tensor.decoder_ir import annotated, decoder_stream, pieces
-from focus.passes.manager import register_pass
-from focus.passes.target import resolve_machine
-from focus.passes.tensor.tensor_ir import body, definition, downstream, erase_dead, replace, rows
 
 PUBLISHED_BANKS = (2, 2, 2)         #: of the layouter, over frames, rows and columns
 
@@ -69,9 +68,9 @@ def _order_rows(stream: ir.Value, tokens: TokenLayout) -> None:
 def _check_row_wise(stream: ir.Value) -> None:
     """Ops that move rows of the stream mean sequence order; only what works on each row, or knows positions, may follow it."""
     for op in downstream(stream):
-        if isinstance(op, (d.ConcatOp, d.ReshapeOp, d.TakeRowsOp, d.MatmulOp)) or isinstance(op, d.SliceOp) and op.sizes[0] != rows(op.x):
-            if rows(op.operation.operands[0]) != 1:
-                raise OpError(op, "moves rows of the decoder's sequence, whose order in storage is another")
+        moves = isinstance(op, (d.ConcatOp, d.ReshapeOp, d.TakeRowsOp, d.MatmulOp)) or (isinstance(op, d.SliceOp) and op.sizes[0] != rows(op.x))
+        if moves and rows(op.operation.operands[0]) != 1:
+            raise OpError(op, "moves rows of the decoder's sequence, whose order in storage is another")
 
 
 def _row_aligned(stream: ir.Value) -> Iterator[tuple[ir.OpView, int]]:

@@ -20,7 +20,6 @@ from torch_mlir import ir
 
 from focus.dialects import focus as d
 from focus.dialects.support import OpError, path_of
-
 from focus.passes.manager import register_pass
 from focus.passes.tensor.tensor_ir import erase_dead
 from focus.passes.tensor.views import Box, View
@@ -337,7 +336,7 @@ def _attention(c: Converter, op: ir.Operation) -> View:
 @rule("torch.vlm.patch_embed")
 def _patch_embed(c: Converter, op: ir.Operation) -> View:
     pixels, kernel = c.view(op, 0), c.view(op, 1)
-    count, channels, height, width = pixels.shape
+    count, _, height, width = pixels.shape
     dim, _, patch, across = kernel.shape
     if patch != across or patch > min(height, width):
         raise NoMapping(op, f"square patches that fit the image expected, got {patch}x{across} for images of {height}x{width}")

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from focus.dialects import focus as d
-
 from focus.passes.manager import register_pass
-from focus.passes.tensor.tensor_ir import extra_attributes, linear_like, NORMS, body, definition, erase_dead, replace, rows, users
+from focus.passes.tensor.tensor_ir import NORMS, body, definition, erase_dead, extra_attributes, linear_like, replace, rows, users
 
 
 @register_pass("fuse", anchor="func.func", level="tensors")
@@ -94,7 +93,7 @@ def _last(linear: ir.OpView, other: ir.Value) -> bool:
 def moments_from_linear(op: ir.OpView) -> None:
     """norm(y), y = a linear layer's result"""
     linear = definition(op.x)
-    if not isinstance(linear, d.LinearOp) or op.moments is not None or isinstance(op, d.RMSNormOp) and op.heads > 1:
+    if not isinstance(linear, d.LinearOp) or op.moments is not None or (isinstance(op, d.RMSNormOp) and op.heads > 1):
         return
     if linear.moments is None:
         made = linear_like(linear, linear, moments=True)

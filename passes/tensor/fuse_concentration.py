@@ -3,8 +3,8 @@
 In: a function with `focus.gather` ops in storage order.  Out: the same function; each norm or linear layer that gathers its own result has the
 attribute `focus.gathers`.  Its `focus.gather` stays and says how, but no kernel of its own reads the result back.
 
-A norm can always gather.  A linear layer can where it adds no residual, collects no moments, its m-tiles are those of the gather, and the vectors
-divide the array's columns, because a sub-tile of the result is as wide as the array.
+A norm can always gather.  A linear layer can where it adds no residual, collects no moments, its m-tiles are those of the gather, and every
+sub-tile of the result, which is as wide as the array, has the same number of vectors, the last too.
 """
 from __future__ import annotations
 
@@ -44,4 +44,5 @@ def _can_gather(producer: ir.OpView, gather: ir.OpView, machine: Machine) -> boo
         return False
     given, made = producer.x.type, gather.result.type
     alike = not isinstance(given, d.ConcentratedType) or (given.visual, given.rows, given.m_tile) == (made.visual, made.rows, made.m_tile)
-    return alike and machine.geometry.cols % gather.vector == 0
+    cols, vectors = machine.geometry.cols, -(-made.width // gather.vector)
+    return alike and cols % gather.vector == 0 and vectors % (cols // gather.vector) == 0

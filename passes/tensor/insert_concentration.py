@@ -18,13 +18,12 @@ from torch_mlir import ir
 from focus.dialects import focus as d
 from focus.dialects.contracts import CONCENTRATION
 from focus.dialects.support import OpError, get_attr
+from focus.passes.manager import register_pass
+from focus.passes.tensor.decoder_ir import LAYER, annotated
+from focus.passes.tensor.tensor_ir import NORMS, body, definition, downstream, extra_attributes, linear_like, matrix_type, replace, rows, users
 from focus.runtime.spec.concentration import Concentration, default_schedule
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.tokens import TokenLayout
-
-from focus.passes.manager import register_pass
-from focus.passes.tensor.decoder_ir import LAYER, annotated
-from focus.passes.tensor.tensor_ir import extra_attributes, linear_like, NORMS, body, definition, downstream, matrix_type, replace, rows, users
 
 _HELP = {
     "mode": "a preset (off, sec, sic, full) or a TOML file in place of the options below",
@@ -184,7 +183,7 @@ class _Inserter:
 
     def _gather(self, number: int, site: str, value: ir.Value, ids: ir.Value) -> None:
         """Concentrate `value` for the linear layers or the attention that read it; other uses stay dense."""
-        readers = [u for u in users(value) if isinstance(u, d.LinearOp) and u.x == value or isinstance(u, d.AttentionOp) and u.q == value]
+        readers = [u for u in users(value) if (isinstance(u, d.LinearOp) and u.x == value) or (isinstance(u, d.AttentionOp) and u.q == value)]
         c = self.config
         type_ = d.ConcentratedType.make(rows(value), value.type.shape[1], ids.type.shape[0], c.vector, c.m_tile)
         producer = definition(value)

@@ -9,7 +9,6 @@ from torch_mlir import ir
 
 from focus.dialects import focus as d
 from focus.dialects.contracts import CONCENTRATION
-
 from focus.passes.manager import register_pass
 from focus.passes.tensor.tensor_ir import body, erase_dead, replace
 

@@ -16,10 +16,10 @@ from torch_mlir import ir
 
 from focus.dialects import focus as fd
 from focus.dialects.support import OpError, get_attr, set_attr, symbol
-from focus.passes.tile.kernel_ir import buffer_bytes, is_routine, kernels_of, read_kernel, root_of, steps_of
-from focus.passes.manager import register_pass
 from focus.passes.capacity import LARGER, aligned, fits, no_room
+from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
+from focus.passes.tile.kernel_ir import buffer_bytes, is_routine, kernels_of, read_kernel, root_of, steps_of
 from focus.runtime.spec.concentration import LARGEST_M_TILE
 
 

@@ -17,9 +17,9 @@ from torch_mlir import ir
 
 from focus.dialects import fisa, focus as fd
 from focus.dialects.support import OpError, get_attr, path_of
-from focus.passes.tile.kernel_ir import ELEMENT_BYTES, Instr, Kernel, LoopRecord, is_routine, kernels_of, producer, read_kernel, steps_of
-from focus.passes.manager import register_pass
 from focus.passes.capacity import aligned
+from focus.passes.manager import register_pass
+from focus.passes.tile.kernel_ir import ELEMENT_BYTES, Instr, Kernel, LoopRecord, is_routine, kernels_of, producer, read_kernel, steps_of
 from focus.runtime.spec import isa
 
 DRAIN = isa.NUM_SEMAPHORES          #: the semaphore with which units report the end of a kernel
@@ -42,7 +42,7 @@ def lower_to_fisa(module):
         func.operation.erase()
 
 
-def _lower_routine(name: str, func: ir.OpView, control: "_Control") -> None:
+def _lower_routine(name: str, func: ir.OpView, control: _Control) -> None:
     """A `fisa.routine` of a function's kernels at the insertion point.  It may be called whatever came before it."""
     routine = fisa.RoutineOp.build(sym_name=name, arguments=len(func.arguments))
     control.forget()
@@ -53,7 +53,7 @@ def _lower_routine(name: str, func: ir.OpView, control: "_Control") -> None:
             _Lowering(read_kernel(op), control).run()
 
 
-def _lower_program(func: ir.OpView, routines: dict[str, ir.OpView], control: "_Control") -> None:
+def _lower_program(func: ir.OpView, routines: dict[str, ir.OpView], control: _Control) -> None:
     """A `fisa.program` in place of a function's kernels and calls."""
     if len(func.arguments):
         raise OpError(func, "has arguments, expected buffers of its own (only a private function is a routine, which others call)")
@@ -84,7 +84,7 @@ def _called(call: ir.OpView, routines: dict[str, ir.OpView]) -> list[ir.OpView]:
     return kernels_of(routines[call.callee.value])
 
 
-def _call(call: ir.OpView, kernels: list[ir.OpView], control: "_Control") -> None:
+def _call(call: ir.OpView, kernels: list[ir.OpView], control: _Control) -> None:
     """A `fisa.call` of a routine, with the addresses of its operands."""
     site = get_attr(call, "focus.site")
     if site is None and any(get_attr(kernel, "threshold") is not None for kernel in kernels):
@@ -190,14 +190,14 @@ class LoopExtent:
     level: int = 0
 
     @staticmethod
-    def constant(n: int) -> "LoopExtent":
+    def constant(n: int) -> LoopExtent:
         return LoopExtent(n, n)
 
     @property
     def fixed(self) -> bool:
         return self.step == 0
 
-    def window(self, at: int, size: int) -> "LoopExtent":
+    def window(self, at: int, size: int) -> LoopExtent:
         """The part [at, at + size) of it."""
         if self.fixed:
             return LoopExtent.constant(max(0, min(size, self.full - at)))
@@ -224,14 +224,14 @@ class Affine:
     const: int
     terms: tuple[tuple[int, int], ...] = ()
 
-    def plus(self, o: "Affine") -> "Affine":
+    def plus(self, o: Affine) -> Affine:
         terms = dict(self.terms)
         for level, c in o.terms:
             terms[level] = terms.get(level, 0) + c
-        return Affine(self.const + o.const, tuple(sorted((l, c) for l, c in terms.items() if c)))
+        return Affine(self.const + o.const, tuple(sorted((level, c) for level, c in terms.items() if c)))
 
-    def times(self, k: int) -> "Affine":
-        return Affine(self.const * k, tuple((l, c * k) for l, c in self.terms))
+    def times(self, k: int) -> Affine:
+        return Affine(self.const * k, tuple((level, c * k) for level, c in self.terms))
 
 
 # ---- one kernel --------------------------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ class _Lowering:
                 yield [n for n, _ in fd.pairs(instr.op, name)]
 
     # ---- structure -------------------------------------------------------------------------------------------------------
-    def _block(self, block: ir.Block, loops: tuple[LoopRecord, ...], setup: "_Setup | None") -> None:
+    def _block(self, block: ir.Block, loops: tuple[LoopRecord, ...], setup: _Setup | None) -> None:
         """Instructions of a block.  `setup` collects generators of the outermost item the block belongs to; None at the top."""
         instrs = {i.op.operation: i for i in self.kernel.instrs}
         for view in block.operations:
@@ -287,7 +287,7 @@ class _Lowering:
         emit(setup)
         setup.flush()
 
-    def _loop(self, view, loops: tuple[LoopRecord, ...], setup: "_Setup") -> None:
+    def _loop(self, view, loops: tuple[LoopRecord, ...], setup: _Setup) -> None:
         record = LoopRecord(len(loops), view.operation)
         body = view.operation.regions[0].blocks[0]
         step = self._constant(view.operation.operands[2])
@@ -404,8 +404,8 @@ class _Lowering:
         return a.const + sum(min(e) for e in ends), a.const + sum(max(e) for e in ends)
 
     # ---- instructions ----------------------------------------------------------------------------------------------------
-    def _instr(self, instr: Instr, setup: "_Setup") -> None:
-        overwrites = ("w", "rw") if get_attr(instr.op, "init") == "always" else ("w",)
+    def _instr(self, instr: Instr, setup: _Setup) -> None:
+        overwrites = ("w", "rw") if get_attr(instr.op, "init") in ("always", "inner") else ("w",)
         places = {f.name: self.place(v, f.access in overwrites) for f, v in instr.mems}
         extents = self._extents(instr, places)
         self._note_written(instr, places, extents)
@@ -426,7 +426,7 @@ class _Lowering:
                 values[f.name] = get_attr(instr.op, f.name)
         self._synchronise(instr, values, setup)
 
-    def _synchronise(self, instr: Instr, values: dict[str, int], setup: "_Setup") -> None:
+    def _synchronise(self, instr: Instr, values: dict[str, int], setup: _Setup) -> None:
         """Semaphore fields; what does not fit goes to sync instructions of the same unit before and after."""
         path, unit = path_of(instr.op), int(instr.entry.unit)
         waits, signals = fd.pairs(instr.op, "wait"), fd.pairs(instr.op, "signal")
@@ -476,7 +476,7 @@ class _Lowering:
 
     def _note_written(self, instr: Instr, places: dict[str, Place], extents: dict[str, LoopExtent]) -> None:
         """A buffer is as large as what was last written to it, where that starts at its first row or column."""
-        for m, value in instr.mems:
+        for m, _ in instr.mems:
             p = places[m.name]
             if "w" not in m.access or fd.space_of(p.root) == "dram" or p.rows_at is None or p.cols_at is None:
                 continue
@@ -493,8 +493,10 @@ class _Lowering:
         return LoopExtent(full, extent.total + at, extent.step, extent.level)
 
     def _init(self, instr: Instr) -> int:
-        """The depth from which "first" counts: the loops around the buffer that the instruction accumulates into."""
+        """The depth from which "first" counts: the loops around the buffer that the instruction accumulates into; of "inner" all but one."""
         how = get_attr(instr.op, "init")
+        if how == "inner" and instr.loops:
+            return instr.loops[-1].level
         if how != "first":
             return isa.ALWAYS if how == "always" else isa.NEVER
         value = next(v for f, v in instr.mems if f.access == "rw")

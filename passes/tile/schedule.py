@@ -13,19 +13,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 from focus.dialects import focus as fd
 from focus.dialects.contracts import MAX_SEMAPHORES
 from focus.dialects.mapping import MAX_SLOTS
 from focus.dialects.support import OpError, get_attr, set_attr
-from focus.passes.tile.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
-from focus.passes.manager import register_pass
 from focus.passes.capacity import aligned, fits, no_room
+from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
+from focus.passes.tile.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
 from focus.runtime.spec import isa
 from focus.runtime.spec.isa import Unit
 from focus.runtime.spec.machine import Machine
-
 
 
 @register_pass("schedule", anchor="func.func", level="kernels", help={"machine": "name or file of the machine description"})
@@ -153,37 +153,37 @@ class _Semaphores:
         same two loop bodies, in the same order on both sides, with as many credits.  Units work in order, so the nth wait then still
         needs the signal that belongs to it.  OpError where too many are left.
         """
-        first: dict[tuple, tuple[int, int, int]] = {}       # kind of hand-over -> (semaphore, place of its last signal, of its last wait)
+        chains: dict[tuple, list[list[int]]] = {}       # kind of hand-over -> [semaphore, place of its last signal, of its last wait] of each
         became: dict[int, int] = {}
         given, taken = self._places(self.signals), self._places(self.waits)
         for n in sorted(self.numbers.values(), key=lambda n: given[n][0][0]):
-            credits = self.credits.get(n, 0)
-            if len(given[n]) == len(taken[n]) == 1:
-                (give, *giver), (take, *taker) = given[n][0], taken[n][0]
-                kind = (*giver, *taker, credits)
-                shared, last_give, last_take = first.get(kind, (n, -1, -1))
-                if give <= last_give or take <= last_take:
-                    shared = n
-                elif shared != n:
-                    self.credits[shared] = self.credits.get(shared, 0) + self.credits.pop(n, 0)
-                first[kind] = shared, give, take
-                became[n] = shared
+            became[n] = n
+            if len(given[n]) != 1 or len(taken[n]) != 1:
+                continue
+            (give, *giver), (take, *taker) = given[n][0], taken[n][0]
+            alike = chains.setdefault((*giver, *taker, self.credits.get(n, 0)), [])
+            fitting = [chain for chain in alike if give > chain[1] and take > chain[2]]
+            if fitting:             # of these the one waited for last, which leaves most to those that follow
+                chain = max(fitting, key=lambda chain: chain[2])
+                became[n] = chain[0]
+                self.credits[chain[0]] = self.credits.get(chain[0], 0) + self.credits.pop(n, 0)
+                chain[1:] = give, take
             else:
-                became[n] = n
+                alike.append([n, give, take])
         dense = {n: i + 1 for i, n in enumerate(sorted(set(became.values())))}
         if len(dense) > MAX_SEMAPHORES:
-            raise OpError(self.kernel.op, f"needs more than {MAX_SEMAPHORES} semaphores")
+            raise OpError(self.kernel.op, f"needs {len(dense)} semaphores; there are {MAX_SEMAPHORES}")
         for table in (self.waits, self.signals):
             for instr, entries in table.items():
                 table[instr] = [(dense[became[n]], depth) for n, depth in entries]
         self.credits = {dense[n]: c for n, c in self.credits.items() if c}
 
     def _places(self, table: dict[int, list[tuple[int, int]]]) -> dict[int, list[tuple]]:
-        """Semaphore -> where it is signalled or waited for: (place in the program, unit, loops around it, depth)."""
+        """Semaphore -> where it is signalled or waited for: (place in the program, unit, loops in each iteration of which that happens once)."""
         found: dict[int, list[tuple]] = {}
         for place, instr in enumerate(self.kernel.instrs):
             for n, depth in table.get(id(instr), []):
-                found.setdefault(n, []).append((place, instr.entry.unit, tuple(id(loop) for loop in instr.loops), depth))
+                found.setdefault(n, []).append((place, instr.entry.unit, tuple(id(loop) for loop in instr.loops[:depth])))
         return found
 
 
@@ -200,7 +200,7 @@ def _place_semaphores(kernel: Kernel, lives: dict) -> None:
             if isinstance(item, Turns):
                 for a, b in zip(item.runs, item.runs[1:] + item.runs[:1]):
                     sems.hand_over(key(b, 0), a, b, a.depth, b.depth)
-        for i, (a, b) in enumerate(zip(life, life[1:])):
+        for i, (a, b) in enumerate(pairwise(life)):
             giver, taker = _end(a, -1), _end(b, 0)
             if isinstance(a, Turns) and a.runs[0].unit != taker.unit:
                 raise OpError(record.op, f"cannot be scheduled: after a loop of several units it goes to '{taker.unit.name.lower()}', which did not "

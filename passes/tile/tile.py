@@ -20,17 +20,17 @@ from torch_mlir import ir
 from focus.dialects import focus as fd
 from focus.dialects.mapping import KernelMapping, RowsMapping
 from focus.dialects.support import OpError, get_attr, path_of, set_attr, walk
-from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels import attention, concentrate, linear, movement, spilled
+from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels.rows import Concentrated, split
-from focus.passes.tensor.tensor_ir import gather_of
-from focus.passes.mapping.space import Target, m_tile_rows
-from focus.runtime.spec.geometry import PUBLISHED_SIDE
-from focus.passes.tile.kernel_ir import producer
 from focus.passes.manager import register_pass
-from focus.passes.tile.routines import ModulePath, Routines
+from focus.passes.mapping.space import Target, m_tile_rows
 from focus.passes.target import resolve_machine
+from focus.passes.tensor.tensor_ir import gather_of
+from focus.passes.tile.kernel_ir import producer
+from focus.passes.tile.routines import ModulePath, Routines
 from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.geometry import PUBLISHED_SIDE
 from focus.runtime.spec.machine import Machine
 
 ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "i16": "u16"}
@@ -386,7 +386,7 @@ class Tiler:
     def concat(self, op) -> None:
         out = self.where[op.result] = self._concat_place(op)
         at = 0
-        for i, v in enumerate(op.operation.operands):
+        for v in op.operation.operands:
             src, rows = self.where[v], v.type.shape[0]
             uses = list(v.uses)
             in_place = len(uses) == 1 and producer(v) is not None and producer(v).name not in VIEWS

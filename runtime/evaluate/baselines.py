@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
-from focus.runtime.spec.concentration import Concentration
 from focus.runtime.run.energy import power_mw
+from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.machine import Machine
 
@@ -222,7 +223,7 @@ def focus(visual: int, schedule: Concentration, ratio: float | Kept = 1.0, m_til
     kept: Kept = ratio if callable(ratio) else lambda layer, site, n, slices: int(n * slices / ratio)
     counts = schedule.retained(d.layers, visual)
     linear = attention = stall = traffic = 0.0
-    for layer, (before, after) in enumerate(zip(counts, counts[1:])):
+    for layer, (before, after) in enumerate(pairwise(counts)):
         for site, n, k in _linears(d):
             rows = before if site in ("q_proj", "o_proj") else after
             slices = _ceil(k, ARRAY)

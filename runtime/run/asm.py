@@ -230,7 +230,7 @@ def _assemble_line(line: str, at: str) -> bytes:
     head = _MNEMONIC.match(line, start)
     instr = isa.TABLE.get(head[0]) if head else None
     if instr is None:
-        word = line.split()[0]
+        word = line.split(maxsplit=1)[0]
         raise FocusError(f"{at}:{start + 1}: unknown instruction '{word}'")
     values, position = {}, head.end()
     while (rest := line[position:].strip()) and not rest.startswith("#"):

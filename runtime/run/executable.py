@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from focus.runtime.run import fxb, report, trace as traces
+from focus.runtime.run.fxb import STORED, Binary, FixedInput, Port
+from focus.runtime.run.trace import Trace
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line
-from focus.runtime.run.fxb import STORED, Binary, FixedInput, Port
 from focus.runtime.spec.machine import Machine
-from focus.runtime.run.trace import Trace
 
 WHOLE = (0, 2 ** 62)                        #: all cycles of a run
 FLAGS = ("use_cache", "return_dict", "output_attentions", "output_hidden_states")      #: of the model's forward; they change no logits
@@ -195,7 +195,8 @@ class Executable:
         traces.check(trace if trace is not None else {}, self.binary)
         counts = [traces.unique_counts(trace, site) for site in self.binary.sites]
         with self._simulator(loaded=False) as simulator:
-            raw = simulator.run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window, self.budget.instructions, self.budget.bytes)
+            raw = simulator.run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window,
+                                self.budget.instructions, self.budget.bytes)
         return report.build(self.binary, raw, "timing", counts), raw.get("timeline")
 
     # ---- inside ------------------------------------------------------------------------------------------------------

@@ -19,17 +19,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from heapq import heappop, heappush
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field as PydanticField
-from pydantic import TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field as PydanticField, TypeAdapter, ValidationError, field_validator, model_validator
 from safetensors import SafetensorError, safe_open
 
-from focus.runtime.spec import isa
 from focus.runtime.run.asm import WORD_BYTES, Decoded, decode_program
+from focus.runtime.run.verify import check_program
+from focus.runtime.spec import isa
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, path_of
 from focus.runtime.spec.files import atomic_write
@@ -37,7 +37,6 @@ from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.schema import MOST_ADDRESS, Address, Many, Name, Number, Record, Size, Text, explain
 from focus.runtime.spec.sites import SITES
 from focus.runtime.spec.tokens import TokenLayout
-from focus.runtime.run.verify import check_program
 
 FORMAT = "fxb 1"
 # Limits of a file, far beyond any program (docs/binary.md lists them): what takes the host's time and memory before a run's own budget counts.
@@ -446,7 +445,7 @@ def _check_memory(binary: Binary) -> None:
 
 def _check_disjoint(entries: list[tuple[str, Placed]]) -> None:
     ordered = sorted(entries, key=lambda item: item[1].address)
-    for (kind, a), (other, b) in zip(ordered, ordered[1:]):
+    for (kind, a), (other, b) in pairwise(ordered):
         if b.address < a.end:
             raise FocusError(f"{kind} '{a.name}' (0x{a.address:x}..0x{a.end:x}) overlaps {other} '{b.name}' at 0x{b.address:x}")
 
@@ -484,7 +483,8 @@ def _check_sites(binary: Binary) -> None:
     vector = binary.concentration.vector
     for site in binary.sites:
         if site.slices != -(-site.width // vector):
-            raise FocusError(f"site {site.name}: {site.slices} slices for a width of {site.width}; {-(-site.width // vector)} of {vector} elements expected")
+            raise FocusError(f"site {site.name}: {site.slices} slices for a width of {site.width}; "
+                             f"{-(-site.width // vector)} of {vector} elements expected")
         if site.name in seen:
             raise FocusError(f"site {site.name} is listed twice")
         seen.add(site.name)
@@ -503,7 +503,7 @@ def _check_id_lists(binary: Binary) -> None:
     if binary.tokens is None or not binary.tokens.V:
         return
     kept = binary.concentration.retained(binary.layers, binary.tokens.V)
-    wanted = [n for before, n in zip(kept, kept[1:]) if n < before]
+    wanted = [n for before, n in pairwise(kept) if n < before]
     if len(wanted) > len(binary.id_lists):
         raise FocusError(f"{len(binary.id_lists)} id lists for {len(wanted)} layers that drop tokens")
     for entry, length in zip(binary.id_lists, wanted):

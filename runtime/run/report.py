@@ -242,9 +242,8 @@ def _remarks(r: Mapping[str, Any]) -> list[str]:
 
 def scaled(value: float, unit: str) -> str:
     """A quantity with the prefix that leaves it between 1 and 1000."""
-    for factor, prefix in ((1, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")):
-        if abs(value) >= factor:
-            break
+    prefixes = ((1, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+    factor, prefix = next((p for p in prefixes if abs(value) >= p[0]), prefixes[-1])
     return f"{value / factor:,.3f} {prefix}{unit}"
 
 

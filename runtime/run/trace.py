@@ -26,9 +26,9 @@ from focus.runtime.spec.files import atomic_write
 from focus.runtime.spec.sites import ATTENTION_SITES, SITES
 
 if TYPE_CHECKING:
-    from focus.runtime.spec.concentration import Concentration
-    from focus.runtime.run.fxb import Binary, Site
     from focus.runtime.evaluate.synth import TraceSite
+    from focus.runtime.run.fxb import Binary, Site
+    from focus.runtime.spec.concentration import Concentration
     from focus.runtime.spec.tokens import TokenLayout
 
 PARTS = {"retained": np.dtype(np.int32), "group": np.dtype(np.int32), "zero": np.dtype(np.uint8)}
@@ -178,7 +178,7 @@ def check_retained(trace: Mapping[str, np.ndarray], visual: int) -> None:
         if len(ids) and (ids[0] < 0 or ids[-1] >= visual or np.any(np.diff(ids) <= 0)):
             raise FocusError(f"trace '{key}' is not an ascending list of tokens 0..{visual - 1}")
         if before and not np.array_equal(ids, trace[before]):
-            kept = stage == at or stage == (at[0] + 1, False) and at[1]         # nothing is dropped between the two
+            kept = stage == at or (stage == (at[0] + 1, False) and at[1])         # nothing is dropped between the two
             wrong = np.setxor1d(ids, trace[before]) if kept else np.setdiff1d(ids, trace[before])
             if len(wrong):
                 has, lacks = (key, before) if wrong[0] in ids else (before, key)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from focus.runtime.spec import isa
 from focus.runtime.run.asm import Decoded
+from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.isa import Broadcast, Field, Instruction, Most, ReduceOp, Space, Unit, Where
 from focus.runtime.spec.machine import Machine
@@ -98,7 +98,8 @@ class _Checker:
     def match_loops(self) -> dict[int, int]:
         """The number of each loop's endloop.  Also checks nesting and that the program ends with its only halt."""
         ends, stack = {}, []
-        for self.pc, (instr, _) in enumerate(self.program):
+        for pc, (instr, _) in enumerate(self.program):
+            self.pc = pc
             if instr.mnemonic == "loop":
                 stack.append(self.pc)
                 if len(stack) > isa.MAX_LOOPS:
@@ -282,7 +283,7 @@ class _Checker:
             self.fail(f"{f.name} reaches {high}; the machine takes at most {most} ({_SIZES[f.most]})")
 
     def check_operand(self, instr: Instruction, values: dict[str, int], extents: dict[str, Extent], f: Field, agu: Agu) -> None:
-        if (f.where == Where.DRAM) != (agu.space == Space.DRAM) or f.where == Where.COUNTS and agu.space != Space.COUNTS:
+        if (f.where == Where.DRAM) != (agu.space == Space.DRAM) or (f.where == Where.COUNTS and agu.space != Space.COUNTS):
             self.fail(f"operand '{f.name}' is in {Space(agu.space).name.lower()}; it must be {_PLACES[f.where]}")
         if agu.dtype not in f.types:
             self.fail(f"operand '{f.name}' has elements of {ELEMENTS[agu.dtype].name}; {' or '.join(ELEMENTS[t].name for t in f.types)} expected")
@@ -380,11 +381,11 @@ def _dimension(instr: Instruction, values: dict[str, int], extents: dict, f: Fie
         return Dimension(spec)
     if spec == "values":
         return Dimension(2 if values["op"] == ReduceOp.MOMENTS else 1)
-    if spec == "" or spec == "rows" and values.get("count", isa.NO_AGU) != isa.NO_AGU:
+    if spec == "" or (spec == "rows" and values.get("count", isa.NO_AGU) != isa.NO_AGU):
         return _ONE
     if spec == "src_rows" and instr.mnemonic in ("scatter", "expand"):
         return _ONE
-    if spec == "b_rows" and values["bcast"] == Broadcast.ROW or spec == "b_cols" and values["bcast"] == Broadcast.COL:
+    if (spec == "b_rows" and values["bcast"] == Broadcast.ROW) or (spec == "b_cols" and values["bcast"] == Broadcast.COL):
         return _ONE
     both = ("identity", "rows")
     names = {"src_rows": both, "dst_rows": both, "b_rows": ("rows",), "b_cols": ("cols",)}.get(spec, (spec,))

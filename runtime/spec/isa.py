@@ -155,6 +155,8 @@ class Lanes(NamedTuple):
     reciprocal: int = 0
 
 
+_UNUSED = Lanes()
+
 #: Uses of lanes by a function, for an element; every value of these enumerations states them.  Comparisons use adders.
 LANES: dict[str, dict[IntEnum, Lanes]] = {
     "MapOp": {
@@ -176,11 +178,11 @@ LANES: dict[str, dict[IntEnum, Lanes]] = {
 class Work:
     """What an instruction asks of the vector unit: lanes used for each element, for each row, and for each element where the optional
     operand `extra_for` is there; with `by`, the name of an enumeration field, also what `LANES` says of its value, for each element."""
-    element: Lanes = Lanes()
-    row: Lanes = Lanes()
+    element: Lanes = _UNUSED
+    row: Lanes = _UNUSED
     by: str = ""
     extra_for: str = ""
-    extra: Lanes = Lanes()
+    extra: Lanes = _UNUSED
 
 
 @dataclass(frozen=True)
@@ -309,7 +311,7 @@ _COLS_DST = ext("cols", ("dst", 1), "columns")
 
 
 # ---- the table, unit by unit ---------------------------------------------------------------------------------------------------
-I, U = Instruction, Unit
+I, U = Instruction, Unit        # noqa: E741 (no number)
 
 _CONTROL = (         # act when they are fetched
     I("halt", 0x00, U.CTRL, (), "End of program.", "stop fetching"),
@@ -506,7 +508,7 @@ def encode(mnemonic: str, values: dict[str, int]) -> bytes:
         raise EncodingError(f"unknown instruction '{mnemonic}'")
     extra = set(values) - {f.name for f in instr.all_fields}
     if extra:
-        raise EncodingError(f"'{mnemonic}' has no field '{sorted(extra)[0]}'")
+        raise EncodingError(f"'{mnemonic}' has no field '{min(extra)}'")
     word, at = instr.opcode, 8
     for name, bits, default, lo, hi in _layout(mnemonic):
         v = values.get(name, default)
@@ -597,7 +599,7 @@ def _check() -> None:
             if not f.types:
                 raise TypeError(f"{i.mnemonic}: operand '{f.name}' states no element types")
         names = [f.name for f in i.fields]
-        if i.moves and i.field("src").types != i.field("dst").types or len(set(names)) != len(names):
+        if (i.moves and i.field("src").types != i.field("dst").types) or len(set(names)) != len(names):
             raise TypeError(f"{i.mnemonic}: operands that are moved have the same element types, and fields different names")
 
 

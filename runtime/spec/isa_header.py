@@ -1,8 +1,8 @@
 """Writes the C++ view of the ISA table.
 
-In: the path of the header to write, as the only argument.  Out: enumerations, opcodes, the table of fields with their bit
-positions, and for each instruction the indices of its operands by name.  CMake runs this file as a script before the package is installed, so it makes
-`focus` a package of the source tree and imports only modules that need nothing but the standard library.
+In: the path of the header to write, as the only argument.  Out: enumerations, opcodes, the table of fields with their bit positions, and for
+each instruction the indices of its operands by name.  CMake runs this file as a script before the package is installed, so it makes `focus` a
+package of the source tree and imports only modules that need nothing but the standard library.
 """
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if __name__ == "__main__":
     focus.__path__ = [str(Path(__file__).parents[2])]   # the rooms stand there
     sys.modules["focus"] = focus
 
-from focus.runtime.spec import isa  # noqa: E402
-from focus.runtime.spec.geometry import SIDES  # noqa: E402
-from focus.runtime.spec.types import BYTES, DType  # noqa: E402
+from focus.runtime.spec import isa
+from focus.runtime.spec.geometry import SIDES
+from focus.runtime.spec.types import BYTES, DType
 
 #: How a field's value is stored after decoding: mem, ext and scalar numbers and enumeration values each in an array of their
 #: own, in field order; everything else in `values`.
@@ -98,7 +98,8 @@ def enumeration(cls: type[IntEnum]) -> list[str]:
 def header() -> str:
     """The header's text."""
     instrs = list(isa.TABLE.values())
-    lines = ["// Generated from runtime/spec/isa.py by runtime/spec/isa_header.py.", "#pragma once", "#include <cstdint>", "", "namespace focus::isa {", ""]
+    lines = ["// Generated from runtime/spec/isa.py by runtime/spec/isa_header.py.", "#pragma once", "#include <cstdint>", "",
+             "namespace focus::isa {", ""]
     for name in ("ISA_VERSION", "MAX_LOOPS", "NUM_AGUS", "NO_AGU", "NUM_EXTENTS", "NUM_SEMAPHORES", "NO_SEM", "NUM_SCALARS", "ALWAYS",
                  "NEVER", "UNMAPPED", "MAX_BLOCK_SIDE"):
         lines.append(f"constexpr int {name} = {getattr(isa, name)};")
@@ -118,7 +119,8 @@ def header() -> str:
     for i in instrs:
         body = ", ".join(fields_of(i))
         lines.append(f'    {{"{i.mnemonic}", 0x{i.opcode:02x}, Unit::{i.unit.name}, {str(i.synced).lower()}, {len(i.all_fields)}, {{{body}}}}},')
-    lines += ["};", "", *tables(instrs), "", "// Indices of each instruction's own fields among its memory operands, extents, scalars, enumerations or other values."]
+    lines += ["};", "", *tables(instrs), "",
+              "// Indices of each instruction's own fields among its memory operands, extents, scalars, enumerations or other values."]
     for i in instrs:
         indices = indices_of(i)
         if indices:

@@ -11,7 +11,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, Val
 
 from focus.runtime.spec.errors import FocusError
 
-
 # Bounds of the numbers and names that files carry: far beyond any program, and such that sums and products of some of them fit 64 bits.
 MOST_ADDRESS, MOST_SIZE = 2 ** 48, 2 ** 31
 Address = Annotated[int, Field(ge=0, le=MOST_ADDRESS)]      #: a byte address, or a number of bytes

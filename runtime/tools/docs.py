@@ -138,7 +138,8 @@ def _enums() -> list[str]:
     out = []
     for name, cls in isa.ENUMS.items():
         lanes = isa.LANES.get(name, {})
-        out += [f"**{name}**: " + ", ".join(f"`{e.name.lower()}` {int(e)}" + (f" (lanes: {_lanes(lanes[e])})" if e in lanes else "") for e in cls) + ".", ""]
+        members = (f"`{e.name.lower()}` {int(e)}" + (f" (lanes: {_lanes(lanes[e])})" if e in lanes else "") for e in cls)
+        out += [f"**{name}**: {', '.join(members)}.", ""]
     return out[:-1]
 
 

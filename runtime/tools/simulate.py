@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from focus.runtime.run import report as reports
-from focus.runtime.tools.cli import tool
-from focus.runtime.spec.errors import FocusError
 from focus.runtime.run.executable import WHOLE, Budget, Executable
-from focus.runtime.spec.files import atomic_write, check_outputs
 from focus.runtime.run.fxb import open_tensors
 from focus.runtime.run.trace import Trace
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.files import atomic_write, check_outputs
+from focus.runtime.tools.cli import tool
 
 EVENTS = 200_000            #: instructions that a time line keeps unless told otherwise
 

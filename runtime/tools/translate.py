@@ -12,9 +12,9 @@ import tempfile
 import numpy as np
 
 from focus.runtime.run import asm, fxb
-from focus.runtime.tools.cli import read_input, tool
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write
+from focus.runtime.tools.cli import read_input, tool
 
 _EXAMPLES = """
 examples:

@@ -4,21 +4,23 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "passes"))
 import numpy as np
 from common import error
 from interp import Interpreter
-from focus.compiler.frontend.backbone import Backbone, backbone_module
+
 from focus.compiler.backend.binary import build_binary
-from focus.compiler.backend.interface import Interface
 from focus.compiler.backend.compile import compile_model
+from focus.compiler.backend.interface import Interface
+from focus.compiler.frontend.backbone import Backbone, backbone_module
 from focus.dialects.support import ir
 from focus.passes import manager
 from focus.passes.pipeline import pipeline
 from focus.runtime.evaluate.baselines import DecoderSizes
-from focus.runtime.spec.concentration import Concentration
 from focus.runtime.run.executable import Executable
+from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.tokens import Grid
 
@@ -107,6 +109,7 @@ print(abs((sizes[4] - sizes[3]) - (sizes[3] - sizes[2])) <= 8)
 # The backbone of a model has its decoder's sizes and its visual tokens.
 from focus.compiler.frontend import zoo
 from focus.compiler.frontend.importer import backbone_of
+
 model, request = zoo.build("llava-onevision-tiny")
 b = backbone_of(model, request)
 print(b.decoder, b.tokens.V, b.tokens.T)

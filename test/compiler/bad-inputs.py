@@ -2,10 +2,12 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 import torch
 from common import error, random_grids, random_video
+
 from focus.compiler.frontend.wrapper import prefill_of
 from focus.compiler.frontend.zoo import Decoder, llava_onevision, qwen2_5_vl
 

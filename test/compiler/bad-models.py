@@ -2,10 +2,12 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 import transformers
 from common import error, random_video
+
 from focus.compiler.frontend.importer import import_model
 from focus.compiler.frontend.zoo import Decoder, llava, llava_next, llava_next_video, llava_onevision, moving_pattern, video_request
 

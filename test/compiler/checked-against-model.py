@@ -2,19 +2,19 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
-import torch
 from common import error
-from focus.compiler.backend.compile import compile_model
-from focus.compiler.frontend import zoo
-from focus.compiler.frontend.importer import import_model
-from torch import nn
 from transformers import AttentionInterface
 from transformers.models.llama import modeling_llama
 from transformers.models.llava import modeling_llava
 from transformers.models.llava_onevision import modeling_llava_onevision
 from transformers.models.qwen2 import modeling_qwen2
 from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl
+
+from focus.compiler.backend.compile import compile_model
+from focus.compiler.frontend import zoo
+from focus.compiler.frontend.importer import import_model
 
 
 def tried(name, change):

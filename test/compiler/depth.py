@@ -3,12 +3,12 @@
 # RUN: %python %s | filecheck %s
 import re
 
-from focus.compiler.frontend.backbone import Backbone, backbone_module
 from focus.compiler.backend.compile import compile_model
+from focus.compiler.frontend.backbone import Backbone, backbone_module
 from focus.dialects.support import get_attr, ir, to_text, walk
 from focus.passes import manager
-from focus.passes.tile import tile
 from focus.passes.pipeline import pipeline
+from focus.passes.tile import tile
 from focus.passes.tile.routines import Routines
 from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.concentration import Concentration

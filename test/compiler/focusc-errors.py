@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
+
 from focus.compiler.tools.focusc import main
 from focus.runtime.tools import simulate
-from safetensors.torch import load_file, save_file
 
 folder = Path(sys.argv[1])
 os.chdir(folder)

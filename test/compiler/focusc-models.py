@@ -2,12 +2,14 @@
 # RUN: rm -rf %t && mkdir -p %t && %python %s %t | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
-import focus
 from common import last_logits, relative
+
+import focus
 from focus.compiler.frontend import zoo
-from focus.compiler.tools.focusc import main
 from focus.compiler.frontend.loading import read_inputs
+from focus.compiler.tools.focusc import main
 
 folder = Path(sys.argv[1])
 (folder / "mine.py").write_text("""
@@ -31,12 +33,14 @@ def compiled(name, *arguments):
 
 code, logits, inputs = compiled("odd", f"{folder}/mine.py:odd")
 sys.path.insert(0, str(folder))
-import mine  # noqa: E402
+import mine
+
 print(code, relative(logits, last_logits(mine.odd()[0], inputs)) < 1e-2)
 # CHECK: 0 True
 
 # A folder has no inputs of its own: a file gives them.
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import save_file
+
 for name in ("qwen2.5-vl-image-tiny", "llava-next-tiny"):
     model, inputs = zoo.build(name)
     model.save_pretrained(folder / name)

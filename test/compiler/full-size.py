@@ -2,9 +2,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from common import error, surgery_difference
+
 from focus.compiler.frontend import full_size, zoo
 from focus.compiler.frontend.families.llava_onevision import as_llava_video
 from focus.compiler.frontend.importer import backbone_of, has_values

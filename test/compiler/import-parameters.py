@@ -2,11 +2,14 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import re
+
 import numpy as np
 import torch
 from common import random_video
+
 from focus.compiler.frontend.importer import import_model
 from focus.compiler.frontend.zoo import Decoder, llava_onevision
 

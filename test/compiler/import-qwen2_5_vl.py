@@ -2,9 +2,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from common import random_grids
+
 from focus.compiler.frontend.importer import import_model
 from focus.compiler.frontend.zoo import Decoder, qwen2_5_vl
 

@@ -3,10 +3,12 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 import torch
 from common import error, surgery_difference
+
 from focus.compiler.frontend.wrapper import prefill_of
 from focus.compiler.frontend.zoo import Decoder, internvl, request
 
@@ -36,8 +38,8 @@ check("frames", model, tiles(model, 1, 1, 1))
 check("frames and tiles", model, tiles(model, 1, 1, 3, 1, 1))
 
 
-def other(name, cells=4, decoder_type="qwen2", tower={}, **config):
-    model = internvl(DECODER, TOWER | tower, seed=5, decoder_type=decoder_type, **config)
+def other(name, cells=4, decoder_type="qwen2", tower=None, **config):
+    model = internvl(DECODER, TOWER | (tower or {}), seed=5, decoder_type=decoder_type, **config)
     check(name, model, tiles(model, 1, 1, cells=cells))
 
 

@@ -3,10 +3,12 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 import torch
 from common import surgery_difference
+
 from focus.compiler.frontend.full_size import shell
 from focus.compiler.frontend.importer import import_model
 from focus.compiler.frontend.layout import average_weights

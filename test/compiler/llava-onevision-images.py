@@ -3,9 +3,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import surgery_difference
+
 from focus.compiler.frontend.wrapper import prefill_of
 from focus.compiler.frontend.zoo import Decoder, llava_onevision, request
 

@@ -2,8 +2,10 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 from common import random_video, surgery_difference
+
 from focus.compiler.frontend.zoo import Decoder, llava_onevision
 
 

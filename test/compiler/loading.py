@@ -2,10 +2,12 @@
 # RUN: mkdir -p %t && %python %s %t | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
-from safetensors.torch import load_file, save_file
 from common import error, last_logits
+from safetensors.torch import load_file, save_file
+
 from focus.compiler.frontend.loading import load_model
 
 folder = Path(sys.argv[1])

@@ -2,13 +2,15 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import error
+from torch import nn
+
 import focus
 from focus.compiler.frontend import zoo
 from focus.compiler.frontend.importer import import_model
-from torch import nn
 
 
 def plain(value):

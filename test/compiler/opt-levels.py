@@ -8,14 +8,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "end2end" / "Inputs"))
-from functions import Function  # noqa: E402
-from strategies import repetitive, video  # noqa: E402
+from functions import Function
+from strategies import repetitive, video
 
-from focus.compiler.tools import opt  # noqa: E402
-from focus.dialects.context import make_context, parse_text  # noqa: E402
-from focus.dialects.support import to_text  # noqa: E402
-from focus.passes import manager  # noqa: E402
-from focus.passes.pipeline import pipeline  # noqa: E402
+from focus.compiler.tools import opt
+from focus.dialects.context import make_context, parse_text
+from focus.dialects.support import to_text
+from focus.passes import manager
+from focus.passes.pipeline import pipeline
 
 f = Function(0, video(25, 4, 6, side=5))
 ids = f.token_ids()

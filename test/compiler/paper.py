@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+
 from focus.compiler.evaluate import paper
 from focus.runtime.evaluate import baselines
 from focus.runtime.evaluate.baselines import DecoderSizes

@@ -2,9 +2,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import random_grids, surgery_difference
+
 from focus.compiler.frontend.zoo import Decoder, qwen2_5_vl
 
 

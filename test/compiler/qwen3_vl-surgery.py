@@ -3,9 +3,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import error, random_grids, surgery_difference
+
 from focus.compiler.frontend.families import family_of
 from focus.compiler.frontend.video import moving_pattern
 from focus.compiler.frontend.wrapper import prefill_of

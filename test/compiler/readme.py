@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+
 from focus.compiler.tools import focusc, opt
 from focus.runtime.tools import translate
 

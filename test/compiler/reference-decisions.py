@@ -1,6 +1,7 @@
 # The reference follows the tokens and groups of another trace: its own give the same logits, others give what they say.
 # RUN: %python %s | filecheck %s
 import numpy as np
+
 import focus
 from focus.compiler.frontend import zoo
 

@@ -2,8 +2,10 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 from common import last_logits, random_grids, random_video, relative
+
 import focus
 from focus.compiler.frontend import zoo
 

@@ -2,12 +2,14 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import error, last_logits, relative
+from torch import nn
+
 import focus
 from focus.compiler.frontend import zoo
-from torch import nn
 
 torch.manual_seed(0)
 

@@ -2,9 +2,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from common import error, last_logits, random_video, relative
+
 import focus
 from focus.compiler.frontend import zoo
 from focus.compiler.truth.reference import most_important, reference_details

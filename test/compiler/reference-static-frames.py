@@ -1,6 +1,7 @@
 # Frames that are all the same: at the first site every frame merges with the one before, and merging equal vectors changes nothing there.
 # RUN: %python %s | filecheck %s
 import numpy as np
+
 import focus
 from focus.compiler.frontend import zoo
 from focus.compiler.frontend.video import moving_pattern

@@ -3,9 +3,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import error, relative
+
 import focus
 from focus.compiler.frontend import zoo
 from focus.compiler.truth.reference import reference_details

@@ -1,6 +1,7 @@
 # A compiled model takes the inputs it was compiled with, those that a processor adds included, and refuses ids it cannot look up.
 # RUN: %python -W ignore %s | filecheck %s
 import torch
+
 import focus
 from focus.compiler.frontend import zoo
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, sys.argv[1])
-from lit_format import _run_pipeline, parse_line  # noqa: E402
+from lit_format import _run_pipeline, parse_line
 
 
 def show(line):

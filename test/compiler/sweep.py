@@ -22,8 +22,7 @@ import json
 import sys
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import focus
 from focus.compiler.evaluate import sweep

@@ -2,9 +2,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from common import error
+
 from focus.compiler.frontend.layout import VisualItem, linear_weights, token_layout
 from focus.runtime.spec.tokens import Grid
 
@@ -44,6 +46,7 @@ print(error(token_layout, ids((IMAGE, 5), (VIDEO, 13), (IMAGE, 5)), kinds, [imag
 # CHECK-NEXT: {{\[\[}}0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.5, 0.5]]
 print(linear_weights(4, 2).tolist())
 import torch
+
 at = torch.eye(27)[None]
 # CHECK-NEXT: True
 print(torch.allclose(torch.nn.functional.interpolate(at, size=14, mode="linear")[0].T, torch.from_numpy(linear_weights(27, 14)), atol=1e-6))

@@ -50,8 +50,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from focus.compiler.frontend.backbone import Backbone
 from focus.compiler.backend.compile import compile_model
+from focus.compiler.frontend.backbone import Backbone
 from focus.runtime.evaluate import synth
 from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.concentration import Concentration

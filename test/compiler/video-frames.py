@@ -2,9 +2,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from common import error
+
 from focus.compiler.frontend.video import load_frames, moving_pattern, sample_clip
 
 clip = sample_clip()

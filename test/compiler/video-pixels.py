@@ -4,8 +4,19 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from focus.compiler.frontend.video import (DEVIATION, MEAN, anyres_images, llava_onevision_video, moving_pattern, normalised, qwen_vl_video, resized,
-                                  smart_size, spatio_temporal_patches)
+
+from focus.compiler.frontend.video import (
+    DEVIATION,
+    MEAN,
+    anyres_images,
+    llava_onevision_video,
+    moving_pattern,
+    normalised,
+    qwen_vl_video,
+    resized,
+    smart_size,
+    spatio_temporal_patches,
+)
 
 frames = moving_pattern(3, 61, 90, speed=3.0)
 as_tensor = torch.from_numpy(frames).permute(0, 3, 1, 2).float()

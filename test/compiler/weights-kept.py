@@ -2,10 +2,12 @@
 # RUN: rm -rf %t && mkdir -p %t && %python %s %t | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 import torch
 from common import error, last_logits, relative
+
 import focus
 from focus.compiler.backend.compile import compile_model
 from focus.compiler.frontend import zoo

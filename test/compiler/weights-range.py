@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 import focus
-from focus.compiler.tools import focusc
-from focus.compiler.frontend import zoo
 from focus.compiler.backend.binary import lost
+from focus.compiler.frontend import zoo
+from focus.compiler.tools import focusc
 
 
 def loud():

@@ -2,9 +2,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import error, last_logits
+
 from focus.compiler.frontend import zoo
 from focus.compiler.frontend.families import family_of
 

@@ -22,6 +22,6 @@ with make_context(), ir.Location.unknown():
     assert ir.Type.parse(str(type_)) == type_ and type(ir.Type.parse(str(type_))) is d.ConcentratedType
     try:
         ir.Attribute.parse('#focus.space<3>')
-    except ir.MLIRError as e:
+    except ir.MLIRError:
         print("rejected")
     # CHECK-NEXT: rejected

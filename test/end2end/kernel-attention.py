@@ -5,8 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
 from functions import Function
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import examples, head_widths, layouts, machines, rows, seeds, video
 
 groups = st.sampled_from([(1, 1), (2, 1), (3, 1), (2, 2), (4, 2)])       # query heads, key/value heads

@@ -8,8 +8,7 @@ import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
 from functions import Function, trace_difference
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import blocks, depths, examples, head_widths, layouts, m_tiles, machines, repetitive, seeds, video, widths
 
 ACTIVATIONS = ["none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu", "swiglu"]

@@ -6,11 +6,9 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
 from functions import Function, trace_difference
-from hypothesis import given
-from hypothesis import strategies as st
-from strategies import blocks, depths, examples, layouts, m_tiles, machines, repetitive, rows, seeds, video, widths
-
 from harness import fixed
+from hypothesis import given, strategies as st
+from strategies import blocks, depths, examples, layouts, m_tiles, machines, repetitive, rows, seeds, video, widths
 
 from focus.passes.kernels.forms import GemmForm
 from focus.passes.mapping.search import Search

@@ -5,8 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
 from functions import Function
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import depths, examples, machines, rows, seeds, widths
 
 ACTIVATIONS = ["none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu", "swiglu"]

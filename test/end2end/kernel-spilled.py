@@ -10,14 +10,12 @@ import torch  # noqa: F401
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
 from functions import Function, trace_difference
-from hypothesis import given
-from hypothesis import strategies as st
+from harness import fixed
+from hypothesis import given, strategies as st
 from models import case, distance
 from strategies import blocks, examples, layouts, machines, repetitive, seeds, video
 
 import focus
-from harness import fixed
-
 from focus.passes.kernels import spilled as spilled_kernels
 from focus.passes.kernels.attention import Heads, causal_sections, group_form, section_form
 from focus.passes.kernels.rows import split

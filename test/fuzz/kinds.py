@@ -22,14 +22,14 @@ ROOT = Path(__file__).resolve().parents[2]
 for place in ("test/fuzz", "test/runtime/Inputs", "test/end2end/Inputs"):
     sys.path.insert(0, str(ROOT / place))
 
-import damage  # noqa: E402
-import run  # noqa: E402
+import damage
+import run
 
-from focus.runtime.run import asm, executable, fxb  # noqa: E402
-from focus.runtime.run.trace import Trace  # noqa: E402
-from focus.runtime.spec.concentration import Concentration  # noqa: E402
-from focus.runtime.spec.errors import FocusError  # noqa: E402
-from focus.runtime.spec.machine import MACHINES, Machine  # noqa: E402
+from focus.runtime.run import asm, executable, fxb
+from focus.runtime.run.trace import Trace
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.machine import MACHINES, Machine
 
 Case = Callable[[Random], object]
 BUDGET = dict(max_instructions=3_000_000, max_bytes=2_000_000_000)
@@ -287,7 +287,7 @@ def ir(folder: Path) -> Case:
     whole = len(seeds)
     for file in sorted([*ROOT.glob("test/passes/*.mlir"), *ROOT.glob("test/dialects/*.mlir")]):
         seeds += [part for part in re.split(r"^// -----.*$", file.read_text(), flags=re.MULTILINE) if 50 < len(part) < 20_000]
-    names = [n for n in manager.load_passes()]
+    names = list(manager.load_passes())
 
     def case(rng: Random) -> None:
         seed = rng.choice(seeds[:whole]) if rng.random() < 0.3 else rng.choice(seeds)
@@ -303,7 +303,7 @@ def ir(folder: Path) -> Case:
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
             code = opt.main([str(path), *(f"--{name}" for name in chosen), *(["--canonicalize"] if rng.random() < 0.1 else [])])
         said = err.getvalue()
-        if code not in (0, 1) or code == 1 and not said.strip() or " raised " in said or "Traceback" in said or "left IR that does not verify" in said:
+        if code not in (0, 1) or (code == 1 and not said.strip()) or " raised " in said or "Traceback" in said or "left IR that does not verify" in said:
             raise Finding(f"focus-opt {' '.join('--' + n for n in chosen)} ends with {code}: {said[-800:]}")
         if code == 1:
             raise FocusError("refused")
@@ -324,7 +324,7 @@ def kernels(folder: Path) -> Case:
 
     def machine(rng: Random) -> Machine:
         values = json.loads(json.dumps(base))
-        for name, buffer in values["buffers"].items():
+        for buffer in values["buffers"].values():
             buffer["bytes"] = max(256, buffer["bytes"] // rng.choice((1, 1, 2, 4)))
         values["queues"]["depth"] = rng.choice((1, 2, 8))
         return Machine.from_dict(values)
@@ -361,7 +361,8 @@ def kernels(folder: Path) -> Case:
 
 def models(folder: Path) -> Case:
     """Random sizes of every family, dense against PyTorch, and sometimes concentrated against the reference."""
-    import models as suite                              # of test/end2end/Inputs
+    import models as suite  # of test/end2end/Inputs
+
     from focus.compiler.frontend import zoo
     from focus.compiler.frontend.video import moving_pattern
 

@@ -58,15 +58,10 @@ class _Sites(ast.NodeVisitor):
     def generic_visit(self, node: ast.AST) -> None:
         if isinstance(node, (ast.Raise, ast.Assert, ast.JoinedStr, ast.Import, ast.ImportFrom)):
             return
-        if isinstance(node, (ast.Compare, ast.BinOp, ast.BoolOp, ast.UnaryOp)):
-            self.found.append(node)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)):
-            self.found.append(node)
-        elif isinstance(node, ast.Call) and (len(node.args) > 1 or isinstance(node.func, ast.Name) and node.func.id in _CALLS):
-            self.found.append(node)
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            self.found.append(node)
-        elif isinstance(node, ast.If):
+        if (isinstance(node, (ast.Compare, ast.BinOp, ast.BoolOp, ast.UnaryOp))
+                or (isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float)))
+                or (isinstance(node, ast.Call) and (len(node.args) > 1 or (isinstance(node.func, ast.Name) and node.func.id in _CALLS)))
+                or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)) or isinstance(node, ast.If)):
             self.found.append(node)
         for name, value in ast.iter_fields(node):
             if name in ("annotation", "returns", "decorator_list"):

@@ -130,10 +130,7 @@ def run(kinds: list[Kind], until: float, jobs: int) -> None:
         now = time.monotonic()
         active = [k for k in kinds if k.process]
         for k in active:                                    # a turn ends between two cases
-            if k.case is None and k.next and (k.over or now > until or now > turn[k.name] and any(not o.over and not o.process for o in kinds)):
-                watch.unregister(k.process.stdout)
-                k.stop()
-            elif now > until + 60:
+            if (k.case is None and k.next and (k.over or now > until or (now > turn[k.name] and any(not o.over and not o.process for o in kinds)))) or now > until + 60:
                 watch.unregister(k.process.stdout)
                 k.stop()
         waiting = sorted((k for k in kinds if not k.process and not k.over), key=lambda k: k.spent / k.share)

@@ -31,7 +31,7 @@ class Weights(dict):
         shape = self.shapes[name]
         seed = np.random.default_rng(sum(map(ord, name)))
         value = seed.normal(size=shape) / (1 if len(shape) == 1 or name.startswith("const") else shape[1] ** 0.5)
-        self[name] = value + (name.endswith("norm1.weight") or name.endswith("norm2.weight") or name == "norm.weight")
+        self[name] = value + (name.endswith(("norm1.weight", "norm2.weight")) or name == "norm.weight")
         return self[name]
 
 

@@ -2,9 +2,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import error
+
 from focus.runtime.run import asm
 from focus.runtime.spec import isa
 

@@ -2,9 +2,11 @@
 # RUN: rm -rf %t && mkdir %t && %python %s %t | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import error
+
 from focus.runtime.spec.concentration import PRESETS, Concentration, default_schedule
 
 folder = Path(sys.argv[1])

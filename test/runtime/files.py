@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from pathlib import Path
+
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write
 

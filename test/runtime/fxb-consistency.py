@@ -2,10 +2,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import binary, error
-from focus.runtime.spec.concentration import Concentration
+
 from focus.runtime.run.fxb import FixedInput, Life, MemoryMap, Param, Port, Region, Site
 from focus.runtime.spec.tokens import Grid, TokenLayout
 

@@ -3,8 +3,10 @@
 import random
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 from small import binary, error
+
 from focus.runtime.run import fxb
 
 path = Path(sys.argv[1])

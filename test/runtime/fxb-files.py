@@ -2,10 +2,12 @@
 # RUN: rm -rf %t && mkdir %t && %python %s %t | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from safetensors.numpy import save_file
 from small import PROGRAM, binary, error
+
 from focus.runtime.run import fxb
 
 folder = Path(sys.argv[1])

@@ -7,9 +7,11 @@ import os
 import sys
 import time
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import merged
 from small import binary, error
+
 from focus.runtime.run import executable, fxb
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import read_toml

@@ -3,10 +3,12 @@
 import json
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from small import binary, error
+
 from focus.runtime.run import fxb
 
 path = Path(sys.argv[1])
@@ -16,7 +18,7 @@ def crafted(change):
     """Load a good file, change its metadata and tensors, make the sums right again, and try it."""
     binary().save(path)
     with safe_open(path, "numpy") as f:
-        tensors, metadata = {k: f.get_tensor(k) for k in f.keys()}, f.metadata()
+        tensors, metadata = {k: f.get_tensor(k) for k in f.keys()}, f.metadata()      # noqa: SIM118 (no dictionary)
     change(metadata, tensors)
     sums = {name: fxb._sha256(array) for name, array in tensors.items()} | {"metadata": fxb._metadata_sum(metadata)}
     save_file(tensors, path, metadata | {"sha256": json.dumps(sums)})

@@ -2,10 +2,12 @@
 # RUN: %python %s %t.fxb %t.again.fxb
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from safetensors import safe_open
 from small import binary
+
 from focus.runtime.run import fxb
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.tokens import Grid, TokenLayout

@@ -4,10 +4,12 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from safetensors import safe_open
 from small import binary, error
+
 from focus.runtime.run import fxb
 
 folder = Path(sys.argv[1])

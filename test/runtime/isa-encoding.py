@@ -6,7 +6,6 @@ from pathlib import Path
 
 from focus.runtime.spec import isa
 
-
 for instr in isa.TABLE.values():
     base = {f.name: f.high if f.kind == "side" else 0 for f in instr.all_fields}      # the largest side is 0 in the word
     zero = int.from_bytes(isa.encode(instr.mnemonic, base), "little")

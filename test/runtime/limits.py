@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from sim_builder import Program, complaint, machine
 from small import PROGRAM, binary, error
+
 from focus.runtime.run import fxb
 from focus.runtime.run.executable import Budget, Executable
 

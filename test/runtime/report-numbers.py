@@ -4,14 +4,16 @@ import json
 import math
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import merged
+from small import binary
+
 from focus.runtime.run import energy
 from focus.runtime.run.energy import Usage
 from focus.runtime.run.executable import Executable
-from focus.runtime.spec.machine import Machine
 from focus.runtime.run.report import chrome_trace
-from small import binary
+from focus.runtime.spec.machine import Machine
 
 result = Executable(merged.binary()).run({"x": merged.inputs()}, timeline=1000)
 r = json.loads(json.dumps(result.report))                   # plain numbers and strings only

@@ -2,10 +2,12 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
-import numpy as np
 import merged
+import numpy as np
 from small import error
+
 from focus.runtime.run.executable import Executable
 
 exe = Executable(merged.binary())

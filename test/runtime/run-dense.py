@@ -2,10 +2,12 @@
 # RUN: %python %s %t.fxb
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
-import focus
 from small import binary
+
+import focus
 from focus.runtime.run.executable import Executable
 
 exe = Executable(binary())

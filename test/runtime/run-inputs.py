@@ -2,9 +2,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import binary, error
+
 from focus.runtime.run.executable import Executable
 from focus.runtime.run.fxb import FixedInput, Port
 from focus.runtime.spec.tokens import Grid, TokenLayout

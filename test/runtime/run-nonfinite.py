@@ -2,9 +2,11 @@
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import binary
+
 from focus.runtime.run import report
 from focus.runtime.run.executable import Executable
 

@@ -5,10 +5,12 @@ import copy
 import sys
 import threading
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import merged
 import numpy as np
 from small import PROGRAM, binary, error
+
 from focus.runtime.run.executable import Executable
 
 THREADS, REPEATS = 6, 25

@@ -2,6 +2,7 @@
 # RUN: %python %s | filecheck %s
 import numpy as np
 from Inputs.sim_builder import Program, complaint
+
 from focus.runtime import _sim
 from focus.runtime.spec import isa
 from focus.runtime.spec.machine import Machine

@@ -4,6 +4,7 @@
 import numpy as np
 from hypothesis import given, strategies as st
 from Inputs.sim_builder import Program, complaint, examples, machine, variants
+
 from focus.runtime import _sim
 
 SHAPES = ((8, 8), (16, 32), (64, 16), (32, 32), (64, 64), (128, 128), (8, 128), (128, 8))

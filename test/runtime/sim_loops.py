@@ -1,6 +1,7 @@
 # Hardware loops: strides over seven levels, rings, extents clipped at the edge, triangular loops, loops without trips, generators set inside loops.
 # RUN: %python %s | filecheck %s
 import itertools
+
 import numpy as np
 from hypothesis import given, strategies as st
 from Inputs.sim_builder import Program, complaint, examples
@@ -20,7 +21,7 @@ def strides(trips, seed):
     p = Program()
     count = int(np.prod(trips))
     src = p.agu("dram", p.dram(table), 4, "i4", strides=dict(enumerate(steps)))
-    dst = p.agu("ids", 0, 4, "i4", strides={l: 4 * int(np.prod(trips[l + 1:])) for l in range(len(trips))})
+    dst = p.agu("ids", 0, 4, "i4", strides={level: 4 * int(np.prod(trips[level + 1:])) for level in range(len(trips))})
     one = p.n(1)
     for t in trips:
         p.loop(t)

@@ -2,7 +2,9 @@
 # RUN: %python %s | filecheck %s
 import tempfile
 from pathlib import Path
+
 from Inputs.sim_builder import complaint
+
 from focus.runtime.spec import machine
 from focus.runtime.spec.machine import Machine
 

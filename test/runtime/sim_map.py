@@ -1,8 +1,10 @@
 # Elementwise functions against float64, rounding of every fp16 value, and type conversion; all inner loops give the same bits.
 # RUN: %python %s | filecheck %s
 import math
+
 import numpy as np
 from Inputs.sim_builder import Program, variants
+
 from focus.runtime import _sim
 
 erfc = np.vectorize(math.erfc)

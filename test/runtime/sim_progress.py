@@ -3,12 +3,13 @@
 import os
 import signal
 import threading
+
 from Inputs.sim_builder import Program
 
 
 def long_program(trips):
     p = Program()
-    one, inner = p.n(1), p.n(1000, full=2000, step=1, level=0)         # 1000, 999, ... trips
+    _, inner = p.n(1), p.n(1000, full=2000, step=1, level=0)         # 1000, 999, ... trips
     p.loop(trips)
     p.emit("loop", trips=inner)
     p.emit("sync", unit="sfu")

@@ -1,7 +1,7 @@
 # The sanitizer is silent on a pipeline with the right semaphores, and finds every single missing wait, an overlap, and reads of bytes nobody wrote.
 # RUN: %python %s | filecheck %s
 import numpy as np
-from Inputs.sim_builder import Program, complaint
+from Inputs.sim_builder import Program
 
 rng = np.random.default_rng(0)
 TILES, M = 5, 40

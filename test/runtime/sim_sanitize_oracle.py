@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 from Inputs.sim_builder import Program
+
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
 
@@ -51,7 +52,7 @@ def random_program(rng: random.Random, shared: bool) -> tuple[dict[int, int], li
         for s in signals:
             count[s] += 1
         access = unit != "array" and rng.random() < 0.85        # the array only waits and signals here
-        steps.append(Step(unit, rng.randrange(2) if access else None, access and (unit == "load" or unit != "store" and rng.random() < 0.5), waits, signals))
+        steps.append(Step(unit, rng.randrange(2) if access else None, access and (unit == "load" or (unit != "store" and rng.random() < 0.5)), waits, signals))
     return initial, steps
 
 

@@ -2,6 +2,7 @@
 # RUN: %python %s | filecheck %s
 from hypothesis import given, strategies as st
 from Inputs.sim_builder import Program, examples, machine
+
 from focus.runtime.spec.machine import Machine
 
 SETUP = 3                                                   # address generators; then one extent for each size

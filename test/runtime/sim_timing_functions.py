@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given, strategies as st
 from Inputs.sim_builder import Program, complaint, examples, machine
+
 from focus.runtime.spec import isa
 
 BIG = {f"buffers__{name}": dict(bytes=1 << 26, macros=[]) for name in ("input", "wgt", "conc", "output", "map", "table", "ids", "importance", "stats")}

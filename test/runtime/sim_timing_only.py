@@ -19,7 +19,7 @@ def program():
     p = Program(sites=[site])
     p.emit("sic.config", threshold=0.9, block_f=1, block_h=1, block_w=2)
     p.emit("sic.grid", index=0, first=0, frame_stride=ROWS, height_stride=ROWS, width_stride=1)
-    ids = p.put("ids", 0, np.arange(ROWS, dtype="i4"))
+    p.put("ids", 0, np.arange(ROWS, dtype="i4"))
     table, numbers, conc = p.agu("table", 0, 64, "f2"), p.agu("map", 0, 2, "u2"), p.agu("conc", 0, 128, "f4")
     counts = {}
     for tile, (row0, identity, visual) in enumerate(tiles):

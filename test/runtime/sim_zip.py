@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import given, strategies as st
 from Inputs.sim_builder import Program, examples, variants
+
 from focus.runtime import _sim
 
 FUNCTIONS = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum}

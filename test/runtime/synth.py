@@ -3,18 +3,20 @@
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from hypothesis import given, settings, strategies as st
 from small import error
+
 from focus.runtime.evaluate import synth
-from focus.runtime.run import trace as traces
 from focus.runtime.evaluate.baselines import DecoderSizes
+from focus.runtime.evaluate.synth import Recipe, TracePlan
+from focus.runtime.run import trace as traces
+from focus.runtime.run.trace import Trace
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.sites import SITES
-from focus.runtime.evaluate.synth import Recipe, TracePlan
 from focus.runtime.spec.tokens import Grid, TokenLayout
-from focus.runtime.run.trace import Trace
 
 folder = Path(sys.argv[1])
 SIZES = DecoderSizes(layers=4, hidden=96, heads=3, kv_heads=1, head_dim=32, intermediate=160)

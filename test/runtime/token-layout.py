@@ -2,12 +2,13 @@
 # RUN: %python %s %t | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from hypothesis import configuration, given, settings, strategies as st
 from small import error
-from focus.runtime.spec.tokens import Grid, TokenLayout
 
+from focus.runtime.spec.tokens import Grid, TokenLayout
 
 configuration.set_hypothesis_home_dir(sys.argv[1])
 
@@ -22,7 +23,7 @@ def orders(mask):
     assert (np.sort(order) == np.arange(layout.S)).all() and order.dtype == np.int32
     assert mask[order[:V]].all() and not mask[order[V:]].any()
     assert (np.diff(order[:V]) > 0).all() and (np.diff(order[V:]) > 0).all()
-    assert (layout.visual_mask() == mask).all() and layout.V == V and layout.T == len(mask) - V
+    assert (layout.visual_mask() == mask).all() and layout.V == V and len(mask) - V == layout.T
     assert layout.prompt_rows == len(mask) - (int(np.flatnonzero(mask)[-1]) + 1 if V else 0)
     assert TokenLayout.from_flat(V, layout.S, layout.flat_runs(), layout.flat_grids()) == layout
     assert TokenLayout.from_json(layout.to_json()) == layout

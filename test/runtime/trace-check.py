@@ -2,14 +2,16 @@
 # RUN: rm -rf %t && mkdir %t && %python %s %t | filecheck %s
 import sys
 from pathlib import Path
+
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import binary, error
+
 from focus.runtime.run import trace as traces
-from focus.runtime.spec.concentration import Concentration
 from focus.runtime.run.fxb import Site
-from focus.runtime.spec.tokens import Grid, TokenLayout
 from focus.runtime.run.trace import Trace
+from focus.runtime.spec.concentration import Concentration
+from focus.runtime.spec.tokens import Grid, TokenLayout
 
 folder = Path(sys.argv[1])
 site = Site(layer=3, site="query", width=40, slices=2, visual=6, tiles=((0, 0, 4), (4, 3, 2)), count_base=0)

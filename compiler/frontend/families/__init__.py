@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from torch import nn
 
-from focus.runtime.spec.errors import FocusError
-
 from focus.compiler.frontend.families.base import Family, Plan
 from focus.compiler.frontend.families.internvl import InternVL
 from focus.compiler.frontend.families.llava import Llava
@@ -17,6 +15,7 @@ from focus.compiler.frontend.families.llava_onevision import LlavaOnevision
 from focus.compiler.frontend.families.qwen2_5_vl import Qwen25VL
 from focus.compiler.frontend.families.qwen2_vl import Qwen2VL
 from focus.compiler.frontend.families.qwen3_vl import Qwen3VL
+from focus.runtime.spec.errors import FocusError
 
 __all__ = ["FAMILIES", "Family", "Plan", "family_of"]
 

@@ -18,14 +18,13 @@ import torch
 from torch import Tensor, nn
 from transformers.models.llava_next.modeling_llava_next import get_anyres_image_grid_shape, image_size_to_num_patches, unpad_image
 
-from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.tokens import Grid
-
+from focus.compiler.frontend.families.base import Constants, Plan, is_whole, need, setting
+from focus.compiler.frontend.families.tower import check_pixels, features, image_side, patches_a_side, plan_tower, resampled
 from focus.compiler.frontend.layout import VisualItem, linear_weights
 from focus.compiler.frontend.surgery import take_rows
 from focus.compiler.frontend.video import anyres_images
-from focus.compiler.frontend.families.base import Constants, Plan, is_whole, need, setting
-from focus.compiler.frontend.families.tower import check_pixels, features, image_side, patches_a_side, plan_tower, resampled
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.tokens import Grid
 
 Size = list[int]
 

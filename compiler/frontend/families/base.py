@@ -14,11 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from focus.runtime.spec.errors import FocusError
-from focus.runtime.run.executable import FLAGS, MASK
-
 from focus.compiler.frontend.layout import VisualItem
 from focus.compiler.frontend.surgery import Patch, check_activation, check_class, check_rms_norm, decoder_attention, norm_and_activation_patches
+from focus.runtime.run.executable import FLAGS, MASK
+from focus.runtime.spec.errors import FocusError
 
 #: Decoders whose attention is q/k/v/o projections, perhaps RMS norms of queries' and keys' heads, RoPE in rotate-half form and a causal softmax,
 #: and whose MLP is gated -> the class of that attention.

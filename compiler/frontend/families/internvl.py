@@ -14,13 +14,12 @@ from itertools import groupby
 import numpy as np
 from torch import Tensor, nn
 
-from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.tokens import Grid
-
-from focus.compiler.frontend.layout import VisualItem, check_count, square_rows, visual_runs
-from focus.compiler.frontend.video import square_frames
 from focus.compiler.frontend.families.base import Constants, Plan
 from focus.compiler.frontend.families.tower import TowerFamily, check_images, image_side, patches_a_side, plan_tower, tower_rows
+from focus.compiler.frontend.layout import VisualItem, check_count, square_rows, visual_runs
+from focus.compiler.frontend.video import square_frames
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.tokens import Grid
 
 
 class InternVL(TowerFamily):

@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor, nn
 
-from focus.runtime.spec.tokens import Grid
-
-from focus.compiler.frontend.layout import VisualItem
-from focus.compiler.frontend.video import square_frames
 from focus.compiler.frontend.families.base import Constants, Plan
 from focus.compiler.frontend.families.tower import TowerFamily, check_images, features, image_side, patches_a_side, plan_tower
+from focus.compiler.frontend.layout import VisualItem
+from focus.compiler.frontend.video import square_frames
+from focus.runtime.spec.tokens import Grid
 
 
 class Llava(TowerFamily):

@@ -14,15 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.tokens import Grid
-
-from focus.compiler.frontend.layout import VisualItem, average_weights, square_rows
-from focus.compiler.frontend.surgery import take_rows
-from focus.compiler.frontend.video import llava_onevision_video
 from focus.compiler.frontend.families.anyres import image_rows, image_sizes, plan_images
 from focus.compiler.frontend.families.base import Constants, Plan, is_whole, setting
 from focus.compiler.frontend.families.tower import TowerFamily, check_video, image_side, patches_a_side, plan_tower, resampled, tower_rows
+from focus.compiler.frontend.layout import VisualItem, average_weights, square_rows
+from focus.compiler.frontend.surgery import take_rows
+from focus.compiler.frontend.video import llava_onevision_video
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.tokens import Grid
 
 
 class LlavaNextVideo(TowerFamily):

@@ -16,15 +16,14 @@ import torch
 from torch import Tensor, nn
 from transformers.models.llava_onevision.modeling_llava_onevision import LlavaOnevisionModel
 
-from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.tokens import Grid
-
-from focus.compiler.frontend.layout import VisualItem, average_weights, halved, linear_weights
-from focus.compiler.frontend.surgery import take_rows
-from focus.compiler.frontend.video import llava_onevision_video
 from focus.compiler.frontend.families.anyres import image_rows, image_sizes, plan_images
 from focus.compiler.frontend.families.base import Constants, Plan, setting
 from focus.compiler.frontend.families.tower import TowerFamily, check_video, features, image_side, patches_a_side, plan_tower, resampled
+from focus.compiler.frontend.layout import VisualItem, average_weights, halved, linear_weights
+from focus.compiler.frontend.surgery import take_rows
+from focus.compiler.frontend.video import llava_onevision_video
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.tokens import Grid
 
 
 class LlavaOnevision(TowerFamily):

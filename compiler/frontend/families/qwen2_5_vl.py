@@ -16,7 +16,8 @@ from focus.compiler.frontend.families.qwen_vl import Arrangement, QwenVL, frame_
 class Qwen25VL(QwenVL):
     model_type = "qwen2_5_vl"
     class_name = "Qwen2_5_VLForConditionalGeneration"
-    vision_classes = ("transformers.models.qwen2_5_vl.modeling_qwen2_5_vl.Qwen2_5_VLVisionAttention", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl.Qwen2_5_VisionPatchEmbed")
+    vision_classes = ("transformers.models.qwen2_5_vl.modeling_qwen2_5_vl.Qwen2_5_VLVisionAttention",
+                      "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl.Qwen2_5_VisionPatchEmbed")
     inputs = (*QwenVL.inputs, "second_per_grid_ts")
     plain_positions = True
 

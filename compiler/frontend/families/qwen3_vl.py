@@ -12,19 +12,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from focus.runtime.spec.errors import FocusError
-
-from focus.compiler.frontend.layout import square_rows
-from focus.compiler.frontend.surgery import take_rows
 from focus.compiler.frontend.families.base import Constants, Plan
 from focus.compiler.frontend.families.qwen_vl import Arrangement, QwenVL, frame_segments
 from focus.compiler.frontend.families.tower import resampled
+from focus.compiler.frontend.layout import square_rows
+from focus.compiler.frontend.surgery import take_rows
+from focus.runtime.spec.errors import FocusError
 
 
 class Qwen3VL(QwenVL):
     model_type = "qwen3_vl"
     class_name = "Qwen3VLForConditionalGeneration"
-    vision_classes = ("transformers.models.qwen3_vl.modeling_qwen3_vl.Qwen3VLVisionAttention", "transformers.models.qwen3_vl.modeling_qwen3_vl.Qwen3VLVisionPatchEmbed")
+    vision_classes = ("transformers.models.qwen3_vl.modeling_qwen3_vl.Qwen3VLVisionAttention",
+                      "transformers.models.qwen3_vl.modeling_qwen3_vl.Qwen3VLVisionPatchEmbed")
     runs = "each image and each frame of a video"
 
     def arrangement(self, visual: nn.Module, grid_thw: Tensor) -> Arrangement:

@@ -18,15 +18,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position_ids
 
-from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.tokens import Grid
-
+from focus.compiler.frontend.families.base import (
+    Constants,
+    Family,
+    Plan,
+    check_attention_function,
+    check_decoder,
+    check_ids_in_vocabulary,
+    check_placeholders,
+    decoder_info,
+    is_whole,
+    need,
+    rope_tables,
+    setting,
+)
 from focus.compiler.frontend.layout import VisualItem
 from focus.compiler.frontend.surgery import Patch, attention, check_activation, check_class, rope, take_rows
 from focus.compiler.frontend.video import qwen_vl_video
-from focus.compiler.frontend.families.base import (
-    Constants, Family, Plan, check_attention_function, check_decoder, check_ids_in_vocabulary, check_placeholders, decoder_info, is_whole, need,
-    rope_tables, setting)
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.tokens import Grid
 
 _KINDS = {"image": ("pixel_values", "image_grid_thw"), "video": ("pixel_values_videos", "video_grid_thw")}
 

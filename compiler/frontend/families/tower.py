@@ -15,19 +15,29 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from focus.runtime.spec.errors import FocusError
-
-from focus.compiler.frontend.surgery import Patch, attention, check_activation, check_class, patch_embed, resample, take_rows
 from focus.compiler.frontend.families.base import (
-    Constants, Family, Plan, check_attention_function, check_decoder, check_ids_in_vocabulary, check_placeholders, decoder_info, is_whole,
-    rope_tables, setting)
+    Constants,
+    Family,
+    Plan,
+    check_attention_function,
+    check_decoder,
+    check_ids_in_vocabulary,
+    check_placeholders,
+    decoder_info,
+    is_whole,
+    rope_tables,
+    setting,
+)
+from focus.compiler.frontend.surgery import Patch, attention, check_activation, check_class, patch_embed, resample, take_rows
+from focus.runtime.spec.errors import FocusError
 
 
 @dataclass(frozen=True)
 class Tower:
     """Where Hugging Face's classes for one kind of tower have what the rows need, as paths: in the tower, in a layer, in its attention.
 
-    `classes`: full names of the classes of its attention and of its embeddings.  `strategy`: the `vision_feature_select_strategy` under which the projector reads exactly the patches; `masked`: whether layers take a mask.
+    `classes`: full names of the classes of its attention and of its embeddings.  `strategy`: the `vision_feature_select_strategy` under which
+    the projector reads exactly the patches; `masked`: whether layers take a mask.
     """
     strategy: str
     convolution: str = "embeddings.patch_embedding"
@@ -47,7 +57,8 @@ def _classes(module: str, *names: str) -> tuple[str, ...]:
 
 _TOWERS = {
     "siglip_vision_model": Tower("full", classes=_classes("siglip.modeling_siglip", "SiglipAttention", "SiglipVisionEmbeddings")),
-    "clip_vision_model": Tower("default", classes=_classes("clip.modeling_clip", "CLIPAttention", "CLIPVisionEmbeddings"), class_row="embeddings.class_embedding", first_norm="pre_layrnorm"),
+    "clip_vision_model": Tower("default", classes=_classes("clip.modeling_clip", "CLIPAttention", "CLIPVisionEmbeddings"),
+                               class_row="embeddings.class_embedding", first_norm="pre_layrnorm"),
     "internvl_vision": Tower("default", convolution="embeddings.patch_embeddings.projection", positions="embeddings.position_embeddings",
                              class_row="embeddings.cls_token", layers="encoder.layer", attention="attention", output="projection_layer",
                              classes=_classes("internvl.modeling_internvl", "InternVLVisionAttention", "InternVLVisionEmbeddings"), masked=False),

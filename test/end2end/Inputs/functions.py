@@ -11,8 +11,6 @@ from harness import Outcome, check, execute
 
 from focus.runtime.spec.tokens import TokenLayout
 
-VECTOR = 32
-
 
 @dataclass(frozen=True)
 class Value:
@@ -27,9 +25,10 @@ def tensor(shape: tuple[int, ...], dtype: str = "f16") -> str:
 
 
 class Function:
-    """One function under construction.  `tokens` makes it a decoder's: rows are [visual rows, text rows]."""
+    """One function under construction.  `tokens` makes it a decoder's: rows are [visual rows, text rows]; `vectors`: elements of a vector."""
 
-    def __init__(self, seed: int = 0, tokens: TokenLayout | None = None):
+    def __init__(self, seed: int = 0, tokens: TokenLayout | None = None, vectors: int = 32):
+        self.vectors = vectors
         self.rng, self.tokens = np.random.default_rng(seed), tokens
         self.inputs: dict[str, np.ndarray] = {}
         self.params: dict[str, np.ndarray] = {}
@@ -167,8 +166,8 @@ class Function:
     def gather(self, x: Value, ids: Value, m_tile: int = 1024, threshold: float = 0.9, block: tuple[int, ...] = (2, 2, 2),
                site: str = "q_proj", layer: int = 0) -> Value:
         rows, width = x.shape
-        type_ = f"!focus.concentrated<{rows}, {width}, {ids.shape[0]}, {VECTOR}, {m_tile}, unit>"
-        return self.op("focus.gather", [x, ids], type_, x.shape, layer=layer, site=site, threshold=threshold, block=list(block), vector=VECTOR,
+        type_ = f"!focus.concentrated<{rows}, {width}, {ids.shape[0]}, {self.vectors}, {m_tile}, unit>"
+        return self.op("focus.gather", [x, ids], type_, x.shape, layer=layer, site=site, threshold=threshold, block=list(block), vector=self.vectors,
                        m_tile=m_tile)
 
     # ---- the whole ---------------------------------------------------------------------------------------------------

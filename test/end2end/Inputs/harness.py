@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +15,17 @@ from torch_mlir import ir
 
 from focus.compiler.backend.binary import build_binary
 from focus.compiler.backend.interface import Interface
+from focus.dialects import focus as fd
 from focus.dialects.context import make_context, parse_text
 from focus.passes import manager
 from focus.passes.pipeline import pipeline
 from focus.runtime import _sim
 from focus.runtime.run.fxb import STORED
+from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.machine import Machine
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "passes"))
-from interp import Interpreter  # noqa: E402
+from interp import Interpreter
 
 
 @dataclass
@@ -56,6 +59,10 @@ def fixed(**fields):
         OVERRIDES.clear()
 
 
+#: called with the function before the pass map, if a test gives ops mappings of its own
+BEFORE_MAP: list[Callable[[ir.OpView], None]] = []
+
+
 def lower(text: str, machine: Machine | str = "focus"):
     """The module before and after tile .. lower-to-fisa."""
     before, after = parse_text(text, context=make_context()), parse_text(text, context=make_context())
@@ -66,17 +73,25 @@ def lower(text: str, machine: Machine | str = "focus"):
         for name, table in OVERRIDES.items():
             file.write(f'["{name}"]\n' + "".join(f"{k} = {json.dumps(v)}\n" for k, v in table.items()))
         file.flush()
-        manager.run(after, [s for s in pipeline(machine, mappings=file.name if OVERRIDES else "") if s.name in names])
+        steps = [s for s in pipeline(machine, mappings=file.name if OVERRIDES else "") if s.name in names]
+        if BEFORE_MAP:
+            manager.run(after, steps[:1])
+            with after.context, ir.Location.unknown():
+                for change in BEFORE_MAP:
+                    change(after.body.operations[0])
+        manager.run(after, steps[bool(BEFORE_MAP):])
     return before, after
 
 
 def attach_interface(function) -> None:
-    """What the compiler writes to @main: here every input is data."""
+    """What the compiler writes to @main: here every input is data; vectors are as long as those of the gathers."""
     arguments = function.regions[0].blocks[0].arguments
     named = function.arg_attrs if "arg_attrs" in function.attributes else []
     names = [ir.StringAttr(attrs["focus.name"]).value if "focus.name" in attrs else f"arg{i}" for i, attrs in enumerate(named)]
     ports = tuple((name, "float32", tuple(argument.type.shape)) for name, argument in zip(names, arguments, strict=True))
-    Interface(ports, {}, "test").attach(function)
+    vectors = {op.vector for op in function.regions[0].blocks[0].operations if isinstance(op, fd.GatherOp)}
+    concentration = Concentration(vector=vectors.pop()) if vectors else Concentration()
+    Interface(ports, {}, "test", concentration=concentration).attach(function)
 
 
 def execute(text: str, inputs: dict[str, np.ndarray], params: dict[str, np.ndarray], machine: Machine | str = "focus", sanitize: bool = True) -> Outcome:

@@ -13,13 +13,13 @@ import torch
 
 warnings.filterwarnings("ignore")
 
-import focus  # noqa: E402
-from focus.compiler.frontend import zoo  # noqa: E402
-from focus.compiler.truth.agreement import GAP, GROUPS, LOGITS, Agreement, agreement  # noqa: E402
-from focus.compiler.frontend.families import family_of  # noqa: E402
-from focus.compiler.frontend.video import qwen_vl_video, square_frames  # noqa: E402
-from focus.runtime.run import asm  # noqa: E402
-from focus.runtime.spec import isa  # noqa: E402
+import focus
+from focus.compiler.frontend import zoo
+from focus.compiler.frontend.families import family_of
+from focus.compiler.frontend.video import qwen_vl_video, square_frames
+from focus.compiler.truth.agreement import Agreement, agreement
+from focus.runtime.run import asm
+from focus.runtime.spec import isa
 
 DENSE = 2e-3        #: how far dense logits may be from the unmodified model's; a zoo model's are half of that
 CONCENTRATORS = (isa.Unit.SIC, isa.Unit.SEC, isa.Unit.SCATTER)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from functions import Function, Value
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from focus.runtime.spec.tokens import Grid, TokenLayout

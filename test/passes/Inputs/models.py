@@ -11,14 +11,14 @@ import numpy as np
 warnings.filterwarnings("ignore")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from interp import Interpreter  # noqa: E402
+from interp import Interpreter
 
-from focus.compiler.backend.interface import Interface  # noqa: E402
-from focus.compiler.frontend import zoo  # noqa: E402
-from focus.compiler.frontend.importer import import_model  # noqa: E402
-from focus.dialects.context import make_context, parse_text  # noqa: E402
-from focus.dialects.support import ir, to_text  # noqa: E402
-from focus.passes import manager  # noqa: E402
+from focus.compiler.backend.interface import Interface
+from focus.compiler.frontend import zoo
+from focus.compiler.frontend.importer import import_model
+from focus.dialects.context import make_context, parse_text
+from focus.dialects.support import ir, to_text
+from focus.passes import manager
 
 
 class Imported:

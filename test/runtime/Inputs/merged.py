@@ -3,6 +3,7 @@
 `binary(...)` makes it, `reference(x)` states in numpy what x' is, with the trace.
 """
 import numpy as np
+
 from focus.runtime.run import asm, fxb
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.machine import Machine

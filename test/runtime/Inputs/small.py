@@ -1,5 +1,6 @@
 """A small binary for the tests: y = x W^T for x [40, 32], W [32, 32], in two tiles of at most 32 rows; and a way to see one error."""
 import numpy as np
+
 from focus.runtime.run import asm, fxb
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.machine import Machine
