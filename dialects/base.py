@@ -172,7 +172,8 @@ def layout_problem(banks: tuple[int, ...], block: tuple[int, ...], capacity: int
     Names the first grid with a bank conflict, and two tokens that collide; or the first whose window history does not fit.
     """
     if len(banks) != 3 or len(block) != 3 or min(banks + block) < 1 or max(block) > isa.MAX_BLOCK_SIDE:
-        return f"layout has banks {list(banks)} and block {list(block)}; expected three positive numbers each, those of the block at most {isa.MAX_BLOCK_SIDE}"
+        return (f"layout has banks {list(banks)} and block {list(block)}; expected three positive numbers each, those of the block at most "
+                f"{isa.MAX_BLOCK_SIDE}")
     problem = _grids_problem(grids, None) if len(grids) % 7 == 0 else "layout expects seven numbers a grid"
     if problem:
         return problem
