@@ -8,7 +8,7 @@
 #   make mutate   change the passes in PASSES=200 places, one at a time, and print the changes that no test notices
 #   make bench    compile time, simulation speed, start-up, memory
 #   make paper    the published evaluation beside ours at full size: build/paper.json, .csv, .md (ROWS="llava_vid/mvbench ..." JOBS=2)
-#   make docs     write the generated pages of docs/ anew
+#   make docs     write the generated pages of docs/ and the stub of the native module anew
 #   make install  only the environment (also: make venv)
 
 PYTHON ?= python3.11
@@ -92,6 +92,7 @@ docs: $(STAMP)
 	$(RUN) -m focus.runtime.tools.docs docs/isa.md
 	$(RUN) -m focus.dialects.docs docs
 	$(RUN) -m focus.compiler.tools.docs docs/passes.md
+	$(RUN) -m nanobind.stubgen -q -m focus.runtime._sim -o runtime/_sim.pyi
 
 clean:
 	rm -rf $(VENV) build

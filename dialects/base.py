@@ -5,11 +5,12 @@ In: `support.OpBase`, the ISA's memories and element types.  Out: `Focus`, `Toke
 """
 from functools import cache
 from itertools import product
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from focus.dialects import mapping
-from focus.dialects.support import I64, Any, FocusError, I64Array, OpBase, OpError, Sequence, Str, ext, get_attr, ir, to_python
+from focus.dialects.support import I64, Any, Dialect, FocusError, I64Array, OpBase, OpError, Sequence, Str, get_attr, ir, to_python
 from focus.runtime.spec import isa, types
+from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR
 
 SPACES = tuple(s.name.lower() for s in isa.Space)
 #: element types as MLIR spells them, and the bytes of an element by that spelling
@@ -18,8 +19,15 @@ ELEMENT_BYTES = types.MLIR_BYTES
 DYNAMIC = ir.ShapedType.get_dynamic_stride_or_offset()
 
 
-class Focus(ext.Dialect, name="focus"):
+class Focus(Dialect, name="focus"):
     """Vision-language models on the way to the Focus accelerator: tensor level, concentrated, tiled."""
+
+
+if TYPE_CHECKING:
+    from focus.dialects.support import Parametric as Attribute, Parametric as Type
+else:
+    Attribute, Type = Focus.Attribute, Focus.Type
+Parametric = TypeVar("Parametric", bound=type[Attribute])
 
 
 # ---- attributes and types ----------------------------------------------------------------------------------------------------
@@ -59,15 +67,19 @@ def grids_of(flat: Sequence[int]) -> list[FlatGrid]:
     return [FlatGrid(*flat[i:i + 7]) for i in range(0, len(flat), 7)]
 
 
-def python_parameters(cls: type) -> type:
+def python_parameters(cls: Parametric) -> Parametric:
     """Class decorator: the parameters of an attribute or type read as Python values."""
     for i, f in enumerate(cls._fields):
-        setattr(cls, f.name, property(lambda self, i=i: to_python(self.params[i].maybe_downcast())))
+        setattr(cls, f.name, _parameter(i))
     return cls
 
 
+def _parameter(i: int) -> property:
+    return property(lambda self: to_python(self.params[i].maybe_downcast()))
+
+
 @python_parameters
-class TokensAttr(Focus.Attribute, name="tokens"):
+class TokensAttr(Attribute, name="tokens"):
     """Where a request's visual tokens stand.  On the function as `focus.tokens`.
 
     `visual` (also `V`) tokens in a sequence of `length` (also `S`).  `runs` is [start, length, ...]: runs of visual tokens by position in
@@ -141,7 +153,7 @@ def _grids_problem(flat: Sequence[int], V: int | None) -> str | None:
 
 
 @python_parameters
-class LayoutAttr(Focus.Attribute, name="layout"):
+class LayoutAttr(Attribute, name="layout"):
     """Convolution-style order of the layouter: visual token (f, h, w) lives in bank (f % banks[0], h % banks[1], w % banks[2]).
 
     So all members of a `block` window (a token and its candidates) are read in one cycle.  `capacity` is the number of vectors the
@@ -194,7 +206,18 @@ def _bank_conflict(g: FlatGrid, banks: tuple[int, ...], block: tuple[int, ...]) 
     Every visual index of the grid has a window, indices between grid rows (newline tokens) included.  Members that index arithmetic finds
     across an edge of the grid belong to no window.
     """
+<<<<<<< HEAD
     members = [d for d in product(*(range(b) for b in block)) if all(o == 0 or n > 1 for o, n in zip(d, g.sides))]
+=======
+    tokens = np.arange(g.first, g.last + 1)
+    coordinates, rest = [np.zeros_like(tokens)] * 3, tokens - g.first
+    for axis in sorted(range(3), key=lambda a: (-g.strides[a], a)):        # outermost stride first
+        if g.sides[axis] > 1:
+            coordinates[axis], rest = rest // g.strides[axis], rest % g.strides[axis]
+    place = np.stack(coordinates)
+    members = [np.array(d)[:, None] for d in product(*(range(b) for b in block)) if all(o == 0 or n > 1 for o, n in zip(d, g.sides))]
+    size = np.array(banks)[:, None]
+>>>>>>> main
     for i, a in enumerate(members):
         for b in members[:i]:
             if any((x - y) % size for x, y, size in zip(a, b, banks)):
@@ -209,6 +232,7 @@ def _bank_conflict(g: FlatGrid, banks: tuple[int, ...], block: tuple[int, ...]) 
     return None
 
 
+<<<<<<< HEAD
 def _place(g: FlatGrid, token: int) -> tuple[int, ...]:
     """Frame, row and column of a visual index by index arithmetic, the axis of the largest stride first; a newline stands behind its row."""
     place, rest = [0, 0, 0], token - g.first
@@ -219,6 +243,9 @@ def _place(g: FlatGrid, token: int) -> tuple[int, ...]:
 
 
 class SpaceAttr(Focus.Attribute, name="space"):
+=======
+class SpaceAttr(Attribute, name="space"):
+>>>>>>> main
     """Memory space of a memref: `#focus.space<"input">`; the names are those of `isa.Space` in lower case."""
     space: Str
 
@@ -231,7 +258,7 @@ class SpaceAttr(Focus.Attribute, name="space"):
         return self.params[0].maybe_downcast().value
 
 
-class MappingAttr(Focus.Attribute, name="mapping"):
+class MappingAttr(Attribute, name="mapping"):
     """How an op is mapped onto the machine; on the op as `focus.mapping`.  Its fields are those of `focus.dialects.mapping`.
 
     `form` names the form of the op ("dense", "expand", ...), `kernels` lists a dictionary for each kernel, in the order of emission.
@@ -262,7 +289,7 @@ def mapping_of(op: Any) -> mapping.Mapping | None:
 
 
 @python_parameters
-class ConcentratedType(Focus.Type, name="concentrated"):
+class ConcentratedType(Type, name="concentrated"):
     """A concentrated activation: for each m-tile and slice its unique vectors, their number and the map from rows to them.
 
     It stands for `rows` rows of `width` elements, of which the first `visual` (in storage order) are visual tokens; `vector` elements a
@@ -276,7 +303,7 @@ class ConcentratedType(Focus.Type, name="concentrated"):
     layout: Any
 
     @classmethod
-    def make(cls, rows: int, width: int, visual: int, vector: int = 32, m_tile: int = 1024,
+    def make(cls, rows: int, width: int, visual: int, vector: int = PUBLISHED_VECTOR, m_tile: int = LARGEST_M_TILE,
              layout: ir.Attribute | None = None) -> "ConcentratedType":
         return cls.get(*map(I64.wrap, (rows, width, visual, vector, m_tile)), layout or ir.UnitAttr.get())
 

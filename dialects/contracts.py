@@ -1,6 +1,6 @@
 """What passes tell each other, as typed attributes of the `focus` dialect: semaphores, credits, and what stands on `@main`.
 
-In: `base.Focus`.  Out: `SyncAttr`, `CreditAttr` and the checks of instructions and kernels that carry them; `PortAttr`, `ConcentrationAttr` and
+In: `base.Attribute`.  Out: `SyncAttr`, `CreditAttr` and the checks of instructions and kernels that carry them; `PortAttr`, `ConcentrationAttr` and
 `check_main`, the check of the attributes of `@main`; `focus` exports them together with the ops.
 
 `@main` carries, from the importer's module to the last level:
@@ -24,8 +24,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from focus.dialects.base import Focus, TokensAttr, python_parameters
-from focus.dialects.support import F64, I64, Any, Bool, I64Array, InvalidOp, Sequence, Str, get_attr, ir, to_python
+from focus.dialects.base import Attribute, TokensAttr, python_parameters
+from focus.dialects.support import F64, I64, Any, Bool, I64Array, InvalidOp, Sequence, Str, get_attr, ir, to_attr, to_python
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.sites import SITES
@@ -50,7 +50,7 @@ PORT_DTYPES = ("float16", "float32", "float64", "int32", "int64")
 
 # ---- between schedule and lower-to-fisa ----------------------------------------------------------------------------------------
 @python_parameters
-class SyncAttr(Focus.Attribute, name="sync"):
+class SyncAttr(Attribute, name="sync"):
     """One semaphore of an instruction's `wait` or `signal`, which are arrays of these.
 
     `sem`: 1 to 62.  `depth`: the loop level from which on the wait acts in first iterations only, the signal in last ones; 7 is always.
@@ -64,7 +64,7 @@ class SyncAttr(Focus.Attribute, name="sync"):
 
 
 @python_parameters
-class CreditAttr(Focus.Attribute, name="credit"):
+class CreditAttr(Attribute, name="credit"):
     """The count that a semaphore has when a kernel begins; `credits` of a kernel is an array of these, one a semaphore."""
     sem: I64
     count: I64
@@ -74,7 +74,7 @@ class CreditAttr(Focus.Attribute, name="credit"):
         return cls.get(I64.wrap(sem), I64.wrap(count))
 
 
-def _typed(op: Any, name: str, kind: type) -> list[Any]:
+def _typed(op: Any, name: str, kind: type[SyncAttr | CreditAttr]) -> list[Any]:
     """The elements of an array attribute, each of which must be of `kind` with i64 parameters; none where the op has no such attribute."""
     attributes = op.attributes
     if name not in attributes:
@@ -151,7 +151,7 @@ def _inside(block: ir.Block) -> Iterator[ir.Operation]:
 
 # ---- on @main -----------------------------------------------------------------------------------------------------------------
 @python_parameters
-class PortAttr(Focus.Attribute, name="port"):
+class PortAttr(Attribute, name="port"):
     """An input of the program, as the model's own forward takes it.
 
     `label`: its name.  `dtype`: the numpy name of its element type.  `role`: "data" or "token_ids".  `below`: for token ids the number of rows they
@@ -186,8 +186,12 @@ class PortAttr(Focus.Attribute, name="port"):
 
 
 @python_parameters
-class ConcentrationAttr(Focus.Attribute, name="concentration"):
-    """What is concentrated: the fields of a concentration file (docs/algorithm.md); `alphas` is an array of f64, one a layer."""
+class ConcentrationAttr(Attribute, name="concentration"):
+    """What is concentrated: the fields of a concentration file (docs/algorithm.md).
+
+    `alphas`: an array of f64, one a layer.  `overrides`: an array of dictionaries, each with the keys that its table has in the file; `block` is
+    an array of i64, `sites` an array of strings.
+    """
     layers: I64Array
     alphas: Any
     threshold: F64
@@ -195,20 +199,35 @@ class ConcentrationAttr(Focus.Attribute, name="concentration"):
     vector: I64
     m_tile: I64
     similarity: Bool
+    overrides: Any
 
     @classmethod
     def make(cls, config: "Concentration") -> "ConcentrationAttr":
+        overrides = [o.model_dump(exclude_unset=True, exclude_none=True) for o in config.overrides]
         return cls.get(I64Array.wrap(config.layers), ir.ArrayAttr.get([F64.wrap(a) for a in config.alphas]), F64.wrap(config.threshold),
-                       I64Array.wrap(config.block), I64.wrap(config.vector), I64.wrap(config.m_tile), Bool.wrap(config.similarity))
+                       I64Array.wrap(config.block), I64.wrap(config.vector), I64.wrap(config.m_tile), Bool.wrap(config.similarity),
+                       ir.ArrayAttr.get([ir.DictAttr.get({k: _override_attr(k, v) for k, v in o.items()}) for o in overrides]))
 
     def config(self) -> "Concentration":
         """The configuration it states.  Raises FocusError for a value out of range."""
         from focus.runtime.spec.concentration import Concentration
-        alphas = self.alphas
+        alphas, overrides = self.alphas, self.overrides
         if not isinstance(alphas, ir.ArrayAttr) or not all(F64.matches(a) for a in alphas):
             raise FocusError(f"alphas are {alphas}, expected an array of f64")
-        return Concentration(layers=tuple(self.layers), alphas=tuple(a.value for a in alphas), threshold=self.threshold,
-                             block=tuple(self.block), vector=self.vector, m_tile=self.m_tile, similarity=self.similarity)
+        if not isinstance(overrides, ir.ArrayAttr) or not all(isinstance(o, ir.DictAttr) for o in overrides):
+            raise FocusError(f"overrides are {overrides}, expected an array of dictionaries")
+        values: dict[str, Any] = {"layers": tuple(self.layers), "alphas": tuple(a.value for a in alphas), "threshold": self.threshold,
+                                  "block": tuple(self.block), "vector": self.vector, "m_tile": self.m_tile, "similarity": self.similarity,
+                                  "overrides": tuple({entry.name: _override_value(entry.attr) for entry in o} for o in overrides)}
+        return Concentration(**values)
+
+
+def _override_attr(name: str, value: Any) -> ir.Attribute:
+    return ir.ArrayAttr.get([Str.wrap(site) for site in value]) if name == "sites" else to_attr(value)
+
+
+def _override_value(attr: ir.Attribute) -> Any:
+    return [to_python(site) for site in attr] if isinstance(attr, ir.ArrayAttr) else to_python(attr)
 
 
 def port_of(function: Any, number: int) -> dict[str, Any]:

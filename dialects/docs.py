@@ -9,6 +9,7 @@ import argparse
 import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
 from focus.dialects import contracts, fisa, focus, support, tile_ops
 from focus.runtime.spec import isa
@@ -68,7 +69,7 @@ def _field(f: isa.Field) -> str:
     return f"| `{f.name}` | {f.low} to {f.high} | {kind}{', optional' if f.optional else ''} | {_cell(f.doc)} |"
 
 
-def _op(cls: type) -> list[str]:
+def _op(cls: type[support.OpBase]) -> list[str]:
     """Section of an op class: its text and its fields."""
     rows = [f"| `{g.name}` | operand | {_group(g)} |" for g in cls._operands.groups]
     rows += [f"| `{name}` | attribute | {_attribute(cls, name, kind)} |" for name, kind in cls._kinds.items()]
@@ -77,7 +78,7 @@ def _op(cls: type) -> list[str]:
     return [f"### `{cls.OPERATION_NAME}`", "", _prose(cls), "", *(["| name | what | |", "|---|---|---|", *rows, ""] if rows else [])]
 
 
-def _tile_op(cls: type) -> list[str]:
+def _tile_op(cls: type[tile_ops.TileOp]) -> list[str]:
     """Section of a tile-level op: what the ISA table says of its operands."""
     entry = cls.INSTRUCTION
     fields = {f.name: f for f in entry.fields}
@@ -97,11 +98,11 @@ def _group(g: support.Group) -> str:
     return "" if g.single else "variadic" if g.variadic else "optional"
 
 
-def _attribute(cls: type, name: str, kind: type) -> str:
+def _attribute(cls: type[support.OpBase], name: str, kind: Any) -> str:
     return _cell(kind.noun) + (f", `build` sets {cls._defaults[name]!r} by default" if name in cls._defaults else "")
 
 
-def _parametric(cls: type, sigil: str) -> list[str]:
+def _parametric(cls: Any, sigil: str) -> list[str]:
     """Section of an attribute or a type and its parameters."""
     parameters = [f"{f.name}: {getattr(f.constraint, 'noun', 'any attribute')}" for f in cls._fields]
     title = f"{sigil}{cls._dialect_name}.{cls._name}<{', '.join(f.name for f in cls._fields)}>"
@@ -109,12 +110,12 @@ def _parametric(cls: type, sigil: str) -> list[str]:
 
 
 def _prose(thing: object) -> str:
-    return inspect.getdoc(thing)
+    return inspect.getdoc(thing) or ""
 
 
 def _module_text(module: object) -> list[str]:
     """A module's own description without its first two paragraphs (title, and what comes in and goes out)."""
-    return "\n\n".join(inspect.getdoc(module).split("\n\n")[2:]).splitlines()
+    return "\n\n".join(_prose(module).split("\n\n")[2:]).splitlines()
 
 
 def _cell(text: str) -> str:

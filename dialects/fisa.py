@@ -10,15 +10,16 @@ semaphore, absent operand) are left out. The op's location is the module path it
 
     instruction("load", {"src": 0, "dst": 1, "rows": 0, "cols": 1, "stream": 1, "wait0": 3}, loc="layers.0.mlp.down_proj", ip=ip)
 """
-from typing import Any
+from types import new_class
+from typing import TYPE_CHECKING, Any
 
-from focus.dialects.support import I64, I64Array, OpBase, Region, Str, Symbol, ext, get_attr, ir, symbol
+from focus.dialects.support import I64, Dialect, I64Array, OpBase, Region, Str, Symbol, get_attr, ir, symbol
 from focus.runtime.spec import isa
 
 ARGUMENT = "fisa.arg"       #: attribute of an address generator in a routine: the argument from whose address its base counts
 
 
-class Fisa(ext.Dialect, name="fisa"):
+class Fisa(Dialect, name="fisa"):
     """Instructions of the Focus accelerator, one op a 128-bit word."""
 
 
@@ -28,7 +29,9 @@ class FisaOp(OpBase, dialect=Fisa):
 
 class _Code(FisaOp):
     """A straight list of instructions."""
-    OTHERS = ()         # what it may hold besides; without annotation: annotated names become fields of the op
+    if TYPE_CHECKING:
+        OTHERS: tuple[str, ...]
+    OTHERS = ()                 # what it may hold besides
 
     def check_region(self) -> None:
         super().check_region()
@@ -115,8 +118,12 @@ class CallOp(FisaOp, name="call"):
 
 
 class InstructionOp(FisaOp):
-    """Base of the instructions; `INSTRUCTION` is the table's entry (an `isa.Instruction`)."""
-    INSTRUCTION = None      # without annotation: annotated names become fields of the op
+    """Base of the instructions; `INSTRUCTION` is the table's entry."""
+    if TYPE_CHECKING:           # annotations that Python executes are fields of the op
+        INSTRUCTION: isa.Instruction
+        _FIELDS: dict[str, "_Rule"]
+        _REQUIRED: list[str]
+        _DEFAULTS: dict[str, int | None]
 
     @property
     def values(self) -> dict[str, int]:
@@ -150,7 +157,9 @@ class _Rule:
     def __init__(self, f: isa.Field):
         self.low, self.high = f.low, f.high
         self.required = isa.default_value(f) is None
-        self.legal, self.illegal, self.expected = frozenset(), frozenset(), ""
+        self.legal: frozenset[int] = frozenset()
+        self.illegal: frozenset[int] = frozenset()
+        self.expected = ""
         if f.kind == "enum":
             values = isa.ENUMS[f.enum]
             self.legal = frozenset(map(int, values))
@@ -167,7 +176,7 @@ def _make(entry: isa.Instruction) -> type[InstructionOp]:
     """The op class of one instruction."""
     class_name = "".join(part.capitalize() for part in entry.ident.split("_")) + "Op"
     body = {"__doc__": f"{entry.doc}\n\n{entry.semantics}", "__module__": __name__, "__annotations__": {}}
-    cls = type(FisaOp)(class_name, (InstructionOp,), body, name=entry.ident)
+    cls: type[InstructionOp] = new_class(class_name, (InstructionOp,), {"name": entry.ident}, lambda space: space.update(body))
     cls.INSTRUCTION = entry
     cls._FIELDS = {f.name: _Rule(f) for f in entry.all_fields}
     cls._REQUIRED = [n for n, r in cls._FIELDS.items() if r.required]

@@ -51,7 +51,7 @@ from focus.dialects.contracts import (  # noqa: F401
 from focus.dialects.structure import BUFFER_KINDS, BufferOp, KernelOp, RecastOp, ViewOp, WindowOp  # noqa: F401
 from focus.dialects.support import F64, I64, Any, Bool, I64Array, Operand, Pure, Result, Sequence, Str, default, ir, one_of, register_view, to_attr
 from focus.runtime.spec.isa import MAX_BLOCK_SIDE
-from focus.runtime.spec.sites import SITES
+from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR, SITES
 
 GATHERS = "focus.gathers"       #: attribute of a norm or linear layer that concentrates its own result, as the focus.gather that uses it says
 ACTIVATIONS = ("none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu")
@@ -65,7 +65,7 @@ class ParamOp(FocusOp, name="param", traits=[Pure]):
     """
     result: Result[Any]
     name: Str
-    row_order: one_of("as_is", "storage") = default("as_is")
+    row_order: one_of("as_is", "storage") = default("as_is")      # type: ignore[valid-type]
 
     def check(self) -> None:
         type_ = self.result.type
@@ -85,7 +85,7 @@ class LinearOp(FocusOp, name="linear", traits=[Pure]):
     y: Result[Any]
     x: Operand[Any]
     weight: Operand[Any]
-    activation: one_of(*ACTIVATIONS, "swiglu") = default("none")
+    activation: one_of(*ACTIVATIONS, "swiglu") = default("none")      # type: ignore[valid-type]
     bias: Operand[Any] | None = None
     up_weight: Operand[Any] | None = None
     up_bias: Operand[Any] | None = None
@@ -257,7 +257,7 @@ class ActivationOp(FocusOp, name="activation", traits=[Pure]):
     """An elementwise activation function."""
     result: Result[Any]
     x: Operand[Any]
-    kind: one_of(*ACTIVATIONS)
+    kind: one_of(*ACTIVATIONS)      # type: ignore[valid-type]
 
     def check(self) -> None:
         self.expect_shape("result", self.matrix("x"), "f16", "the shape of x")
@@ -346,7 +346,7 @@ class ConcatOp(tensor.ConcatOp):
     def build(cls, *inputs: Any, results: ir.Type | Sequence[ir.Type], loc: ir.Location | str | None = None,
               ip: ir.InsertionPoint | None = None, attrs: dict[str, Any] | None = None) -> "ConcatOp":
         """Create the op, as `OpBase.build` does."""
-        attributes = {"dim": ir.IntegerAttr.get(ir.IntegerType.get_signless(64), 0)} | {k: to_attr(v) for k, v in (attrs or {}).items()}
+        attributes = {"dim": to_attr(0)} | {k: to_attr(v) for k, v in (attrs or {}).items()}
         where = ir.Location.name(loc) if isinstance(loc, str) else loc
         return ir.Operation.create(cls.OPERATION_NAME, results=[results] if isinstance(results, ir.Type) else list(results),
                                    operands=[v if isinstance(v, ir.Value) else v.operation.result for v in inputs],
@@ -505,11 +505,11 @@ class GatherOp(FocusOp, name="gather", traits=[Pure]):
     x: Operand[Any]
     ids: Operand[Any]
     layer: I64
-    site: one_of(*SITES)
+    site: one_of(*SITES)      # type: ignore[valid-type]
     threshold: F64
     block: I64Array
-    vector: I64 = default(32)
-    m_tile: I64 = default(1024)
+    vector: I64 = default(PUBLISHED_VECTOR)
+    m_tile: I64 = default(LARGEST_M_TILE)
 
     def check(self) -> None:
         (rows, cols), count, type_ = self.matrix("x"), self.vector_length("ids", "i32"), self.result.type

@@ -13,7 +13,9 @@ from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
 from torch_mlir import ir
 
+from focus.dialects.support import to_attr
 from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.geometry import PUBLISHED_SIDE
 
 MAPPING = "focus.mapping"       #: op attribute
 MAX_SLOTS = 4                   #: most ring slots that a buffer is given
@@ -38,8 +40,8 @@ class GemmMapping(KernelMapping):
     """
     kind: ClassVar[str] = "gemm"
     form: Literal["whole", "gate", "product"] = "whole"
-    m: int = 32
-    n: int = 32
+    m: int = PUBLISHED_SIDE
+    n: int = PUBLISHED_SIDE
     stays: Literal["none", "input"] = "none"
     partials: int = 0
     residual_tiles: int = 0
@@ -57,11 +59,11 @@ class AttentionMapping(KernelMapping):
     block_rows: rows that leave off together once the keys have passed them (0: all rows see all steps).
     """
     kind: ClassVar[str] = "attention"
-    m: int = 32
+    m: int = PUBLISHED_SIDE
     strands: int = 1
-    step: int = 32
-    kv_cols: int = 32
-    out_cols: int = 32
+    step: int = PUBLISHED_SIDE
+    kv_cols: int = PUBLISHED_SIDE
+    out_cols: int = PUBLISHED_SIDE
     stays: Literal["none", "queries"] = "none"
     split: bool = False
     partials: int = 0
@@ -73,9 +75,9 @@ class SpillMapping(KernelMapping):
     """Attention through DRAM: probabilities are made in steps of `step` key columns, for `heads` heads at a time, and used in query tiles of
     `m` rows and `out_cols` output columns.  partials: buffers of partial sums of unique queries."""
     kind: ClassVar[str] = "spill"
-    step: int = 32
-    m: int = 32
-    out_cols: int = 32
+    step: int = PUBLISHED_SIDE
+    m: int = PUBLISHED_SIDE
+    out_cols: int = PUBLISHED_SIDE
     heads: int = 1
     partials: int = 2
 
@@ -132,7 +134,7 @@ def from_dict(values: dict[str, Any], what: str = "mapping") -> KernelMapping:
     return cls(**{k: v for k, v in values.items() if k != "kind"})
 
 
-def check_field(cls: type, hints: dict[str, Any], name: str, value: Any, what: str) -> None:
+def check_field(cls: type[KernelMapping], hints: dict[str, Any], name: str, value: Any, what: str) -> None:
     """Raise FocusError where a kernel mapping has no such field or not such a value."""
     known = [f.name for f in fields(cls)]
     if name not in known:
@@ -149,13 +151,7 @@ def check_field(cls: type, hints: dict[str, Any], name: str, value: Any, what: s
 
 
 def _encode(kernel: KernelMapping) -> ir.Attribute:
-    return ir.DictAttr.get({k: _attribute(v) for k, v in to_dict(kernel).items()})
-
-
-def _attribute(value: Any) -> ir.Attribute:
-    if isinstance(value, bool):
-        return ir.BoolAttr.get(value)
-    return ir.StringAttr.get(value) if isinstance(value, str) else ir.IntegerAttr.get(ir.IntegerType.get_signless(64), value)
+    return ir.DictAttr.get({k: to_attr(v) for k, v in to_dict(kernel).items()})
 
 
 def decode(form: ir.Attribute, kernels: ir.Attribute) -> Mapping:

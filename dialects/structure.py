@@ -53,7 +53,7 @@ class BufferOp(FocusOp, name="buffer"):
     """
     result: Result[Any]
     name: Str
-    kind: one_of(*BUFFER_KINDS)
+    kind: one_of(*BUFFER_KINDS)      # type: ignore[valid-type]
 
     def check(self) -> None:
         type_ = self.result.type
@@ -103,10 +103,11 @@ class WindowOp(FocusOp, name="window", traits=[Pure]):
     indices: Sequence[Operand[Any]]
 
     @classmethod
-    def build(cls, base: ir.Value, *indices: ir.Value, sizes: Sequence[int], results: Any = None, **kw: Any) -> "WindowOp":
-        """The op; its result type follows from the base's type and `sizes` unless given."""
+    def build(cls, *operands: Any, sizes: Sequence[int] = (), results: Any = None, **named: Any) -> "WindowOp":
+        """The op on a base and its indices; its result type follows from the base's type and `sizes` unless given."""
+        base, *indices = operands
         base = base if isinstance(base, ir.Value) else base.operation.result
-        return super().build(base, *indices, sizes=sizes, results=results or [window_type(base.type, sizes)], **kw)
+        return super().build(base, *indices, sizes=sizes, results=results or [window_type(base.type, sizes)], **named)
 
     def check(self) -> None:
         base, result, sizes = self.base.type, self.result.type, self.sizes

@@ -30,7 +30,7 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from torch_mlir import ir
 from torch_mlir._mlir_libs import _mlir
@@ -41,15 +41,42 @@ from torch_mlir.dialects.irdl import Variadicity
 from focus.runtime.spec.errors import FocusError, printable
 
 __all__ = [
-    "Any", "Bool", "DiagnosedError", "Diagnostic", "F64", "FocusError", "I64", "I64Array", "InvalidOp", "OpBase", "OpError", "Operand",
-    "Pure", "Region", "Result", "Sequence", "Str", "Symbol", "collect", "default", "ext", "get_attr", "ir", "one_of",
+    "Any", "Bool", "DiagnosedError", "Diagnostic", "Dialect", "F64", "FocusError", "I64", "I64Array", "InvalidOp", "OpBase", "OpError",
+    "Operand", "Pure", "Region", "Result", "Sequence", "Str", "Symbol", "collect", "default", "ext", "get_attr", "ir", "one_of",
     "path_of", "register_view", "set_attr", "symbol", "to_attr", "to_python", "to_text", "verify", "walk",
 ]
+
+I64_BITS = 64       #: of an i64
 
 # Without the prefix, every look-up of an op class of ours does a failing import first, 15 to 25 times the cost of the look-up.
 _mlir.globals.append_dialect_search_prefix("focus.dialects")
 # torch_c has no Python module; an empty one makes its look-ups succeed at once.
 sys.modules.setdefault("torch_mlir.dialects.torch_c", types.ModuleType("torch_mlir.dialects.torch_c"))
+
+
+if TYPE_CHECKING:
+    class Dialect:
+        """A dialect defined in Python (`ext.Dialect`)."""
+        operations: list[Any]
+
+        def __init_subclass__(cls, *, name: str) -> None: ...
+        @classmethod
+        def load(cls) -> None: ...
+
+    class Parametric:
+        """An attribute or type of such a dialect; annotated names are its parameters (`ext.Attribute`, `ext.Type`)."""
+        params: Sequence[Any]
+        type: Any
+        _fields: Sequence[Any]
+        _name: str
+        _dialect_name: str
+
+        def __init_subclass__(cls, *, name: str) -> None: ...
+        @classmethod
+        def get(cls, *parameters: Any) -> Self: ...
+        def maybe_downcast(self) -> Any: ...
+else:
+    Dialect = ext.Dialect
 
 
 # ---- attributes ----------------------------------------------------------------------------------------------------------
@@ -77,7 +104,7 @@ class I64(ir.IntegerAttr):
 
     @staticmethod
     def wrap(value: int) -> ir.Attribute:
-        return ir.IntegerAttr.get(ir.IntegerType.get_signless(64), value)
+        return ir.IntegerAttr.get(ir.IntegerType.get_signless(I64_BITS), value)
 
     @staticmethod
     def unwrap(attr: ir.Attribute) -> int:
@@ -85,7 +112,7 @@ class I64(ir.IntegerAttr):
 
     @staticmethod
     def matches(attr: ir.Attribute) -> bool:
-        return isinstance(attr, ir.IntegerAttr) and isinstance(attr.type, ir.IntegerType) and attr.type.width == 64
+        return isinstance(attr, ir.IntegerAttr) and isinstance(attr.type, ir.IntegerType) and attr.type.width == I64_BITS
 
 
 class F64(ir.FloatAttr):
@@ -434,6 +461,13 @@ class OpBase(ext.Operation):
     optional and variadic groups) and may define `check(self)`, which calls `self.fail(message)` when the op is wrong.  It runs after
     counts of operands and results and kinds of attributes were checked.
     """
+    if TYPE_CHECKING:           # annotations that Python executes are fields of the op
+        OPERATION_NAME: str
+        _operands: _Groups
+        _results: _Groups
+        _kinds: dict[str, Any]
+        _defaults: dict[str, Any]
+        _region_count: int
 
     def __init_subclass__(cls, *, name: str | None = None, **kw: Any) -> None:
         super().__init_subclass__(name=name, **kw)
@@ -457,7 +491,7 @@ class OpBase(ext.Operation):
     # -- building --
     @classmethod
     def build(cls, *operands: Any, results: Any = (), attrs: dict[str, Any] | None = None, loc: ir.Location | str | None = None,
-              ip: ir.InsertionPoint | None = None, **named: Any) -> "ir.OpView":
+              ip: ir.InsertionPoint | None = None, **named: Any) -> Any:
         """Create the op, a region with an empty block; see the head of `focus.dialects.support`.  Raises TypeError for a missing or unknown operand
         or attribute."""
         attributes = {k: to_attr(v) for k, v in attrs.items()} if attrs else {}
@@ -490,8 +524,11 @@ class OpBase(ext.Operation):
     @classmethod
     def _operand_values(cls, given: tuple, named: dict[str, Any], attributes: dict[str, ir.Attribute]) -> list[ir.Value]:
         """The flat operand list; adds the segment sizes to `attributes` where the op needs them."""
-        groups, at, values, sizes = cls._operands.groups, 0, [], []
+        groups, at = cls._operands.groups, 0
+        values: list[ir.Value] = []
+        sizes: list[int] = []
         for g in groups:
+            mine: Sequence[Any]
             if g.single:
                 if at < len(given):
                     mine, at = (given[at],), at + 1
@@ -514,7 +551,7 @@ class OpBase(ext.Operation):
         return values
 
     # -- verifying --
-    def fail(self, message: str) -> None:
+    def fail(self, message: str) -> NoReturn:
         """Report `'<op name>' op <message>` at this op and stop verifying it."""
         raise InvalidOp(message)
 
@@ -552,11 +589,11 @@ class OpBase(ext.Operation):
             if key not in attributes:
                 self.fail(f"requires attribute '{key}' ({kind.noun})")
             attr = attributes[key]
-            if not kind.matches(attr) or (getattr(kind, "choices", ()) and attr.value not in kind.choices):
+            if not kind.matches(attr) or (issubclass(kind, Str) and kind.choices and attr.value not in kind.choices):
                 self.fail(f"attribute '{key}' must be {kind.noun}, but is {attr}")
 
 
-def _attribute_property(key: str, kind: type) -> property:
+def _attribute_property(key: str, kind: Any) -> property:
     """Read an attribute as a Python value; assigning a Python value sets it."""
     def get(op: Any) -> Any:
         return kind.unwrap(op.attributes[key])

@@ -12,7 +12,8 @@ attributes its enumeration fields (lower-case name), number fields (i64), scalar
     LoadOp.build(src, dst, stream="activation")          MmOp.build(src, wgt, dst, init="first", count=n)
     SicGatherOp.build(src, table, count, identity=4, site=0, ids=ids, map=map)      # required operands first, optional ones by name
 """
-from typing import Any, NamedTuple
+from types import new_class
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from focus.dialects.base import ELEMENT_TYPES, FocusOp, dtype_of, space_of
 from focus.dialects.contracts import check_sync
@@ -24,17 +25,27 @@ INITS = ("first", "never", "always", "inner")
 #: tensor-level focus.gather is the similarity concentrator's, so the DMA gather has a name of its own
 RENAMED = {"gather": "load_rows"}
 
-class Tile(NamedTuple):
+class OperandShape(NamedTuple):
     """What verifiers need to know of a memref operand."""
     rows: int
     cols: int
     dtype: str
     space: str
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.rows, self.cols
+
 
 class TileOp(FocusOp):
-    """Base of the tile-level ops; `INSTRUCTION` is the table's entry (an `isa.Instruction`)."""
-    INSTRUCTION = None      # without annotation: annotated names become fields of the op
+    """Base of the tile-level ops; `INSTRUCTION` is the table's entry."""
+    if TYPE_CHECKING:           # annotations that Python executes are fields of the op
+        INSTRUCTION: isa.Instruction
+        _MEMS: dict[str, isa.Field]
+        _EXTENTS: dict[str, tuple[str, int]]
+        _DERIVED: dict[str, isa.Derived]
+        _BOUNDED: list[str]
+        _ALLOWED: dict[str, tuple[str, ...]]
 
     @property
     def memrefs(self) -> dict[str, ir.Value]:
@@ -54,9 +65,9 @@ class TileOp(FocusOp):
         for name, tile in tiles.items():
             f = fields[name]
             # "" where data decides, as in a table of any number of rows
-            if f.rows != "" and tile.rows != names.get(f.rows, f.rows):
+            if f.rows != "" and tile.rows != _size(f.rows, names):
                 self._wrong_extent(name, tile.rows, "row", f.rows, names)
-            if f.cols != "" and tile.cols != names.get(f.cols, f.cols):
+            if f.cols != "" and tile.cols != _size(f.cols, names):
                 self._wrong_extent(name, tile.cols, "column", f.cols, names)
         for name in self._BOUNDED:      # by the machine, which is not known here; no machine has more
             if extents[name] > SIDES[-1]:
@@ -64,7 +75,7 @@ class TileOp(FocusOp):
         self._check_spaces(tiles)
         check_sync(self)
 
-    def _tile(self, name: str, type_: ir.Type) -> Tile:
+    def _tile(self, name: str, type_: ir.Type) -> OperandShape:
         """Shape, element type and memory of an operand, checked for what every operand must be."""
         space = space_of(type_)
         if not space or type_.rank != 2 or not type_.has_static_shape:
@@ -76,41 +87,39 @@ class TileOp(FocusOp):
         if stride != 1:
             self.fail(f"operand '{name}' has column stride {stride}, expected 1")
         rows, cols = type_.shape
-        return Tile(rows, cols, dtype, space)
+        return OperandShape(rows, cols, dtype, space)
 
-    def _extents(self, tiles: dict[str, Tile]) -> dict[str, int]:
+    def _extents(self, tiles: dict[str, OperandShape]) -> dict[str, int]:
         """The value of each extent field, from shapes and attributes.  An extent of an absent operand is 0."""
         out = {}
         for name, (source, axis) in self._EXTENTS.items():
             if source == name:
                 out[name] = I64.unwrap(self.attributes[name])
             else:
-                out[name] = tiles[source][axis] if source in tiles else 0
+                out[name] = tiles[source].shape[axis] if source in tiles else 0
         return out
 
     def _wrong_extent(self, name: str, have: int, noun: str, extent: str | int, names: dict[str, int]) -> None:
-        self.fail(f"operand '{name}' has {have} {noun}{'' if have == 1 else 's'}, expected {names.get(extent, extent)}{self._source(extent)}")
+        self.fail(f"operand '{name}' has {have} {noun}{'' if have == 1 else 's'}, expected {_size(extent, names)}{self._source(extent)}")
 
     def _derived(self, extents: dict[str, int]) -> dict[str, int]:
-        """Extents the table names without a field of their own."""
-        identity, rows = extents.get("identity", 0), extents.get("rows", 0)
-        out = {"src_rows": identity + rows, "dst_rows": identity + rows}
-        if "bcast" in self._kinds:
-            kind = self.bcast
-            out |= {"b_rows": 1 if kind == "row" else rows, "b_cols": 1 if kind == "col" else extents["cols"]}
-        if self.INSTRUCTION.mnemonic == "v.reduce":
-            out["values"] = 2 if self.op == "moments" else 1
+        """Rows and columns that operands have without an extent of their own."""
+        out = {}
+        for name, d in self._DERIVED.items():
+            case = next((n for value, n in d.cases.items() if value.name.lower() == getattr(self, d.by)), None)
+            out[name] = sum(extents[part] for part in d.parts) if case is None else case
         return out
 
     def _source(self, extent: str | int) -> str:
         """Where an expected extent comes from, for messages."""
+        if isinstance(extent, int):
+            return ""
         if extent in self._EXTENTS:
             name, axis = self._EXTENTS[extent]
             return f" (attribute '{name}')" if name == extent else f" ({('rows', 'columns')[axis]} of '{name}')"
-        return {"src_rows": " (identity rows and mapped rows)", "dst_rows": " (identity rows and mapped rows)", "b_rows": " (by bcast)",
-                "b_cols": " (by bcast)", "values": " (values of a row)"}.get(extent, "")
+        return f" ({isa.DERIVED[extent].doc})" if extent in isa.DERIVED else ""
 
-    def _check_spaces(self, tiles: dict[str, Tile]) -> None:
+    def _check_spaces(self, tiles: dict[str, OperandShape]) -> None:
         for name, tile in tiles.items():
             where = self._MEMS[name].where
             if (where == isa.Where.DRAM) != (tile.space == "dram") or (where == isa.Where.COUNTS and tile.space != "counts"):
@@ -122,6 +131,11 @@ class TileOp(FocusOp):
             self.fail(f"operand 'dst' has elements of {tiles['dst'].dtype}, expected {tiles['src'].dtype} as src; a DMA does not convert")
         if "identity" in self._kinds and self.identity < 0:
             self.fail(f"attribute 'identity' must not be negative, but is {self.identity}")
+
+
+def _size(extent: str | int, names: dict[str, int]) -> int:
+    """Rows or columns that the table gives by a number, or by the name of an extent."""
+    return names[extent] if isinstance(extent, str) else extent
 
 
 def _effects(instruction: isa.Instruction) -> type:
@@ -155,7 +169,7 @@ def _kind(f: isa.Field) -> type | None:
     if f.kind == "init":
         return one_of(*INITS)
     if f.kind == "ext":
-        return I64 if f.of[0] == f.name else None
+        return I64 if f.of is not None and f.of[0] == f.name else None
     return {"uint": I64, "sint": I64, "scalar": F64}.get(f.kind)
 
 
@@ -175,10 +189,11 @@ def _make(instruction: isa.Instruction) -> type[TileOp]:
     name = RENAMED.get(instruction.mnemonic, instruction.ident)
     class_name = "".join(part.capitalize() for part in name.split("_")) + "Op"
     body |= {"__annotations__": annotations, "__doc__": f"{instruction.doc}\n\n{instruction.semantics}", "__module__": __name__}
-    cls = type(FocusOp)(class_name, (TileOp,), body, name=name, traits=[_effects(instruction)])
+    cls: type[TileOp] = new_class(class_name, (TileOp,), {"name": name, "traits": [_effects(instruction)]}, lambda space: space.update(body))
     cls.INSTRUCTION = instruction
     cls._MEMS = {f.name: f for f in instruction.mems}
-    cls._EXTENTS = {f.name: f.of for f in instruction.fields if f.kind == "ext"}
+    cls._EXTENTS = {f.name: f.of for f in instruction.fields if f.kind == "ext" and f.of is not None}
+    cls._DERIVED = {side: isa.DERIVED[side] for f in instruction.mems for side in (f.rows, f.cols) if isinstance(side, str) and side in isa.DERIVED}
     cls._BOUNDED = [f.name for f in instruction.fields if f.most != isa.Most.NONE]
     cls._ALLOWED = {f.name: tuple(ELEMENT_TYPES[t] for t in f.types) for f in instruction.mems}
     return cls

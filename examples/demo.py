@@ -61,8 +61,9 @@ def main(argv: list[str] | None = None) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     model, inputs = load(args.model)
     describe(model, inputs)
-    dense = compile_and_run("dense", model, inputs, args.machine, "off", args.out / "demo-dense.fxb", None)
-    concentrated = compile_and_run("concentrated", model, inputs, args.machine, "full", args.out / "demo.fxb", args.out / "ir")
+    dense = compile_and_run("dense", model, inputs, args.out / "demo-dense.fxb", machine=args.machine, concentration="off")
+    concentrated = compile_and_run("concentrated", model, inputs, args.out / "demo.fxb", machine=args.machine, concentration="full",
+                                   dump_ir=args.out / "ir")
     differences = compare(model, inputs, dense, concentrated)
     show_layers(concentrated)
     show_totals(dense, concentrated, differences)
@@ -113,12 +114,12 @@ def describe(model, inputs) -> None:
     console.print()
 
 
-def compile_and_run(title: str, model, inputs, machine: str, concentration: str, path: Path, ir_folder: Path | None) -> Run:
-    """Compile, write the binary, run it on data, and once more without data: the same cycles are expected."""
+def compile_and_run(title: str, model, inputs, path: Path, **how) -> Run:
+    """Compile (`how`: see compile_model), write the binary, run it on data, and once more without data: the same cycles are expected."""
     from focus.compiler.backend.compile import compile_model
     from focus.runtime.run.executable import Executable, load
     with stage(f"{title}: import, passes, encode") as tell:
-        compilation = compile_model(model, inputs, machine, concentration, dump_ir=ir_folder, progress=tell)
+        compilation = compile_model(model, inputs, progress=tell, **how)
     with stage(f"{title}: write {path}"):
         Executable(compilation.binary).save(path)
         executable = load(path)

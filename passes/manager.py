@@ -5,11 +5,11 @@ In: a module and a pipeline.  Out: the module changed in place, the seconds each
 Writing a pass, in a file of its own in `passes/`:
 
     @register_pass("insert-concentration", anchor="func.func", help={"threshold": "cosine similarity above which vectors merge"})
-    def insert_concentration(func, *, threshold: float = 0.9, layers: list[int] = (), machine: str = "focus"):
+    def insert_concentration(func, *, threshold: float = 0.9, layers: Sequence[int] = (), machine: str = "focus"):
         '''One line that `focus-opt --list-passes` shows.'''
 
 It is called once for every anchor op (an OpView; "builtin.module" by default; several anchors nest as in upstream).  Keyword-only
-parameters are the pass's options: their annotation (str, int, float, bool, list of these, or object for values that have no text) and
+parameters are the pass's options: their annotation (str, int, float, bool, Sequence of these, or Any for values that have no text) and
 default are the option's.  `level` (of `LEVELS`) says what IR it takes, so that other IR is refused.  The pass changes the IR in place; to reject
 it, it raises `OpError(op, "what is wrong, what was expected")` or another FocusError, or emits diagnostics and returns False.  The pass's
 name with _ for - is its file's name: `find_pass` relies on it.
@@ -62,14 +62,16 @@ class Option:
 
     def parse(self, text: str) -> Any:
         """The value of an option's text; raises ValueError."""
-        if get_origin(self.kind) is list:
+        if get_origin(self.kind) is Sequence:
             item = get_args(self.kind)[0]
             return [_parse_scalar(item, part) for part in text.split(",") if part.strip()]
         return _parse_scalar(self.kind, text)
 
     @property
     def type_name(self) -> str:
-        return f"list of {get_args(self.kind)[0].__name__}" if get_origin(self.kind) is list else self.kind.__name__
+        if get_origin(self.kind) is Sequence:
+            return f"list of {get_args(self.kind)[0].__name__}"
+        return "object" if self.kind is Any else self.kind.__name__
 
 
 def _parse_scalar(kind: type, text: str) -> Any:
@@ -175,10 +177,10 @@ def _elements(text: str, at: int) -> tuple[list[_Element], int]:
                 raise PipelineError(f"pipeline: expected ')' at column {at + 1} of '{text}'")
             at += 1
         out.append(element)
-        rest = re.compile(r"\s*(,?)").match(text, at)
-        at = rest.end()
-        if not rest[1]:
+        at += len(text[at:]) - len(text[at:].lstrip())
+        if text[at:at + 1] != ",":
             return out, at
+        at += 1
 
 
 def _closing_brace(text: str, at: int) -> int:
@@ -285,9 +287,8 @@ class Dump:
         _write(Path(self.folder) / f"{number:02d}-{name}.mlir", to_text(module, locations=True))
 
 
-def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, defaults: dict[str, Any] | None = None, verify_each: bool = True,
-        dump: Dump | None = None, printing: Printing | None = None,
-        progress: Callable[[str], None] | None = None) -> list[tuple[str, float]]:
+def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, verify_each: bool = True, dump: Dump | None = None,
+        printing: Printing | None = None, progress: Callable[[str], None] | None = None) -> list[tuple[str, float]]:
     """Run a pipeline on a module in place; the (pass, seconds) of each step.
 
     `dump` says where one file a pass goes, each of which parses and verifies alone.  `progress` is told each pass's name before it runs.  In a
@@ -296,7 +297,7 @@ def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, defaults: di
     """
     context = module.context
     with context, ir.Location.unknown(context):
-        steps = _as_steps(pipeline, defaults)
+        steps = _as_steps(pipeline)
         seconds, printer = [], printing or Printing()
         if dump:
             dump.write(module, dump.done, dump.level)
@@ -315,13 +316,13 @@ def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, defaults: di
     return seconds
 
 
-def _as_steps(pipeline: Sequence[Step | str] | str, defaults: dict[str, Any] | None) -> list[Step]:
+def _as_steps(pipeline: Sequence[Step | str] | str) -> list[Step]:
     if isinstance(pipeline, str):
-        return parse_pipeline(pipeline, defaults)
+        return parse_pipeline(pipeline)
     steps: list[Step] = []
     for entry in pipeline:
         if isinstance(entry, str):
-            steps += parse_pipeline(entry, defaults)
+            steps += parse_pipeline(entry)
             continue
         if entry.upstream:
             steps.append(entry)
@@ -332,8 +333,7 @@ def _as_steps(pipeline: Sequence[Step | str] | str, defaults: dict[str, Any] | N
         unknown = set(entry.options) - set(info.options)
         if unknown:
             raise PipelineError(f"pipeline: pass '{entry.name}' has no option '{min(unknown)}'")
-        options = {k: v for k, v in (defaults or {}).items() if k in info.options} | entry.options
-        steps.append(Step(entry.name, options, entry.path if entry.path[-1] == info.anchor else entry.path + (info.anchor,)))
+        steps.append(Step(entry.name, entry.options, entry.path if entry.path[-1] == info.anchor else entry.path + (info.anchor,)))
     return steps
 
 

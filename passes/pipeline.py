@@ -15,10 +15,15 @@ if TYPE_CHECKING:           # both need pydantic, without which focus-opt starts
     from focus.runtime.spec.machine import Machine
 
 
-def pipeline(machine: Machine | str = "focus", concentration: Concentration | str = "off", mappings: str = "",
-             save_mappings: str = "") -> list[Step]:
-    """The passes of a whole compilation.  mappings: a TOML file that fixes mappings by module path; save_mappings: one to write with those chosen."""
+def pipeline(machine: Machine | str = "focus", concentration: Concentration | str = "off", mappings: str = "", save_mappings: str = "",
+             search: int = 0) -> list[Step]:
+    """The passes of a whole compilation.
+
+    mappings: a TOML file that fixes mappings by module path; save_mappings: one to write with those chosen; search: how many mappings of a form
+    are simulated.
+    """
     target = {"machine": machine}
+    choice = target | {"overrides": mappings, "save": save_mappings, "search": search}
     return [
         Step("convert-torch-to-focus"),                                     # torch ops -> ops on [tokens, features] matrices
         Step("annotate-tokens"),                                            # where the visual tokens are; layers; the last row
@@ -26,7 +31,7 @@ def pipeline(machine: Machine | str = "focus", concentration: Concentration | st
         Step("insert-concentration", {"concentration": concentration}),     # SEC: importance and pruning; SIC: gather at five sites
         Step("assign-layout", target),                                      # visual rows first; convolution-style layouter banks
         Step("fuse-concentration", target),                                 # norms and GEMMs gather their results on the way out
-        Step("map", target | {"overrides": mappings, "save": save_mappings}),       # tile sizes, what stays, form: #focus.mapping on every op
+        Step("map", choice),                                                # tile sizes, what stays, form: #focus.mapping on every op
         Step("tile", target),                                               # kernels: loops over tiles that fit the buffers
         Step("schedule", target),                                           # double buffering, semaphores between units
         Step("allocate", target),                                           # addresses on chip and in DRAM

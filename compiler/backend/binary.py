@@ -13,11 +13,11 @@ from itertools import chain, count
 import numpy as np
 from torch_mlir import ir
 
-from focus.compiler.backend.encode import encode_program
 from focus.compiler.backend.interface import Interface
 from focus.dialects import focus as fd
 from focus.dialects.contracts import SITE_TABLE
 from focus.dialects.support import OpError, get_attr, walk
+from focus.passes.encode import encode_program
 from focus.passes.tile.kernel_ir import buffer_bytes, is_routine
 from focus.runtime.run import fxb
 from focus.runtime.spec.errors import FocusError, warn

@@ -32,15 +32,23 @@ if TYPE_CHECKING:
 
 #: levels at which a compilation can stop, and the last pass of each
 STOPS = {"torch": None, "focus": "assign-layout", "tiled": "allocate", "fisa": "lower-to-fisa", "binary": "lower-to-fisa"}
+MOST_SEARCHED = 1000                #: mappings of a form
 SCOPES = ("whole", "backbone")      #: the whole model, or its decoder layers on the visual tokens
 
 
 @dataclass
 class Compilation:
-    """A compilation under way: the module so far and where the seconds went.  The binary has the parameter values of when it was made."""
+    """A compilation under way: the module so far, where the seconds went, and the binary once there is one, with the parameter values of then."""
     module: ir.Module
-    binary: fxb.Binary | None = None
     seconds: list[tuple[str, float]] = field(default_factory=list)
+    made: fxb.Binary | None = None
+
+    @property
+    def binary(self) -> fxb.Binary:
+        """The binary.  Raises FocusError for a compilation that stopped at a level before it."""
+        if self.made is None:
+            raise FocusError("the compilation stopped before there was a binary")
+        return self.made
 
 
 @dataclass
@@ -61,6 +69,7 @@ class Options:
     dump_ir: str | PathLike | None = None           #: a folder for one IR file per pass
     mappings: str | PathLike | None = None          #: a TOML file that fixes mappings by module path
     save_mappings: str | PathLike | None = None     #: a TOML file to write, with the mappings that were chosen
+    search: int = 0                 #: mappings of a form that are simulated, to take the best (0: the cost model decides)
     progress: Callable[[str], None] | None = None   #: told the name of each stage as it begins
 
     def __post_init__(self) -> None:
@@ -72,6 +81,8 @@ class Options:
                 path_of(getattr(self, name), name)
         if not isinstance(self.check, bool):
             raise FocusError(f"check: True or False expected, got {type(self.check).__name__}")
+        if not isinstance(self.search, int) or not 0 <= self.search <= MOST_SEARCHED:
+            raise FocusError(f"search is {self.search!r}, expected a number of 0 to {MOST_SEARCHED}")
         if self.progress is not None and not callable(self.progress):
             raise FocusError(f"progress: a function expected, got {type(self.progress).__name__}")
 
@@ -143,10 +154,11 @@ def _until(stop: str) -> tuple[str, ...]:
 
 def _finish(source: _Source, machine: Machine, options: Options, seconds: list[tuple[str, float]]) -> Compilation:
     """Run the passes that are left, up to the level to stop at, and make the binary."""
-    result = Compilation(source.module, seconds=seconds)
+    result = Compilation(source.module, seconds)
     with source.module.context, ir.Location.unknown():
         config = main_of(source.module).attributes[CONCENTRATION].config()
-    steps = pipeline(machine, config, os.fspath(options.mappings or ""), os.fspath(options.save_mappings or ""))[source.done:len(_until(options.stop))]
+    whole = pipeline(machine, config, os.fspath(options.mappings or ""), os.fspath(options.save_mappings or ""), options.search)
+    steps = whole[source.done:len(_until(options.stop))]
     dump = None
     if options.dump_ir:
         dump = manager.Dump(Path(options.dump_ir), source.done, pass_names()[source.done - 1] if source.done else INPUT)
@@ -157,9 +169,9 @@ def _finish(source: _Source, machine: Machine, options: Options, seconds: list[t
         options.tell("encode")
         start = time.perf_counter()
         with source.module.context, ir.Location.unknown():
-            result.binary = build_binary(source.module, machine, source.params).validate()
-        if isinstance(result.binary.params, ParamValues):
-            result.binary.params.freeze()
+            result.made = build_binary(source.module, machine, source.params).validate()
+        if isinstance(result.made.params, ParamValues):
+            result.made.params.freeze()
         result.seconds.append(("encode", time.perf_counter() - start))
     return result
 

@@ -112,15 +112,15 @@ def run_whole(row: Row) -> dict[str, Any] | None:
     if entry is None or entry.whole is None:
         return None
     binary = compile_model(*entry.whole(), "focus", row.concentration()).binary
-    trace = synth.synth(synth.TracePlan.of_binary(binary), synth.Recipe(row.ratio), compact=True)
-    report = Executable(binary).time(trace)
+    plan = synth.TracePlan.of_binary(binary)
+    report = Executable(binary).time(synth.synth(plan, synth.Recipe(row.ratio), compact=True))
     parts: dict[str, dict[str, int]] = {}
     for path, m in report["modules"].items():
         entry_ = parts.setdefault(part_of(path), {"cycles": 0, "array": 0, "sfu": 0, "dram_bytes": 0})
         for key, source in (("cycles", "cycles"), ("array", "busy_array"), ("sfu", "busy_sfu"), ("dram_bytes", "dram_bytes")):
             entry_[key] += m[source]
     return {**_identity(row, "focus", "shadow"), "scope": "whole", "cycles": report["cycles"], "dram_bytes": report["dram_bytes"],
-            "energy_j": report["energy_j"], "text_tokens": binary.tokens.T, "visual_tokens": binary.tokens.V, "parts": parts,
+            "energy_j": report["energy_j"], "text_tokens": plan.tokens.T, "visual_tokens": plan.tokens.V, "parts": parts,
             "detail": _detail(report)}
 
 
@@ -168,7 +168,7 @@ def source_key() -> str:
     """SHA-256 over the package's sources and machine files: a kept row is valid while it stays the same."""
     digest = hashlib.sha256()
     for room in ("runtime", "dialects", "passes", "compiler"):
-        folder = Path(importlib.import_module(f"focus.{room}").__file__).parent
+        folder = Path(importlib.import_module(f"focus.{room}").__path__[0])
         for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".toml", ".cpp", ".h")):
             digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
@@ -252,9 +252,10 @@ def means(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for rule, baseline_rule in (("published", "published"), ("scalesim", "scalesim"), ("shadow", "shadow"), ("scalesim", "published"),
                                 ("shadow", "published")):
         for design in ("dense", "sec", "adaptiv", "cmc"):
-            pairs = [(by.get((*n, design, baseline_rule)), by.get((*n, "focus", rule))) for n in names]
-            if any(a is None or b is None for a, b in pairs):
+            wanted = [((*n, design, baseline_rule), (*n, "focus", rule)) for n in names]
+            if any(a not in by or b not in by for a, b in wanted):
                 continue
+            pairs = [(by[a], by[b]) for a, b in wanted]
             joules = published_joules if (rule, baseline_rule) == ("shadow", "published") else lambda r: r["energy_j"]
             out.append({"over": design, "rule": rule, "baseline_rule": baseline_rule,
                         "speedup": baselines.geometric_mean(a["cycles"] / b["cycles"] for a, b in pairs),

@@ -64,7 +64,8 @@ def main(argv: list[str] | None = None) -> int:
         rows = []
         for number, point in enumerate(points, 1):
             tell(", ".join([f"{number} of {len(points)}", *(f"{k} {v}" for k, v in point.settings.items())]))
-            rows.append(row(point, lambda: execute(model, inputs, point.machine, _configured(args.model, model, point), args.scope, args.ratio)))
+            rows.append(row(point, lambda machine: execute(model, inputs, machine, _configured(args.model, model, point, machine), args.scope,
+                                                           args.ratio)))
     done = [r for r in rows if "error" not in r]
     mark_front(done)
     _show(rows, args.model)
@@ -163,7 +164,8 @@ def _concentration_key(key: str) -> str:
 def _put(values: dict[str, Any], key: str, value: Any, machine: str) -> None:
     """Set a key of a machine.  Raises FocusError where there is none of that name."""
     *path, last = key.split(".")
-    at, seen = values, []
+    at: Any = values
+    seen = []
     for name in path:
         at = at.get(name) if isinstance(at, dict) else None
         seen.append(name)
@@ -174,22 +176,22 @@ def _put(values: dict[str, Any], key: str, value: Any, machine: str) -> None:
     at[last] = value
 
 
-def _configured(name: str, model: Any, point: Point) -> Concentration:
-    """The concentration of a point, for this model's depth.  Raises FocusError."""
+def _configured(name: str, model: Any, point: Point, machine: Machine) -> Concentration:
+    """The concentration of a point, whose machine this is, for this model's depth.  Raises FocusError."""
     from focus.compiler.frontend.backbone import Backbone
     from focus.compiler.frontend.families import family_of
     depth = model.decoder.layers if isinstance(model, Backbone) else family_of(model).info(model)["depth"]
-    config = Concentration.resolve(arguments.concentration(name, point.concentration, point.machine), depth)
+    config = Concentration.resolve(arguments.concentration(name, point.concentration, machine), depth)
     return Concentration(**config.model_dump() | dict(point.changes))
 
 
 # ---- rows --------------------------------------------------------------------------------------------------------------------
-def row(point: Point, run: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """A point's settings with the `MEASURES` of the report that `run` gives, or with `error`."""
-    if point.error:
+def row(point: Point, run: Callable[[Machine], Mapping[str, Any]]) -> dict[str, Any]:
+    """A point's settings with the `MEASURES` of the report that `run` gives on its machine, or with `error`."""
+    if point.machine is None:
         return dict(point.settings) | {"error": point.error}
     try:
-        report = run()
+        report = run(point.machine)
     except FocusError as e:
         return dict(point.settings) | {"error": str(e)}
     return dict(point.settings) | {m: report[m]["total"] if m == "area_mm2" else report[m] for m in MEASURES}
@@ -230,7 +232,7 @@ def _show(rows: Sequence[Mapping[str, Any]], model: str) -> None:
     shown = empty_table(model, *(k.replace("+", "\n+ ") for k in settings), "cycles", "faster", "utilization", "DRAM", "energy", "less", "area", "")
     for number, r in enumerate(rows, 1):
         cells = [str(number), *(str(r[k]) for k in settings)]
-        if "error" not in r:
+        if first is not None and "error" not in r:
             cells += [f"{r['cycles']:,}", f"{first['cycles'] / r['cycles']:.3f}x", f"{r['utilization']:.1%}", sized(r["dram_bytes"]),
                       scaled(r["energy_j"], "J"), f"{first['energy_j'] / r['energy_j']:.3f}x", f"{r['area_mm2']:.3f} mm2", "*" if r["front"] else ""]
         else:

@@ -10,11 +10,12 @@ import argparse
 import contextlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from focus.runtime.spec.concentration import PRESETS, Concentration
+from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.machine import Machine
 
 DEEPEST = 2 ** 31           #: more layers than any decoder has
@@ -28,6 +29,27 @@ def add_model(parser: argparse.ArgumentParser, optional: bool = False) -> None:
                         help="inputs of the model's forward, a safetensors file; they replace those that come with the model")
     parser.add_argument("--scope", choices=("whole", "backbone"), default="whole",
                         help="the whole model (default), or its decoder layers on the visual tokens and one prompt token, to be timed")
+
+
+def add_requests(parser: argparse.ArgumentParser) -> None:
+    """The arguments MODEL and --inputs of tools that take several requests."""
+    parser.add_argument("model", metavar="MODEL", help="a zoo name, a Hugging Face model folder, or FILE.py:FUNCTION")
+    parser.add_argument("--inputs", type=Path, nargs="+", metavar="FILE",
+                        help="requests: inputs of the model's forward, a safetensors file each (default: the one that comes with the model)")
+
+
+def load_requests(spec: str, files: Sequence[Path] | None) -> tuple[Any, dict[str, Mapping[str, Any]]]:
+    """Model and requests by their names: those of the files, or "own" for the one that comes with the model.  Raises FocusError for a model
+    without values."""
+    from focus.compiler.frontend.loading import read_inputs
+    names = [path.stem for path in files or ()]
+    if len(set(names)) < len(names):
+        raise FocusError(f"--inputs {' '.join(map(str, files or ()))}: files of different names expected")
+    requests = {path.stem: read_inputs(path) for path in files or ()}
+    model, own = load(spec, files[0] if files else None, "whole")
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise FocusError(f"{spec}: the model has no values, and so no answers")
+    return model, requests or {"own": own}
 
 
 def check_concentration(spec: str | None) -> None:

@@ -186,6 +186,7 @@ def _hooked(model: nn.Module, record: Record | None) -> Iterator[None]:
     with contextlib.ExitStack() as handles:
         for path, module in model.named_modules() if record else ():
             def hook(module: nn.Module, args: tuple, kwargs: dict, output: Any, path: str = path) -> None:
+                assert record is not None
                 record(Call(path, module, Fingerprint.of((args, kwargs)), Fingerprint.of(output)))
             handles.callback(module.register_forward_hook(hook, with_kwargs=True).remove)
         yield

@@ -197,13 +197,13 @@ def _published(row: Row) -> FullSize:
 
 
 def _entry(name: str, decoder: DecoderSizes, grid: tuple[int, int, int], concentration: Concentration | None,
-           whole: Callable[[], tuple[Any, dict[str, Any]]], **backbone) -> FullSize:
-    """An entry for an image, or for frames, of a grid of cells; without a published concentration it has the default schedule."""
+           whole: Callable[[], tuple[Any, dict[str, Any]]], **backbone: Any) -> tuple[str, FullSize]:
+    """Name and entry for an image, or for frames, of a grid of cells; without a published concentration it has the default schedule."""
     frames, height, width = grid
     visual, what = frames * height * width, "an image" if frames == 1 else f"{frames} frames"
     concentration = concentration or Concentration.preset("full", decoder.layers)
-    return FullSize(f"{what} of {height} x {width} cells, {visual} visual tokens", concentration,
-                    lambda: replace(Backbone.of_grids(name, decoder, visual, (Grid.dense(0, *grid),), concentration), **backbone), whole)
+    return name, FullSize(f"{what} of {height} x {width} cells, {visual} visual tokens", concentration,
+                          lambda: replace(Backbone.of_grids(name, decoder, visual, (Grid.dense(0, *grid),), concentration), **backbone), whole)
 
 
 #: name of the entry -> the model of the published rows
@@ -211,18 +211,16 @@ PUBLISHED = {"llava-video-7b": "llava_vid", "llava-onevision-7b": "llava_onevisi
 
 
 def _entries() -> dict[str, FullSize]:
-    out = {}
+    out: dict[str, FullSize] = {}
     for name, model in PUBLISHED.items():
         rows = [r for r in baselines.ROWS if r.model == model]
         out |= {name: _published(rows[0])} | {f"{name}/{r.dataset}": _published(r) for r in rows}
-    for name, *entry, backbone in (
-            ("qwen2-vl-7b", DecoderSizes(), QWEN_GRID, None, _qwen2_vl, {}),
-            ("qwen2.5-vl-7b", DecoderSizes(), QWEN_GRID, QWEN_IMAGE, _qwen2_5_vl, {}),
-            ("qwen3-vl-8b", QWEN3, QWEN_GRID, None, _qwen3_vl, dict(bias=False, head_norms=True, levels=3)),
-            ("internvl3-8b", DecoderSizes(), INTERN_GRID, INTERN_FRAMES, _internvl3, {}),
-            ("llava-1.5-7b", VICUNA, LLAVA_GRID, None, _llava_1_5, dict(bias=False))):
-        out[name] = _entry(name, *entry, **backbone)
-    return out
+    others = (_entry("qwen2-vl-7b", DecoderSizes(), QWEN_GRID, None, _qwen2_vl),
+              _entry("qwen2.5-vl-7b", DecoderSizes(), QWEN_GRID, QWEN_IMAGE, _qwen2_5_vl),
+              _entry("qwen3-vl-8b", QWEN3, QWEN_GRID, None, _qwen3_vl, bias=False, head_norms=True, levels=3),
+              _entry("internvl3-8b", DecoderSizes(), INTERN_GRID, INTERN_FRAMES, _internvl3),
+              _entry("llava-1.5-7b", VICUNA, LLAVA_GRID, None, _llava_1_5, bias=False))
+    return out | dict(others)
 
 
 FULL_SIZE: dict[str, FullSize] = _entries()

@@ -70,7 +70,7 @@ def _placed(items: list[VisualItem], runs: list[PlacedRun]) -> list[tuple[int, V
         first_of_kind.setdefault(run.kind, []).extend(range(seen, seen + run.length))
         seen += run.length
     used = dict.fromkeys(first_of_kind, 0)
-    placed = []
+    placed: list[tuple[int, VisualItem]] = []
     for item in items:
         indices = first_of_kind[item.kind][used[item.kind]:used[item.kind] + item.tokens]
         used[item.kind] += item.tokens

@@ -33,7 +33,7 @@ MOST_COUNT = 2 ** 24        #: rows that an instruction counts
 MOST_WIDENING = 8           #: float32 has as many bytes for each that a file has (of 4 bits)
 
 
-def load_model(spec: str, inputs_file: str | os.PathLike | None = None, scope: str = "whole") -> tuple[nn.Module | Backbone, dict[str, Any]]:
+def load_model(spec: str, inputs_file: str | os.PathLike | None = None, scope: str = "whole") -> tuple[nn.Module | Backbone, Mapping[str, Any]]:
     """Model and inputs meant by `spec`; inputs from `inputs_file` replace the ones that come with the model.
 
     `scope` "backbone" gives the `Backbone` of an entry at full size, which needs neither inputs nor transformers.
@@ -41,6 +41,7 @@ def load_model(spec: str, inputs_file: str | os.PathLike | None = None, scope: s
     model or its files or function are not what is expected.
     """
     file, _, function = spec.rpartition(":")
+    inputs: Mapping[str, Any]
     if spec in FULL_SIZE:
         model, inputs = full_size.build(spec, scope)
     elif spec in zoo.ZOO:
@@ -83,6 +84,8 @@ def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, An
     if not path.is_file():
         raise FocusError(f"{path}: no such file")
     spec = importlib.util.spec_from_file_location(f"focus_user_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise FocusError(f"{path}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.resolve().parent))
     try:

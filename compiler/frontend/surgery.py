@@ -15,6 +15,7 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -53,7 +54,8 @@ def _(x, weight, eps):
 
 
 @torch.library.custom_op("vlm::attention", mutates_args=())
-def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, kv_heads: int, scale: float, causal: bool, segments: list[int]) -> Tensor:
+def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, kv_heads: int, scale: float, causal: bool,       # noqa: PLR0913 (an operator's operands)
+              segments: list[int]) -> Tensor:
     """Softmax attention inside each segment of rows: q [rows, heads * d], k and v [rows, kv_heads * d] -> [rows, heads * d].
 
     `segments` are the lengths of consecutive runs of rows that see only themselves; empty means one run.  With fewer kv heads than
@@ -70,7 +72,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, kv_heads: int, scale:
 
 
 @attention.register_fake
-def _(q, k, v, heads, kv_heads, scale, causal, segments):
+def _(q, *_others):
     return torch.empty_like(q)
 
 
@@ -232,7 +234,7 @@ def skeleton(model: nn.Module) -> nn.Module:
     buffers: dict[int, Tensor] = {}
 
     def copied(module: nn.Module) -> nn.Module:
-        new = type(module).__new__(type(module))
+        new: nn.Module = object.__new__(type(module))
         for key, value in module.__dict__.items():
             if isinstance(value, types.MethodType) and value.__self__ is module:
                 value = types.MethodType(value.__func__, new)
@@ -251,7 +253,8 @@ def untouched(model: nn.Module) -> Iterator[None]:
     happened.  (A forward may change them: rope frequencies of "dynamic" and "longrope", the position cache of Qwen's families.)"""
     modules = list(model.modules())
     attributes = [dict(module.__dict__) for module in modules]
-    containers = [(value, copy.copy(value)) for module in modules for value in module.__dict__.values() if isinstance(value, (dict, set, list))]
+    containers: list[tuple[Any, Any]] = [(value, copy.copy(value)) for module in modules for value in module.__dict__.values()
+                                         if isinstance(value, (dict, set, list))]
     buffers = [(b, b.detach().clone()) for module in modules for b in module._buffers.values() if b is not None and not b.is_meta]
     modes = [(p, p.requires_grad) for p in model.parameters()]
     try:
@@ -260,15 +263,15 @@ def untouched(model: nn.Module) -> Iterator[None]:
         for module, before in zip(modules, attributes):
             module.__dict__.clear()
             module.__dict__.update(before)
-        for value, before in containers:
+        for value, held in containers:
             value.clear()
-            value.extend(before) if isinstance(value, list) else value.update(before)
+            value.extend(held) if isinstance(value, list) else value.update(held)
         with torch.no_grad():
-            for buffer, before in buffers:
-                if not torch.equal(buffer, before):
-                    buffer.copy_(before)
-        for parameter, before in modes:
-            parameter.requires_grad_(before)
+            for buffer, kept in buffers:
+                if not torch.equal(buffer, kept):
+                    buffer.copy_(kept)
+        for parameter, mode in modes:
+            parameter.requires_grad_(mode)
 
 
 # ---- applying -------------------------------------------------------------------------------------------------------------------
@@ -282,10 +285,10 @@ def patched(patches: Iterable[Patch]) -> Iterator[None]:
             module.__dict__["forward"] = forward
         yield
     finally:
-        for module, forward in before.items():
+        for module, own in before.items():
             del module.__dict__["forward"]
-            if forward is not None:
-                module.__dict__["forward"] = forward
+            if own is not None:
+                module.__dict__["forward"] = own
 
 
 def check_patchable(model: nn.Module, patches: Iterable[Patch]) -> None:

@@ -102,7 +102,7 @@ def image_request(model: nn.Module, images: Sequence[np.ndarray], before: int = 
 
 # ---- configurations ------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Decoder:
+class DecoderConfig:
     """Sizes of a decoder.  The last ids of the vocabulary are the image and the video placeholder."""
     hidden: int
     intermediate: int
@@ -118,7 +118,7 @@ class Decoder:
                     pad_token_id=0, bos_token_id=1, eos_token_id=2, **further)
 
 
-def llava_onevision(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "qwen2", **config) -> nn.Module:
+def llava_onevision(decoder: DecoderConfig, vision: dict, seed: int = 0, decoder_type: str = "qwen2", **config) -> nn.Module:
     """A LLaVA-OneVision with a SigLIP tower and a Qwen2 (or another) decoder; `vision`, `config`: fields of those configurations."""
     from transformers import LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration
     tower = dict(model_type="siglip_vision_model", patch_size=14, vision_use_head=False) | vision
@@ -127,7 +127,7 @@ def llava_onevision(decoder: Decoder, vision: dict, seed: int = 0, decoder_type:
         video_token_index=decoder.vocabulary - 1, **config)), seed)
 
 
-def llava(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "llama", **config) -> nn.Module:
+def llava(decoder: DecoderConfig, vision: dict, seed: int = 0, decoder_type: str = "llama", **config) -> nn.Module:
     """A LLaVA with a CLIP tower and a Llama (or another) decoder; `vision`, `config`: fields of those configurations."""
     from transformers import LlavaConfig, LlavaForConditionalGeneration
     tower = dict(model_type="clip_vision_model", patch_size=14) | vision
@@ -135,7 +135,7 @@ def llava(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "ll
         text_config=decoder.config(model_type=decoder_type), vision_config=tower, image_token_index=decoder.vocabulary - 1, **config)), seed)
 
 
-def llava_next(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "llama", **config) -> nn.Module:
+def llava_next(decoder: DecoderConfig, vision: dict, seed: int = 0, decoder_type: str = "llama", **config) -> nn.Module:
     """A LLaVA-NeXT with a CLIP tower and a Llama (or another) decoder; `vision`, `config`: fields of those configurations.  Images are cut into
     up to 2 x 2 patches, or 3 in a row or column, as the published models do it."""
     from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration
@@ -143,7 +143,7 @@ def llava_next(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str 
         text_config=decoder.config(model_type=decoder_type), image_token_index=decoder.vocabulary - 1, **(_anyres(vision) | config))), seed)
 
 
-def llava_next_video(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "llama", **config) -> nn.Module:
+def llava_next_video(decoder: DecoderConfig, vision: dict, seed: int = 0, decoder_type: str = "llama", **config) -> nn.Module:
     """A LLaVA-NeXT-Video, of the same parts and with the same images as `llava_next`; its videos are pooled in squares of 2 x 2 patches, or as
     `spatial_pool_mode` and `spatial_pool_stride` say."""
     from transformers import LlavaNextVideoConfig, LlavaNextVideoForConditionalGeneration
@@ -160,35 +160,35 @@ def _anyres(vision: dict) -> dict:
     return dict(vision_config=tower, vision_feature_select_strategy=strategy, image_grid_pinpoints=pinpoints)
 
 
-def internvl(decoder: Decoder, vision: dict, seed: int = 0, decoder_type: str = "qwen2", **config) -> nn.Module:
+def internvl(decoder: DecoderConfig, vision: dict, seed: int = 0, decoder_type: str = "qwen2", **config) -> nn.Module:
     """An InternVL with a Qwen2 (or another) decoder; `vision`, `config`: fields of those configurations."""
     from transformers import InternVLConfig, InternVLForConditionalGeneration
     return randomise(InternVLForConditionalGeneration(InternVLConfig(
         text_config=decoder.config(model_type=decoder_type), vision_config=vision, image_token_id=decoder.vocabulary - 1, **config)), seed)
 
 
-def qwen2_5_vl(decoder: Decoder, vision: dict, seed: int = 0) -> nn.Module:
+def qwen2_5_vl(decoder: DecoderConfig, vision: dict, seed: int = 0) -> nn.Module:
     """A Qwen2.5-VL; `vision`: fields of the tower's configuration."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
     config = _qwen_vl(decoder, dict(out_hidden_size=decoder.hidden) | vision)
     return randomise(Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(**config)), seed)
 
 
-def qwen2_vl(decoder: Decoder, vision: dict, seed: int = 0) -> nn.Module:
+def qwen2_vl(decoder: DecoderConfig, vision: dict, seed: int = 0) -> nn.Module:
     """A Qwen2-VL; `vision`: fields of the tower's configuration."""
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
     config = _qwen_vl(decoder, dict(hidden_size=decoder.hidden) | vision)
     return randomise(Qwen2VLForConditionalGeneration(Qwen2VLConfig(**config)), seed)
 
 
-def qwen3_vl(decoder: Decoder, vision: dict, seed: int = 0, head_dim: int | None = None) -> nn.Module:
+def qwen3_vl(decoder: DecoderConfig, vision: dict, seed: int = 0, head_dim: int | None = None) -> nn.Module:
     """A Qwen3-VL; `vision`: fields of the tower's configuration; `head_dim`: width of the decoder's heads, by default as many as make up a row."""
     from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
     config = _qwen_vl(decoder, dict(out_hidden_size=decoder.hidden, patch_size=16) | vision, head_dim=head_dim or decoder.hidden // decoder.heads)
     return randomise(Qwen3VLForConditionalGeneration(Qwen3VLConfig(**config)), seed)
 
 
-def _qwen_vl(decoder: Decoder, vision: dict, **text) -> dict:
+def _qwen_vl(decoder: DecoderConfig, vision: dict, **text) -> dict:
     """Fields of a configuration; the M-RoPE sections keep the proportions of the originals (1 : 1.5 : 1.5)."""
     pairs = text.get("head_dim", decoder.hidden // decoder.heads) // 2
     spatial = pairs * 3 // 8
@@ -199,9 +199,9 @@ def _qwen_vl(decoder: Decoder, vision: dict, **text) -> dict:
                 vision_end_token_id=decoder.vocabulary - 3)
 
 
-_TINY = Decoder(hidden=64, intermediate=96, layers=3, heads=2, kv_heads=1, vocabulary=160)
-_SMALL = Decoder(hidden=160, intermediate=400, layers=4, heads=5, kv_heads=1, vocabulary=500)
-_DEMO = Decoder(hidden=256, intermediate=704, layers=8, heads=8, kv_heads=2, vocabulary=2048)
+_TINY = DecoderConfig(hidden=64, intermediate=96, layers=3, heads=2, kv_heads=1, vocabulary=160)
+_SMALL = DecoderConfig(hidden=160, intermediate=400, layers=4, heads=5, kv_heads=1, vocabulary=500)
+_DEMO = DecoderConfig(hidden=256, intermediate=704, layers=8, heads=8, kv_heads=2, vocabulary=2048)
 
 
 def _vit(hidden: int, intermediate: int, layers: int, image_size: int) -> dict:
@@ -249,7 +249,7 @@ def _qwen2_small() -> nn.Module:
     return qwen2_vl(_SMALL, dict(embed_dim=160, depth=3, num_heads=2, mlp_ratio=2))
 
 
-def _qwen3(decoder: Decoder, hidden: int, intermediate: int, layers: int, deep: list[int], side: int) -> nn.Module:
+def _qwen3(decoder: DecoderConfig, hidden: int, intermediate: int, layers: int, deep: list[int], side: int) -> nn.Module:
     return qwen3_vl(decoder, dict(hidden_size=hidden, intermediate_size=intermediate, depth=layers, num_heads=2, deepstack_visual_indexes=deep,
                                   num_position_embeddings=side ** 2))
 

@@ -11,6 +11,7 @@ import argparse
 import inspect
 import sys
 from pathlib import Path
+from typing import Any
 
 from focus.passes.manager import Pass, load_passes
 from focus.passes.pipeline import pipeline
@@ -54,9 +55,9 @@ def _summary(info: Pass) -> str:
 
 def _section(info: Pass) -> list[str]:
     """What the pass's file says of it, then its options."""
-    text = inspect.getdoc(sys.modules[info.function.__module__]).removeprefix(f"{info.name}: ")
+    text = (inspect.getdoc(sys.modules[info.function.__module__]) or "").removeprefix(f"{info.name}: ")
     lines = [f"## {info.name}", "", text[0].upper() + text[1:], "", f"Runs on `{info.anchor}`."]
-    options = [o for o in info.options.values() if o.kind is not object]        # the others only Python code can set
+    options = [o for o in info.options.values() if o.kind is not Any]       # the others only Python code can set
     if options:
         lines += ["", "| option | | default | |", "|---|---|---|---|"]
         lines += [f"| `{o.name.replace('_', '-')}` | {o.type_name} | `{o.default!r}` | {o.help} |" for o in options]

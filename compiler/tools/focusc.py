@@ -68,9 +68,10 @@ def main(argv: list[str] | None = None) -> None:
     machine = Machine.load(args.machine)
     arguments.check_concentration(args.concentration)
     _check_places(args)
+    inputs: Mapping[str, Any] = {}
     with arguments.progress(args.quiet) as tell:
         if resumed:
-            compilation, inputs = _resume(machine, args, tell), {}
+            compilation = _resume(machine, args, tell)
         else:
             tell("load model")
             model, inputs = arguments.load(args.model, args.inputs, args.scope)
@@ -103,6 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--save-inputs", type=Path, metavar="FILE", help="write the inputs compiled for, as focus-sim --inputs takes them")
     parser.add_argument("--mappings", default="", metavar="FILE", help="fix mappings by module path or pattern (TOML)")
     parser.add_argument("--save-mappings", default="", metavar="FILE", help="write the mapping of every op (TOML); --mappings takes it")
+    parser.add_argument("--search", type=int, default=0, metavar="N",
+                        help="simulate the N best mappings of each kernel and take the best; what was simulated is remembered (default: cost model)")
     parser.add_argument("--dump-ir", type=Path, metavar="DIR", help="write the IR before the first and after each pass to numbered files")
     parser.add_argument("--timing", action="store_true", help="print the seconds each pass took to standard error")
     parser.add_argument("--list", action="store_true", help="list the zoo and stop")
@@ -139,7 +142,7 @@ def _resume(machine: Machine, args: argparse.Namespace, tell: Callable[[str], No
     from focus.compiler.backend.compile import resume
     weights = args.weights if args.weights and args.emit != "asm" else False
     return resume(args.model, weights, machine, concentration=args.concentration, inputs_file=args.inputs, scope=args.scope, stop=_stop(args),
-                  dump_ir=args.dump_ir, mappings=args.mappings, save_mappings=args.save_mappings, progress=tell)
+                  dump_ir=args.dump_ir, mappings=args.mappings, save_mappings=args.save_mappings, search=args.search, progress=tell)
 
 
 # ---- before anything heavy ---------------------------------------------------------------------------------------------------
@@ -155,7 +158,7 @@ def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.
     from focus.compiler.backend.compile import compile_model
     concentration = arguments.concentration(args.model, args.concentration, machine)
     return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=_stop(args), dump_ir=args.dump_ir, progress=tell,
-                         mappings=args.mappings, save_mappings=args.save_mappings,
+                         mappings=args.mappings, save_mappings=args.save_mappings, search=args.search,
                          check=not args.no_check)
 
 

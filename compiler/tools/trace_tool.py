@@ -154,8 +154,8 @@ def _show(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps({site: {"vectors": v, "unique": u} for site, (v, u) in found.items()}, indent=1))
         return
-    for key in ("model", "V", "S", "threshold", "block", "m_tile"):
-        if key in trace.metadata:
+    for key in ("model", "V", "S", "threshold", "block", "m_tile", "overrides"):
+        if trace.metadata.get(key, "[]") != "[]":
             print(f"{key}: {trace.metadata[key]}")
     sites = [s for s in SITES if any(key.endswith(f"/{s}") for key in found)]
     print(f"{'layer':>5} {'tokens':>7} " + " ".join(f"{s:>9}" for s in sites) + f" {'all':>9}   retained tokens a unique vector")

@@ -131,9 +131,10 @@ class _Judge:
         """`kept/{layer}`: the tokens kept there."""
         cuts = tuple(self.cut(int(key.split("/")[1]), kept[key]) for key in self.details if key.startswith("kept/"))
         sites = (key.removeprefix("group/") for key in self.trace if key.startswith("group/"))
-        *counts, unexplained = map(int, np.sum([self.site(name, trace) for name in sites] or [(0,) * 5], 0))
-        unexplained = unexplained + sum(c.unexplained for c in cuts) if self.follow else None
-        return Agreement(float(np.linalg.norm(logits - self.logits) / np.linalg.norm(self.logits)), cuts, *counts, unexplained, rounding)
+        entries, alike, clear, clear_alike, vectors = map(int, np.sum([self.site(name, trace) for name in sites] or [(0,) * 5], 0))
+        unexplained = vectors + sum(c.unexplained or 0 for c in cuts) if self.follow else None
+        distance = float(np.linalg.norm(logits - self.logits) / np.linalg.norm(self.logits))
+        return Agreement(distance, cuts, entries, alike, clear, clear_alike, unexplained, rounding)
 
     # ---- tokens --------------------------------------------------------------------------------------------------------------------
     def cut(self, layer: int, kept: np.ndarray) -> Cut:
@@ -170,7 +171,8 @@ class _Judge:
         size, ids = self.settings.vector, self.trace[f"retained/{name}"]
         exact, stored = (_vectors(details[f"value/{name}"], size) for details in (self.details, self.stored))
         moved = np.linalg.norm(stored - exact, axis=-1) / np.maximum(np.linalg.norm(exact, axis=-1), np.finfo(np.float32).tiny)
-        candidates = candidate_rows(ids, self.tokens, self.settings)
+        layer, site = name.split("/")
+        candidates = candidate_rows(ids, self.tokens, self.settings.everywhere(int(layer), site))
         of_candidates: Iterable[np.ndarray] = (np.where((rows >= 0)[:, None], moved[rows], 0) for rows in candidates)
         return ROOM * np.max([moved, *of_candidates], 0)
 

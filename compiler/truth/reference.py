@@ -1,21 +1,17 @@
 """The plain statement of the concentration algorithm (docs/algorithm.md) in PyTorch, float32: what a compiled model must compute.
 
-In: an unmodified Hugging Face model, the inputs of its forward, and a concentration.  Out: the last token's logits and the trace.
+In: an unmodified Hugging Face model, the inputs of its forward, and a concentration.  Out: logits and the trace; `Front`, for those who run one
+request several times, or go on from it token by token.
 
 The model's own modules do all that is not concentration: vision tower and embeddings, the decoder's layers with their norms, MLPs and
-projections, the head, hooks that stand on them included.  Written out here are attention, because importance comes of it, and what is done
-to rows at the concentration sites.  Nothing is shared with the passes or the simulator but the token layout, which says where visual tokens
-stand.
-
-The same in other storage: arithmetic in float32, but weights and whatever a module hands on rounded to fp16 (or bf16).  How far that is from
-float32 says what such storage alone does to a model, whoever computes it.
+projections, the head, hooks that stand on them included.  Written out here are attention, because importance comes of it, and what is done to
+rows at the concentration sites.  Nothing is shared with the passes or the simulator but the token layout, which says where visual tokens stand.
 """
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -23,11 +19,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.frontend.surgery import patched, skeleton, untouched
 from focus.compiler.frontend.wrapper import prefill_of
+from focus.compiler.truth.storage import STORED, as_stored, check_storage, stored_outputs
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, first_line, one_line
 from focus.runtime.spec.tokens import TokenLayout
@@ -38,7 +34,7 @@ def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concen
               decisions: Mapping[str, np.ndarray] | None = None, storage: str = "float32") -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Logits float32 [1, vocabulary] of the last token, and the trace.
 
-    The trace has `retained/{layer}/{site}` (int32 [n], original visual indices) for every layer and site, and with similarity concentration
+    The trace has `retained/{layer}/{site}` (int32 [n], original visual indices) for every layer and site, and where similarity is concentrated
     `group/{layer}/{site}` (int32 [n, slices], row number of each vector's representative) and `zero/{layer}/{site}` (uint8 [n, slices]).
     `decisions`, the trace of another run, says which tokens to keep and which vectors to merge.  Then the logits are those of these decisions,
     and the trace is what would be decided here for each vector, all choices before it having gone as `decisions` says: a close choice that
@@ -47,8 +43,8 @@ def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concen
     Raises FocusError for what `import_model` would refuse, when tokens shall be pruned but no text follows the visual tokens, and when
     `decisions` are not of this model and concentration.
     """
-    logits, trace, _ = reference_details(model, inputs, concentration, decisions, storage)
-    return logits, trace
+    run = Front.of(model, inputs, storage).run(concentration, decisions)
+    return run.logits().numpy(), run.trace
 
 
 @one_line
@@ -64,71 +60,20 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
     and `choice_margin/{layer}/{site}` (how far the best candidate is ahead of the second); with `values`, also
     `value/{layer}/{site}` (float32 [n, width]: the rows that are compared).
     """
-    if not isinstance(storage, str) or storage not in STORED:
-        raise FocusError(f"storage {repr(storage).splitlines()[0]}: one of {', '.join(STORED)} expected")
-    return _Run(model, inputs, concentration, decisions or {}, storage, values).result()
-
-
-# ---- storage -----------------------------------------------------------------------------------------------------------------------
-#: storage -> what becomes of a value that is stored
-STORED = {"float32": lambda x: x, "float16": lambda x: x.half().float(), "bfloat16": lambda x: x.bfloat16().float()}
-
-
-class _BetweenModules(TorchDispatchMode):
-    """Sums and products that a module makes between those inside it (residuals, gated products), rounded to the storage."""
-
-    def __init__(self, storage: str):
-        super().__init__()
-        self.stored, self.inside = STORED[storage], 0       # what is under way whose result is rounded as a whole
-
-    @contextmanager
-    def whole(self) -> Iterator[None]:
-        """Run the block, which rounds by itself what it hands on."""
-        self.inside += 1
-        try:
-            yield
-        finally:
-            self.inside -= 1
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        if self.inside == 0 and func in (torch.ops.aten.add.Tensor, torch.ops.aten.mul.Tensor) and result.dtype == torch.float32:
-            return self.stored(result)
-        return result
+    run = Front.of(model, inputs, storage).run(concentration, decisions, values)
+    return run.logits().numpy(), run.trace, run.details
 
 
 @contextmanager
-def stored_outputs(modules: Iterable[nn.Module], storage: str, between: bool = False) -> Iterator[_BetweenModules]:
-    """Run the block with the results of the innermost of `modules` rounded to the storage, and, if so asked, of what is `between` them."""
-    mode = _BetweenModules(storage)
-
-    def enter(_module, _inputs):
-        mode.inside += 1
-
-    def rounded(_module, _inputs, output):
-        mode.inside -= 1
-        return STORED[storage](output) if isinstance(output, Tensor) and output.is_floating_point() else output
-    with ExitStack() as contexts:
-        if storage != "float32":
-            for module in modules:
-                if not list(module.children()):
-                    contexts.callback(module.register_forward_pre_hook(enter).remove)
-                    contexts.callback(module.register_forward_hook(rounded).remove)
-            if between:
-                contexts.enter_context(mode)
-        yield mode
-
-
-def as_stored(model: nn.Module, inputs: Mapping[str, Any], storage: str) -> tuple[nn.Module, Mapping[str, Any]]:
-    """Model and inputs in float32, with values that the storage holds: the model itself if it is so already, else a copy."""
-    stored = STORED[storage]
-    inputs = {k: stored(v.float()) if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in inputs.items()}
-    if all(p.dtype == torch.float32 and torch.equal(p, stored(p)) for p in model.parameters()):
-        return model, inputs
-    model = copy.deepcopy(model).float()
-    for parameter in model.parameters():
-        parameter.data = stored(parameter.data)
-    return model, inputs
+def one_thread() -> Iterator[None]:
+    """Run the block with PyTorch on one thread: many short operations, in which threads of a busy machine wait for each other far longer than
+    they compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 # ---- the model's own front: up to the first decoder layer ------------------------------------------------------------------------
@@ -155,7 +100,7 @@ def decoder_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor,
                decoder.layers[0].register_forward_pre_hook(hook, with_kwargs=True, prepend=True)]
     try:
         with untouched(model):
-            model(**{k: torch.as_tensor(v) if isinstance(v, (np.ndarray, list)) else v for k, v in inputs.items()})
+            model(**inputs)
     except _Captured:
         pass
     except Exception as e:
@@ -168,9 +113,63 @@ def decoder_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor,
     return caught["hidden"][0], caught["cos"][0], caught["sin"][0], caught["deep"]
 
 
+def continued(inputs: Mapping[str, Any], filler: int, more: int) -> dict[str, Any]:
+    """The inputs of a request with `more` tokens of text at its end.  Its position and what is beside it say nothing of its value."""
+    beside = {"input_ids": filler, "attention_mask": 1, "mm_token_type_ids": 0}
+    tensors = {k: torch.as_tensor(v) if isinstance(v, np.ndarray | list) else v for k, v in inputs.items()}
+    return {k: F.pad(v, (0, more), value=beside[k]) if k in beside and isinstance(v, Tensor) else v for k, v in tensors.items()}
+
+
+@dataclass(frozen=True)
+class Front:
+    """One request up to its decoder, which may run any number of times, each with another concentration.
+
+    `model` and what follows are as stored in `storage`.  `hidden` [S + more, D], `cos`, `sin` [S + more, head_dim]: of the request and of `more`
+    tokens of text that may follow it; of those, only positions mean anything.  `deep`: features [V, D] added to the visual rows behind the
+    first layers.
+    """
+    model: nn.Module
+    tokens: TokenLayout
+    storage: str
+    hidden: Tensor
+    cos: Tensor
+    sin: Tensor
+    deep: tuple[Tensor, ...]
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, model: nn.Module, inputs: Mapping[str, Any], storage: str = "float32", more: int = 0) -> Front:
+        """Run the model's own modules up to its decoder.  Raises FocusError as `reference` does."""
+        check_storage(storage)
+        _, tokens, checked = prefill_of(model, inputs)
+        text = int(checked["input_ids"][0, int(np.flatnonzero(~tokens.visual_mask())[0])])
+        model, inputs = as_stored(model, inputs, storage)
+        with stored_outputs(model.modules(), storage):
+            hidden, cos, sin, deep = decoder_inputs(model, continued(inputs, text, more))
+        stored = STORED[storage]
+        return cls(model, tokens, storage, stored(hidden), stored(cos), stored(sin), tuple(map(stored, deep)))
+
+    @property
+    def depth(self) -> int:
+        """Layers of the decoder."""
+        return len(decoder_of(self.model).layers)
+
+    @property
+    def features(self) -> Tensor:
+        """What the vision tower and what is behind it hand to the decoder: rows [V, D] of the visual tokens."""
+        return self.hidden[torch.from_numpy(self.tokens.visual_positions())]
+
+    def run(self, concentration: Concentration | str, decisions: Mapping[str, np.ndarray] | None = None, values: bool = False) -> DecoderRun:
+        """The decoder on all rows of the request.  Raises FocusError as `reference` does."""
+        settings = Concentration.resolve(concentration, self.depth)
+        if settings.sec and not self.tokens.prompt_rows:
+            raise FocusError("input_ids: no text after the visual tokens; importance is what the prompt attends to")
+        return DecoderRun(self, settings, decisions or {}, values)
+
+
 # ---- similarity concentration -----------------------------------------------------------------------------------------------------
 @dataclass
-class Concentrated:
+class MergedRows:
     """Rows with each vector replaced by the mean of its group, and the groups found (shapes [n, slices])."""
     rows: Tensor
     group: np.ndarray
@@ -198,7 +197,7 @@ def candidate_rows(ids: np.ndarray, tokens: TokenLayout, settings: Concentration
 
 
 def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Concentration,
-                decided: np.ndarray | None = None) -> Concentrated:
+                decided: np.ndarray | None = None) -> MergedRows:
     """Levels 2 and 3 on the rows x [n, width] of the retained tokens `ids`; means are over the groups `decided` [n, slices] if given."""
     n, width = x.shape
     vectors = F.pad(x, (0, -width % settings.vector)).view(n, -1, settings.vector)
@@ -206,15 +205,16 @@ def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Conce
     norms = vectors.square().sum(-1).sqrt()
     best, second = torch.full((n, slices), -torch.inf), torch.full((n, slices), -torch.inf)
     pointer = torch.arange(n)[:, None].repeat(1, slices)
-    for rows in candidate_rows(ids, tokens, settings):
-        t = torch.from_numpy(np.flatnonzero(rows >= 0))
-        c = torch.from_numpy(rows[rows >= 0])
-        scale = norms[t] * norms[c]
-        similarity = torch.where(scale > 0, (vectors[t] * vectors[c]).sum(-1) / scale, 0).clamp(max=1)     # rounding alone exceeds 1
-        wins = similarity > best[t]             # strictly: among equals the earlier offset stays
-        second[t] = torch.where(wins, best[t], torch.maximum(second[t], similarity))
-        pointer[t] = torch.where(wins, c[:, None], pointer[t])
-        best[t] = torch.where(wins, similarity, best[t])
+    for rows in map(torch.from_numpy, candidate_rows(ids, tokens, settings)):
+        there, at = (rows >= 0)[:, None], rows.clamp(min=0)
+        scale = norms * norms.index_select(0, at)
+        similarity = (vectors * vectors.index_select(0, at)).sum(-1) / scale
+        similarity = torch.where(scale > 0, similarity, 0).clamp_(max=1)        # rounding alone exceeds 1
+        similarity = torch.where(there, similarity, -torch.inf)
+        wins = similarity > best                # strictly: among equals the earlier offset stays
+        second = torch.where(wins, best, torch.maximum(second, similarity))
+        pointer = torch.where(wins, rows[:, None], pointer)
+        best = torch.where(wins, similarity, best)
     own = torch.arange(n)[:, None]
     group = pointer = torch.where(best > settings.threshold, pointer, own)
     if decided is None:
@@ -224,7 +224,7 @@ def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Conce
     else:                   # where the candidate that a vector points to went is decided; what is found is where the vector goes from there
         merged = torch.from_numpy(decided.astype(np.int64))
         group = torch.where(pointer == own, own, merged.gather(0, pointer))
-    return Concentrated(group_means(vectors, merged).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
+    return MergedRows(group_means(vectors, merged).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
                         (best - settings.threshold).abs().numpy(), (best - second).nan_to_num(posinf=torch.inf, nan=torch.inf).numpy())
 
 
@@ -255,57 +255,62 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return (x * cos[:, None] + torch.cat((-high, low), -1) * sin[:, None]).flatten(1)
 
 
-@dataclass
-class _Run:
-    """State of one prefill: which tokens are left, and what was recorded.
+class DecoderRun:
+    """The decoder on one request: the prefill, then any number of tokens behind it.
 
-    `positions` and `original` are of the rows that are left.  In the layer that prunes, after its attention, `kept` says which of the rows that
+    `trace` and `details`: as in `reference_details`.  `positions` and `original` are of the rows under way: their places in the sequence, and their
+    visual indices, -1 for text.  In the layer that prunes, after its attention, `kept` says which of the rows that
     the layer runs on these are: the layer's own forward goes on with all of them, and those that are not left are dropped at its end.
     """
-    model: nn.Module
-    inputs: Mapping[str, Any]
-    concentration: Concentration | str
-    decisions: Mapping[str, np.ndarray]
-    storage: str
-    values: bool
-    trace: dict[str, np.ndarray] = field(default_factory=dict)
-    details: dict[str, np.ndarray] = field(default_factory=dict)
-    kept: np.ndarray | None = None
 
     @torch.no_grad()
-    def result(self) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
-        _, self.tokens, _ = prefill_of(self.model, self.inputs)
-        model, inputs = as_stored(self.model, self.inputs, self.storage)
-        return self.prefill(model, inputs), self.trace, self.details
-
-    def stored(self, x: Tensor) -> Tensor:
-        """x as it is when it has been stored."""
-        return STORED[self.storage](x)
-
-    def prefill(self, model: nn.Module, inputs: Mapping[str, Any]) -> np.ndarray:
-        """Logits of the last token."""
-        self.settings = Concentration.resolve(self.concentration, len(decoder_of(model).layers))
-        if self.settings.sec and not self.tokens.prompt_rows:
-            raise FocusError("input_ids: no text after the visual tokens; importance is what the prompt attends to")
-        with stored_outputs(model.modules(), self.storage):
-            *first, deep = decoder_inputs(model, inputs)
-        hidden, self.cos, self.sin = map(self.stored, first)
-        self.positions = np.arange(self.tokens.S)           # of the rows that are left, in sequence order
-        self.original = np.full(self.tokens.S, -1)          # visual index of each row, -1 for text
+    def __init__(self, front: Front, settings: Concentration, decisions: Mapping[str, np.ndarray], values: bool):
+        self.front, self.settings, self.decisions, self.values, self.tokens = front, settings, decisions, values, front.tokens
+        self.trace: dict[str, np.ndarray] = {}
+        self.details: dict[str, np.ndarray] = {}
+        self.kept: np.ndarray | None = None
+        self.cache: dict[int, tuple[Tensor, Tensor, np.ndarray]] = {}       # of each layer: keys and values [heads, n, d], positions [n]
+        self.decoder, self.head = skeleton(decoder_of(front.model)), skeleton(front.model.lm_head)   # their attention and their hooks are changed
+        self.patches = [self.operated(number, layer) for number, layer in enumerate(self.decoder.layers)]
+        self.stored = STORED[front.storage]
+        self.prefilling = True
+        self.positions = np.arange(self.tokens.S)
+        self.original = np.full(self.tokens.S, -1)
         self.original[self.tokens.visual_positions()] = np.arange(self.tokens.V)
-        user = skeleton(model)                              # its attention and its hooks are changed
-        decoder = decoder_of(user)
-        with patched(self.operated(number, layer) for number, layer in enumerate(decoder.layers)), \
-                stored_outputs(decoder.modules(), self.storage, between=True) as self.storing:
-            for number, layer in enumerate(decoder.layers):
-                hidden = self.called(f"layers.{number}", layer, hidden, attention_mask=None, position_embeddings=(self.cos, self.sin))
+        self.hidden = self.through(front.hidden[:self.tokens.S])
+        self.prefilling = False
+
+    @torch.no_grad()
+    def logits(self, rows: int = 1) -> Tensor:
+        """Logits float32 [rows, vocabulary] of the last `rows` rows under way."""
+        with stored_outputs(self.decoder.norm.modules(), self.front.storage, between=True):
+            last = self.called("norm", self.decoder.norm, self.hidden[-rows:])
+        return self.called("lm_head", self.head, last).float()
+
+    @torch.no_grad()
+    def generate(self, count: int) -> list[int]:
+        """The next `count` tokens, each the most probable one (of several, the first).  Behind the prefill nothing is concentrated: a token sees, in
+        each layer, whatever tokens that layer's attention saw.  For a run whose front has at least `count - 1` more tokens, once."""
+        out: list[int] = []
+        while True:
+            out.append(int(self.logits()[0].argmax()))
+            if len(out) == count:
+                return out
+            at = self.tokens.S + len(out) - 1
+            self.positions, self.original = np.array([at]), np.array([-1])
+            self.hidden = self.through(self.stored(self.decoder.embed_tokens(torch.tensor([out[-1]]))))
+
+    def through(self, hidden: Tensor) -> Tensor:
+        """The rows that are left of `hidden` [n, D], behind all layers."""
+        with one_thread(), patched(self.patches), stored_outputs(self.decoder.modules(), self.front.storage, between=True) as self.storing:
+            for number, layer in enumerate(self.decoder.layers):
+                hidden = self.called(f"layers.{number}", layer, hidden, attention_mask=None, position_embeddings=(self.front.cos, self.front.sin))
                 if self.kept is not None:
                     hidden, self.kept = hidden[self.kept], None
-                if number < len(deep):
+                if number < len(self.front.deep):
                     visual = self.original >= 0
-                    hidden[visual] = self.stored(hidden[visual] + self.stored(deep[number][self.original[visual]]))
-            last = self.called("norm", decoder.norm, hidden[-1:])
-        return self.called("lm_head", user.lm_head, last).float().numpy()
+                    hidden[visual] = self.stored(hidden[visual] + self.front.deep[number][self.original[visual]])
+        return hidden
 
     @staticmethod
     def called(path: str, module: nn.Module, hidden: Tensor, **further: Any) -> Tensor:
@@ -334,36 +339,42 @@ class _Run:
         return layer.self_attn, attention
 
     def rotated(self, x: Tensor) -> Tensor:
-        return self.stored(rotated(x, self.cos[self.positions], self.sin[self.positions]))
+        at = torch.from_numpy(self.positions)
+        return self.stored(rotated(x, self.front.cos[at], self.front.sin[at]))
 
     def attention(self, number: int, module: nn.Module, x: Tensor) -> tuple[Tensor, np.ndarray | None]:
         """The attention block's output before the residual, and, in a pruning layer, the importance of the visual rows."""
         x = self.site(number, "q_proj", x)
         queries, keys = module.q_proj(x), module.k_proj(x)
-        size = self.cos.shape[1]
+        size = self.front.cos.shape[1]
         if hasattr(module, "q_norm"):
             queries, keys = (norm(y.view(-1, size)).view(y.shape) for y, norm in ((queries, module.q_norm), (keys, module.k_norm)))
         query = self.site(number, "query", self.rotated(queries))
         q, k, v = (y.view(len(x), -1, size).transpose(0, 1) for y in (query, self.rotated(keys), module.v_proj(x)))
+        k, v, at = self.cached(number, k, v)
+        later = torch.from_numpy(at > self.positions[:, None])
         visual = torch.from_numpy(self.original >= 0)
-        hidden_from = torch.ones(len(x), len(x), dtype=torch.bool).triu(1)
-        importance = None if self.settings.alpha(number) is None else torch.zeros(int(visual.sum()))
+        importance = torch.zeros(int(visual.sum())) if self.prefilling and self.settings.alpha(number) is not None else None
         outputs = []
-        for head in range(len(q)):
-            shared = head * len(k) // len(q)
-            scores = (q[head] @ k[shared].T * module.scaling).masked_fill_(hidden_from, -torch.inf)
-            probabilities = scores.softmax(-1)
-            outputs.append(self.stored(probabilities) @ v[shared])
+        for queries, keys, values in zip(q.chunk(len(k)), k, v):            # heads that share keys
+            probabilities = (queries @ keys.T * module.scaling).masked_fill_(later, -torch.inf).softmax(-1)
+            outputs.append(self.stored(probabilities) @ values)
             if importance is not None:
-                importance = torch.maximum(importance, probabilities[-self.tokens.prompt_rows:, visual].amax(0))
-        out = self.site(number, "o_proj", self.stored(torch.cat(outputs, 1)))
+                importance = torch.maximum(importance, probabilities[:, -self.tokens.prompt_rows:, visual].amax((0, 1)))
+        out = self.site(number, "o_proj", self.stored(torch.cat(outputs).transpose(0, 1).flatten(1)))
         return module.o_proj(out), None if importance is None else importance.numpy()
+
+    def cached(self, number: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, np.ndarray]:
+        """Keys and values of a layer, those of the rows under way behind earlier ones, and the positions of all."""
+        before = self.cache.get(number, (k[:, :0], v[:, :0], self.positions[:0]))
+        self.cache[number] = torch.cat((before[0], k), 1), torch.cat((before[1], v), 1), np.concatenate((before[2], self.positions))
+        return self.cache[number]
 
     def prune(self, number: int, importance: np.ndarray) -> None:
         """Leave the rows of the most important visual tokens and of all text."""
         visual = np.flatnonzero(self.original >= 0)
         kept, gap = most_important(importance, self.settings.keep(number, self.tokens.V, len(visual)))
-        self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.float32(gap)
+        self.details[f"importance/{number}"], self.details[f"importance_gap/{number}"] = importance, np.asarray(gap, np.float32)
         self.details[f"kept/{number}"] = self.original[visual[kept]].astype(np.int32)
         decided = self.decisions.get(f"retained/{number}/gate_proj")
         if decided is not None:
@@ -376,18 +387,21 @@ class _Run:
         self.positions, self.original = self.positions[self.kept], self.original[self.kept]
 
     def site(self, number: int, site: str, x: Tensor) -> Tensor:
-        """Record a concentration site and, if similarity is concentrated, replace the visual rows of x."""
+        """Record a concentration site and, if similarity is concentrated there, replace the visual rows of x."""
+        if not self.prefilling:
+            return x
         visual = np.flatnonzero(self.original >= 0)
         ids, key = self.original[visual], f"{number}/{site}"
         rows = visual if self.kept is None else self.kept[visual]
         self.trace[f"retained/{key}"] = ids.astype(np.int32)
-        if not self.settings.sic:
+        settings = self.settings.everywhere(number, site)
+        if not settings.similarity:
             return x
         decided = self.decisions.get(f"group/{key}")
-        expected = (len(rows), -(-x.shape[1] // self.settings.vector))
+        expected = (len(rows), -(-x.shape[1] // settings.vector))
         if decided is not None and decided.shape != expected:
             raise FocusError(f"group/{key}: expected the shape {list(expected)} of this model's tokens and vectors, got {list(decided.shape)}")
-        done = concentrate(x[rows], ids, self.tokens, self.settings, decided)
+        done = concentrate(x[rows], ids, self.tokens, settings, decided)
         self.trace[f"group/{key}"], self.trace[f"zero/{key}"] = done.group, done.zero
         self.details[f"threshold_margin/{key}"], self.details[f"choice_margin/{key}"] = done.threshold_margin, done.choice_margin
         if self.values:

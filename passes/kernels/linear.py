@@ -149,7 +149,7 @@ def emit_linear(b: TileBuilder, lin: Linear, mappings: tuple[GemmMapping, ...], 
             layers = halves(lin, gate)
         for layer in layers:
             if group is None:
-                _emit_dense(b, layer, todo.popleft(), loc)
+                emit_dense(b, layer, todo.popleft(), loc)
             else:
                 _emit_group(b, layer, conc, group, todo, loc)
 
@@ -160,7 +160,7 @@ def halves(lin: Linear, gate: Mat) -> list[Linear]:
             replace(lin, weights=lin.weights[1:], biases=lin.biases[1:], activation="none", residual=gate, combine="mul")]
 
 
-def _emit_dense(b: TileBuilder, lin: Linear, mapping: GemmMapping, loc: ir.Location) -> None:
+def emit_dense(b: TileBuilder, lin: Linear, mapping: GemmMapping, loc: ir.Location) -> None:
     """All rows; where the residual repeats (position embeddings), one period after the other."""
     rows = lin.period
     with b.kernel(lin.name, loc, mapping.slots), b.loop(lin.x.rows, rows) as p:
@@ -177,9 +177,13 @@ def _emit_group(b: TileBuilder, lin: Linear, conc: Concentrated, group: TileGrou
     rest = columns % (mapping.n // cols) if isinstance(lin.out, Concentrated) else 0
     parts = [_columns(b, lin, 0, columns - rest), _columns(b, lin, columns - rest, rest)] if rest else [lin]
     for part in parts:
-        mapping = mapping if part is parts[0] else todo.popleft()
-        with b.kernel(lin.name, loc, mapping.slots), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
-            _Body(b, part, tile, mapping, part.form(group)).emit()
+        emit_tiles(b, part, conc, group, mapping if part is parts[0] else todo.popleft(), loc)
+
+
+def emit_tiles(b: TileBuilder, lin: Linear, conc: Concentrated, group: TileGroup, mapping: GemmMapping, loc: ir.Location) -> None:
+    """One kernel: the m-tiles of a group, of a concentrated operand or result `conc`."""
+    with b.kernel(lin.name, loc, mapping.slots), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
+        _Body(b, lin, tile, mapping, lin.form(group)).emit()
 
 
 def _columns(b: TileBuilder, lin: Linear, first: int, count: int) -> Linear:

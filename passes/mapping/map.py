@@ -12,6 +12,7 @@ An op that already has a mapping keeps it, if it is legal.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -39,16 +40,17 @@ from focus.runtime.spec.files import atomic_write, read_toml
 from focus.runtime.spec.geometry import PUBLISHED_SIDE
 
 _HELP = {"machine": "name or file of the machine description", "overrides": "TOML file that fixes mappings by module path",
-         "save": "TOML file to write with all mappings chosen, which `overrides` takes"}
+         "save": "TOML file to write with all mappings chosen, which `overrides` takes",
+         "search": "simulate this many of the best mappings of each form, in parallel processes, and take the best; 0: trust the cost model"}
 
 
 @register_pass("map", anchor="func.func", level="tensors", help=_HELP)
-def map(function: ir.OpView, *, machine: str = "focus", overrides: str = "", save: str = "") -> None:
+def map(function: ir.OpView, *, machine: str = "focus", overrides: str = "", save: str = "", search: int = 0) -> None:
     """Write `#focus.mapping` on every op: tile sizes, what stays, form, buffering."""
     ops = list(function.regions[0].blocks[0].operations) if len(function.regions[0].blocks) else []
     vectors = [op.vector for op in ops if isinstance(op, fd.GatherOp)]
     target = Target(resolve_machine(machine), vectors[0] if vectors else PUBLISHED_SIDE)
-    Mapper(function, target, Overrides.read(overrides) if overrides else Overrides()).run(ops)
+    Mapper(function, target, Overrides.read(overrides) if overrides else Overrides(), search).run(ops)
     if save:
         with atomic_write(save) as path:
             path.write_text(to_toml(mappings_of(function)), encoding="utf-8")
@@ -96,16 +98,17 @@ class Choice:
 class Mapper:
     """Maps the ops of one function."""
 
-    def __init__(self, function: ir.OpView, target: Target, overrides: Overrides):
+    def __init__(self, function: ir.OpView, target: Target, overrides: Overrides, width: int = 0):
         self.function, self.target, self.overrides = function, target, overrides
-        self.search = Search(target)
+        self.search = Search(target, width)
         self.context = Context(function, target)
         self.counts: dict[str, int] = {}
 
     def run(self, ops: list[ir.OpView]) -> None:
-        for op in ops:
+        parted = [(op, list(self.context.parts(op))) for op in ops]
+        self.search.decide(Counter(form for _, parts in parted for choices in parts for choice in choices for form in choice.kernels))
+        for op, parts in parted:
             path = key_of(op, self.counts)
-            parts = list(self.context.parts(op))
             if not parts:
                 continue
             try:
@@ -164,21 +167,28 @@ def rest_of(target: Target, form: Form, mapping: KernelMapping) -> GemmForm | No
 
 def check(target: Target, parts: list[list[Choice]], mapping: Mapping) -> None:
     """Raise FocusError where a given mapping is not legal for an op of these parts."""
+    for form, kernel in assigned(target, parts, mapping):
+        wrong = problem(target, form, kernel)
+        if wrong:
+            raise FocusError(f"its mapping is not legal: {wrong}")
+
+
+def assigned(target: Target, parts: list[list[Choice]], mapping: Mapping) -> Iterator[tuple[Form, KernelMapping]]:
+    """The kernels of an op of these parts with their mappings.  Raises FocusError where the mapping has others."""
     todo = list(mapping.kernels)
     for choices in parts:
         fitting = [c for c in choices if len(choices) == 1 or _matches(c, mapping, todo)]
         if not fitting:
             raise FocusError(f"has no form '{mapping.form}'; it has {', '.join(c.form for c in choices)}")
-        for form in fitting[0].kernels:
+        for first in fitting[0].kernels:
+            form: Form | None = first
             while form is not None:
                 if not todo:
                     raise FocusError(f"its mapping has {len(mapping.kernels)} kernels, expected more")
                 kernel = todo.pop(0)
                 if isinstance(form, GemmForm) and getattr(kernel, "form", None) != form.half:
                     raise FocusError(f"its mapping has a kernel \"{getattr(kernel, 'form', kernel.kind)}\", expected \"{form.half}\"")
-                wrong = problem(target, form, kernel)
-                if wrong:
-                    raise FocusError(f"its mapping is not legal: {wrong}")
+                yield form, kernel
                 form = rest_of(target, form, kernel)
     if todo:
         raise FocusError(f"its mapping has {len(mapping.kernels)} kernels, expected {len(mapping.kernels) - len(todo)}")

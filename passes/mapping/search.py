@@ -1,28 +1,49 @@
-"""The choice among the legal mappings of a form.
+"""The choice among the legal mappings of a form: by the cost model, or by the simulator among those that the model finds best.
 
-In: a form and a target; overrides of single fields.  Out: `choose`, the cheapest legal mapping by the model, and its cost.
+In: a form and a target; overrides of single fields.  Out: `choose`, the cheapest legal mapping, and `price`, what it costs.
+
+`decide` simulates the few best of each of many forms at once, in processes of their own, and remembers on disk what they took: in the folder
+`focus/mappings` of the user's cache, a file for each form on each machine.
 """
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from math import inf
+from pathlib import Path
 from typing import Any
 
-from focus.dialects.mapping import KernelMapping
-from focus.passes.kernels.forms import Form
-from focus.passes.mapping.model import best
+from focus.dialects.mapping import KernelMapping, to_dict
+from focus.passes.kernels.forms import Form, RowsForm
+from focus.passes.mapping.model import price, weighed
+from focus.passes.mapping.rates import Cost
 from focus.passes.mapping.space import Target, candidates, no_mapping, problem
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, warn
+from focus.runtime.spec.files import atomic_write
+
+NEAR = 1.15             #: simulated is what the model finds at most this much dearer than the best
+MATTERS = 0.001         #: forms that together take less than this share of all predicted cycles are left to the model
+
+Job = tuple[Target, Form, KernelMapping]
 
 
 @dataclass
 class Search:
-    """Chooses mappings; equal forms are chosen for once.  overrides are fields that a user has fixed: name to value."""
+    """Chooses mappings; equal forms are chosen for once.  width: how many mappings of a form are simulated (0: none)."""
     target: Target
+    width: int = 0
     chosen: dict[tuple, tuple[KernelMapping | None, float]] = field(default_factory=dict)
+    simulated: dict[tuple[Form, KernelMapping], float] = field(default_factory=dict)
 
     def price(self, form: Form, overrides: dict[str, Any] | None = None) -> float:
-        """Cost of the cheapest mapping; infinity where there is none."""
+        """Cost of the cheapest mapping; infinity where there is none.  overrides: fields that a user has fixed, name to value."""
         return self._find(form, overrides or {})[1]
 
     def choose(self, form: Form, overrides: dict[str, Any] | None = None) -> KernelMapping:
@@ -37,6 +58,31 @@ class Search:
             raise FocusError(f"no mapping has {', '.join(f'{k} = {v}' for k, v in overrides.items())}: {problem(self.target, form, wanted)}")
         raise no_mapping(self.target, form)
 
+    def decide(self, forms: dict[Form, int]) -> None:
+        """Simulate the best mappings of forms that occur so many times each; what is chosen afterwards is chosen by that."""
+        if not self.width:
+            return
+        ranked = {form: self._ranked(form, list(candidates(self.target, form))) for form in forms if not isinstance(form, RowsForm)}
+        total = sum(pairs[0][0] * forms[form] for form, pairs in ranked.items() if pairs)
+        left, jobs = MATTERS * total, []
+        for form, pairs in sorted(ranked.items(), key=lambda item: item[1][0][0] * forms[item[0]] if item[1] else 0):
+            if not pairs:
+                continue
+            left -= pairs[0][0] * forms[form]
+            near = [m for cost, m in pairs[:self.width] if cost <= NEAR * pairs[0][0]]
+            if left < 0 and len(near) > 1:
+                jobs += [(self.target, form, m) for m in near]
+        for (_, form, mapping), cost in zip(jobs, simulate(jobs)):
+            if cost is not None:
+                self.simulated[form, mapping] = weighed(self.target, cost)
+
+    def _ranked(self, form: Form, legal: list[KernelMapping]) -> list[tuple[float, KernelMapping]]:
+        """(price, mapping), cheapest first; of equal ones, and of sweeps over rows, in the order of the space."""
+        if isinstance(form, RowsForm):
+            return [(price(self.target, form, legal[0]), m) for m in legal]
+        known = [(self.simulated[form, m], m) for m in legal if (form, m) in self.simulated]
+        return sorted(known or [(price(self.target, form, m), m) for m in legal], key=lambda pair: pair[0])
+
     def _find(self, form: Form, overrides: dict[str, Any]) -> tuple[KernelMapping | None, float]:
         key = (form, tuple(sorted(overrides.items())))
         if key not in self.chosen:
@@ -45,5 +91,107 @@ class Search:
             if fixed:           # what a user wants need not be among those worth trying
                 changed = dict.fromkeys(replace(m, **fixed) for m in legal)
                 legal = [m for m in changed if problem(self.target, form, m) is None]
-            self.chosen[key] = best(self.target, form, legal) if legal else (None, inf)
+            ranked = self._ranked(form, legal)
+            self.chosen[key] = (ranked[0][1], ranked[0][0]) if ranked else (None, inf)
         return self.chosen[key]
+
+
+# ---- simulating many ---------------------------------------------------------------------------------------------------------
+def simulate(jobs: list[Job]) -> list[Cost | None]:
+    """What each mapping takes by the simulator (None where its kernels cannot be emitted): from the cache, or in a process for each core."""
+    known = [_Remembered.of(target, form) for target, form, _ in jobs]
+    todo = [i for i, (job, memory) in enumerate(zip(jobs, known)) if _key(job[2]) not in memory.costs]
+    for i, cost in zip(todo, _in_processes([jobs[i] for i in todo])):
+        known[i].costs[_key(jobs[i][2])] = None if cost is None else (cost.cycles, cost.dram_bytes)
+        known[i].changed = True
+    for memory in {id(m): m for m in known}.values():
+        memory.save()
+    found = [memory.costs[_key(job[2])] for job, memory in zip(jobs, known)]
+    return [None if cost is None else Cost(*cost) for cost in found]
+
+
+def _in_processes(jobs: list[Job]) -> list[Cost | None]:
+    """Jobs dealt out to as many workers as there are cores."""
+    plain = [(target.machine.to_json(), target.vector, form, mapping) for target, form, mapping in jobs]
+    count = min(os.cpu_count() or 1, len(jobs))
+    workers = []
+    for n in range(count):
+        worker = subprocess.Popen([sys.executable, "-P", "-m", "focus.passes.mapping.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert worker.stdin is not None
+        worker.stdin.write(pickle.dumps(plain[n::count]))
+        worker.stdin.close()
+        workers.append(worker)
+    found: list[Cost | None] = [None] * len(jobs)
+    for n, worker in enumerate(workers):
+        assert worker.stdout is not None
+        answer = worker.stdout.read()
+        if worker.wait():
+            raise FocusError(f"a process that simulates mappings ended with {worker.returncode}")
+        found[n::count] = pickle.loads(answer)
+    return found
+
+
+# ---- memory ------------------------------------------------------------------------------------------------------------------
+@dataclass
+class _Remembered:
+    """What mappings of one form took on one machine: the text of a mapping -> (cycles, bytes), or None."""
+    path: Path
+    costs: dict[str, tuple[float, float] | None]
+    changed: bool = False
+
+    @classmethod
+    def of(cls, target: Target, form: Form) -> _Remembered:
+        name = hashlib.sha256(f"{_build()}\n{target.machine.to_json()}\n{target.vector}\n{form}".encode()).hexdigest()
+        path = cache_folder() / f"{name}.json"
+        known = _loaded.get(path)
+        if known is None:
+            known = _loaded[path] = cls(path, cls._read(path))
+        return known
+
+    @staticmethod
+    def _read(path: Path) -> dict[str, tuple[float, float] | None]:
+        try:
+            table = json.loads(path.read_text(encoding="utf-8"))
+            return {k: None if v is None else (float(v[0]), float(v[1])) for k, v in table.items()}
+        except (OSError, ValueError, TypeError, AttributeError, IndexError, RecursionError):
+            return {}                   # none yet, or one that nobody can read: simulate again
+
+    def save(self) -> None:
+        if not self.changed:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(self.path) as temporary:
+                temporary.write_text(json.dumps(self.costs), encoding="utf-8")
+            self.changed = False
+        except (OSError, FocusError) as e:
+            warn(f"simulated mappings are not remembered: {e}")
+
+
+_loaded: dict[Path, _Remembered] = {}
+
+
+def cache_folder() -> Path:
+    """Where simulated mappings are remembered: `$FOCUS_CACHE`, or `focus` in the user's cache."""
+    own = os.environ.get("FOCUS_CACHE")
+    return Path(own or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "focus") / "mappings"
+
+
+def _key(mapping: KernelMapping) -> str:
+    return json.dumps(to_dict(mapping), sort_keys=True)
+
+
+@cache
+def _build() -> str:
+    """A sum of all that decides what a kernel takes: the code that emits and lowers it, and the simulator."""
+    package = Path(__file__).parents[2]
+    total = hashlib.sha256()
+    for file in sorted(_files(package)):
+        total.update(file.read_bytes())
+    return total.hexdigest()
+
+
+def _files(package: Path) -> Iterable[Path]:
+    for folder in ("passes", "dialects"):
+        yield from (package / folder).rglob("*.py")
+    yield from (package / "runtime").glob("_sim*.so")

@@ -57,7 +57,8 @@ def _order_rows(stream: ir.Value, tokens: TokenLayout) -> None:
     concat = definition(stream)
     if isinstance(concat, d.ConcatOp):
         parts, visual, at = list(pieces(stream)), tokens.visual_mask(), 0
-        first, then = [], []
+        first: list[ir.Value] = []
+        then: list[ir.Value] = []
         for part in parts:
             (first if visual[at] else then).append(part)
             at += rows(part)

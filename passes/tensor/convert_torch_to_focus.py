@@ -84,9 +84,16 @@ def value_tensor(type_: ir.Type) -> tuple[tuple[int, ...], str] | None:
     return (tuple(int(n) for n in found[1].split(",") if n), found[2]) if found else None
 
 
+def shape_of(value: ir.Value) -> tuple[int, ...]:
+    """The shape of a torch value whose type has been checked."""
+    known = value_tensor(value.type)
+    assert known is not None, value.type
+    return known[0]
+
+
 def stored(name: str) -> ir.Type:
     """The element type in which the accelerator stores a torch element type: f16 for floats, i32 for integers."""
-    return ir.F16Type.get() if re.fullmatch(r"b?f\d+", name) else ir.IntegerType.get_signless(32)
+    return d.element_type("f16" if re.fullmatch(r"b?f\d+", name) else "i32")
 
 
 # ---- the conversion --------------------------------------------------------------------------------------------------------
@@ -107,7 +114,7 @@ class Converter:
             "function_type": ir.TypeAttr.get(ir.FunctionType.get(arguments, results))})
         body = new.regions[0].blocks.append(*arguments, arg_locs=[a.location for a in block.arguments])
         for old, value in zip(block.arguments, body.arguments):
-            self.views[old] = self.view_of(value, value_tensor(old.type)[0])
+            self.views[old] = self.view_of(value, shape_of(old))
         with ir.InsertionPoint(body):
             for op in _live(block):
                 self._convert(op)
@@ -196,7 +203,7 @@ class Converter:
 
     def result(self, op: ir.Operation, made: ir.Operation) -> View:
         """The view of the first result of `made`, which holds the result of `op` in row-major order."""
-        return self.view_of(made.operation.results[0], value_tensor(op.results[0].type)[0])
+        return self.view_of(made.operation.results[0], shape_of(op.results[0]))
 
 
 def rule_name(op: ir.Operation) -> str:
@@ -217,14 +224,14 @@ def _live(block: ir.Block) -> list[ir.Operation]:
 
 
 def _constant(op: ir.Operation, value: ir.Value) -> Any:
-    owner = None if isinstance(value.owner, ir.Block) else value.owner.operation
-    name = owner.name if owner else ""
-    if name == "torch.constant.none":
-        return None
-    if name.startswith("torch.constant."):
-        return owner.attributes["value"].value
-    if name == "torch.prim.ListConstruct":
-        return [_constant(op, v) for v in owner.operands]
+    if not isinstance(value.owner, ir.Block):
+        owner = value.owner.operation
+        if owner.name == "torch.constant.none":
+            return None
+        if owner.name.startswith("torch.constant."):
+            return owner.attributes["value"].value
+        if owner.name == "torch.prim.ListConstruct":
+            return [_constant(op, v) for v in owner.operands]
     raise NoMapping(op, "an operand that must be a constant is computed")
 
 
@@ -259,8 +266,9 @@ RULES.update({
 
 @rule(PARAM)
 def _param(c: Converter, op: ir.Operation) -> View:
-    shape, element = value_tensor(op.results[0].type)
-    name, loc, element = op.attributes[PARAM_NAME].value, op.location, stored(element)
+    known = value_tensor(op.results[0].type)
+    assert known is not None, op
+    name, loc, shape, element = op.attributes[PARAM_NAME].value, op.location, known[0], stored(known[1])
 
     def param(other: tuple[int, ...]) -> ir.Value:
         return d.ParamOp.build(name=name, row_order="as_is", results=tensor(other, element), loc=loc).result
@@ -368,13 +376,16 @@ def _elementwise_rule(kind: str) -> Rule:
     def convert(c: Converter, op: ir.Operation) -> View:
         if len(op.operands) > 2 and c.scalar(op, 2) != 1:
             raise NoMapping(op, f"its alpha is {c.scalar(op, 2)}; only 1 is mapped")
-        shape = value_tensor(op.results[0].type)[0]
+        shape = shape_of(op.results[0])
         a, b = (c.view(op, i) for i in range(2))
         a, b = (a, b) if a.shape == shape else (b, a)
         if a.shape != shape:
             raise NoMapping(op, "both operands are broadcast")
+        repeated = b.expand(shape)
+        if repeated is None:
+            raise NoMapping(op, f"its operands have shapes {list(a.shape)} and {list(b.shape)}")
         order = a.memory_order()
-        a, b = a.permute(order), b.expand(shape).permute(order)
+        a, b = a.permute(order), repeated.permute(order)
         rows, last = range(a.rank - 1), [a.rank - 1]
         x, y = c.as_matrix(op, a, rows, last), c.as_matrix(op, b, b.period(rows), last)
         made = (d.AddOp if kind == "add" else d.MulOp).build(x, y, results=x.type)
@@ -400,7 +411,7 @@ def _cat(c: Converter, op: ir.Operation) -> View:
     matrices = [c.as_matrix(op, p, range(p.rank - 1), [p.rank - 1]) for p in pieces]
     rows = sum(m.type.shape[0] for m in matrices)
     made = d.ConcatOp.build(*matrices, results=tensor([rows, matrices[0].type.shape[1]], matrices[0].type.element_type))
-    shape = value_tensor(op.results[0].type)[0]
+    shape = shape_of(op.results[0])
     return c.view_of(made.result, [shape[a] for a in order]).permute(_inverse(order))
 
 
@@ -415,6 +426,8 @@ def _embedding(c: Converter, op: ir.Operation) -> View:
 @rule("torch.vlm.take_rows")
 def _take_rows(c: Converter, op: ir.Operation) -> View:
     x, indices = c.matrix(op, 0), c.vector(op, 1)
+    if indices is None:
+        raise NoMapping(op, "it has no row numbers")
     made = d.TakeRowsOp.build(x, indices, results=tensor([indices.type.shape[0], x.type.shape[1]], x.type.element_type))
     return c.result(op, made)
 

@@ -64,10 +64,11 @@ def activation_into_linear(op: ir.OpView) -> None:
 
 def gate_into_linear(op: ir.OpView) -> None:
     """silu(x Wgᵀ + bg) * (x Wuᵀ + bu)"""
-    pair = [_open_linear(v) for v in (op.a, op.b)]
-    if any(p is None for p in pair) or sorted(p.activation for p in pair) != ["none", "silu"] or pair[0].x != pair[1].x:
+    gate, up = _open_linear(op.a), _open_linear(op.b)
+    if gate is None or up is None or sorted((gate.activation, up.activation)) != ["none", "silu"] or gate.x != up.x:
         return
-    gate, up = pair if pair[0].activation == "silu" else pair[::-1]
+    if gate.activation != "silu":
+        gate, up = up, gate
     made = linear_like(gate, op, loc=op.location, activation="swiglu", up_weight=up.weight, up_bias=up.bias)
     replace(op.result, made.y)
     gate.operation.erase()

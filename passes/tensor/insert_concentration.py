@@ -4,14 +4,17 @@ In: a function annotated by annotate-tokens, in sequence order, fused or not.  O
 
 * at each selected layer `importance -> topk -> select_ids`, and `prune` of the residual stream between the attention's residual add and
   the MLP's norm; all that follows works on the rows left, RoPE and causal masks by `ids` (original visual indices);
-* `gather -> !focus.concentrated` in front of q/k/v (one for the three), Q, o_proj, gate and up (one for both) and down_proj;
+* `gather -> !focus.concentrated` in front of q/k/v (one for the three), Q, o_proj, gate and up (one for both) and down_proj, each with the
+  settings of its layer and site, and none where these merge nothing;
 * `focus.concentration`: what was inserted.
 
 The algorithm is docs/algorithm.md.  Sites are found from the attention op of each layer by structure, never by name.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch_mlir import ir
 
@@ -23,10 +26,11 @@ from focus.passes.tensor.decoder_ir import LAYER, annotated
 from focus.passes.tensor.tensor_ir import NORMS, body, definition, downstream, extra_attributes, linear_like, matrix_type, replace, rows, users
 from focus.runtime.spec.concentration import Concentration, default_schedule
 from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR
 from focus.runtime.spec.tokens import TokenLayout
 
 _HELP = {
-    "mode": "a preset (off, sec, sic, full) or a TOML file in place of the options below",
+    "mode": "a preset (off, sec, sic, full) or a TOML file, which may set each layer and site, in place of the options below",
     "layers": "decoder layers at which SEC prunes; none: the default schedule",
     "alphas": "share of the original visual tokens kept at each of them",
     "threshold": "cosine similarity above which vectors merge",
@@ -39,9 +43,9 @@ _HELP = {
 
 
 @register_pass("insert-concentration", anchor="func.func", level="tensors", help=_HELP)
-def insert_concentration(function: ir.OpView, *, mode: str = "", layers: list[int] = (), alphas: list[float] = (), threshold: float = 0.9,
-                         block: list[int] = (2, 2, 2), vector: int = 32, m_tile: int = 1024, sec: bool = True, sic: bool = True,
-                         concentration: object = None) -> None:
+def insert_concentration(function: ir.OpView, *, mode: str = "", layers: Sequence[int] = (), alphas: Sequence[float] = (),  # noqa: PLR0913 (options)
+                         threshold: float = 0.9, block: Sequence[int] = (2, 2, 2), vector: int = PUBLISHED_VECTOR, m_tile: int = LARGEST_M_TILE,
+                         sec: bool = True, sic: bool = True, concentration: Any = None) -> None:
     """Insert semantic and similarity concentration.  Raises FocusError where the request or the model has no place for it."""
     if not body(function):
         return
@@ -50,10 +54,10 @@ def insert_concentration(function: ir.OpView, *, mode: str = "", layers: list[in
     if mode and (layers or alphas):
         raise FocusError("insert-concentration: options 'layers' and 'alphas' do not go with 'mode', which has layers of its own")
     if concentration is None and not mode:
-        if sec and not layers and not alphas:
-            layers, alphas = default_schedule(depth)
-        concentration = Concentration(layers=tuple(layers) if sec else (), alphas=tuple(alphas) if sec else (), threshold=threshold,
-                                      block=tuple(block), vector=vector, m_tile=m_tile, similarity=sic)
+        schedule = default_schedule(depth) if sec and not layers and not alphas else (tuple(layers), tuple(alphas))
+        values: dict[str, Any] = {"layers": schedule[0] if sec else (), "alphas": schedule[1] if sec else (), "threshold": threshold,
+                                  "block": tuple(block), "vector": vector, "m_tile": m_tile, "similarity": sic}
+        concentration = Concentration(**values)
     config = Concentration.resolve(concentration or mode, depth)
     function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(config)
     if config.sec or config.sic:
@@ -153,11 +157,10 @@ class _Inserter:
             before = self.ids
             if kept < self.retained:
                 self._prune(layer, kept)
-            if self.config.sic:
-                for site, value in (("q_proj", layer.normed), ("query", attention.q), ("o_proj", attention.result)):
-                    self._gather(number, site, value, before)
-                for site, value in (("gate_proj", layer.mlp_in), ("down_proj", layer.mlp_mid)):
-                    self._gather(number, site, value, self.ids)
+            for site, value in (("q_proj", layer.normed), ("query", attention.q), ("o_proj", attention.result)):
+                self._gather(number, site, value, before)
+            for site, value in (("gate_proj", layer.mlp_in), ("down_proj", layer.mlp_mid)):
+                self._gather(number, site, value, self.ids)
 
     def _token_ids(self, layer: Layer) -> None:
         """The ids before any pruning, in front of the first layer."""
@@ -182,14 +185,17 @@ class _Inserter:
         return new
 
     def _gather(self, number: int, site: str, value: ir.Value, ids: ir.Value) -> None:
-        """Concentrate `value` for the linear layers or the attention that read it; other uses stay dense."""
+        """Concentrate `value`, where the site is to be, for the linear layers or the attention that read it; other uses stay dense."""
+        settings = self.config.at(number, site)
+        if not settings.similarity:
+            return
         readers = [u for u in users(value) if (isinstance(u, d.LinearOp) and u.x == value) or (isinstance(u, d.AttentionOp) and u.q == value)]
         c = self.config
         type_ = d.ConcentratedType.make(rows(value), value.type.shape[1], ids.type.shape[0], c.vector, c.m_tile)
         producer = definition(value)
         with producer.location, ir.InsertionPoint.after(producer):
-            gather = d.GatherOp.build(value, ids, layer=number, site=site, threshold=c.threshold, block=list(c.block), vector=c.vector,
-                                      m_tile=c.m_tile, results=type_)
+            gather = d.GatherOp.build(value, ids, layer=number, site=site, threshold=settings.threshold, block=list(settings.block),
+                                      vector=c.vector, m_tile=c.m_tile, results=type_)
         for reader in readers:
             reader.operation.operands[0] = gather.result
 

@@ -22,4 +22,4 @@ def remove_concentration(function: ir.OpView) -> None:
     erase_dead(function)
     if CONCENTRATION in function.attributes:
         config = function.attributes[CONCENTRATION].config()
-        function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(config.model_copy(update={"similarity": False}))
+        function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(config.model_copy(update={"similarity": False, "overrides": ()}))

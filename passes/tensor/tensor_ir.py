@@ -20,8 +20,8 @@ def body(function: ir.OpView) -> list[ir.OpView]:
     return list(blocks[0].operations) if len(blocks) else []
 
 
-def definition(value: ir.Value) -> ir.OpView | None:
-    """The op that defines a value; None for an argument."""
+def definition(value: ir.Value) -> Any:
+    """The op (an `ir.OpView`) that defines a value; None for an argument."""
     return None if isinstance(value.owner, ir.Block) else value.owner.operation.opview
 
 

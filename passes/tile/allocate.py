@@ -20,7 +20,7 @@ from focus.passes.capacity import LARGER, aligned, fits, no_room
 from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
 from focus.passes.tile.kernel_ir import buffer_bytes, is_routine, kernels_of, read_kernel, root_of, steps_of
-from focus.runtime.spec.concentration import LARGEST_M_TILE
+from focus.runtime.spec.sites import LARGEST_M_TILE
 
 
 @register_pass("allocate", anchor="func.func", level="kernels", help={"machine": "name or file of the machine description"})
@@ -66,7 +66,7 @@ def _place_outside(func, target) -> None:
             set_attr(op, "address", 0)
     if not fits(target, {"dram": end}):
         raise OpError(func, no_room(target, {"dram": end}))
-    func.attributes["focus.dram_bytes"] = ir.IntegerAttr.get(ir.IntegerType.get_signless(64), end)
+    set_attr(func, "focus.dram_bytes", end)
 
 
 def _has_short_tiles(func) -> bool:

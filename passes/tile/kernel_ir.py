@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from torch_mlir import ir
 
@@ -19,7 +20,6 @@ from focus.runtime.spec import isa
 
 _CLASSES = {cls.OPERATION_NAME: cls for cls in TILE_OPS.values()}
 DERIVED = ("focus.window", "focus.recast", "focus.view")
-ELEMENT_BYTES = {"f16": 2, "f32": 4, "i32": 4, "i16": 2}
 
 
 @dataclass(eq=False)
@@ -126,14 +126,14 @@ def root_of(value: ir.Value, user: ir.OpView, known: Mapping[ir.Value, ir.Value]
 
 def buffer_bytes(type_: ir.MemRefType) -> int:
     """Bytes of a static row-major memref."""
-    n = ELEMENT_BYTES[fd.dtype_of(type_.element_type)]
+    n = fd.ELEMENT_BYTES[fd.dtype_of(type_.element_type)]
     for extent in type_.shape:
         n *= extent
     return n
 
 
-def producer(value: ir.Value) -> ir.Operation | None:
-    """The operation that makes a value (an Operation: the attribute `name` of some op views would hide the op's name); None for a block argument."""
+def producer(value: ir.Value) -> Any:
+    """The `ir.Operation` that makes a value (the attribute `name` of some op views would hide the op's name); None for a block argument."""
     owner = value.owner
     return None if isinstance(owner, ir.Block) else owner.operation
 

@@ -19,11 +19,11 @@ from focus.dialects import fisa, focus as fd
 from focus.dialects.support import OpError, get_attr, path_of
 from focus.passes.capacity import aligned
 from focus.passes.manager import register_pass
-from focus.passes.tile.kernel_ir import ELEMENT_BYTES, Instr, Kernel, LoopRecord, is_routine, kernels_of, producer, read_kernel, steps_of
+from focus.passes.tile.kernel_ir import Instr, Kernel, LoopRecord, is_routine, kernels_of, producer, read_kernel, steps_of
 from focus.runtime.spec import isa
+from focus.runtime.spec.types import BY_MLIR
 
 DRAIN = isa.NUM_SEMAPHORES          #: the semaphore with which units report the end of a kernel
-DTYPES = {"f16": isa.DType.F16, "f32": isa.DType.F32, "i32": isa.DType.I32, "i16": isa.DType.U16}
 
 
 @register_pass("lower-to-fisa", level="kernels")
@@ -123,7 +123,8 @@ class _Registers:
             while self.turn in taken:
                 self.turn = (self.turn + 1) % self.size
             n, self.turn = self.turn, (self.turn + 1) % self.size
-            self.held.pop(self.holds.get(n), None)
+            if n in self.holds:
+                self.held.pop(self.holds[n], None)
             self.held[key], self.holds[n] = n, key
             self.ready.discard(n)
         n = self.held[key]
@@ -133,7 +134,8 @@ class _Registers:
 
     def forget(self, key: tuple) -> None:
         """Have it set up again."""
-        self.ready.discard(self.held.get(key))
+        if key in self.held:
+            self.ready.discard(self.held[key])
 
 
 class _Control:
@@ -146,6 +148,8 @@ class _Control:
         self.agus = _Registers(isa.NUM_AGUS, "address generators")
         self.extents = _Registers(isa.NUM_EXTENTS, "extent generators")
         self.scalars = _Registers(isa.NUM_SCALARS, "scalar registers")
+        self.sic: tuple[float, tuple[int, ...]] | None = None       #: threshold and block
+        self.credits: dict[int, int | None] = {}                    #: of each semaphore; None where it is not known
         self.reset()
 
     def reset(self) -> None:
@@ -157,7 +161,7 @@ class _Control:
         """Nothing is known of what generators, registers and semaphores hold."""
         for registers in (self.agus, self.extents, self.scalars):
             registers.ready.clear()
-        self.credits: dict[int, int | None] = dict.fromkeys(range(1, isa.NUM_SEMAPHORES + 1))
+        self.credits = dict.fromkeys(range(1, isa.NUM_SEMAPHORES + 1))
 
     def set_credits(self, n: int, count: int) -> None:
         """Every kernel leaves its semaphores as it found them, so only a change needs an instruction."""
@@ -205,7 +209,7 @@ class LoopExtent:
 
 
 @dataclass(frozen=True)
-class Place:
+class MemrefPlace:
     """Where a memref lies: bytes from its buffer's base, byte strides by loop level, row pitch, and its extents."""
     root: ir.Value
     offset: int
@@ -244,7 +248,7 @@ class _Lowering:
         self.trips: dict[int, tuple[LoopExtent, int]] = {}                  # level of an open loop -> trip count, its largest value
         self.steps: dict[int, int] = {}                                 # level of an open loop -> step
         self.index: dict[ir.Value, Affine] = {}
-        self.places: dict[ir.Value, Place] = {}
+        self.places: dict[ir.Value, MemrefPlace] = {}
         self.written: dict[ir.Value, tuple[LoopExtent, LoopExtent]] = {}        # buffer -> extents last written
         self.units: dict[isa.Unit, None] = {}
 
@@ -311,8 +315,10 @@ class _Lowering:
         if bound is None or not bound.terms:
             n = most if bound is None else min(most, -(-bound.const // step))
             return LoopExtent.constant(n), n
-        (level, slope), = bound.terms if len(bound.terms) == 1 else ((None, None),)
-        if level is None or slope % step:
+        if len(bound.terms) > 1:
+            raise OpError(view, f"has a bound that grows with {len(bound.terms)} loops around it, expected one")
+        (level, slope), = bound.terms
+        if slope % step:
             raise OpError(view, f"has a bound that grows by {slope} an iteration, expected a multiple of its step {step}")
         return LoopExtent(most, -(-bound.const // step), -(slope // step), level), most
 
@@ -353,7 +359,7 @@ class _Lowering:
         return result
 
     # ---- places ----------------------------------------------------------------------------------------------------------
-    def place(self, value: ir.Value, fresh: bool = False) -> Place:
+    def place(self, value: ir.Value, fresh: bool = False) -> MemrefPlace:
         """Where a memref lies now.  Buffers have the extents last written to them, or, where they are overwritten (`fresh`), their own."""
         owner = producer(value)
         name = "" if owner is None else owner.name
@@ -362,23 +368,23 @@ class _Lowering:
             dtype, pitch = fd.dtype_of(value.type.element_type), value.type.get_strides_and_offset()[0][0]
             whole = (LoopExtent.constant(rows), LoopExtent.constant(cols))
             extents = whole if fresh else self.written.get(value, whole)
-            return Place(value, 0, (), pitch * ELEMENT_BYTES[dtype], dtype, *extents, 0, 0)
+            return MemrefPlace(value, 0, (), pitch * fd.ELEMENT_BYTES[dtype], dtype, *extents, 0, 0)
         base = self.place(owner.operands[0], fresh)
         if name == "focus.recast":
             dtype = fd.dtype_of(value.type.element_type)
-            return Place(base.root, base.offset, base.strides, base.pitch, dtype, base.rows, base.cols, base.rows_at, base.cols_at)
+            return MemrefPlace(base.root, base.offset, base.strides, base.pitch, dtype, base.rows, base.cols, base.rows_at, base.cols_at)
         if name == "focus.view":
             rows, cols = value.type.shape
-            return Place(base.root, base.offset, base.strides, cols * ELEMENT_BYTES[base.dtype], base.dtype,
-                         LoopExtent.constant(rows), LoopExtent.constant(cols), None, None)
+            return MemrefPlace(base.root, base.offset, base.strides, cols * fd.ELEMENT_BYTES[base.dtype], base.dtype,
+                               LoopExtent.constant(rows), LoopExtent.constant(cols), None, None)
         at = [self._affine(v) for v in list(owner.operands)[1:]]
         sizes = get_attr(owner, "sizes")
-        nbytes = ELEMENT_BYTES[base.dtype]
+        nbytes = fd.ELEMENT_BYTES[base.dtype]
         offset = at[0].times(base.pitch).plus(at[1].times(nbytes)).plus(Affine(base.offset, base.strides))
         rows, cols = (self._clip(owner, e, i, n) for e, i, n in zip((base.rows, base.cols), at, sizes))
         known = lambda b, i: None if b is None or i.terms else b + i.const
-        return Place(base.root, offset.const, offset.terms, base.pitch, base.dtype, rows, cols,
-                     known(base.rows_at, at[0]), known(base.cols_at, at[1]))
+        return MemrefPlace(base.root, offset.const, offset.terms, base.pitch, base.dtype, rows, cols,
+                           known(base.rows_at, at[0]), known(base.cols_at, at[1]))
 
     def _clip(self, owner, extent: LoopExtent, at: Affine, size: int) -> LoopExtent:
         """LoopExtent of a window of `size` at `at` of a base with `extent`."""
@@ -440,13 +446,13 @@ class _Lowering:
             after = after[3:]
         self.units[instr.entry.unit] = None
 
-    def _extents(self, instr: Instr, places: dict[str, Place]) -> dict[str, LoopExtent]:
+    def _extents(self, instr: Instr, places: dict[str, MemrefPlace]) -> dict[str, LoopExtent]:
         """Each extent field: what the operands that have it agree on."""
         out = {}
         for f in instr.entry.fields:
             if f.kind != "ext":
                 continue
-            if f.of[0] == f.name:
+            if f.of is not None and f.of[0] == f.name:
                 out[f.name] = LoopExtent.constant(get_attr(instr.op, f.name))
                 continue
             seen = []
@@ -468,13 +474,13 @@ class _Lowering:
         fixed = min((e.full for e in seen if e.fixed), default=None)
         moving = {e for e in seen if not e.fixed}
         if not moving:
-            return LoopExtent.constant(fixed)
+            return min(seen, key=lambda e: e.full)
         if len({(e.total, e.step, e.level) for e in moving}) > 1:
             raise OpError(instr.op, f"has operands whose {name} end at different places: {sorted(map(str, moving))}")
         e = min(moving, key=lambda e: e.full)
         return LoopExtent(min(e.full, e.full if fixed is None else fixed), e.total, e.step, e.level)
 
-    def _note_written(self, instr: Instr, places: dict[str, Place], extents: dict[str, LoopExtent]) -> None:
+    def _note_written(self, instr: Instr, places: dict[str, MemrefPlace], extents: dict[str, LoopExtent]) -> None:
         """A buffer is as large as what was last written to it, where that starts at its first row or column."""
         for m, _ in instr.mems:
             p = places[m.name]
@@ -482,12 +488,12 @@ class _Lowering:
                 continue
             rows, cols = p.root.type.shape
             old = self.written.get(p.root, (LoopExtent.constant(rows), LoopExtent.constant(cols)))
-            new = tuple(self._whole(extents.get(label), at, full, before, size) for label, at, full, before, size in
-                        ((m.rows, p.rows_at, rows, old[0], p.rows), (m.cols, p.cols_at, cols, old[1], p.cols)))
-            self.written[p.root] = new
+            self.written[p.root] = (self._whole(extents.get(str(m.rows)), p.rows_at, rows, old[0]),
+                                    self._whole(extents.get(str(m.cols)), p.cols_at, cols, old[1]))
 
     @staticmethod
-    def _whole(extent: LoopExtent | None, at: int, full: int, before: LoopExtent, size: LoopExtent) -> LoopExtent:
+    def _whole(extent: LoopExtent | None, at: int, full: int, before: LoopExtent) -> LoopExtent:
+        """Of `full` rows or columns of a buffer, those there are after a write from `at` on of as many as `extent` says."""
         if extent is None or extent.fixed:
             return before if not before.fixed and at else LoopExtent.constant(full)
         return LoopExtent(full, extent.total + at, extent.step, extent.level)
@@ -503,8 +509,9 @@ class _Lowering:
         record = self.kernel.buffers.get(self.place(value).root)
         return len(record.loops) if record is not None else 0
 
+
 def _fields(kind: str, pairs: list[tuple[int, int]]) -> dict[str, int]:
-    out = {}
+    out: dict[str, int] = {}
     for i, (n, depth) in enumerate(pairs):
         out |= {f"{kind}{i}": n, f"{kind}{i}_depth": depth}
     return out
@@ -525,15 +532,16 @@ class _Setup:
         self.before: list[tuple[str, dict[str, int], int | None]] = []      #: set-up: (mnemonic, fields, argument that the base counts from)
         self.code: list[tuple[str, dict[str, int], str]] = []   #: (mnemonic, fields, module path)
 
-    def agu(self, p: Place) -> int:
+    def agu(self, p: MemrefPlace) -> int:
         space = isa.Space[fd.space_of(p.root).upper()]
+        slots, slot_bytes, level = 1, 0, isa.ALWAYS
         record = self.kernel.buffers.get(p.root)
-        slots = get_attr(record.op, "slots", 1) if record is not None else 1
-        level = len(record.loops) - 1 if slots > 1 else isa.ALWAYS
-        slot_bytes = aligned(record.bytes) if slots > 1 else 0
+        if record is not None and (slots := get_attr(record.op, "slots", 1)) > 1:
+            slot_bytes, level = aligned(record.bytes), len(record.loops) - 1
         argument = ir.BlockArgument(p.root).arg_number if producer(p.root) is None else None
         base = p.offset + (_address(p.root) if argument is None else 0)
-        key = (int(space), int(DTYPES[p.dtype]), base, p.pitch, slots, slot_bytes, level, p.strides, argument)
+        dtype = int(BY_MLIR[p.dtype].dtype)
+        key = (int(space), dtype, base, p.pitch, slots, slot_bytes, level, p.strides, argument)
         if key in self.agus:
             return self.agus[key]
         if slots > 1:           # a ring starts at slot 0 in each item
@@ -541,8 +549,8 @@ class _Setup:
         n, fresh = self.control.agus.get(key, self.agus, self.kernel.op)
         self.agus[key] = n
         if fresh:
-            names = ("space", "dtype", "base", "pitch", "slots", "slot_bytes", "ring_level")
-            self.before.append(("agu", {"id": n} | dict(zip(names, key)), argument))
+            self.before.append(("agu", {"id": n, "space": int(space), "dtype": dtype, "base": base, "pitch": p.pitch, "slots": slots,
+                                        "slot_bytes": slot_bytes, "ring_level": level}, argument))
             self.before += [("agu.stride", {"id": n, "level": at, "stride": stride}, None) for at, stride in p.strides]
         return n
 

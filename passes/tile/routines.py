@@ -79,6 +79,6 @@ def substitute(value: Any, leaf: Callable[[Any], Any]) -> Any:
         return type(value)(substitute(v, leaf) for v in value)
     if isinstance(value, dict):
         return {k: substitute(v, leaf) for k, v in value.items()}
-    if is_dataclass(value) and not isinstance(value, Mat):
+    if is_dataclass(value) and not isinstance(value, (Mat, type)):
         return replace(value, **{f.name: substitute(getattr(value, f.name), leaf) for f in fields(value) if f.init})
     return leaf(value)

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from focus.dialects import focus as fd
 from focus.dialects.contracts import MAX_SEMAPHORES
 from focus.dialects.mapping import MAX_SLOTS
 from focus.dialects.support import OpError, get_attr, set_attr
-from focus.passes.capacity import aligned, fits, no_room
+from focus.passes.capacity import aligned, fits, no_room, ring_slots
 from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
 from focus.passes.tile.kernel_ir import BufferRecord, Instr, Kernel, kernels_of, read_kernel
@@ -64,6 +65,7 @@ def _runs(kernel: Kernel, record: BufferRecord, users: list[Instr], depth: int) 
     runs: list[Run | Turns] = []
     i = 0
     while i < len(users):
+        new: list[Run | Turns]
         if len(users[i].loops) == depth:
             new = [Run(users[i].entry.unit, users[i], users[i], depth)]
             i += 1
@@ -75,8 +77,9 @@ def _runs(kernel: Kernel, record: BufferRecord, users: list[Instr], depth: int) 
             if len(inner) == 1 and isinstance(inner[0], Run):
                 new = [Run(inner[0].unit, inner[0].first, inner[0].last, depth)]
             else:
-                new = [Turns(_flatten(inner))]
-                _check_turns(kernel, record, new[0].runs)
+                turns = Turns(_flatten(inner))
+                _check_turns(kernel, record, turns.runs)
+                new = [turns]
             i = j
         if runs and isinstance(runs[-1], Run) and isinstance(new[0], Run) and runs[-1].unit == new[0].unit:
             runs[-1].last = new[0].last
@@ -100,22 +103,17 @@ def _check_turns(kernel: Kernel, record: BufferRecord, runs: list[Run]) -> None:
 # ---- slots -------------------------------------------------------------------------------------------------------------------
 def _give_slots(kernel: Kernel, lives: dict, machine: Machine) -> None:
     """One slot for all, then a second where units overlap and the memory allows, then more for small operands of inner loops."""
-    records, needs = list(kernel.buffers.values()), Counter()
+    records: list[BufferRecord] = list(kernel.buffers.values())
+    needs: Counter[str] = Counter()
     for r in records:
         needs[r.space] += aligned(r.bytes)
     if not fits(machine, needs):
         raise OpError(kernel.op, no_room(machine, needs))
-    free = {space: machine.buffer_bytes(space) - used for space, used in needs.items()}
-    slots = {id(r): 1 for r in records}
     order = sorted((r for b, r in kernel.buffers.items() if r.loops and _rotates(lives[b])),
                    key=lambda r: (r.users[0].entry.unit != Unit.LOAD, -len(r.loops)))
-    for want in range(2, get_attr(kernel.op, "slots", MAX_SLOTS) + 1):
-        for r in order:
-            if slots[id(r)] == want - 1 and aligned(r.bytes) <= free[r.space]:
-                free[r.space] -= aligned(r.bytes)
-                slots[id(r)] = want
+    slots = ring_slots(machine, needs, [(id(r), r.space, aligned(r.bytes)) for r in order], get_attr(kernel.op, "slots", MAX_SLOTS))
     for r in records:
-        set_attr(r.op, "slots", slots[id(r)])
+        set_attr(r.op, "slots", slots.get(id(r), 1))
 
 
 def _rotates(life: list[Run | Turns]) -> bool:
@@ -128,7 +126,8 @@ class _Semaphores:
     """Semaphore numbers of a kernel, and what each instruction waits on and signals."""
 
     def __init__(self, kernel: Kernel):
-        self.kernel, self.numbers = kernel, {}
+        self.kernel = kernel
+        self.numbers: dict[Any, int] = {}
         self.credits: dict[int, int] = {}               #: semaphore -> initial count
         self.waits: dict[int, list[tuple[int, int]]] = {}       #: instruction -> (semaphore, depth)
         self.signals: dict[int, list[tuple[int, int]]] = {}

@@ -3,8 +3,8 @@
 In: functions in storage order (after assign-layout).  Out: the same functions without arguments and results: DRAM buffers for inputs,
 parameters, intermediates and the output, then one or more calls for each op, in program order.  What they call are routines: private functions
 on memrefs that hold one or more `focus.kernel`.  Ops that are the same but for the values they work on, as those of identical layers, call the
-same routine.  Tile sizes come from `cost`.  Tensors that are only views (slice, reshape) cost nothing; inputs of a concat are written
-in place where they can be.
+same routine.  Tile sizes and forms come from `focus.mapping`, which pass map has written.  Tensors that are only views (slice, reshape) cost
+nothing; inputs of a concat are written in place where they can be.
 
 The function keeps `focus.tokens` and gains `focus.sites`: for each concentrated operand its layer, site, width and m-tiles, in the order of
 the site numbers.  A call whose routine concentrates says in `focus.site` what site 0 of its sic.gather instructions is.
@@ -19,7 +19,7 @@ from torch_mlir import ir
 
 from focus.dialects import focus as fd
 from focus.dialects.mapping import KernelMapping, RowsMapping
-from focus.dialects.support import OpError, get_attr, path_of, set_attr, walk
+from focus.dialects.support import OpError, get_attr, path_of, set_attr, to_attr, walk
 from focus.passes.kernels import attention, concentrate, linear, movement, spilled
 from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels.rows import Concentrated, split
@@ -32,8 +32,7 @@ from focus.passes.tile.routines import ModulePath, Routines
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.geometry import PUBLISHED_SIDE
 from focus.runtime.spec.machine import Machine
-
-ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "i16": "u16"}
+from focus.runtime.spec.types import BY_MLIR
 
 
 @register_pass("tile", level="tensors", help={"machine": "name or file of the machine description"})
@@ -122,7 +121,7 @@ class Tiler:
 
     @staticmethod
     def _dtype(value: ir.Value) -> str:
-        return ELEMENT[fd.dtype_of(value.type.element_type)]
+        return BY_MLIR[fd.dtype_of(value.type.element_type)].name
 
     @staticmethod
     def _matrix(value: ir.Value) -> tuple[int, int]:
@@ -157,7 +156,10 @@ class Tiler:
             self.placed[result] = self.temp(result, "concat")
         return self.placed[result]
 
-    def mat(self, value: ir.Value | None) -> Mat | None:
+    def mat(self, value: ir.Value) -> Mat:
+        return self.where[value]
+
+    def optional(self, value: ir.Value | None) -> Mat | None:
         return None if value is None else self.where[value]
 
     # ---- ops -----------------------------------------------------------------------------------------------------
@@ -213,7 +215,8 @@ class Tiler:
         return mat
 
     def linear(self, op) -> None:
-        x, out, ids, site, gather = self.where[op.x], None, None, None, gather_of(op)
+        x, ids, site, gather = self.where[op.x], None, None, gather_of(op)
+        out: Mat | Concentrated
         if gather is not None:
             out = self.where[gather.result] = self._concentrated(gather)
             site, ids = len(self.sites) - 1, self.where[gather.ids]
@@ -223,8 +226,8 @@ class Tiler:
         if op.moments is not None:
             moments = self.where[op.moments] = self.b.buffer("dram", out.rows, 2, "f32", "moments", "temp")
         both = [(op.weight, op.bias)] + ([(op.up_weight, op.up_bias)] if op.up_weight is not None else [])
-        kernel = linear.Linear(self.name, x, [self.mat(w) for w, _ in both], [self.mat(v) for _, v in both], out, op.activation,
-                               self.mat(op.residual), moments, ids)
+        kernel = linear.Linear(self.name, x, [self.mat(w) for w, _ in both], [self.optional(v) for _, v in both], out, op.activation,
+                               self.optional(op.residual), moments, ids)
         self.call(linear.emit_linear, kernel, self._kernels(op), gather=gather, site=site)
 
     def matmul(self, op) -> None:
@@ -241,7 +244,8 @@ class Tiler:
 
     def _norm(self, op) -> concentrate.Norm:
         layer = isinstance(op, fd.LayerNormOp)
-        return concentrate.Norm("layer" if layer else "rms", op.eps, self.mat(op.weight), self.mat(op.bias) if layer else None, self.mat(op.moments))
+        return concentrate.Norm("layer" if layer else "rms", op.eps, self.mat(op.weight), self.mat(op.bias) if layer else None,
+                                self.optional(op.moments))
 
     def gather(self, op) -> None:
         if op.result in self.where:             # the linear that makes x concentrates it on its way out
@@ -281,13 +285,13 @@ class Tiler:
     @staticmethod
     def _site_attr(site) -> ir.Attribute:
         layer, name, conc = site
-        i64, array = lambda v: ir.IntegerAttr.get(ir.IntegerType.get_signless(64), v), ir.DenseI64ArrayAttr.get
-        return ir.DictAttr.get({"layer": i64(layer), "site": ir.StringAttr.get(name), "width": i64(conc.width), "slices": i64(conc.slices),
-                                "visual": i64(conc.visual), "tiles": array([v for t in conc.tiles() for v in t])})
+        values = {"layer": layer, "site": name, "width": conc.width, "slices": conc.slices, "visual": conc.visual,
+                  "tiles": [v for t in conc.tiles() for v in t]}
+        return ir.DictAttr.get({key: to_attr(value) for key, value in values.items()})
 
     def rope(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "rotated")
-        ids = self.mat(op.ids)
+        ids = self.optional(op.ids)
         rope = concentrate.Rope(self.mat(op.x), self.mat(op.cos), self.mat(op.sin), out, op.head_dim, ids, self.visual)
         self.call(concentrate.emit_rope, self.name, rope, self._rows(op))
 
@@ -350,7 +354,7 @@ class Tiler:
     def elementwise(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "combined")
         kind, a, other = (op.kind, op.x, None) if isinstance(op, fd.ActivationOp) else (op.operation.name.split(".")[1], op.a, op.b)
-        self.call(concentrate.emit_elementwise, self.name, concentrate.Elementwise(kind, self.mat(a), self.mat(other), out), self._rows(op))
+        self.call(concentrate.emit_elementwise, self.name, concentrate.Elementwise(kind, self.mat(a), self.optional(other), out), self._rows(op))
 
     def embedding(self, op) -> None:
         ids, table = self.mat(op.ids), self.mat(op.table)
@@ -409,7 +413,7 @@ class Tiler:
         self.call(movement.emit_im2col, self.name, self.mat(op.pixels), (frames, channels, height, width), op.patch, patches)
         out = self.where[op.result] = self.temp(op.result, "embedded")
         residual = getattr(op, "residual", None)
-        kernel = linear.Linear(self.name, patches, [self.mat(op.weight)], [self.mat(op.bias)], out, residual=self.mat(residual))
+        kernel = linear.Linear(self.name, patches, [self.mat(op.weight)], [self.optional(op.bias)], out, residual=self.optional(residual))
         self.call(linear.emit_linear, kernel, self._kernels(op))
 
     def last_row(self, op) -> None:

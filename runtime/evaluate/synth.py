@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TraceSite:
-    """A place where vectors are merged: `tiles` are (first row, identity rows, rows) of its m-tiles."""
+    """A place where vectors are merged: `tiles` are (first row, identity rows, rows) of its m-tiles, `block` the sides of its block."""
     layer: int
     site: str
     slices: int
     visual: int
     tiles: tuple[tuple[int, int, int], ...]
+    block: tuple[int, int, int]
 
     @property
     def name(self) -> str:
@@ -42,20 +43,19 @@ class TraceSite:
 
 @dataclass(frozen=True)
 class TracePlan:
-    """Everything a trace depends on but the data: sites in order, tokens, block, and the metadata of the trace."""
+    """Everything a trace depends on but the data: sites in order, tokens, and the metadata of the trace."""
     sites: tuple[TraceSite, ...]
     tokens: TokenLayout
-    block: tuple[int, int, int]
     metadata: Mapping[str, str]
     depth: int
 
     @classmethod
     def of_binary(cls, binary: Binary) -> TracePlan:
         """The plan of a program.  Raises FocusError for one that merges nothing."""
-        if not binary.sites:
+        if not binary.sites or binary.tokens is None:           # a checked binary with sites has a token layout
             raise FocusError(f"{binary.model or 'the program'} merges no vectors (concentration without similarity): it needs no trace")
-        sites = tuple(TraceSite(s.layer, s.site, s.slices, s.visual, s.tiles) for s in binary.sites)
-        return cls(sites, binary.tokens, binary.concentration.block, traces.metadata(binary), max(s.layer for s in sites) + 1)
+        sites = tuple(TraceSite(s.layer, s.site, s.slices, s.visual, s.tiles, binary.concentration.at(s.layer, s.site).block) for s in binary.sites)
+        return cls(sites, binary.tokens, traces.metadata(binary), max(s.layer for s in sites) + 1)
 
     @classmethod
     def of_decoder(cls, name: str, decoder: DecoderSizes, tokens: TokenLayout, concentration: Concentration) -> TracePlan:
@@ -65,10 +65,13 @@ class TracePlan:
         sites = []
         for layer in range(decoder.layers):
             for site in SITES:
+                settings = concentration.at(layer, site)
+                if not settings.similarity:
+                    continue
                 n = counts[layer + (site not in ATTENTION_SITES)]
                 tiles = tuple((row, 0, min(concentration.m_tile, n - row)) for row in range(0, n, concentration.m_tile))
-                sites.append(TraceSite(layer, site, -(-widths[site] // concentration.vector), n, tiles))
-        return cls(tuple(sites), tokens, concentration.block, traces.describe(name, concentration, tokens), decoder.layers)
+                sites.append(TraceSite(layer, site, -(-widths[site] // concentration.vector), n, tiles, settings.block))
+        return cls(tuple(sites), tokens, traces.describe(name, concentration, tokens), decoder.layers)
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,13 @@ def synthesise(plan: TracePlan, recipe: Recipe, compact: bool = False) -> Iterat
     """(key, array) of a trace, site by site.  Raises FocusError for a ratio the tokens cannot have."""
     field_ = _importance(plan.tokens, recipe.seed)
     retained = np.arange(plan.tokens.V, dtype=np.int32)
-    tiles: list[_Tile] = []
+    tiles: list[_TraceTile] = []
     cut: tuple = ()
     for number, site in enumerate(plan.sites):
-        shape = (site.visual, tuple(t[2] for t in site.tiles))
+        shape = (site.visual, tuple(t[2] for t in site.tiles), site.block)
         if shape != cut:
             retained = _keep(retained, field_, site.visual)
-            tiles = [_Tile.of(retained[row:row + n], plan, recipe) for row, _, n in site.tiles if n]
+            tiles = [_TraceTile.of(retained[row:row + n], plan.tokens, site.block, recipe) for row, _, n in site.tiles if n]
             cut = shape
         rng = np.random.default_rng([recipe.seed, number])
         counts = _counts(site, tiles, recipe, recipe.wanted(site, plan.depth), rng)
@@ -136,7 +139,7 @@ def synth(plan: TracePlan, recipe: Recipe, compact: bool = False) -> traces.Trac
 
 def write(path: str | os.PathLike, plan: TracePlan, recipe: Recipe, compact: bool = False) -> None:
     """Write a trace of which one site is in memory at a time.  Raises FocusError; then nothing is written."""
-    shapes = {}
+    shapes: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
     for site in plan.sites:
         kinds = traces.COMPACT if compact else traces.PARTS
         sizes = {"retained": (site.visual,), "counts": (len(site.tiles), site.slices)}
@@ -172,8 +175,8 @@ def _keep(retained: np.ndarray, field_: np.ndarray, n: int) -> np.ndarray:
 
 
 @dataclass
-class _Tile:
-    """An m-tile: `candidates` int [n, 7], rows each row may join, those that exist first; how many; rows that may join some; zero rows."""
+class _TraceTile:
+    """An m-tile: `candidates` int [n, members], rows each row may join, those that exist first; how many; rows that may join some; zero rows."""
     candidates: np.ndarray
     number: np.ndarray
     joining: np.ndarray
@@ -184,16 +187,16 @@ class _Tile:
         return len(self.number)
 
     @classmethod
-    def of(cls, ids: np.ndarray, plan: TracePlan, recipe: Recipe) -> _Tile:
+    def of(cls, ids: np.ndarray, tokens: TokenLayout, block: tuple[int, int, int], recipe: Recipe) -> _TraceTile:
         """The tile of these tokens.  A zero row neither joins nor is joined."""
-        n, tokens = len(ids), plan.tokens
+        n = len(ids)
         zero = np.zeros(n, bool)
         zero[np.random.default_rng([recipe.seed, int(ids[0]), n]).permutation(n)[:round(recipe.zeros * n)]] = True
         row_of = np.full(tokens.V + 1, -1)
         row_of[ids] = np.where(zero, -1, np.arange(n))
         grid = np.array([[g.first, *g.strides] for g in tokens.grids])[tokens.grid_numbers()[ids]]
         columns = []
-        for step in np.ndindex(*plan.block):
+        for step in np.ndindex(*block):
             offset = grid[:, 1:] @ np.array(step)
             if any(step):
                 before = ids - offset
@@ -206,7 +209,7 @@ class _Tile:
 
 
 # ---- counts ------------------------------------------------------------------------------------------------------------
-def _counts(site: TraceSite, tiles: list[_Tile], recipe: Recipe, ratio: float, rng: np.random.Generator) -> np.ndarray:
+def _counts(site: TraceSite, tiles: list[_TraceTile], recipe: Recipe, ratio: float, rng: np.random.Generator) -> np.ndarray:
     """int [tiles, slices]: unique vectors that are not zero, summing to what the ratio says (rounded)."""
     rows = np.array([t.rows for t in tiles])[:, None] * np.ones((1, site.slices), np.int64)
     high = rows - np.array([t.zero.sum() for t in tiles])[:, None]
@@ -242,7 +245,7 @@ def _with_empty(site: TraceSite, counts: np.ndarray) -> np.ndarray:
 
 
 # ---- groups ------------------------------------------------------------------------------------------------------------
-def _groups(site: TraceSite, tiles: list[_Tile], counts: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
+def _groups(site: TraceSite, tiles: list[_TraceTile], counts: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
     """Group and zero arrays with exactly these counts."""
     group, zero = np.empty((site.visual, site.slices), np.int32), np.zeros((site.visual, site.slices), np.uint8)
     columns, start = np.arange(site.slices), 0
@@ -276,9 +279,9 @@ def convert(published: Mapping[str, Mapping[str, np.ndarray]], plan: TracePlan) 
     for name in ("mask_zero", "mask_similar", "group_idx"):
         if name not in published:
             raise FocusError(f"no entry '{name}'; expected mask_zero, mask_similar and group_idx")
-        for site in dict.fromkeys(s.site for s in plan.sites):
-            if site not in published[name]:
-                raise FocusError(f"'{name}' has no site '{site}'")
+        for kind in dict.fromkeys(s.site for s in plan.sites):
+            if kind not in published[name]:
+                raise FocusError(f"'{name}' has no site '{kind}'")
     for site in plan.sites:
         zero, similar, index = (_layer(published[name][site.site], name, site, plan) for name in ("mask_zero", "mask_similar", "group_idx"))
         retained = _pruned(zero.astype(bool), site, plan.tokens.V)

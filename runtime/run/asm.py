@@ -61,7 +61,7 @@ def decode_program(text: np.ndarray, where: str = "program") -> list[Decoded]:
     Raises FocusError, naming `where` and the instruction's number, for the first word that is no instruction.
     """
     words = np.ascontiguousarray(text).view("<u8").reshape(-1, 2)
-    out: list[Decoded | None] = [None] * len(words)
+    out: dict[int, Decoded] = {}
     opcodes = (words[:, 0] & np.uint64(0xFF)).astype(np.uint8)
     bad = np.zeros(len(words), bool)
     for opcode in np.unique(opcodes):
@@ -76,12 +76,12 @@ def decode_program(text: np.ndarray, where: str = "program") -> list[Decoded]:
         rows = zip(*columns) if columns else ((),) * len(at)
         for i, row in zip(at.tolist(), rows):
             out[i] = Decoded(instr, dict(zip(names, row)))
-    for i in np.flatnonzero(bad):
+    for i in np.flatnonzero(bad).tolist():
         try:                                    # the scalar decoder says what is wrong with it
             isa.decode(np.ascontiguousarray(text[i]).tobytes())
         except isa.EncodingError as e:
             raise FocusError(f"{where}: instruction {i}: {e}") from None
-    return out
+    return [out[i] for i in range(len(words))]
 
 
 def _decode_columns(instr: Instruction, words: np.ndarray) -> tuple[list[list[int]], np.ndarray]:
@@ -127,7 +127,7 @@ def disassemble(text: np.ndarray, source: np.ndarray | None = None, modules: lis
     """
     lines, depth, module = [], 0, None
     for i, (instr, values) in enumerate(decode_program(text, where)):
-        if source is not None and source[i] != module:
+        if source is not None and modules is not None and source[i] != module:
             module = source[i]
             lines.append(f'.module "{_escape(modules[module])}"')
         depth -= instr.mnemonic == "endloop" and depth > 0
@@ -228,11 +228,11 @@ def _extend(modules: list[str], numbers: dict[str, int]) -> list[str]:
 def _assemble_line(line: str, at: str) -> bytes:
     start = len(line) - len(line.lstrip())
     head = _MNEMONIC.match(line, start)
-    instr = isa.TABLE.get(head[0]) if head else None
-    if instr is None:
+    if head is None or head[0] not in isa.TABLE:
         word = line.split(maxsplit=1)[0]
         raise FocusError(f"{at}:{start + 1}: unknown instruction '{word}'")
-    values, position = {}, head.end()
+    instr, position = isa.TABLE[head[0]], head.end()
+    values: dict[str, int] = {}
     while (rest := line[position:].strip()) and not rest.startswith("#"):
         token = _TOKEN.match(line, position)
         if not token:
@@ -280,7 +280,7 @@ def _parse_value(instr: Instruction, f: Field, text: str, at: str) -> int:
             found = re.fullmatch(r"always|never|first\.([0-7])", text)
             if not found:
                 raise FocusError(f"{at}: init is '{text}'; always, never or first.<depth> expected")
-            return {"always": isa.ALWAYS, "never": isa.NEVER}.get(text) if found[1] is None else int(found[1])
+            return {"always": isa.ALWAYS, "never": isa.NEVER}[text] if found[1] is None else int(found[1])
         case "loop":
             if text == "never":
                 return isa.MAX_LOOPS
@@ -318,7 +318,7 @@ def _parse_sync(kind: str, text: str, at: str) -> dict[str, int]:
     parts = text.split(",")
     if len(parts) > 3:
         raise FocusError(f"{at}: {kind} takes at most three semaphores, not {len(parts)}")
-    values = {}
+    values: dict[str, int] = {}
     for i, part in enumerate(parts):
         found = re.fullmatch(r"(?:s(\d+)|-)(?:@([0-7]))?", part, re.ASCII)
         if not found:

@@ -195,8 +195,9 @@ class Executable:
                              "focus-trace)")
         if trace is not None and not isinstance(trace, Mapping):
             raise FocusError(f"trace: a dictionary of names and arrays expected, not {type(trace).__name__}")
-        traces.check(trace if trace is not None else {}, self.binary)
-        counts = [traces.unique_counts(trace, site) for site in self.binary.sites]
+        given = trace if trace is not None else {}
+        traces.check(given, self.binary)
+        counts = [traces.unique_counts(given, site) for site in self.binary.sites]
         with self._simulator(loaded=False) as simulator:
             raw = simulator.run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window,
                                 self.budget.instructions, self.budget.bytes)

@@ -15,11 +15,11 @@ import os
 import stat
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from heapq import heappop, heappush
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -35,7 +35,7 @@ from focus.runtime.spec.errors import FocusError, path_of
 from focus.runtime.spec.files import atomic_write
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.schema import MOST_ADDRESS, Address, Many, Name, Number, Record, Size, Text, explain
-from focus.runtime.spec.sites import SITES
+from focus.runtime.spec.sites import SiteName
 from focus.runtime.spec.tokens import TokenLayout
 
 FORMAT = "fxb 1"
@@ -43,10 +43,11 @@ FORMAT = "fxb 1"
 MOST_HEADER = 32 << 20                      #: bytes of the header, which is read as JSON
 MOST_LAYERS = 1 << 16                       #: of a decoder
 MOST_VECTORS = 1 << 29                      #: that all sites' traces name; the largest published video has 104 million
-STORED = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "i32": np.dtype("<i4")}      #: how values lie in DRAM
-_SAFETENSORS = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I32": np.dtype("<i4"), "I64": np.dtype("<i8"),
-                "I8": np.dtype("i1"), "I16": np.dtype("<i2"), "U8": np.dtype("u1"), "U32": np.dtype("<u4"), "BOOL": np.dtype("?"),
-                "BF16": np.dtype("<u2")}                # bf16 as its bits: numpy has no such type
+STORED: dict[str, np.dtype[Any]] = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "i32": np.dtype("<i4")}      #: how values lie in DRAM
+_SAFETENSORS: dict[str, np.dtype[Any]] = {
+    "F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I32": np.dtype("<i4"), "I64": np.dtype("<i8"), "I8": np.dtype("i1"),
+    "I16": np.dtype("<i2"), "U8": np.dtype("u1"), "U32": np.dtype("<u4"), "BOOL": np.dtype("?"),
+    "BF16": np.dtype("<u2")}                # bf16 as its bits: numpy has no such type
 _SAFETENSORS_NAME = {np.dtype("<f2"): "F16", np.dtype("<f4"): "F32", np.dtype("<i4"): "I32", np.dtype("<u4"): "U32", np.dtype("u1"): "U8"}
 
 Stored = Literal["f16", "f32", "i32"]
@@ -159,7 +160,7 @@ class Site(Record):
     `count_base + 2 * (tile * slices + slice)` of the count memory.
     """
     layer: Number
-    site: Literal[SITES]
+    site: SiteName
     width: Size
     slices: Size
     visual: Number
@@ -216,7 +217,7 @@ class Binary:
     machine: Machine
     memory_map: MemoryMap
     modules: tuple[str, ...]
-    params: Mapping[str, np.ndarray] = field(default_factory=dict)
+    params: Mapping[str, Values] = field(default_factory=dict)
     param_table: tuple[Param, ...] = ()
     inputs: tuple[Port, ...] = ()
     outputs: tuple[Port, ...] = ()
@@ -302,7 +303,7 @@ def _load(path: Path, weights: str | os.PathLike | None) -> Binary:
         unknown = tensors.keys() - {"text", "source"} - {f"param/{p.name}" for p in table}
         if unknown:
             raise FocusError(f"tensor '{min(unknown)}' is in no table")
-        params: Mapping[str, np.ndarray] = packed
+        params: Mapping[str, Values] = packed
         if values["weights_file"] is not None:
             params = _Referenced(packed, values["weights_file"], Path(weights or path.parent / values["weights_file"].name))
         elif weights is not None:
@@ -316,12 +317,14 @@ def _load(path: Path, weights: str | os.PathLike | None) -> Binary:
 # ---- metadata --------------------------------------------------------------------------------------------------------
 def _dump(value: Any) -> str:
     """Canonical JSON of records, tuples of records and plain values."""
-    plain = lambda v: v.model_dump(mode="json") if isinstance(v, Record) else [plain(x) for x in v] if isinstance(v, tuple) else v
+    def plain(v: Any) -> Any:
+        return v.model_dump(mode="json") if isinstance(v, Record) else [plain(x) for x in v] if isinstance(v, tuple) else v
+
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"))
 
 
 # key in the file -> (attribute of Binary, its type); the other keys of METADATA are treated one by one
-_RECORDS = {
+_RECORDS: dict[str, tuple[str, Any]] = {
     "memory_map": ("memory_map", MemoryMap), "inputs": ("inputs", Many[Port]), "outputs": ("outputs", Many[Port]),
     "fixed_inputs": ("fixed_inputs", Many[FixedInput]), "params": ("param_table", Many[Param]),
     "modules": ("modules", Many[Text]), "sites": ("sites", Many[Site]), "tokens": ("tokens", TokenLayout | None),
@@ -369,7 +372,7 @@ def _parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
     return values | {"machine": machine, "model": _validated("model", metadata["model"])}
 
 
-_KINDS = {"sha256": dict[str, str], "model": Text} | {key: kind for key, (_, kind) in _RECORDS.items()}
+_KINDS: dict[str, Any] = {"sha256": dict[str, str], "model": Text} | {key: kind for key, (_, kind) in _RECORDS.items()}
 
 
 @cache
@@ -431,7 +434,8 @@ def _check_memory(binary: Binary) -> None:
     for region in binary.memory_map.regions:
         if region.address + region.bytes > dram:
             raise FocusError(f"region '{region.name}' reaches byte {region.address + region.bytes} of a DRAM of {dram}")
-    groups = {"parameter": binary.param_table, "input": binary.inputs, "output": binary.outputs, "id list": binary.id_lists}
+    groups: dict[str, Sequence[Placed]] = {"parameter": binary.param_table, "input": binary.inputs, "output": binary.outputs,
+                                           "id list": binary.id_lists}
     for kind, entries in groups.items():
         names = [e.name for e in entries]
         if len(set(names)) < len(names):
@@ -453,9 +457,11 @@ def _check_disjoint(entries: list[tuple[str, Placed]]) -> None:
 def _check_lives(binary: Binary) -> None:
     """Lives lie inside their memories, those in DRAM apart from all that has a place for good; no two have one place at one time."""
     sizes = {"dram": binary.memory_map.dram_bytes, "counts": binary.machine.buffer_bytes("counts")}
-    lasting = sorted((*binary.param_table, *binary.inputs, *binary.outputs, *binary.id_lists), key=lambda e: e.address)
+    lasting: list[Placed] = sorted((*binary.param_table, *binary.inputs, *binary.outputs, *binary.id_lists), key=lambda e: e.address)
     starts = [e.address for e in lasting]
-    furthest = list(accumulate(lasting, lambda a, b: max(a, b, key=lambda e: e.end)))       # of those up to each
+    furthest: list[Placed] = []                                                             # of those up to each
+    for e in lasting:
+        furthest.append(e if not furthest or e.end > furthest[-1].end else furthest[-1])
     alive: dict[str, list[tuple[int, int]]] = {space: [] for space in sizes}                # (address, number) in order; apart from each other
     ends: list[tuple[int, int]] = []                                                        # (last kernel, number) of those, a heap
     lives = binary.memory_map.lives
@@ -470,7 +476,8 @@ def _check_lives(binary: Binary) -> None:
         others = alive[life.space]
         at = bisect_left(others, (life.address, number))
         before = bisect_left(starts, life.end) if life.space == "dram" else 0
-        for x in (*furthest[max(before - 1, 0):before], *(lives[i] for _, i in others[max(at - 1, 0):at + 1])):
+        neighbours: list[Placed | Life] = [*furthest[max(before - 1, 0):before], *(lives[i] for _, i in others[max(at - 1, 0):at + 1])]
+        for x in neighbours:
             if x.address < life.end and life.address < x.end:
                 raise FocusError(f"'{life.name}' (0x{life.address:x}..0x{life.end:x} of {life.space}) overlaps '{x.name}' at 0x{x.address:x}, "
                                  f"which is alive in kernel {life.first} too")
@@ -516,7 +523,7 @@ def _sha256(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data).hexdigest()
 
 
-def _check_param(array: np.ndarray, entry: Param) -> None:
+def _check_param(array: Values, entry: Param) -> None:
     """Whether `array` has the shape of `entry` and may be stored as it says: floats are rounded, anything else must have the type."""
     wanted = STORED[entry.stored]
     if tuple(array.shape) != entry.shape:
@@ -546,7 +553,8 @@ def _write(path: Path, binary: Binary, tensors: dict[str, np.ndarray | Param]) -
         sums = dict.fromkeys(order, "0" * 64)
         out.write(header(sums))
         for name in order:
-            values = binary.param(tensors[name]) if isinstance(tensors[name], Param) else tensors[name]
+            tensor = tensors[name]
+            values = binary.param(tensor) if isinstance(tensor, Param) else tensor
             data = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
             sums[name] = hashlib.sha256(data).hexdigest()
             out.write(data)
@@ -584,7 +592,7 @@ def _open(path: Path) -> tuple[dict[str, tuple[np.ndarray, str]], dict[str, str]
     return tensors, metadata
 
 
-def open_tensors(path: str | os.PathLike) -> dict[str, np.ndarray | _Bf16]:
+def open_tensors(path: str | os.PathLike) -> dict[str, Values]:
     """All tensors of any safetensors file, mapped read-only; bf16 ones become float32 when numpy takes their values.  Raises FocusError."""
     tensors, _ = _open(Path(path))
     return {name: _Bf16(array) if kind == "BF16" else array for name, (array, kind) in tensors.items()}
@@ -610,7 +618,10 @@ class _Bf16:
         return (self.bits.astype(np.uint32) << 16).view(np.float32).astype(dtype or self.dtype, copy=False)
 
 
-class _Referenced(Mapping):
+Values = np.ndarray | _Bf16         #: of a tensor
+
+
+class _Referenced(Mapping[str, Values]):
     """Parameters of which some lie in a weights file that is mapped."""
 
     def __init__(self, packed: dict[str, np.ndarray], reference: WeightsFile, path: Path):
@@ -624,7 +635,7 @@ class _Referenced(Mapping):
             if tensor not in self.tensors:
                 raise FocusError(f"weights file {path} has no tensor '{tensor}' for parameter '{name}'")
 
-    def __getitem__(self, name: str) -> np.ndarray:
+    def __getitem__(self, name: str) -> Values:
         if name in self.packed:
             return self.packed[name]
         return self.tensors[self.reference.tensors[name]]

@@ -8,7 +8,7 @@ Keys (docs/algorithm.md), for each layer l and site s:
     zero/{l}/{s}       uint8 [n, slices]    1 where the vector is all zeros
 A compact trace, enough to time a program, has in place of group and zero
     counts/{l}/{s}     int32 [tiles, slices]    unique vectors of each (m-tile, slice)
-Metadata (strings): model, grid, V, S, block, vector, threshold, m_tile; JSON where they are not plain words.
+Metadata (strings): model, grid, V, S, block, vector, threshold, m_tile, overrides; JSON where they are not plain words.
 """
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -26,20 +26,36 @@ from focus.runtime.spec.files import atomic_write
 from focus.runtime.spec.sites import ATTENTION_SITES, SITES
 
 if TYPE_CHECKING:
-    from focus.runtime.evaluate.synth import TraceSite
-    from focus.runtime.run.fxb import Binary, Site
+    from focus.runtime.run.fxb import Binary
     from focus.runtime.spec.concentration import Concentration
     from focus.runtime.spec.tokens import TokenLayout
 
-PARTS = {"retained": np.dtype(np.int32), "group": np.dtype(np.int32), "zero": np.dtype(np.uint8)}
-COMPACT = {"retained": np.dtype(np.int32), "counts": np.dtype(np.int32)}
+PARTS: dict[str, np.dtype[Any]] = {"retained": np.dtype(np.int32), "group": np.dtype(np.int32), "zero": np.dtype(np.uint8)}
+COMPACT: dict[str, np.dtype[Any]] = {"retained": np.dtype(np.int32), "counts": np.dtype(np.int32)}
 
 
-class Trace(dict):
+class MergingSite(Protocol):
+    """What a trace has to know of a place where vectors are merged, whether a binary states it (`fxb.Site`) or a plan (`synth.TraceSite`)."""
+    @property
+    def name(self) -> str:
+        """`layer/site`, as in the keys."""
+    @property
+    def visual(self) -> int:
+        """Visual rows."""
+    @property
+    def slices(self) -> int:
+        """Vectors of a row."""
+    @property
+    def tiles(self) -> tuple[tuple[int, int, int], ...]:
+        """(first visual row, identity rows, visual rows) of each m-tile."""
+
+
+class Trace(dict[str, np.ndarray]):
     """A dictionary of numpy arrays with the keys above, `metadata`, a dictionary of strings, and `path`, the file it is from."""
 
-    def __init__(self, arrays: Mapping[str, np.ndarray] = (), metadata: Mapping[str, str] | None = None, path: str | os.PathLike | None = None):
-        super().__init__(arrays)
+    def __init__(self, arrays: Mapping[str, np.ndarray] | None = None, metadata: Mapping[str, str] | None = None,
+                 path: str | os.PathLike | None = None):
+        super().__init__(arrays or {})
         self.metadata, self.path = dict(metadata or {}), path
 
     def save(self, path: str | os.PathLike) -> None:
@@ -57,7 +73,8 @@ class Trace(dict):
 def write(path: str | os.PathLike, shapes: Mapping[str, tuple[np.dtype, tuple[int, ...]]], arrays: Iterable[tuple[str, np.ndarray]],
           metadata: Mapping[str, str]) -> None:
     """Write a trace of which one array is in memory at a time: `arrays` yields them by name, in any order.  Raises FocusError."""
-    table, end = {}, 0
+    table: dict[str, dict[str, Any]] = {}
+    end = 0
     for key, (dtype, shape) in sorted(shapes.items(), key=lambda item: (-item[1][0].itemsize, item[0])):    # widest first: all are aligned
         begin, end = end, end + math.prod(shape) * dtype.itemsize
         table[key] = {"dtype": {1: "U8", 4: "I32"}[dtype.itemsize], "shape": list(shape), "data_offsets": [begin, end]}
@@ -88,7 +105,8 @@ def retained(binary: Binary, id_lists: Sequence[np.ndarray]) -> dict[str, np.nda
     """`retained/{l}/{s}` of every layer and site; in a layer that prunes, its attention still sees the tokens before."""
     if binary.tokens is None or not binary.tokens.V:
         return {}
-    now, lists, out = np.arange(binary.tokens.V, dtype=np.int32), iter(id_lists), {}
+    now, lists = np.arange(binary.tokens.V, dtype=np.int32), iter(id_lists)
+    out: dict[str, np.ndarray] = {}
     counts = binary.concentration.retained(binary.layers, binary.tokens.V)
     for layer in range(binary.layers):
         before = now
@@ -106,7 +124,7 @@ def metadata(binary: Binary) -> dict[str, str]:
 def describe(model: str, c: Concentration, tokens: TokenLayout | None) -> dict[str, str]:
     """The metadata of traces of a model with this concentration and these tokens."""
     out = {"model": model, "block": json.dumps(c.block), "vector": str(c.vector), "threshold": repr(c.threshold),
-           "m_tile": str(c.m_tile)}
+           "m_tile": str(c.m_tile), "overrides": json.dumps([o.model_dump(mode="json", exclude_none=True) for o in c.overrides])}
     if tokens:
         out |= {"V": str(tokens.V), "S": str(tokens.S), "grid": json.dumps([g.model_dump() for g in tokens.grids])}
     return out
@@ -187,7 +205,7 @@ def check_retained(trace: Mapping[str, np.ndarray], visual: int) -> None:
         at, before = stage, key
 
 
-def _check_counts(site: Site, counts: np.ndarray) -> None:
+def _check_counts(site: MergingSite, counts: np.ndarray) -> None:
     rows = np.array([visual for _, _, visual in site.tiles])[:, None]
     bad = (counts < 0) | (counts > rows)
     if bad.any():
@@ -195,7 +213,7 @@ def _check_counts(site: Site, counts: np.ndarray) -> None:
         raise FocusError(f"trace 'counts/{site.name}' [{tile}, {column}] is {counts[tile, column]}; 0..{rows[tile, 0]} expected")
 
 
-def check_site(site: Site | TraceSite, group: np.ndarray, zero: np.ndarray) -> None:
+def check_site(site: MergingSite, group: np.ndarray, zero: np.ndarray) -> None:
     """Whether the arrays of one site obey the algorithm.  Raises FocusError."""
     rows = np.arange(site.visual)[:, None]
     bad = (group < _first_rows(site)[:, None]) | (group > rows)
@@ -210,13 +228,13 @@ def check_site(site: Site | TraceSite, group: np.ndarray, zero: np.ndarray) -> N
         raise FocusError(f"trace 'zero/{site.name}' is not 0 or 1, or an all-zero vector has a representative")
 
 
-def _first_rows(site: Site | TraceSite) -> np.ndarray:
+def _first_rows(site: MergingSite) -> np.ndarray:
     """For each visual row of a site, the first visual row of its m-tile."""
     sizes = np.array([visual for _, _, visual in site.tiles], np.int64)
     return np.repeat(np.cumsum(sizes) - sizes, sizes)
 
 
-def unique_counts(trace: Mapping[str, np.ndarray], site: Site) -> np.ndarray:
+def unique_counts(trace: Mapping[str, np.ndarray], site: MergingSite) -> np.ndarray:
     """int32 [tiles, slices]: representatives that are not all zeros, identity rows not counted."""
     if f"counts/{site.name}" in trace:
         return np.ascontiguousarray(trace[f"counts/{site.name}"], np.int32)

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from focus.runtime.run.asm import Decoded
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.isa import Broadcast, Field, Instruction, Most, ReduceOp, Space, Unit, Where
+from focus.runtime.spec.isa import Field, Instruction, Most, Space, Unit, Where
 from focus.runtime.spec.machine import Machine
-from focus.runtime.spec.types import BYTES, ELEMENTS
+from focus.runtime.spec.types import BYTES, ELEMENTS, DType
 
 _STEPS = 32                     #: instructions looked at, for each of the program; real ones take one to three
 _UNSET_MAYBE = object()         # set only inside a loop that may run zero times
@@ -42,12 +42,29 @@ class Extent(NamedTuple):
 
 class Agu(NamedTuple):
     """An address generator as the program set it up."""
-    space: int
-    dtype: int
+    space: Space
+    dtype: DType
     base: int
     pitch: int
     ring_bytes: int             # from the first to the last slot
     strides: tuple[int, ...] = (0,) * isa.MAX_LOOPS
+
+
+class Access(NamedTuple):
+    """What an operand touches: rows of elements from where an address generator points."""
+    agu: Agu
+    rows: Dimension
+    cols: Dimension
+
+    @property
+    def element(self) -> int:
+        """Bytes of an element."""
+        return BYTES[self.agu.dtype]
+
+    @property
+    def end(self) -> int:
+        """The byte after the last one touched in the last slot of a ring, but for what extents and strides add."""
+        return self.agu.base + self.agu.ring_bytes + (self.rows.fixed - 1) * self.agu.pitch + self.cols.fixed * self.element
 
 
 Key = tuple[str, int]            #: ("a" | "e" | "r" | "sic", number)
@@ -55,7 +72,7 @@ Limits = list[tuple[int, int]]  #: smallest and largest counter of each open loo
 
 
 @dataclass
-class Loop:
+class OpenLoop:
     """An open loop: where its body begins, its trip-count extent (None if unknown), and what its body sets and uses."""
     body: int
     trips: Extent | None
@@ -84,14 +101,14 @@ class _Checker:
         self.most = {Most.ROWS: g.rows, Most.COLS: g.cols, Most.VECTOR: g.vector}
         self.ends = self.match_loops()
         self.state: dict[Key, object] = {}
-        self.loops: list[Loop] = []
+        self.loops: list[OpenLoop] = []
         self.writes = cache(self.find_writes)
         self.pc = 0
         self.handlers = {"loop": self.loop, "endloop": self.endloop, "agu": self.agu, "agu.stride": self.stride, "ext": self.ext,
                          "scalar": self.scalar, "sem": self.semaphore, "drain": self.semaphore, "sic.config": self.sic_config,
                          "sic.grid": self.sic_grid, "halt": lambda v: None}
 
-    def fail(self, message: str):
+    def fail(self, message: str) -> NoReturn:
         raise FocusError(f"{self.where}: instruction {self.pc} ({self.program[self.pc].instr.mnemonic}): {message}")
 
     # ---- control flow ------------------------------------------------------------------------------------------------
@@ -136,7 +153,7 @@ class _Checker:
             self.pc = self.ends[self.pc]                # the body is never fetched
             return
         trips = None if extent is _UNKNOWN else extent
-        self.loops.append(Loop(self.pc, trips, high, limits, low == 0, dict(self.state), self.writes(self.pc)))
+        self.loops.append(OpenLoop(self.pc, trips, high, limits, low == 0, dict(self.state), self.writes(self.pc)))
 
     def endloop(self, values: dict[str, int]) -> None:
         done = self.loops[-1]
@@ -183,7 +200,7 @@ class _Checker:
             self.loops[-1].defined.add((kind, number))
             self.loops[-1].defined_now.add((kind, number))
 
-    def get(self, kind: str, number: int):
+    def get(self, kind: str, number: int) -> Any:
         """The value of an address generator "a", extent "e" or scalar "r"; an error if it is not surely set."""
         key = kind, number
         value = self.state.get(key)
@@ -201,11 +218,11 @@ class _Checker:
         if v["slots"] < 1:
             self.fail("slots is 0; 1 means no ring")
         ring_bytes = (v["slots"] - 1) * v["slot_bytes"]
-        size = self.sizes[v["space"]]
+        size = self.sizes[Space(v["space"])]
         if v["base"] + ring_bytes > size:
             self.fail(f"base 0x{v['base']:x} with {v['slots']} slots of {v['slot_bytes']} bytes lies beyond "
                       f"{Space(v['space']).name.lower()}, which has {size} bytes")
-        self.set("a", v["id"], Agu(v["space"], v["dtype"], v["base"], v["pitch"], ring_bytes))
+        self.set("a", v["id"], Agu(Space(v["space"]), DType(v["dtype"]), v["base"], v["pitch"], ring_bytes))
 
     def stride(self, v: dict[str, int]) -> None:
         self.check_level(v["level"])
@@ -289,28 +306,28 @@ class _Checker:
             self.fail(f"operand '{f.name}' is in counts, where only counts of vectors are written")
         if agu.dtype not in f.types:
             self.fail(f"operand '{f.name}' has elements of {ELEMENTS[agu.dtype].name}; {' or '.join(ELEMENTS[t].name for t in f.types)} expected")
-        rows, cols = (_dimension(instr, values, extents, f, spec) for spec in (f.rows, f.cols))
+        rows, cols = (_dimension(values, extents, spec) for spec in (f.rows, f.cols))
         if rows is None or cols is None:
             return
-        size, element = self.sizes[agu.space], BYTES[agu.dtype]
-        fixed = agu.base + agu.ring_bytes + (rows.fixed - 1) * agu.pitch + cols.fixed * element
-        lowest, highest = agu.base, fixed                # a cheap bound first: most operands are inside whatever the counters are
+        access = Access(agu, rows, cols)
+        lowest, highest = agu.base, access.end           # a cheap bound first: most operands are inside whatever the counters are
         for loop, stride in zip(self.loops, agu.strides):
             lowest += min(0, stride) * (loop.most - 1)
             highest += max(0, stride) * (loop.most - 1)
-        highest += sum(e.full for e in rows.extents) * agu.pitch + sum(e.full for e in cols.extents) * element
-        if lowest < 0 or highest > size:
+        highest += sum(e.full for e in rows.extents) * agu.pitch + sum(e.full for e in cols.extents) * access.element
+        if lowest < 0 or highest > self.sizes[agu.space]:
             keys = [("a", values[f.name])] + [("e", values[x.name]) for x in instr.fields if x.kind == "ext"]
-            self.find_witness(f, agu, rows, cols, fixed, element, size, self.limits(keys))
+            self.find_witness(f.name, access, self.limits(keys))
 
-    def find_witness(self, f: Field, agu: Agu, rows: Dimension, cols: Dimension, fixed: int, element: int, size: int,
-                     limits: Limits) -> None:
+    def find_witness(self, name: str, access: Access, limits: Limits) -> None:
         """Fail if reachable counters take the operand out of its memory.
 
         First and last byte are sums of one term for each loop level, so each level's extreme is found alone; then the counters found
         are checked to be reached together.
         """
-        first, last, low_at, high_at = agu.base, fixed, [], []
+        agu, rows, cols = access
+        element, size = access.element, self.sizes[agu.space]
+        first, last, low_at, high_at = agu.base, access.end, [], []
         for d, unit in ((rows, agu.pitch), (cols, element)):
             constant = [e.at(0) for e in d.extents if not self.is_open(e)]
             last += sum(constant) * unit
@@ -331,9 +348,9 @@ class _Checker:
             last += term(high_at[-1])
         memory = Space(agu.space).name.lower()
         if first < 0 and self.reached(low_at):
-            self.fail(f"operand '{f.name}' begins at byte {first} of {memory} (loop counters {low_at})")
+            self.fail(f"operand '{name}' begins at byte {first} of {memory} (loop counters {low_at})")
         if last > size and self.reached(high_at) and rows.at(high_at) and cols.at(high_at):
-            self.fail(f"operand '{f.name}' reaches byte {last} of {memory}, which has {size} (loop counters {high_at})")
+            self.fail(f"operand '{name}' reaches byte {last} of {memory}, which has {size} (loop counters {high_at})")
 
     def is_open(self, e: Extent) -> bool:
         """Whether the extent depends on an open loop's counter; counters of levels that are not open are 0."""
@@ -374,24 +391,22 @@ class Dimension:
 _ONE = Dimension(1)
 
 
-def _dimension(instr: Instruction, values: dict[str, int], extents: dict, f: Field, spec: str | int) -> Dimension | None:
+def _dimension(values: dict[str, int], extents: dict[str, Any], spec: str | int) -> Dimension | None:
     """The number of rows or columns an operand surely touches, from the table's word for it.  None when it is not known statically.
 
     Rows that a count or an id list decides are not known, except that the first one is where the operand begins.
     """
     if isinstance(spec, int):
         return Dimension(spec)
-    if spec == "values":
-        return Dimension(2 if values["op"] == ReduceOp.MOMENTS else 1)
     if spec == "" or (spec == "rows" and values.get("count", isa.NO_AGU) != isa.NO_AGU):
         return _ONE
-    if spec == "src_rows" and instr.mnemonic in ("scatter", "expand"):
+    derived = isa.DERIVED.get(spec)
+    if derived is not None and derived.at_most:
         return _ONE
-    if (spec == "b_rows" and values["bcast"] == Broadcast.ROW) or (spec == "b_cols" and values["bcast"] == Broadcast.COL):
-        return _ONE
-    both = ("identity", "rows")
-    names = {"src_rows": both, "dst_rows": both, "b_rows": ("rows",), "b_cols": ("cols",)}.get(spec, (spec,))
-    parts = tuple(extents[name] for name in names)
+    case = next((n for value, n in derived.cases.items() if value == values[derived.by]), None) if derived is not None else None
+    if case is not None:
+        return Dimension(case)
+    parts = tuple(extents[name] for name in (derived.parts if derived is not None else (spec,)))
     return None if _UNKNOWN in parts else Dimension(0, parts)
 
 

@@ -377,14 +377,20 @@ NB_MODULE(_sim, m) {
              "text: uint8 [n, 16]; source: uint32 [n], module of each instruction; modules: their names, for error messages; lives_json: those of "
              "the memory map, for the sanitizer.")
         .def("write", &Simulator::write, "address"_a, "data"_a, "Copy bytes (uint8) to DRAM.")
-        .def("read", &Simulator::read, "address"_a, "nbytes"_a, "Bytes of DRAM as uint8.")
+        .def("read", &Simulator::read, "address"_a, "nbytes"_a, nb::sig("def read(self, address: int, nbytes: int) -> numpy.typing.NDArray[numpy.uint8]"),
+             "Bytes of DRAM as uint8.")
         .def("run", &Simulator::run, "functional"_a, "sanitize"_a = false, "counts"_a = nb::none(), "progress"_a = nb::none(), "timeline"_a = 0,
              "window_begin"_a = 0, "window_end"_a = INT64_MAX, "max_instructions"_a = INT64_MAX - 1, "max_bytes"_a = INT64_MAX - 1,
+             nb::sig("def run(self, functional: bool, sanitize: bool = False, "
+                     "counts: collections.abc.Iterable[numpy.typing.NDArray[numpy.int32]] | None = None, "
+                     "progress: collections.abc.Callable[[int, int], object] | None = None, timeline: int = 0, window_begin: int = 0, "
+                     "window_end: int = ..., max_instructions: int = ..., max_bytes: int = ...) -> dict[str, typing.Any]"),
              "Execute the program; returns raw counters.  counts: per site an int32 array of unique vectors of (tile, slice), needed when not "
              "functional.  progress: called with (instructions done, in all) a few times a second.  timeline: how many (unit, instruction, "
              "start, finish) events to return, of those that start in the cycles window_begin <= start < window_end.  max_instructions, max_bytes: "
              "stop with an error after executing more, or after operands have read and written more; of bytes, only when functional.")
-        .def("trace", &Simulator::trace, "What the last functional run concentrated: a dict of layer, site, retained, group, zero for each site.");
+        .def("trace", &Simulator::trace, nb::sig("def trace(self) -> list[dict[str, typing.Any]]"),
+             "What the last functional run concentrated: a dict of layer, site, retained, group, zero for each site.");
     using focus::Timing;
     nb::class_<Timing>(m, "Timing", "Cycles of single instructions on one machine; described in focus/runtime/spec/timing.py.")
         .def(nb::init<const std::string&>(), "machine_json"_a)

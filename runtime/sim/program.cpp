@@ -23,9 +23,9 @@ std::array<int8_t, 256> opcode_positions() {
 }
 
 /// Takes a word apart field by field.
-class Decoder {
+class WordReader {
   public:
-    Decoder(const uint8_t* word, size_t index) : index_(index) { std::memcpy(&word_, word, 16); }
+    WordReader(const uint8_t* word, size_t index) : index_(index) { std::memcpy(&word_, word, 16); }
 
     Decoded run(uint32_t source) {
         static const auto positions = opcode_positions();
@@ -174,7 +174,7 @@ Program Program::decode(const uint8_t* words, const uint32_t* source, size_t n) 
     Program out;
     out.text.reserve(n);
     for (size_t i = 0; i < n; ++i) {
-        out.text.push_back(Decoder(words + 16 * i, i).run(source[i]));
+        out.text.push_back(WordReader(words + 16 * i, i).run(source[i]));
         if (source[i] >= MAX_MODULES) throw Error(focus::text("instruction %zu: module %u; at most %u are possible", i, source[i], MAX_MODULES));
         out.num_modules = std::max(out.num_modules, source[i] + 1);
     }

@@ -1,26 +1,28 @@
 """What to concentrate: the configuration of SEC (which tokens matter) and SIC (which vectors are new).
 
-In: a preset name ("off", "sec", "sic", "full"), a TOML file, or field values.  Out: `Concentration`, checked against a model's depth.
-The algorithm it configures is stated in docs/algorithm.md.
+In: a preset name ("off", "sec", "sic", "full"), a TOML file, or field values.  Out: `Concentration`, checked against a model's depth; what it says
+of one layer and site (`SiteSettings`); the same as a TOML file.  The algorithm it configures is stated in docs/algorithm.md.
 """
 from __future__ import annotations
 
+import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.files import read_toml
+from focus.runtime.spec.files import atomic_write, read_toml
 from focus.runtime.spec.geometry import SIDES
 from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.schema import Record
+from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR, SITES
 
 PRESETS = ("off", "sec", "sic", "full")
-LARGEST_M_TILE = 1024
-PUBLISHED_VECTOR = 32               #: elements of a vector in the authors' implementation
+
 
 # Default schedule (authors' implementation, any model without a schedule of its own), for a decoder of 28 layers.
 _DEFAULT_DEPTH = 28
@@ -42,8 +44,63 @@ def _flag(value: Any) -> Any:
     return value
 
 
-Integer, Real = Annotated[int, BeforeValidator(_number)], Annotated[float, BeforeValidator(_number)]
+def _site(value: str) -> str:
+    if value not in SITES:
+        raise ValueError(f"no site of that name; {', '.join(SITES)} expected, got {value!r}")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_number)]
+Real = Annotated[float, BeforeValidator(_number)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
 Side = Annotated[Integer, Field(ge=1, le=MAX_BLOCK_SIDE)]
+Block = tuple[Side, Side, Side]
+Threshold = Annotated[Real, Field(ge=0, le=1)]
+LayerNumber = Annotated[Integer, Field(ge=0)]
+
+
+class SiteSettings(NamedTuple):
+    """What SIC does at one site of one layer: whether it merges vectors, above which similarity, among which neighbours."""
+    similarity: bool
+    threshold: float
+    block: tuple[int, int, int]
+
+
+class Override(Record):
+    """Other settings for some sites in the layers `first` to `last`, both included (None: the decoder's last layer); `sites` left out are all sites.
+    None keeps what holds without the override.  Raises FocusError for an unknown site, an empty range, or one that sets nothing."""
+    first: LayerNumber = 0
+    last: LayerNumber | None = None
+    sites: tuple[Annotated[str, AfterValidator(_site)], ...] = SITES
+    threshold: Threshold | None = None
+    block: Block | None = None
+    similarity: Flag | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Override:
+        if self.last is not None and self.last < self.first:
+            raise ValueError(f"layers {self.first} to {self.last} are none; the first of a range comes first")
+        if not self.sites or len(set(self.sites)) < len(self.sites):
+            raise ValueError(f"sites {list(self.sites)}: one at least, and each once, expected")
+        if not self.values():
+            raise ValueError(f"sets nothing; one of {', '.join(SiteSettings._fields)} expected")
+        return self
+
+    def values(self) -> dict[str, Any]:
+        """The settings that it changes, by their names."""
+        return {name: getattr(self, name) for name in SiteSettings._fields if getattr(self, name) is not None}
+
+    def applies(self, layer: int, site: str) -> bool:
+        """Whether it is about this site of this layer."""
+        return site in self.sites and self.first <= layer and (self.last is None or layer <= self.last)
+
+
+def _override(value: Any) -> Any:
+    """A table as an override; what is wrong in it is told by its place in the list."""
+    try:
+        return Override(**value) if isinstance(value, Mapping) else value
+    except FocusError as e:
+        raise ValueError(str(e).removeprefix("Override: ")) from None
 
 
 class Concentration(Record):
@@ -51,15 +108,17 @@ class Concentration(Record):
 
     At each of `layers` (decoder layers, ascending) SEC keeps `int(V * alpha)` of the original V visual tokens, alpha from `alphas`.  With
     `similarity`, SIC merges vectors, pieces of `vector` elements of a row, whose cosine similarity with a neighbour in a `block` (frames, rows,
-    columns) is above `threshold`, within tiles of `m_tile` retained visual tokens.  Raises FocusError for a value out of range.
+    columns) is above `threshold`, within tiles of `m_tile` retained visual tokens.  `overrides` change `similarity`, `threshold` and `block` for
+    some layers and sites; of several that are about the same, the last one counts.  Raises FocusError for a value out of range.
     """
-    layers: tuple[Annotated[Integer, Field(ge=0)], ...] = ()
+    layers: tuple[LayerNumber, ...] = ()
     alphas: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = ()
-    threshold: Annotated[Real, Field(ge=0, le=1)] = 0.9
-    block: tuple[Side, Side, Side] = (2, 2, 2)
+    threshold: Threshold = 0.9
+    block: Block = (2, 2, 2)
     vector: Integer = PUBLISHED_VECTOR
     m_tile: Annotated[Integer, Field(ge=1, le=LARGEST_M_TILE)] = LARGEST_M_TILE
-    similarity: Annotated[bool, BeforeValidator(_flag)] = True
+    similarity: Flag = True
+    overrides: tuple[Annotated[Override, BeforeValidator(_override)], ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Concentration:
@@ -78,8 +137,20 @@ class Concentration(Record):
 
     @property
     def sic(self) -> bool:
-        """Whether similar vectors are merged."""
-        return self.similarity
+        """Whether similar vectors are merged, at one site at least."""
+        return self.similarity or any(o.similarity for o in self.overrides)
+
+    def at(self, layer: int, site: str) -> SiteSettings:
+        """What SIC does at a site of a layer."""
+        settings = SiteSettings(self.similarity, self.threshold, self.block)
+        for override in self.overrides:
+            if override.applies(layer, site):
+                settings = settings._replace(**override.values())
+        return settings
+
+    def everywhere(self, layer: int, site: str) -> Concentration:
+        """The concentration that merges at all sites as this one does at a site of a layer."""
+        return self.model_copy(update={**self.at(layer, site)._asdict(), "overrides": ()})
 
     def alpha(self, layer: int) -> float | None:
         """The ratio of a selected layer; None where nothing is pruned."""
@@ -98,9 +169,12 @@ class Concentration(Record):
         return counts
 
     def check_depth(self, depth: int) -> Concentration:
-        """Itself, if the selected layers exist in a decoder of `depth` layers.  Raises FocusError."""
+        """Itself, if the layers it names exist in a decoder of `depth` layers.  Raises FocusError."""
         if self.layers and self.layers[-1] >= depth:
             raise FocusError(f"Concentration: layer {self.layers[-1]} is selected, but the decoder has layers 0..{depth - 1}")
+        for number, override in enumerate(self.overrides):
+            if (last := override.first if override.last is None else override.last) >= depth:
+                raise FocusError(f"Concentration: overrides.{number}: is about layer {last}, but the decoder has layers 0..{depth - 1}")
         return self
 
     @classmethod
@@ -119,6 +193,18 @@ class Concentration(Record):
             return cls(**values)
         except FocusError as e:
             raise FocusError(f"{path}: {e}") from None
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a TOML file that `load` reads: fields that are not as they are by default, then a table an override.  Raises FocusError."""
+        with atomic_write(path) as temporary:
+            temporary.write_text(self.to_toml(), encoding="utf-8")
+
+    def to_toml(self) -> str:
+        """The text of such a file."""
+        lines = [f"{name} = {_toml(value)}" for name, value in self.model_dump(exclude_defaults=True, exclude={"overrides"}).items()]
+        for override in self.overrides:
+            lines += ["", "[[overrides]]", *(f"{name} = {_toml(value)}" for name, value in override.model_dump(exclude_defaults=True).items())]
+        return "\n".join(lines).lstrip("\n") + "\n"
 
     @classmethod
     def resolve(cls, spec: Concentration | str | os.PathLike, depth: int) -> Concentration:
@@ -139,6 +225,11 @@ class Concentration(Record):
             return loaded.check_depth(depth)
         except FocusError as e:
             raise FocusError(f"{spec}: {e}") from None
+
+
+def _toml(value: Any) -> str:
+    """A number, a flag, a site or a list of these in TOML, which writes them as JSON does."""
+    return json.dumps(value)
 
 
 def default_schedule(depth: int) -> tuple[tuple[int, ...], tuple[float, ...]]:

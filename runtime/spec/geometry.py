@@ -9,11 +9,13 @@ row, at most `vector` elements long, whatever the array's shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from focus.runtime.spec.types import BYTES, DType
 
-SIDES = (8, 16, 32, 64, 128)        #: possible rows and columns of an array, and lengths of a vector
-PUBLISHED_SIDE = 32                 #: rows and columns of the published array
+Side = Literal[8, 16, 32, 64, 128]          #: possible rows and columns of an array, and lengths of a vector
+SIDES: tuple[Side, ...] = get_args(Side)
+PUBLISHED_SIDE: Side = 32           #: rows and columns of the published array
 
 _VALUE, _SUM = BYTES[DType.F16], BYTES[DType.F32]       # of a streamed or stationary element, and of a partial sum
 

@@ -28,7 +28,8 @@ The machine the table describes (design after VTA's decoupled access and execute
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -186,12 +187,23 @@ class Work:
 
 
 @dataclass(frozen=True)
+class Derived:
+    """A number of rows or columns that follows from several fields: the sum of the extents `parts`, or what `cases` has for the value of the
+    enumeration field `by`.  `at_most`: data decides; there are no more than that."""
+    parts: tuple[str, ...]
+    by: str = ""
+    cases: Mapping[IntEnum, int] = field(default_factory=dict)
+    at_most: bool = False
+    doc: str = ""
+
+
+@dataclass(frozen=True)
 class Field:
     """One bit field.  `kind`: mem (AGU number) | ext (extent number) | uint | sint | f32 | enum (see `enum`) | init | scalar | loop | sem | side
     (1 to 2^bits; a word has 0 for the largest).
 
-    For `mem`: `access` is "r", "w" or "rw"; `rows` and `cols` name the extent fields (or give the number) of the elements
-    touched ("" where the instruction's data decides); `types`: what its elements may be; `where`: in which memory it lies; `optional`
+    For `mem`: `access` is "r", "w" or "rw"; `rows` and `cols` name the extent field or the entry of `DERIVED` (or give the number) of the
+    elements touched ("" where the instruction's data decides); `types`: what its elements may be; `where`: in which memory it lies; `optional`
     operands may be NO_AGU.  For `ext`: `of` names the memory operand and dimension that fixes it, which is how the tile-level op of the same
     name gets its extents; `most` is what bounds it.  `default`: what it is when it is not written.
     """
@@ -256,8 +268,9 @@ class Instruction:
     def lanes(self, op: IntEnum | None = None, extra: bool = False) -> tuple[Lanes, Lanes]:
         """Uses of the vector unit's lanes for an element and for a row; `op`: value of the field `work.by`; `extra`: whether the operand
         `work.extra_for` is there."""
-        parts = [self.work.element, *([LANES[type(op).__name__][op]] if self.work.by else []), *([self.work.extra] if extra else [])]
-        return Lanes(*map(sum, zip(*parts))), self.work.row
+        work = self.work or Work()
+        parts = [work.element, *([LANES[type(op).__name__][op]] if op is not None else []), *([work.extra] if extra else [])]
+        return Lanes(*map(sum, zip(*parts))), work.row
 
     @property
     def ident(self) -> str:
@@ -371,7 +384,7 @@ _DMA = (
                                ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _STREAM),
       "DMA from a buffer to DRAM.", "dst[r, c] = src[r, c]", moves=True),
     I("expand", 0x13, U.STORE, (
-        mem("src", "r", ("src_rows", "cols"), FLOATS, "compact rows: identity rows, then unique vectors"),
+        mem("src", "r", ("unique_rows", "cols"), FLOATS, "compact rows: identity rows, then unique vectors"),
         mem("map", "r", (1, "rows"), U16, "uint16 unique-vector number of each row; 0xFFFF none"),
         dram(mem("dst", "w", _TILE, FLOATS, "DRAM")), ext("rows", ("dst", 0), "mapped rows"), _IDENTITY,
         ext("cols", ("dst", 1), "columns"), _STREAM),
@@ -389,9 +402,9 @@ _ARRAY = (           # and the scatter unit behind it
         f"dst[r, j] = (init ? 0 : dst[r, j]) + sum_i src[r, i] * {expr}, fp16 products exact, fp32 sums in order of i")
       for name, code, tile, expr in (("mm", 0x18, ("n", "k"), "w[j, i]"), ("mm.kn", 0x19, ("k", "n"), "w[i, j]"))),
     I("scatter", 0x20, U.SCATTER, (
-        mem("src", "r", ("src_rows", "cols"), F32, "partial sums of [identity rows, unique vectors]"),
+        mem("src", "r", ("unique_rows", "cols"), F32, "partial sums of [identity rows, unique vectors]"),
         optional(mem("map", "r", (1, "rows"), U16, "uint16 unique-vector number of each mapped row; 0xFFFF none")),
-        mem("dst", "rw", ("dst_rows", "cols"), F32, "fp32 accumulators of [identity rows, mapped rows]"),
+        mem("dst", "rw", ("all_rows", "cols"), F32, "fp32 accumulators of [identity rows, mapped rows]"),
         ext("rows", ("map", 1), "mapped rows"), _IDENTITY, ext("cols", ("dst", 1), "columns"), _INIT),
         "Scatter-accumulate partial sums of unique vectors to every token.",
         "dst[r] += src[r] for r < identity; dst[identity + t] += src[identity + map[t]]; init overwrites (unmapped rows with 0)"),
@@ -399,9 +412,9 @@ _ARRAY = (           # and the scatter unit behind it
 
 _SIMILARITY = (
     I("sic.gather", 0x28, U.SIC, (
-        mem("src", "r", ("src_rows", "cols"), F16, "fp16 slice of an m-tile: [identity rows, visual rows]"),
+        mem("src", "r", ("all_rows", "cols"), F16, "fp16 slice of an m-tile: [identity rows, visual rows]"),
         optional(mem("ids", "r", (1, "rows"), I32, "int32 original visual index of each visual row, ascending")),
-        mem("table", "w", ("src_rows", "cols"), F16, "compact rows: identity rows, then unique vectors"),
+        mem("table", "w", ("all_rows", "cols"), F16, "compact rows: identity rows, then unique vectors"),
         optional(mem("map", "w", (1, "rows"), U16, "uint16 unique-vector number of each visual row")),
         replace(mem("count", "w", (1, 1), U16, "uint16: identity rows + unique vectors"), where=Where.COUNTS),
         ext("rows", ("map", 1), "visual rows"), _IDENTITY,
@@ -455,6 +468,16 @@ _VECTOR = (
       "Rotary embedding of one head, rotate-half form.",
       "h = cols / 2; dst[c] = src[c] * cos[c] + (c < h ? -src[c + h] : src[c - h]) * sin[c]", Work(Lanes(multiply=2, add=1))),
 )
+
+
+#: Rows and columns of operands that no extent field gives, by the name the operands give them.
+DERIVED: dict[str, Derived] = {
+    "all_rows": Derived(("identity", "rows"), doc="identity rows and mapped rows"),
+    "unique_rows": Derived(("identity", "rows"), at_most=True, doc="identity rows and unique vectors"),
+    "b_rows": Derived(("rows",), "bcast", {Broadcast.ROW: 1}, doc="by bcast"),
+    "b_cols": Derived(("cols",), "bcast", {Broadcast.COL: 1}, doc="by bcast"),
+    "values": Derived((), "op", {ReduceOp.SUM: 1, ReduceOp.MAX: 1, ReduceOp.MOMENTS: 2}, doc="values of a row"),
+}
 
 
 def _state(access: str) -> Field:
@@ -530,8 +553,8 @@ def _layout(mnemonic: str) -> tuple[tuple[str, int, int | None, int, int], ...]:
 def place_of(mnemonic: str, name: str) -> tuple[int, int]:
     """First bit and number of bits of a field in an instruction's word."""
     at = 8
-    for field, bits, *_ in _layout(mnemonic):
-        if field == name:
+    for known, bits, *_ in _layout(mnemonic):
+        if known == name:
             return at, bits
         at += bits
     raise EncodingError(f"'{mnemonic}' has no field '{name}'")
@@ -598,6 +621,10 @@ def _check() -> None:
         for f in i.mems:
             if not f.types:
                 raise TypeError(f"{i.mnemonic}: operand '{f.name}' states no element types")
+            for side in (f.rows, f.cols):
+                named = () if side == "" or isinstance(side, int) else DERIVED[side].parts if side in DERIVED else (side,)
+                if not set(named) <= {e.name for e in i.fields if e.kind == "ext"}:
+                    raise TypeError(f"{i.mnemonic}: rows or columns of operand '{f.name}' are '{side}', which no extent gives")
         names = [f.name for f in i.fields]
         if (i.moves and i.field("src").types != i.field("dst").types) or len(set(names)) != len(names):
             raise TypeError(f"{i.mnemonic}: operands that are moved have the same element types, and fields different names")

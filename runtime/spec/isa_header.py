@@ -105,7 +105,8 @@ def header() -> str:
         lines.append(f"constexpr int {name} = {getattr(isa, name)};")
     lines.append(f"constexpr int MAX_SIDE = {SIDES[-1]};         // rows or columns of an array, elements of a vector")
     lines.append(f"constexpr int DTYPE_BYTES[] = {{{', '.join(str(BYTES[d]) for d in DType)}}};")
-    for cls in (*isa.ENUMS.values(), isa.Most, isa.Where):
+    enums: list[type[IntEnum]] = [*isa.ENUMS.values(), isa.Most, isa.Where]
+    for cls in enums:
         lines += enumeration(cls)
     lines += [f"enum class Kind : uint8_t {{ {', '.join(k.upper() for k in KINDS)} }};",
               "enum Access : uint8_t { NONE, READ, WRITE, READ_WRITE };", "",

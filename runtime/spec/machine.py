@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import read_toml
-from focus.runtime.spec.geometry import PUBLISHED_SIDE, SIDES, Geometry
+from focus.runtime.spec.geometry import PUBLISHED_SIDE, SIDES, Geometry, Side as SideLiteral
 from focus.runtime.spec.schema import explain
 from focus.runtime.spec.timing import Timing
 
@@ -43,7 +43,7 @@ Rate = Annotated[float, Field(ge=1, le=1e15, allow_inf_nan=False, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
-Side = Annotated[Literal[SIDES], BeforeValidator(_integer)]
+Side = Annotated[SideLiteral, BeforeValidator(_integer)]
 
 
 class _Part(BaseModel):
@@ -159,7 +159,7 @@ class Energy(_Part):
 class Machine(_Part):
     """A whole accelerator."""
     name: Annotated[str, Field(min_length=1)]
-    isa_version: Literal[isa.ISA_VERSION]
+    isa_version: Literal[isa.ISA_VERSION]       # type: ignore[valid-type]      # the table states the number
     frequency_hz: Rate
     array: Array
     dram: Dram
@@ -183,7 +183,7 @@ class Machine(_Part):
         return self
 
     @classmethod
-    def load(cls, name_or_path: str | Path) -> Machine:
+    def load(cls, name_or_path: str | os.PathLike) -> Machine:
         """The machine of that name in `runtime/machines/`, or of a TOML file.
 
         Raises FocusError for a file that is missing or no TOML, and for a missing, unknown or impossible value.
@@ -254,7 +254,7 @@ def names() -> list[str]:
     return sorted(p.stem for p in MACHINES.glob("*.toml"))
 
 
-def _find(name_or_path: str | Path) -> Path:
+def _find(name_or_path: str | os.PathLike) -> Path:
     """The file of a shipped machine's name or of a path."""
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise FocusError(f"machine: a name or the path of a TOML file expected, got {type(name_or_path).__name__}")

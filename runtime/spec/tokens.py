@@ -119,7 +119,7 @@ class TokenLayout(Record):
             raise FocusError(f"token layout: {len(runs)} run numbers and {len(grids)} grid numbers; multiples of 2 and 7 expected")
         names = list(Grid.model_fields)
         return cls(V=V, S=S, runs=tuple(Run(*runs[i:i + 2]) for i in range(0, len(runs), 2)), visual_ids=tuple(visual_ids),
-                   grids=tuple(dict(zip(names, grids[i:i + 7])) for i in range(0, len(grids), 7)))
+                   grids=tuple(Grid(**dict(zip(names, grids[i:i + 7]))) for i in range(0, len(grids), 7)))
 
     def flat_runs(self) -> list[int]:
         return [n for run in self.runs for n in run]

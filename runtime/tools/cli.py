@@ -9,11 +9,17 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from typing import Protocol
 
 from focus.runtime.spec.errors import FocusError
 
 
-def tool(function: Callable[[list[str] | None], int | None]) -> Callable[[list[str] | None], int]:
+class Main(Protocol):
+    """A tool's entry point: its arguments (those of the process if none are given), its exit code."""
+    def __call__(self, argv: list[str] | None = None) -> int: ...
+
+
+def tool(function: Callable[[list[str] | None], int | None]) -> Main:
     """Turn a function that raises FocusError into a `main` that returns an exit code and prints no traceback."""
     @functools.wraps(function)
     def main(argv: list[str] | None = None) -> int:

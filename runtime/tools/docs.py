@@ -14,7 +14,7 @@ from pathlib import Path
 from focus.runtime.run import asm
 from focus.runtime.spec import isa
 from focus.runtime.spec.files import atomic_write
-from focus.runtime.spec.isa import Field, Instruction, Lanes, Most, Unit, Where
+from focus.runtime.spec.isa import Field, Instruction, Lanes, Most, Unit, Where, Work
 from focus.runtime.spec.types import ELEMENTS
 
 _UNITS = {
@@ -47,7 +47,8 @@ def isa_page() -> str:
         for instr in isa.TABLE.values():
             if instr.unit == unit:
                 parts += ["", *_instruction(instr)]
-    return "\n".join([*parts, "", "## Semaphore fields", "", *_sync(), "", "## Enumerations", "", *_enums()]) + "\n"
+    return "\n".join([*parts, "", "## Semaphore fields", "", *_sync(), "", "## Rows and columns", "", *_derived(), "",
+                      "## Enumerations", "", *_enums()]) + "\n"
 
 
 def _machine() -> list[str]:
@@ -66,7 +67,7 @@ def _summary() -> list[str]:
 def _instruction(instr: Instruction) -> list[str]:
     out = [f"### {instr.mnemonic}", "", instr.doc, "", "```", _example(instr), "```", "", f"Does: `{instr.semantics}`"]
     if instr.work:
-        out += _work(instr)
+        out += _work(instr, instr.work)
     if instr.fields:
         out += ["", "| field | bits | kind | meaning |", "|---|---|---|---|"]
         at = 8 + sum(f.bits for f in instr.all_fields) - sum(f.bits for f in instr.fields)
@@ -89,9 +90,8 @@ def _meaning(f: Field) -> str:
     return f"{f.doc}; {rows}{f.cols} elements of {types} {_PLACES[f.where]} {_ACCESS[f.access]}" + ("; optional" if f.optional else "")
 
 
-def _work(instr: Instruction) -> list[str]:
+def _work(instr: Instruction, work: Work) -> list[str]:
     """What an instruction asks of the vector unit."""
-    work = instr.work
     parts = [f"{_lanes(uses)} for each {what}" for uses, what in ((work.element, "element"), (work.row, "row")) if any(uses)]
     if work.by:
         parts.append(f"for each element what [{instr.field(work.by).enum}](#enumerations) states")
@@ -106,7 +106,8 @@ def _lanes(uses: Lanes) -> str:
 
 def _example(instr: Instruction) -> str:
     """A line of assembly with every field."""
-    values, numbers = {}, {}
+    values: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for f in instr.all_fields:
         default = isa.default_value(f)
         if f.kind in ("mem", "ext", "scalar"):
@@ -131,6 +132,18 @@ def _sync() -> list[str]:
     for f in isa.SYNC_FIELDS:
         out.append(f"| {f.name} | {at}-{at + f.bits - 1} | {_cell(f.doc)} |")
         at += f.bits
+    return out
+
+
+def _derived() -> list[str]:
+    """What the rows and columns of operands mean that are no fields."""
+    out = ["Where an operand's rows or columns are no extent of the instruction, they follow from several fields:", "",
+           "| name | how many | |", "|---|---|---|"]
+    for name, d in isa.DERIVED.items():
+        cases = [f"{n} where {d.by} is {value.name.lower()}" for value, n in d.cases.items()]
+        total = " + ".join(d.parts)
+        parts = ", ".join([*cases, *([f"else {total}" if cases else f"at most {total}" if d.at_most else total] if total else [])])
+        out.append(f"| {name} | {parts} | {d.doc} |")
     return out
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from focus.runtime.run import report as reports
 from focus.runtime.run.executable import WHOLE, Budget, Executable
-from focus.runtime.run.fxb import open_tensors
+from focus.runtime.run.fxb import Values, open_tensors
 from focus.runtime.run.trace import Trace
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
@@ -110,7 +110,7 @@ def _window(given: list[int] | None) -> tuple[int, int]:
     return begin, end
 
 
-def _load_inputs(path: Path) -> dict[str, np.ndarray]:
+def _load_inputs(path: Path) -> Mapping[str, Values]:
     """Arrays by name from a safetensors or .npz file."""
     if path.suffix == ".npz":
         try:

@@ -9,11 +9,11 @@ import torch
 from common import error, random_grids, random_video
 
 from focus.compiler.frontend.wrapper import prefill_of
-from focus.compiler.frontend.zoo import Decoder, llava_onevision, qwen2_5_vl
+from focus.compiler.frontend.zoo import DecoderConfig, llava_onevision, qwen2_5_vl
 
-llava = llava_onevision(Decoder(64, 96, 1, 2, 1, 100),
+llava = llava_onevision(DecoderConfig(64, 96, 1, 2, 1, 100),
                         dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70))
-qwen = qwen2_5_vl(Decoder(64, 96, 1, 2, 1, 100),
+qwen = qwen2_5_vl(DecoderConfig(64, 96, 1, 2, 1, 100),
                   dict(depth=1, hidden_size=48, intermediate_size=80, num_heads=2, window_size=56, fullatt_block_indexes=[0]))
 video, grids = random_video(llava, 1), random_grids(qwen, videos=[(1, 4, 4)])
 ids = video["input_ids"]

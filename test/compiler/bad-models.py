@@ -9,10 +9,10 @@ import transformers
 from common import error, random_video
 
 from focus.compiler.frontend.importer import import_model
-from focus.compiler.frontend.zoo import Decoder, llava, llava_next, llava_next_video, llava_onevision, moving_pattern, video_request
+from focus.compiler.frontend.zoo import DecoderConfig, llava, llava_next, llava_next_video, llava_onevision, moving_pattern, video_request
 
 tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70)
-decoder = Decoder(64, 96, 1, 2, 1, 100)
+decoder = DecoderConfig(64, 96, 1, 2, 1, 100)
 
 
 def refuse(model, **change):

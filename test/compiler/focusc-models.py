@@ -13,12 +13,12 @@ from focus.compiler.tools.focusc import main
 
 folder = Path(sys.argv[1])
 (folder / "mine.py").write_text("""
-from focus.compiler.frontend.zoo import Decoder, llava_onevision, video_request
+from focus.compiler.frontend.zoo import DecoderConfig, llava_onevision, video_request
 from focus.compiler.frontend.video import moving_pattern
 
 def odd():
     print("a word on standard output")
-    model = llava_onevision(Decoder(hidden=80, intermediate=86, layers=2, heads=5, kv_heads=1, vocabulary=90),
+    model = llava_onevision(DecoderConfig(hidden=80, intermediate=86, layers=2, heads=5, kv_heads=1, vocabulary=90),
                             dict(hidden_size=36, intermediate_size=50, num_hidden_layers=2, num_attention_heads=3, image_size=70))
     return model, video_request(model, moving_pattern(3, 70, 70), before=1, after=1)
 """)

@@ -54,7 +54,7 @@ for name in ("llava-1.5-7b", "qwen2-vl-7b", "qwen2.5-vl-7b", "qwen3-vl-8b", "int
 # LLaVA-Video in small, with numbers: averages of 2 x 2 cells and a newline behind each row of cells.
 def small(image_size):
     tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=2, image_size=image_size)
-    model = as_llava_video(zoo.llava_onevision(zoo.Decoder(64, 96, 2, 4, 2, 100), tower, seed=3))
+    model = as_llava_video(zoo.llava_onevision(zoo.DecoderConfig(64, 96, 2, 4, 2, 100), tower, seed=3))
     side = image_size // 14 // 2
     pixels = np.random.default_rng(0).standard_normal((1, 3, 3, image_size, image_size), np.float32)
     return model, zoo.request(model, 3, 5, [(model.config.video_token_id, 3 * side * (side + 1) + 1)], {"pixel_values_videos": pixels})

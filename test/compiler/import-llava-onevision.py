@@ -7,9 +7,9 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 from common import random_video
 
 from focus.compiler.frontend.importer import import_model
-from focus.compiler.frontend.zoo import Decoder, llava_onevision
+from focus.compiler.frontend.zoo import DecoderConfig, llava_onevision
 
-model = llava_onevision(Decoder(64, 96, 1, 2, 1, 100),
+model = llava_onevision(DecoderConfig(64, 96, 1, 2, 1, 100),
                         dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70))
 imported = import_model(model, random_video(model, 2))
 print(imported.module.operation.get_asm(enable_debug_info=True))

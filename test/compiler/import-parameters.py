@@ -11,12 +11,12 @@ import torch
 from common import random_video
 
 from focus.compiler.frontend.importer import import_model
-from focus.compiler.frontend.zoo import Decoder, llava_onevision
+from focus.compiler.frontend.zoo import DecoderConfig, llava_onevision
 
 
 def build(**config):
     tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70)
-    return llava_onevision(Decoder(64, 96, 1, 2, 1, 100), tower, **config)
+    return llava_onevision(DecoderConfig(64, 96, 1, 2, 1, 100), tower, **config)
 
 
 def shapes(imported):

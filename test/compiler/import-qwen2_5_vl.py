@@ -8,9 +8,9 @@ import numpy as np
 from common import random_grids
 
 from focus.compiler.frontend.importer import import_model
-from focus.compiler.frontend.zoo import Decoder, qwen2_5_vl
+from focus.compiler.frontend.zoo import DecoderConfig, qwen2_5_vl
 
-model = qwen2_5_vl(Decoder(64, 96, 1, 2, 1, 100),
+model = qwen2_5_vl(DecoderConfig(64, 96, 1, 2, 1, 100),
                    dict(depth=2, hidden_size=48, intermediate_size=80, num_heads=2, window_size=56, fullatt_block_indexes=[1]))
 imported = import_model(model, random_grids(model, videos=[(2, 4, 6)]))
 print(imported.module)

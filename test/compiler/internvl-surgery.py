@@ -10,9 +10,9 @@ import torch
 from common import error, surgery_difference
 
 from focus.compiler.frontend.wrapper import prefill_of
-from focus.compiler.frontend.zoo import Decoder, internvl, request
+from focus.compiler.frontend.zoo import DecoderConfig, internvl, request
 
-DECODER = Decoder(64, 96, 2, 2, 1, 100)
+DECODER = DecoderConfig(64, 96, 2, 2, 1, 100)
 TOWER = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=3, num_attention_heads=2, image_size=56)
 
 

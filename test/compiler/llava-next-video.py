@@ -13,10 +13,10 @@ from focus.compiler.frontend.full_size import shell
 from focus.compiler.frontend.importer import import_model
 from focus.compiler.frontend.layout import average_weights
 from focus.compiler.frontend.wrapper import prefill_of
-from focus.compiler.frontend.zoo import Decoder, image_request, llava_next_video, moving_pattern, request, video_request
+from focus.compiler.frontend.zoo import DecoderConfig, image_request, llava_next_video, moving_pattern, request, video_request
 
 tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=2, image_size=70)
-decoder = Decoder(64, 96, 2, 4, 2, 100)
+decoder = DecoderConfig(64, 96, 2, 4, 2, 100)
 
 
 def video(model, videos, frames):

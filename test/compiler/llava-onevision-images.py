@@ -9,11 +9,11 @@ import torch
 from common import surgery_difference
 
 from focus.compiler.frontend.wrapper import prefill_of
-from focus.compiler.frontend.zoo import Decoder, llava_onevision, request
+from focus.compiler.frontend.zoo import DecoderConfig, llava_onevision, request
 
 tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=1, num_attention_heads=2, image_size=70)
 pinpoints = [[70 * a, 70 * b] for a in range(1, 7) for b in range(1, 7)]
-model = llava_onevision(Decoder(64, 96, 2, 4, 2, 100), tower, image_grid_pinpoints=pinpoints)
+model = llava_onevision(DecoderConfig(64, 96, 2, 4, 2, 100), tower, image_grid_pinpoints=pinpoints)
 
 
 def check(name, patches, tokens, sizes, **further):

@@ -6,11 +6,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 from common import random_video, surgery_difference
 
-from focus.compiler.frontend.zoo import Decoder, llava_onevision
+from focus.compiler.frontend.zoo import DecoderConfig, llava_onevision
 
 
 def check(name, decoder, vision, inputs, **config):
-    model = llava_onevision(Decoder(*decoder), vision, seed=3, **config)
+    model = llava_onevision(DecoderConfig(*decoder), vision, seed=3, **config)
     difference = surgery_difference(model, inputs(model))
     print(name, "ok" if difference < 1e-5 else difference)
 

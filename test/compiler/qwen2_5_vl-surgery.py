@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import torch
 from common import random_grids, surgery_difference
 
-from focus.compiler.frontend.zoo import Decoder, qwen2_5_vl
+from focus.compiler.frontend.zoo import DecoderConfig, qwen2_5_vl
 
 
 def check(name, model, inputs):
@@ -16,7 +16,7 @@ def check(name, model, inputs):
 
 
 tower = dict(depth=3, hidden_size=48, intermediate_size=80, num_heads=2, window_size=112, fullatt_block_indexes=[1])
-model = qwen2_5_vl(Decoder(64, 96, 2, 2, 1, 100), tower, seed=4)
+model = qwen2_5_vl(DecoderConfig(64, 96, 2, 2, 1, 100), tower, seed=4)
 # CHECK: video ok
 check("video", model, random_grids(model, videos=[(3, 8, 12)]))
 # CHECK-NEXT: image ok
@@ -33,6 +33,6 @@ check("time scaled positions", model, inputs | {"second_per_grid_ts": torch.tens
 check("plain positions", model, {k: v for k, v in inputs.items() if k != "mm_token_type_ids"})
 # CHECK-NEXT: attention mask of ones ok
 check("attention mask of ones", model, inputs | {"attention_mask": torch.ones_like(inputs["input_ids"])})
-other = qwen2_5_vl(Decoder(96, 100, 3, 3, 3, 100), tower | dict(depth=2, window_size=56, num_heads=4, hidden_size=64), seed=5)
+other = qwen2_5_vl(DecoderConfig(96, 100, 3, 3, 3, 100), tower | dict(depth=2, window_size=56, num_heads=4, hidden_size=64), seed=5)
 # CHECK-NEXT: small windows, odd sizes ok
 check("small windows, odd sizes", other, random_grids(other, videos=[(2, 10, 6)]))

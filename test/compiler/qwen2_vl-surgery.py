@@ -8,7 +8,7 @@ import torch
 from common import error, random_grids, surgery_difference
 
 from focus.compiler.frontend.wrapper import prefill_of
-from focus.compiler.frontend.zoo import Decoder, qwen2_vl
+from focus.compiler.frontend.zoo import DecoderConfig, qwen2_vl
 
 
 def check(name, model, inputs):
@@ -16,7 +16,7 @@ def check(name, model, inputs):
     print(name, "ok" if difference < 1e-5 else difference)
 
 
-model = qwen2_vl(Decoder(64, 96, 2, 2, 1, 100), dict(depth=3, embed_dim=48, num_heads=2, mlp_ratio=2), seed=4)
+model = qwen2_vl(DecoderConfig(64, 96, 2, 2, 1, 100), dict(depth=3, embed_dim=48, num_heads=2, mlp_ratio=2), seed=4)
 # CHECK: video ok
 check("video", model, random_grids(model, videos=[(3, 8, 12)]))
 # CHECK-NEXT: image ok
@@ -25,7 +25,7 @@ check("image", model, random_grids(model, images=[(1, 10, 6)]))
 check("two images of two frames and a video", model, random_grids(model, images=[(2, 8, 12), (2, 2, 2)], videos=[(2, 4, 8)]))
 # CHECK-NEXT: one frame, one token of prompt ok
 check("one frame, one token of prompt", model, random_grids(model, videos=[(1, 4, 4)], before=0, after=1))
-other = qwen2_vl(Decoder(96, 100, 3, 3, 3, 100), dict(depth=2, embed_dim=60, num_heads=5, mlp_ratio=3, hidden_act="gelu"), seed=5)
+other = qwen2_vl(DecoderConfig(96, 100, 3, 3, 3, 100), dict(depth=2, embed_dim=60, num_heads=5, mlp_ratio=3, hidden_act="gelu"), seed=5)
 # CHECK-NEXT: another activation, odd sizes ok
 check("another activation, odd sizes", other, random_grids(other, videos=[(2, 10, 6)]))
 

@@ -34,10 +34,10 @@ for name in ("llava-onevision-tiny", "llava-onevision-small", "llava-onevision-i
     check(name, *zoo.build(name))
 
 tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=2, image_size=64, patch_size=16)
-model = zoo.llava_onevision(zoo.Decoder(96, 200, 2, 3, 3, 100), tower, decoder_type="llama", vision_feature_layer=-2)
+model = zoo.llava_onevision(zoo.DecoderConfig(96, 200, 2, 3, 3, 100), tower, decoder_type="llama", vision_feature_layer=-2)
 # CHECK-NEXT: two videos, Llama decoder ok
 check("two videos, Llama decoder", model, random_video(model, 2, videos=2))
-model = zoo.qwen2_5_vl(zoo.Decoder(128, 96, 2, 8, 2, 100),
+model = zoo.qwen2_5_vl(zoo.DecoderConfig(128, 96, 2, 8, 2, 100),
                        dict(depth=2, hidden_size=48, intermediate_size=80, num_heads=2, window_size=56, fullatt_block_indexes=[0]))
 # CHECK-NEXT: images and video ok
 check("images and video", model, random_grids(model, images=[(1, 4, 6), (1, 2, 2)], videos=[(2, 4, 4)]))

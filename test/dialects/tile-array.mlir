@@ -53,7 +53,7 @@ func.func @sums(%x: !x, %w: !w, %p: !p) {
 !p = memref<64x16xf32, #focus.space<"conc">>
 !map = memref<1x60xi16, #focus.space<"map">>
 func.func @identity(%p: !p, %m: !map) {
-  // expected-error@below {{'focus.scatter' op operand 'src' has 64 rows, expected 63 (identity rows and mapped rows)}}
+  // expected-error@below {{'focus.scatter' op operand 'src' has 64 rows, expected 63 (identity rows and unique vectors)}}
   "focus.scatter"(%p, %p, %m) {identity = 3 : i64, init = "first"} : (!p, !p, !map) -> ()
   return
 }
@@ -81,7 +81,7 @@ func.func @dram(%p: !p) {
 
 !p = memref<64x16xf32, #focus.space<"conc">>
 func.func @init(%p: !p) {
-  // expected-error@below {{'focus.scatter' op attribute 'init' must be one of "first", "never", "always", but is "once"}}
+  // expected-error@below {{'focus.scatter' op attribute 'init' must be one of "first", "never", "always", "inner", but is "once"}}
   "focus.scatter"(%p, %p) {identity = 64 : i64, init = "once"} : (!p, !p) -> ()
   return
 }

@@ -361,10 +361,10 @@ def models(folder: Path) -> Case:
     from focus.compiler.frontend import zoo
     from focus.compiler.frontend.video import moving_pattern
 
-    def decoder(rng: Random, **fixed) -> zoo.Decoder:
+    def decoder(rng: Random, **fixed) -> zoo.DecoderConfig:
         heads = rng.choice((1, 2, 3, 4))
         width = rng.choice((16, 24, 32, 40, 64))
-        return zoo.Decoder(hidden=heads * width, intermediate=rng.choice((40, 96, 150)), layers=rng.choice((1, 2, 3)), heads=heads,
+        return zoo.DecoderConfig(hidden=heads * width, intermediate=rng.choice((40, 96, 150)), layers=rng.choice((1, 2, 3)), heads=heads,
                            kv_heads=rng.choice([n for n in range(1, heads + 1) if heads % n == 0]), vocabulary=rng.choice((100, 203)), **fixed)
 
     def siglip(rng: Random, side: int) -> dict:

@@ -1,12 +1,15 @@
 # A pass is a function with typed keyword-only options; pipelines set them, defaults fill them, anchors are found.
 # RUN: %python %s | filecheck %s
+from collections.abc import Sequence
+from typing import Any
+
 from focus.dialects.context import make_context, parse_text
 from focus.dialects.support import FocusError, ir, walk
 from focus.passes.manager import Step, parse_pipeline, register_pass, run
 
 
 @register_pass("test-show", anchor="func.func", help={"scale": "a factor"})
-def show(func, *, scale: float = 1.0, layers: list[int] = (), deep: bool = False, machine: str = "focus", thing: object = None):
+def show(func, *, scale: float = 1.0, layers: Sequence[int] = (), deep: bool = False, machine: str = "focus", thing: Any = None):
     """Print the options."""
     print(func.sym_name.value, scale, list(layers), deep, machine, thing)
 
@@ -32,7 +35,7 @@ with make_context(), ir.Location.unknown():
     run(module, "test-show{scale=2 layers=1,2 deep}")
     # CHECK: a 2.0 [1, 2] True focus None
     # CHECK-NEXT: b 2.0 [1, 2] True focus None
-    run(module, "builtin.module(func.func(test-show{layers= deep=false}, cse))", defaults={"machine": "dense", "unused": 1})
+    run(module, parse_pipeline("builtin.module(func.func(test-show{layers= deep=false}, cse))", {"machine": "dense", "unused": 1}))
     # CHECK-NEXT: a 1.0 [] False dense None
     # CHECK-NEXT: b 1.0 [] False dense None
     seconds = run(module, [Step("test-show", {"thing": {"k": 1}}), "cse", Step("test-rename")], progress=lambda name: print("run", name))

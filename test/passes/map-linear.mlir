@@ -1,11 +1,11 @@
 // The mapping of an op is an attribute; a person may change a number in it and go on, or fix it by module path in a file.
 // RUN: focus-opt %s --map | filecheck %s --check-prefix=MAP
-// RUN: focus-opt %s --map | sed 's/n = 96/n = 64/' | focus-opt --tile | filecheck %s --check-prefix=EDITED
+// RUN: focus-opt %s --map | sed "s/n = 32 : i64, stays/n = 64 : i64, stays/" | focus-opt --tile | filecheck %s --check-prefix=EDITED
 // RUN: echo '["*.fc1"]' > %t.toml && echo 'n = 32' >> %t.toml && focus-opt %s --map=overrides=%t.toml | filecheck %s --check-prefix=FIXED
 // RUN: sed 's/{activation/{focus.mapping = #focus.mapping<"dense", [{kind = "gemm", m = 64 : i64, n = 48 : i64}]>, activation/' %s > %t.mlir
 // RUN: not focus-opt %t.mlir --map 2>&1 | filecheck %s --check-prefix=ILLEGAL
 // RUN: not focus-opt %s --tile 2>&1 | filecheck %s --check-prefix=NONE
-// MAP: "focus.linear"{{.*}}focus.mapping = #focus.mapping<"dense", [{kind = "gemm", m = {{[0-9]+}} : i64, n = 96 : i64
+// MAP: "focus.linear"{{.*}}focus.mapping = #focus.mapping<"dense", [{kind = "gemm", m = {{[0-9]+}} : i64, n = 32 : i64, stays = "input"
 // EDITED: "focus.buffer"() {{.*}}name = "acc1"
 // EDITED-NOT: name = "acc2"
 // FIXED: n = 32 : i64

@@ -1,6 +1,7 @@
 // A routine that needs DRAM for itself has it as one more argument, and every call brings a buffer: here SwiGLU's gate, where the two products are
 // made one after the other.
-// RUN: focus-opt %s --machine=dense-published --fuse-concentration --map --tile | filecheck %s
+// RUN: echo "[\"*\"]" > %t.toml && echo "form = \"halves\"" >> %t.toml
+// RUN: focus-opt %s --machine=dense-published --fuse-concentration --map=overrides=%t.toml --tile | filecheck %s
 
 !x = tensor<4096x512xf16>
 !w = tensor<512x512xf16>

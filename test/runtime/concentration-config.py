@@ -92,3 +92,59 @@ wrong(block=(2, 5, 2))
 wrong(vector=48)
 # CHECK-NEXT: Concentration: m_tile: must be less than or equal to 1024
 wrong(m_tile=1025)
+
+
+# Settings of layers and sites: the last override that is about a place counts; what it leaves out stays.
+path.write_text("""threshold = 0.9
+layers = [1]
+alphas = [0.5]
+
+[[overrides]]
+last = 1
+sites = ["query", "o_proj"]
+threshold = 0.95
+
+[[overrides]]
+first = 1
+similarity = false
+
+[[overrides]]
+first = 2
+sites = ["q_proj"]
+similarity = true
+block = [1, 2, 2]
+""")
+c = Concentration.resolve(path, 3)
+for place in ((0, "query"), (0, "q_proj"), (1, "query"), (2, "down_proj"), (2, "q_proj")):
+    print(*place, *c.at(*place))
+# CHECK-NEXT: 0 query True 0.95 (2, 2, 2)
+# CHECK-NEXT: 0 q_proj True 0.9 (2, 2, 2)
+# CHECK-NEXT: 1 query False 0.95 (2, 2, 2)
+# CHECK-NEXT: 2 down_proj False 0.9 (2, 2, 2)
+# CHECK-NEXT: 2 q_proj True 0.9 (1, 2, 2)
+assert c.everywhere(2, "q_proj") == Concentration(layers=(1,), alphas=(0.5,), block=(1, 2, 2))
+# Written and read again it is the same; so it is without overrides, and as JSON.
+for config in (c, Concentration(), Concentration(similarity=False), Concentration(layers=(2,), alphas=(1 / 3,), vector=64, m_tile=7)):
+    config.save(folder / "again.toml")
+    assert Concentration.load(folder / "again.toml") == config == Concentration.from_json(config.to_json())
+# One site that merges is enough for a machine to need the unit.
+print(Concentration(similarity=False, overrides=({"threshold": 0.8},)).sic, Concentration(similarity=False, overrides=({"similarity": True},)).sic)
+# CHECK-NEXT: False True
+for override in ({"sites": ["v_proj"], "threshold": 0.5}, {"first": 3, "last": 2, "threshold": 0.5}, {"first": 3}, {"sites": [], "threshold": 1},
+                 {"sites": ["query", "query"], "threshold": 1}, {"threshold": 1.5}, {"block": [0, 1, 1]}, {"layer": 3}, {"first": -1, "threshold": 1}, 3):
+    wrong(overrides=[{"threshold": 0.5}, override])
+# CHECK-NEXT: Concentration: overrides.1: sites.0: no site of that name; q_proj, query, o_proj, gate_proj, down_proj expected, got 'v_proj'
+# CHECK-NEXT: Concentration: overrides.1: layers 3 to 2 are none; the first of a range comes first
+# CHECK-NEXT: Concentration: overrides.1: sets nothing; one of similarity, threshold, block expected
+# CHECK-NEXT: Concentration: overrides.1: sites []: one at least, and each once, expected
+# CHECK-NEXT: Concentration: overrides.1: sites ['query', 'query']: one at least, and each once, expected
+# CHECK-NEXT: Concentration: overrides.1: threshold: must be less than or equal to 1, got 1.5
+# CHECK-NEXT: Concentration: overrides.1: block.0: must be greater than or equal to 1, got 0
+# CHECK-NEXT: Concentration: overrides.1: layer: unknown key
+# CHECK-NEXT: Concentration: overrides.1: first: must be greater than or equal to 0, got -1
+# CHECK-NEXT: Concentration: overrides.1: must be a valid dictionary or instance of Override, got 3
+for override in ({"first": 2, "threshold": 0.5}, {"last": 7, "threshold": 0.5}):
+    path.write_text(Concentration(overrides=[override]).to_toml())
+    print(error(Concentration.resolve, path, 2))
+# CHECK-NEXT: c.toml: Concentration: overrides.0: is about layer 2, but the decoder has layers 0..1
+# CHECK-NEXT: c.toml: Concentration: overrides.0: is about layer 7, but the decoder has layers 0..1

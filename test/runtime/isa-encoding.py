@@ -1,7 +1,8 @@
 # Each field of each instruction lies where the table says: right behind the one before it, opcode in the low byte, zeros above.
-# RUN: %python %s | filecheck %s
+# RUN: %python %s %t | filecheck %s
+import shutil
+import subprocess
 import sys
-import types
 from pathlib import Path
 
 from focus.runtime.spec import isa
@@ -41,17 +42,30 @@ try:
 except isa.EncodingError as e:
     print(e)
 
-# A function without lanes, an instruction of the vector unit without work and an operand without element types do not get past the table.
-# CHECK-NEXT: MapOp.SINE states no lanes
-# CHECK-NEXT: v.rope: the vector unit's instructions, and no others, state lanes
-# CHECK-NEXT: load: operand 'src' states no element types
+# A function without lanes, an instruction of the vector unit without work, an operand without element types and one whose rows no extent gives do
+# not get past the build, which makes the simulator's header of the table.
+# CHECK-NEXT: MapOp.SINE states no lanes; no header
+# CHECK-NEXT: v.rope: the vector unit's instructions, and no others, state lanes; no header
+# CHECK-NEXT: load: operand 'src' states no element types; no header
+# CHECK-NEXT: v.rope: rows or columns of operand 'cos' are 'row', which no extent gives; no header
+# CHECK-NEXT: unchanged: header
+room = Path(isa.__file__).parent
 source = Path(isa.__file__).read_text()
-for old, new in (("class ZipOp(", "MapOp = IntEnum('MapOp', [*((m.name, int(m)) for m in MapOp), ('SINE', len(MapOp))])\nclass ZipOp("),
-                 (", Work(Lanes(multiply=2, add=1))),\n)", "),\n)"), ('dram(mem("src", "r", _TILE, ANY, "DRAM"))', 'dram(mem("src", "r", _TILE, (), "DRAM"))')):
-    changed = types.ModuleType("changed")
-    sys.modules["changed"] = changed                # dataclasses look their module up
-    assert source.count(old) == 1, old
-    try:
-        exec(compile(source.replace(old, new), "isa.py", "exec"), changed.__dict__)
-    except TypeError as e:
-        print(e)
+changes = (
+    ("class ZipOp(", "MapOp = IntEnum('MapOp', [*((m.name, int(m)) for m in MapOp), ('SINE', len(MapOp))])\nclass ZipOp("),
+    (", Work(Lanes(multiply=2, add=1))),\n)", "),\n)"),
+    ('dram(mem("src", "r", _TILE, ANY, "DRAM"))', 'dram(mem("src", "r", _TILE, (), "DRAM"))'),
+    ('mem("cos", "r", _TILE,', 'mem("cos", "r", ("row", "cols"),'),
+    ("", ""),
+)
+for number, (old, new) in enumerate(changes):
+    spec = Path(sys.argv[1]) / str(number) / "runtime" / "spec"
+    shutil.rmtree(spec, ignore_errors=True)
+    spec.mkdir(parents=True)
+    for name in ("isa_header", "types", "geometry"):
+        shutil.copy(room / f"{name}.py", spec)
+    assert not old or source.count(old) == 1, old
+    (spec / "isa.py").write_text(source.replace(old, new) if old else source)
+    done = subprocess.run([sys.executable, "-P", spec / "isa_header.py", spec / "isa.gen.h"], capture_output=True, text=True)
+    said = done.stderr.strip().rpartition("TypeError: ")[2] or "unchanged"
+    print(f"{said}{';' if done.returncode else ':'} {'' if (spec / 'isa.gen.h').exists() else 'no '}header")

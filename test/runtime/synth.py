@@ -26,19 +26,21 @@ def plan(frames=3, height=4, width=5, gap=0, m_tile=24, block=(2, 2, 2), sec=Tru
     grid = Grid.dense(0, frames, height, width, row_gap=gap)
     V = frames * grid.frame_stride
     layers, alphas = ((1, 2), (0.6, 0.3)) if sec else ((), ())
-    c = Concentration(layers=layers, alphas=alphas, m_tile=m_tile, block=block)
+    own = dict(sites=["query"], block=(1, 1, 2)), dict(first=3, sites=["gate_proj"], similarity=False)
+    c = Concentration(layers=layers, alphas=alphas, m_tile=m_tile, block=block, overrides=own)
     return TracePlan.of_decoder("test", SIZES, TokenLayout(V=V, S=V + 1, runs=((0, V),), grids=(grid,)), c)
 
 
 def obeys(p, trace):
     """The trace passes the checks of a timing run, and every joined vector joins the group of a candidate of its block."""
-    binary = SimpleNamespace(sites=p.sites, tokens=p.tokens, layers=p.depth, model="test", concentration=Concentration(m_tile=1, block=p.block))
+    binary = SimpleNamespace(sites=p.sites, tokens=p.tokens, layers=p.depth, model="test", concentration=Concentration(m_tile=1))
     trace.metadata = {}
     traces.check(trace, binary)
     strides = np.array([g.strides for g in p.tokens.grids])[0]
-    offsets = {int(strides @ step) for step in np.ndindex(*p.block) if any(step)}
     before = None
+    assert {site.name for site in p.sites} == {f"{layer}/{site}" for layer in range(4) for site in SITES} - {"3/gate_proj"}
     for site in p.sites:
+        offsets = {int(strides @ step) for step in np.ndindex(*site.block) if any(step)}
         ids, group, zero = (trace[f"{part}/{site.name}"] for part in traces.PARTS)
         assert before is None or set(ids) <= before
         before = set(ids.tolist())

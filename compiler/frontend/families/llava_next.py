@@ -30,4 +30,4 @@ class LlavaNext(TowerFamily):
         return image_rows(model, plan, const, pixels)
 
     def video(self, model: nn.Module, frames: np.ndarray, max_pixels: int) -> tuple[dict[str, np.ndarray], list[tuple[int, int]]]:
-        return image_inputs(model, frames)
+        return image_inputs(model, list(frames))

@@ -114,7 +114,8 @@ def video_rows(model: nn.Module, const: Constants, pixels: Tensor) -> list[Tenso
 # ---- images --------------------------------------------------------------------------------------------------------------------
 def most_patches(model: nn.Module) -> int:
     """How many patches the grid of an image may have before it is shrunk; FocusError when the configuration does not say."""
-    ratio = setting(model.config, "config", "vision_aspect_ratio", lambda v: isinstance(v, str) and re.fullmatch("anyres_max_[1-9][0-9]*", v),
+    ratio = setting(model.config, "config", "vision_aspect_ratio",
+                    lambda v: isinstance(v, str) and re.fullmatch("anyres_max_[1-9][0-9]*", v) is not None,
                     "'anyres_max_' and a number of patches")
     return int(ratio.removeprefix("anyres_max_"))
 

@@ -54,7 +54,7 @@ class Arrangement:
 
 class QwenVL(Family):
     """A family of Qwen's, with its tower at `model.visual`."""
-    inputs = ("input_ids", "pixel_values_videos", "video_grid_thw", "pixel_values", "image_grid_thw", "mm_token_type_ids")
+    inputs: tuple[str, ...] = ("input_ids", "pixel_values_videos", "video_grid_thw", "pixel_values", "image_grid_thw", "mm_token_type_ids")
     vision_classes: tuple[str, str]         #: full names of the classes of the tower's attention and of its patch embedding
     plain_positions = False     #: whether the model takes images and videos without `mm_token_type_ids`; positions are one-dimensional then
     runs = "each image and each video"          #: what has a run of visual tokens of its own

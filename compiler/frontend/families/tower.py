@@ -42,7 +42,7 @@ class Tower:
     strategy: str
     convolution: str = "embeddings.patch_embedding"
     positions: str = "embeddings.position_embedding.weight"
-    classes: tuple[str, str] = ("", "")
+    classes: tuple[str, ...] = ("", "")
     class_row: str = ""
     first_norm: str = ""
     layers: str = "encoder.layers"

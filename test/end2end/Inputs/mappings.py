@@ -22,7 +22,7 @@ from focus.runtime.spec.geometry import SIDES
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.tokens import Grid, TokenLayout
 
-ACTIVATIONS = ("none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu", "swiglu")
+ACTIVATIONS = ("none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu", "swiglu", "swiglu", "swiglu")
 RULES = ("shadow", "scalesim", "rtl")
 
 
@@ -152,7 +152,8 @@ class Drawn:
             able = [c for c in choices if c.kernels and all(any(True for _ in candidates(self.target, form)) for form in c.kernels)]
             if not able:
                 return None
-            choice = self.rng.choice([c for c in able if c.form == name] or able)
+            rare = [c for c in able if c.form in ("spill", "halves")]
+            choice = self.rng.choice([c for c in able if c.form == name] or able + 2 * rare)
             name = name if len(choices) == 1 and name else choice.form
             for form in choice.kernels:
                 while form is not None:

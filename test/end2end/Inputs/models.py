@@ -78,7 +78,7 @@ def check_binary(binary, dense: bool) -> None:
 # ---- sizes that the zoo does not have ------------------------------------------------------------------------------------
 def odd_llava() -> zoo.Inputs:
     """Widths that 32 does not divide, heads of 56 and 36, 3 x 3 patches a frame."""
-    decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
+    decoder = zoo.DecoderConfig(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
     vision = dict(hidden_size=72, intermediate_size=100, num_hidden_layers=2, num_attention_heads=2, image_size=42)
     model = zoo.llava_onevision(decoder, vision, seed=3)
     return model, zoo.video_request(model, zoo.moving_pattern(5, 42, 42, speed=1.5), before=2, after=5)
@@ -86,7 +86,7 @@ def odd_llava() -> zoo.Inputs:
 
 def odd_qwen() -> zoo.Inputs:
     """Heads of 48 and 40 in groups of three, a vocabulary of odd size, windows that do not divide the frame."""
-    decoder = zoo.Decoder(hidden=144, intermediate=250, layers=3, heads=3, kv_heads=1, vocabulary=203)
+    decoder = zoo.DecoderConfig(hidden=144, intermediate=250, layers=3, heads=3, kv_heads=1, vocabulary=203)
     vision = dict(hidden_size=80, intermediate_size=110, depth=2, num_heads=2, window_size=112, fullatt_block_indexes=[1])
     model = zoo.qwen2_5_vl(decoder, vision, seed=3)
     return model, zoo.video_request(model, zoo.moving_pattern(6, 84, 140, speed=1.5), before=2, after=5)
@@ -94,7 +94,7 @@ def odd_qwen() -> zoo.Inputs:
 
 def odd_clip() -> zoo.Inputs:
     """Three images with text between two of them, for a CLIP tower with heads of 20 and a Qwen2 decoder."""
-    decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
+    decoder = zoo.DecoderConfig(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
     vision = dict(hidden_size=60, intermediate_size=100, num_hidden_layers=3, num_attention_heads=3, image_size=58)
     model = zoo.llava(decoder, vision, seed=3, decoder_type="qwen2")
     pixels = zoo.video_request(model, zoo.moving_pattern(3, 58, 58, speed=1.0))["pixel_values"].numpy()
@@ -103,7 +103,7 @@ def odd_clip() -> zoo.Inputs:
 
 def odd_next() -> zoo.Inputs:
     """Three images of different resolutions with text between, one of them 3 patches in a column, for a SigLIP tower and a Qwen2 decoder."""
-    decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
+    decoder = zoo.DecoderConfig(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
     vision = dict(model_type="siglip_vision_model", hidden_size=60, intermediate_size=100, num_hidden_layers=3, num_attention_heads=3,
                   image_size=44)
     model = zoo.llava_next(decoder, vision, seed=3, decoder_type="qwen2")
@@ -113,7 +113,7 @@ def odd_next() -> zoo.Inputs:
 
 def odd_next_video() -> zoo.Inputs:
     """An image, then two videos of 3 x 3 cells, text between them, for a CLIP tower with heads of 20, pooling by convolution and a Mistral."""
-    decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
+    decoder = zoo.DecoderConfig(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
     vision = dict(hidden_size=60, intermediate_size=100, num_hidden_layers=3, num_attention_heads=3, image_size=100)
     model = zoo.llava_next_video(decoder, vision, seed=3, decoder_type="mistral", spatial_pool_mode="conv")
     frames = zoo.moving_pattern(6, 100, 100, speed=1.5)
@@ -136,7 +136,7 @@ def images_and_video(model, images: list[tuple[int, int]], video: tuple[int, int
 
 def odd_qwen2() -> zoo.Inputs:
     """Two images and a video; heads of 48 in groups of three and of 20, an MLP of the tower of 180."""
-    decoder = zoo.Decoder(hidden=144, intermediate=250, layers=3, heads=3, kv_heads=1, vocabulary=203)
+    decoder = zoo.DecoderConfig(hidden=144, intermediate=250, layers=3, heads=3, kv_heads=1, vocabulary=203)
     model = zoo.qwen2_vl(decoder, dict(embed_dim=60, depth=3, num_heads=3, mlp_ratio=3), seed=4)
     return model, images_and_video(model, [(84, 140), (140, 56)], (84, 112))
 
@@ -144,7 +144,7 @@ def odd_qwen2() -> zoo.Inputs:
 def odd_qwen3() -> zoo.Inputs:
     """Two images and a video; heads of 40 in groups of three, wider than a row, and of 20; a table of 7 x 7 positions and one more; features
     behind every decoder layer."""
-    decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=3, kv_heads=1, vocabulary=203)
+    decoder = zoo.DecoderConfig(hidden=112, intermediate=150, layers=3, heads=3, kv_heads=1, vocabulary=203)
     vision = dict(hidden_size=60, intermediate_size=110, depth=4, num_heads=3, patch_size=12, num_position_embeddings=50,
                   deepstack_visual_indexes=[0, 1, 3])
     model = zoo.qwen3_vl(decoder, vision, seed=3, head_dim=40)
@@ -154,7 +154,7 @@ def odd_qwen3() -> zoo.Inputs:
 def odd_internvl() -> zoo.Inputs:
     """An image of three tiles, then four frames, of 3 x 3 tokens each; a tower with heads of 20, biases, RMS norms, normalised queries and keys
     and a norm behind its layers; a Qwen3, whose heads of 128 are normalised and together wider than its rows."""
-    decoder = zoo.Decoder(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
+    decoder = zoo.DecoderConfig(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
     vision = dict(hidden_size=60, intermediate_size=100, num_hidden_layers=3, num_attention_heads=3, image_size=66, patch_size=11,
                   attention_bias=True, use_qk_norm=True, norm_type="rms_norm", use_mean_pooling=False)
     model = zoo.internvl(decoder, vision, seed=3, decoder_type="qwen3")

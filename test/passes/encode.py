@@ -1,9 +1,9 @@
 # Calls of routines in words: addresses and sites added, the path of each call, set-up left out that would change nothing, and sums that do not fit.
 # RUN: %python %s | filecheck %s
-from focus.compiler.backend.encode import encode_program
 from focus.dialects import fisa
 from focus.dialects.context import make_context, parse_text
 from focus.dialects.support import ir
+from focus.passes.encode import encode_program
 from focus.runtime.run import asm
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
