@@ -206,18 +206,7 @@ def _bank_conflict(g: FlatGrid, banks: tuple[int, ...], block: tuple[int, ...]) 
     Every visual index of the grid has a window, indices between grid rows (newline tokens) included.  Members that index arithmetic finds
     across an edge of the grid belong to no window.
     """
-<<<<<<< HEAD
     members = [d for d in product(*(range(b) for b in block)) if all(o == 0 or n > 1 for o, n in zip(d, g.sides))]
-=======
-    tokens = np.arange(g.first, g.last + 1)
-    coordinates, rest = [np.zeros_like(tokens)] * 3, tokens - g.first
-    for axis in sorted(range(3), key=lambda a: (-g.strides[a], a)):        # outermost stride first
-        if g.sides[axis] > 1:
-            coordinates[axis], rest = rest // g.strides[axis], rest % g.strides[axis]
-    place = np.stack(coordinates)
-    members = [np.array(d)[:, None] for d in product(*(range(b) for b in block)) if all(o == 0 or n > 1 for o, n in zip(d, g.sides))]
-    size = np.array(banks)[:, None]
->>>>>>> main
     for i, a in enumerate(members):
         for b in members[:i]:
             if any((x - y) % size for x, y, size in zip(a, b, banks)):
@@ -232,7 +221,6 @@ def _bank_conflict(g: FlatGrid, banks: tuple[int, ...], block: tuple[int, ...]) 
     return None
 
 
-<<<<<<< HEAD
 def _place(g: FlatGrid, token: int) -> tuple[int, ...]:
     """Frame, row and column of a visual index by index arithmetic, the axis of the largest stride first; a newline stands behind its row."""
     place, rest = [0, 0, 0], token - g.first
@@ -242,10 +230,7 @@ def _place(g: FlatGrid, token: int) -> tuple[int, ...]:
     return tuple(place)
 
 
-class SpaceAttr(Focus.Attribute, name="space"):
-=======
 class SpaceAttr(Attribute, name="space"):
->>>>>>> main
     """Memory space of a memref: `#focus.space<"input">`; the names are those of `isa.Space` in lower case."""
     space: Str
 
