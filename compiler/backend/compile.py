@@ -53,7 +53,7 @@ class Compilation:
 
 @dataclass
 class _Source:
-    """What the passes start from: a module that says what it is to its user, how many passes it has behind it, and the values of its parameters
+    """What the passes start from: a module that says what it is to its user, how many passes have run on it, and the values of its parameters
     (None for a program that can only be timed: of a model on the meta device, or a backbone)."""
     module: ir.Module
     params: Mapping[str, Callable] | None
@@ -200,7 +200,7 @@ def _source(model, inputs: Mapping[str, Any], options: Options, concentration: C
 
 
 def _begun(module: ir.Module, interface: Interface, params: Mapping[str, Callable] | None, done: int = 0) -> _Source:
-    """A module that says what it is to its user, and how many passes it has behind it."""
+    """A module that says what it is to its user, and how many passes have run on it."""
     with module.context, ir.Location.unknown():
         interface.attach(main_of(module))
         set_attr(module.operation, LEVEL, pass_names()[done - 1] if done else INPUT)

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from focus.compiler.frontend import arguments
 from focus.runtime.spec.concentration import PRESETS
@@ -17,13 +18,16 @@ from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
 from focus.runtime.tools.cli import tool
 
+if TYPE_CHECKING:
+    from focus.compiler.truth.fidelity import Fidelity  # needs torch
+
 _EXAMPLES = """
 examples:
   focus-fidelity llava-onevision-demo
   focus-fidelity llava-onevision-demo --concentration sec --concentration tuned.toml -o fidelity.json
   focus-fidelity examples/trained.py:video --inputs one.safetensors two.safetensors --generate 16
 
-Distances are those of next-token distributions at every position of the prompt (the text behind the last visual token) from those of the
+Distances are those of next-token distributions at every position of the prompt (the text after the last visual token) from those of the
 dense model in float32: docs/algorithm.md. The last row is the dense model with values stored in fp16.
 """
 
@@ -66,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show(found: Mapping[str, object], requests: Sequence[str], each: bool) -> None:
+def _show(found: Mapping[str, Fidelity], requests: Sequence[str], each: bool) -> None:
     """The table on standard output."""
     from rich.console import Console
 

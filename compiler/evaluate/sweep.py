@@ -41,7 +41,7 @@ examples:
   focus-sweep llava-video-7b --scope=backbone --ratio 1.709 --set buffers.output.bytes=196608,393216
   focus-sweep llava-onevision-demo --set sic.scatter_per_cycle+energy.components.scatter_accumulator.count=1,2,4
 
-Keys are those of machine files (docs/machine.md), and those of a concentration behind "concentration." (docs/algorithm.md).
+Keys are those of machine files (docs/machine.md), and those of a concentration after "concentration." (docs/algorithm.md).
 Keys joined by "+" take the same value together. Every combination of all axes is a row; rows marked * are on
 the front: none is better in cycles, energy and area at once.
 """

@@ -99,7 +99,7 @@ _VOCABULARY = 152064
 
 
 def _llava(frames: int, newline_a_row: bool) -> tuple[Any, dict[str, Any]]:
-    """LLaVA-OneVision-7B, or LLaVA-Video-7B (frames pooled by averages, a newline behind each row), with a video of `frames` frames."""
+    """LLaVA-OneVision-7B, or LLaVA-Video-7B (frames pooled by averages, a newline after each row), with a video of `frames` frames."""
     import torch
     from transformers import LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration
 

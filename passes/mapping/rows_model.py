@@ -2,8 +2,8 @@
 
 In: rates, a form, a mapping.  Out: `predict_rows`.
 
-A tile is loaded, worked on and stored.  Tiles follow each other as fast as the bus, the vector unit or the concentrator lets them, or as a tile's whole
-way takes, divided by the slots of its place.
+A tile is loaded, worked on and stored.  Tiles follow each other as fast as the bus, the vector unit or the concentrator lets them, or as a
+tile's whole way takes, divided by the slots of its place.
 """
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def schedule(func, *, machine: str = "focus"):
 
 # ---- lives of buffers --------------------------------------------------------------------------------------------------------
 @dataclass(eq=False)
-class Run:
+class Turn:
     """Consecutive accesses by one unit: the first waits and the last signals, conditional from loop level `depth` on."""
     unit: Unit
     first: Instr
@@ -52,49 +52,49 @@ class Run:
 
 @dataclass(eq=False)
 class Turns:
-    """A loop in which several units take turns: the runs of its body."""
-    runs: list[Run]
+    """A loop in which several units take turns: those of its body."""
+    turns: list[Turn]
 
 
-def _life(kernel: Kernel, record: BufferRecord) -> list[Run | Turns]:
+def _life(kernel: Kernel, record: BufferRecord) -> list[Turn | Turns]:
     """The owners of a buffer, in order, over one life."""
-    return _runs(kernel, record, record.users, len(record.loops))
+    return _turns(kernel, record, record.users, len(record.loops))
 
 
-def _runs(kernel: Kernel, record: BufferRecord, users: list[Instr], depth: int) -> list[Run | Turns]:
-    runs: list[Run | Turns] = []
+def _turns(kernel: Kernel, record: BufferRecord, users: list[Instr], depth: int) -> list[Turn | Turns]:
+    turns: list[Turn | Turns] = []
     i = 0
     while i < len(users):
-        new: list[Run | Turns]
+        new: list[Turn | Turns]
         if len(users[i].loops) == depth:
-            new = [Run(users[i].entry.unit, users[i], users[i], depth)]
+            new = [Turn(users[i].entry.unit, users[i], users[i], depth)]
             i += 1
         else:
             loop, j = users[i].loops[depth], i
             while j < len(users) and len(users[j].loops) > depth and users[j].loops[depth] is loop:
                 j += 1
-            inner = _runs(kernel, record, users[i:j], depth + 1)
-            if len(inner) == 1 and isinstance(inner[0], Run):
-                new = [Run(inner[0].unit, inner[0].first, inner[0].last, depth)]
+            inner = _turns(kernel, record, users[i:j], depth + 1)
+            if len(inner) == 1 and isinstance(inner[0], Turn):
+                new = [Turn(inner[0].unit, inner[0].first, inner[0].last, depth)]
             else:
-                turns = Turns(_flatten(inner))
-                _check_turns(kernel, record, turns.runs)
-                new = [turns]
+                shared = Turns(_flatten(inner))
+                _check_turns(kernel, record, shared.turns)
+                new = [shared]
             i = j
-        if runs and isinstance(runs[-1], Run) and isinstance(new[0], Run) and runs[-1].unit == new[0].unit:
-            runs[-1].last = new[0].last
+        if turns and isinstance(turns[-1], Turn) and isinstance(new[0], Turn) and turns[-1].unit == new[0].unit:
+            turns[-1].last = new[0].last
         else:
-            runs += new
-    return runs
+            turns += new
+    return turns
 
 
-def _flatten(items: list[Run | Turns]) -> list[Run]:
-    return [run for item in items for run in (item.runs if isinstance(item, Turns) else [item])]
+def _flatten(items: list[Turn | Turns]) -> list[Turn]:
+    return [turn for item in items for turn in (item.turns if isinstance(item, Turns) else [item])]
 
 
-def _check_turns(kernel: Kernel, record: BufferRecord, runs: list[Run]) -> None:
+def _check_turns(kernel: Kernel, record: BufferRecord, turns: list[Turn]) -> None:
     """In a loop with several owners, each iteration must hand the buffer over: neighbours differ, cyclically."""
-    for a, b in zip(runs, runs[1:] + runs[:1]):
+    for a, b in zip(turns, turns[1:] + turns[:1]):
         if a.unit == b.unit:
             raise OpError(record.op, f"cannot be scheduled: its loop begins and ends an iteration on unit '{a.unit.name.lower()}' but other units "
                                      "use it between")
@@ -116,9 +116,9 @@ def _give_slots(kernel: Kernel, lives: dict, machine: Machine) -> None:
         set_attr(r.op, "slots", slots.get(id(r), 1))
 
 
-def _rotates(life: list[Run | Turns]) -> bool:
+def _rotates(life: list[Turn | Turns]) -> bool:
     """Whether a second slot helps: several owners in sequence.  Where owners take turns in a loop, one slot keeps the hand-over unambiguous."""
-    return len(life) > 1 and all(isinstance(item, Run) for item in life)
+    return len(life) > 1 and all(isinstance(item, Turn) for item in life)
 
 
 # ---- semaphores --------------------------------------------------------------------------------------------------------------
@@ -135,8 +135,8 @@ class _Semaphores:
     def number(self, key) -> int:
         return self.numbers.setdefault(key, len(self.numbers) + 1)
 
-    def hand_over(self, key, giver: Run, taker: Run, give_depth: int, take_depth: int) -> None:
-        """The buffer passes from `giver` to `taker`.  A run that both waits and signals in several roles does each once."""
+    def hand_over(self, key, giver: Turn, taker: Turn, give_depth: int, take_depth: int) -> None:
+        """The buffer passes from `giver` to `taker`.  A turn that both waits and signals in several roles does each once."""
         n = self.number(key)
         self._add(self.signals, giver.last, n, give_depth)
         self._add(self.waits, taker.first, n, take_depth)
@@ -197,11 +197,11 @@ def _place_semaphores(kernel: Kernel, lives: dict) -> None:
         flat = _flatten(life)
         for item in life:
             if isinstance(item, Turns):
-                for a, b in zip(item.runs, item.runs[1:] + item.runs[:1]):
+                for a, b in zip(item.turns, item.turns[1:] + item.turns[:1]):
                     sems.hand_over(key(b, 0), a, b, a.depth, b.depth)
         for i, (a, b) in enumerate(pairwise(life)):
             giver, taker = _end(a, -1), _end(b, 0)
-            if isinstance(a, Turns) and a.runs[0].unit != taker.unit:
+            if isinstance(a, Turns) and a.turns[0].unit != taker.unit:
                 raise OpError(record.op, f"cannot be scheduled: after a loop of several units it goes to '{taker.unit.name.lower()}', which did not "
                                          "begin the loop")
             if giver.unit != taker.unit:
@@ -225,5 +225,5 @@ def _place_semaphores(kernel: Kernel, lives: dict) -> None:
     set_attr(kernel.op, "credits", fd.credit_array(list(sems.credits.items())))
 
 
-def _end(item: Run | Turns, which: int) -> Run:
-    return item.runs[which] if isinstance(item, Turns) else item
+def _end(item: Turn | Turns, which: int) -> Turn:
+    return item.turns[which] if isinstance(item, Turns) else item

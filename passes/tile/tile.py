@@ -232,7 +232,7 @@ class Tiler:
 
     def matmul(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "resampled")
-        self.call(linear.emit_resample, self.name, self.mat(op.lhs), self.mat(op.rhs), out, *self._kernels(op))
+        self.call(linear.emit_resample, self.name, linear.Resampling(self.mat(op.lhs), self.mat(op.rhs), out), *self._kernels(op))
 
     def norm(self, op) -> None:
         if fd.GATHERS in op.operation.attributes:        # emitted with the gather that uses it
@@ -240,7 +240,7 @@ class Tiler:
         heads = op.heads if isinstance(op, fd.RMSNormOp) else 1
         out = self.where[op.result] = self.temp(op.result, "normed")
         x, out = (self.b.view(m, m.rows * heads, m.cols // heads) for m in (self.mat(op.x), out))       # heads are rows of their own
-        self.call(concentrate.emit_norm, self.name, x, self._norm(op), out, self._rows(op))
+        self.call(concentrate.emit_norm, self.name, concentrate.Normed(x, self._norm(op), out), self._rows(op))
 
     def _norm(self, op) -> concentrate.Norm:
         layer = isinstance(op, fd.LayerNormOp)
@@ -321,7 +321,7 @@ class Tiler:
         self.call(attention.emit_attention, att, sections, tuple(kernels))
 
     def _with_lead(self, value: ir.Value, visual: int, lead: int, mapping: RowsMapping) -> Mat:
-        """Keys or values behind copies of the text rows that visual tokens may see."""
+        """Keys or values after copies of the text rows that visual tokens may see."""
         rows = self.where[value]
         whole = self.led.get(value)
         if whole is None:               # not made by a kernel of its own: copied whole
@@ -410,7 +410,8 @@ class Tiler:
         columns = channels * op.patch ** 2
         rows = frames * (height // op.patch) * (width // op.patch)
         patches = self.b.buffer("dram", rows, columns, "f16", "patches", "temp")
-        self.call(movement.emit_im2col, self.name, self.mat(op.pixels), (frames, channels, height, width), op.patch, patches)
+        cut = movement.Patches(self.mat(op.pixels), (frames, channels, height, width), op.patch, patches)
+        self.call(movement.emit_im2col, self.name, cut)
         out = self.where[op.result] = self.temp(op.result, "embedded")
         residual = getattr(op, "residual", None)
         kernel = linear.Linear(self.name, patches, [self.mat(op.weight)], [self.optional(op.bias)], out, residual=self.optional(residual))

@@ -149,7 +149,7 @@ def write(path: str | os.PathLike, plan: TracePlan, recipe: Recipe, compact: boo
 
 # ---- tokens ------------------------------------------------------------------------------------------------------------
 def _coordinates(tokens: TokenLayout) -> np.ndarray:
-    """float [V, 3]: frame, row and column of each visual token by the strides of its grid; newlines stand behind their row."""
+    """float [V, 3]: frame, row and column of each visual token by the strides of its grid; newlines stand after their row."""
     grid = np.array([[g.first, *g.strides] for g in tokens.grids])[tokens.grid_numbers()]
     rest, out = np.arange(tokens.V) - grid[:, 0], []
     for stride in grid[:, 1:].T:

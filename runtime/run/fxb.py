@@ -127,7 +127,7 @@ class Region(Record):
 
 class Life(Record):
     """Bytes of DRAM or the count memory that mean something from kernel `first` to kernel `last` of the program, numbered from 0 by the
-    drains that end them; before and behind that, others may have their place."""
+    drains that end them; before and after that, others may have their place."""
     name: Name
     space: Literal["dram", "counts"]
     address: Address

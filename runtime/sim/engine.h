@@ -37,7 +37,7 @@ struct Site {
     std::vector<uint8_t> zero;              // [visual][slices]
 };
 
-/// Bytes that take turns: kernels, by number, behind the last of which what they hold is given up.
+/// A live range: bytes whose contents are given up after kernel number `last`, so that others may have their place.
 struct Life { isa::Space space; int64_t begin, end, last; };
 
 struct Options {

@@ -39,7 +39,7 @@ Machine read_machine(const std::string& json) {
     m.rule = rule == "shadow" ? ArrayRule::SHADOW : rule == "scalesim" ? ArrayRule::SCALESIM : ArrayRule::RTL;
     m.rows = number<int>(array, "rows");
     m.cols = number<int>(array, "cols");
-    // Weights enter one array row a cycle.  Partial sums take 2 cycles a row, and the last column is cols - 1 skewed.  Of the rules without a
+    // Weights enter one array row per cycle.  Partial sums take 2 cycles per row, and the last column is cols - 1 skewed.  Of the rules without a
     // second weight register, scalesim counts rows to load, rows to fill and cols - 3 to drain, rtl a load before all that shadow waits for.
     m.weight_load = number_or(array, "weight_load_cycles", m.rows);
     m.fill = number_or(array, "fill_cycles", 2 * m.rows + m.cols - 2);

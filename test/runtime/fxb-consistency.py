@@ -68,7 +68,7 @@ lives(LIFE | dict(address=0x17FF))
 lives(LIFE | dict(bytes=0x801))
 # CHECK-NEXT: b: 'u' (0x1fc0..0x2000 of dram) overlaps 't' at 0x1800, which is alive in kernel 5 too
 lives(LIFE, LIFE | dict(name="u", address=0x1FC0, bytes=64, first=5, last=7))
-# One behind the other, in time or in place, and in different memories.
+# One after the other, in time or in place, and in different memories.
 # CHECK-NEXT: ACCEPTED
 lives(LIFE, LIFE | dict(name="u", first=6, last=6), LIFE | dict(name="v", first=0, last=2), LIFE | dict(space="counts", name="w"))
 # CHECK-NEXT: Life: 't' lives from kernel 3 to kernel 2

@@ -80,11 +80,11 @@ class Family(ABC):
         """Rows [n, D] that, one after the other, stand at the placeholders of `kind`.  Called under the patches."""
 
     def visual_levels(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[list[Tensor]]:
-        """The visual rows, and, for each of the first decoder layers behind which features are added to them, those features [n, D]."""
+        """The visual rows, and, for each of the first decoder layers after which features are added to them, those features [n, D]."""
         return [self.visual_rows(model, plan, const, kind, pixels)]
 
     def levels(self, model: nn.Module) -> int:
-        """Decoder layers behind which features are added to the visual rows."""
+        """Decoder layers after which features are added to the visual rows."""
         return 0
 
     @abstractmethod
