@@ -8,8 +8,6 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from focus.dialects import mapping
 from focus.dialects.support import I64, Any, Dialect, FocusError, I64Array, OpBase, OpError, Sequence, Str, get_attr, ir, to_python
 from focus.runtime.spec import isa, types
@@ -168,8 +166,9 @@ def layout_problem(banks: tuple[int, ...], block: tuple[int, ...], capacity: int
 
     Names the first grid with a bank conflict, and two tokens that collide; or the first whose window history does not fit.
     """
-    if len(banks) != 3 or len(block) != 3 or min(banks + block) < 1:
-        return f"layout has banks {list(banks)} and block {list(block)}; expected three positive numbers each"
+    if len(banks) != 3 or len(block) != 3 or min(banks + block) < 1 or max(block) > isa.MAX_BLOCK_SIDE:
+        return (f"layout has banks {list(banks)} and block {list(block)}; expected three positive numbers each, those of the block at most "
+                f"{isa.MAX_BLOCK_SIDE}")
     problem = _grids_problem(grids, None) if len(grids) % 7 == 0 else "layout expects seven numbers per grid"
     if problem:
         return problem
@@ -187,27 +186,31 @@ def layout_problem(banks: tuple[int, ...], block: tuple[int, ...], capacity: int
 def _bank_conflict(g: FlatGrid, banks: tuple[int, ...], block: tuple[int, ...]) -> str | None:
     """Two tokens of one window in the same bank, or None.
 
-    Enumerates the window of every visual index of the grid, indices between grid rows (newline tokens) included.  Members
-    that index arithmetic finds across an edge of the grid belong to no window.
+    Every visual index of the grid has a window, indices between grid rows (newline tokens) included.  Members that index arithmetic finds
+    across an edge of the grid belong to no window.
     """
-    tokens = np.arange(g.first, g.last + 1)
-    coordinates, rest = [np.zeros_like(tokens)] * 3, tokens - g.first
-    for axis in sorted(range(3), key=lambda a: (-g.strides[a], a)):        # outermost stride first
-        if g.sides[axis] > 1:
-            coordinates[axis], rest = rest // g.strides[axis], rest % g.strides[axis]
-    place = np.stack(coordinates)
-    members = [np.array(d)[:, None] for d in product(*(range(b) for b in block)) if all(o == 0 or n > 1 for o, n in zip(d, g.sides))]
-    size = np.array(banks)[:, None]
+    members = [d for d in product(*(range(b) for b in block)) if all(o == 0 or n > 1 for o, n in zip(d, g.sides))]
     for i, a in enumerate(members):
         for b in members[:i]:
-            inside = (place >= a).all(0) & (place >= b).all(0)
-            clash = np.flatnonzero(inside & ((place - a) % size == (place - b) % size).all(0))
-            if len(clash):
-                t = int(tokens[clash[0]])
-                one, other = t - g.offset(*b[:, 0].tolist()), t - g.offset(*a[:, 0].tolist())
-                bank = tuple(((place - a) % size)[:, clash[0]].tolist())
+            if any((x - y) % size for x, y, size in zip(a, b, banks)):
+                continue
+            # They share a bank in every window that has both.  The first token with both is the one that lies just far enough from each edge.
+            corner = tuple(map(max, a, b))
+            t = g.first + g.offset(*corner)
+            if t <= g.last and _place(g, t) == corner:
+                one, other = t - g.offset(*b), t - g.offset(*a)
+                bank = tuple((x - y) % size for x, y, size in zip(corner, a, banks))
                 return f"visual tokens {one} and {other} of the window at token {t} both lie in bank {bank}"
     return None
+
+
+def _place(g: FlatGrid, token: int) -> tuple[int, ...]:
+    """Frame, row and column of a visual index by index arithmetic, the axis of the largest stride first; a newline stands behind its row."""
+    place, rest = [0, 0, 0], token - g.first
+    for axis in sorted(range(3), key=lambda a: (-g.strides[a], a)):
+        if g.sides[axis] > 1:
+            place[axis], rest = divmod(rest, g.strides[axis])
+    return tuple(place)
 
 
 class SpaceAttr(Attribute, name="space"):

@@ -52,10 +52,10 @@ class ParamValues(Mapping):
         self._kept: dict[str, np.ndarray] = {}
         self._digests: dict[str, bytes] = {}
 
-    def freeze(self, limit: int = SNAPSHOT) -> None:
-        """Hold on to the values of now.  Up to `limit` bytes, as they are stored, they are copied.  Of more, a digest is kept, and a parameter whose
-        source has changed is a FocusError when it is asked for."""
-        if sum(entry.place.nbytes for entry in self._entries.values()) <= limit:
+    def freeze(self) -> None:
+        """Hold on to the values of now.  Up to `SNAPSHOT` bytes, as they are stored, they are copied.  Of more, a digest is kept, and a parameter
+        whose source has changed is a FocusError when it is asked for."""
+        if sum(entry.place.nbytes for entry in self._entries.values()) <= SNAPSHOT:
             self._kept = {name: fxb.store(self[name], entry.place.stored)[0] for name, entry in self._entries.items()}
             # A value that is stored as its source has it may be the source's own memory.
             self._kept = {name: value if value.base is None and value.flags.owndata else value.copy() for name, value in self._kept.items()}

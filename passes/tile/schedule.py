@@ -220,6 +220,8 @@ def _place_semaphores(kernel: Kernel, owners: dict) -> None:
         for name, table in (("wait", sems.waits), ("signal", sems.signals)):
             if id(instr) in table:
                 set_attr(instr.op, name, fd.sync_array(table[id(instr)]))
+            elif name in instr.op.operation.attributes:     # of a schedule that was there before
+                del instr.op.operation.attributes[name]
     set_attr(kernel.op, "credits", fd.credit_array(list(sems.credits.items())))
 
 
