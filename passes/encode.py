@@ -1,6 +1,6 @@
 """From a program in the fisa dialect to the words of a binary.
 
-In: a `fisa.program` and the routines of its module.  Out: 16 bytes an instruction, and the module path each computes for.
+In: a `fisa.program` and the routines of its module.  Out: 16 bytes per instruction, and the module path each computes for.
 
 A routine is encoded once.  For each call its words are copied, the addresses and the site of the call added where they belong; the source is the
 path of the call.  Since a routine sets up all that it uses, set-up that finds its generator, register or semaphore as it would leave

@@ -1,4 +1,4 @@
-"""Fused attention: scores, running softmax and weighted values of one head's m-tile without leaving the chip; and the prompt's
+"""Fused attention: scores, online softmax and weighted values of one head's m-tile without leaving the chip; and the prompt's
 importance of every visual token (SEC).
 
 In: queries (`Mat` or `Concentrated`), keys and values, positions.  Out: one `focus.kernel` a section: query rows that see the same
@@ -248,7 +248,7 @@ def attention_generators(form: AttentionForm, mapping: AttentionMapping, geometr
 
 
 def emit_attention(b: TileBuilder, att: Attention, sections: list[Section], mappings: tuple[AttentionMapping, ...], loc: ir.Location) -> None:
-    """Emit dense attention, one kernel a section."""
+    """Emit dense attention, one kernel per section."""
     for s, t in zip(sections, mappings, strict=True):
         form = section_form(att.heads, s, att.positions is not None)
         places = attention_places(form, t, b.geometry)

@@ -49,7 +49,7 @@ class Target:
 
 
 def footprint(target: Target, form: Form, mapping: KernelMapping) -> list[Places]:
-    """What the kernels of a mapping take on chip, one entry a kernel.  Raises FocusError where the mapping is of another kind than the form."""
+    """What the kernels of a mapping take on chip, one entry per kernel.  Raises FocusError where the mapping is of another kind than the form."""
     g = target.geometry
     if isinstance(form, GemmForm) and isinstance(mapping, GemmMapping):
         return [resample_places(form, mapping, g) if form.resample else gemm_places(form, mapping, g)]
@@ -274,7 +274,7 @@ def _spills(target: Target, form: SpillForm) -> Iterator[SpillMapping]:
 
 
 def tile_rows(machine: Machine, longest: int = LONGEST, **row_bytes: int) -> int:
-    """Rows of a tile that takes `row_bytes[memory]` bytes a row in each of these memories: what fits, in multiples of `EVEN` if it can be."""
+    """Rows of a tile that takes `row_bytes[memory]` bytes per row in each of these memories: what fits, in multiples of `EVEN` if it can be."""
     fit = min(machine.buffer_bytes(memory) // n for memory, n in row_bytes.items())
     return max(1, min(longest, fit // EVEN * EVEN or fit))
 

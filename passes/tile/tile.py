@@ -316,7 +316,7 @@ class Tiler:
         self.call(attention.emit_attention, att, sections, tuple(kernels))
 
     def _with_lead(self, value: ir.Value, visual: int, lead: int, mapping: RowsMapping) -> Mat:
-        """Keys or values behind copies of the text rows that visual tokens may see."""
+        """Keys or values after copies of the text rows that visual tokens may see."""
         rows = self.where[value]
         whole = self.led.get(value)
         if whole is None:               # not made by a kernel of its own: copied whole

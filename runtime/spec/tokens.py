@@ -38,7 +38,7 @@ class Grid(Record, GridNumbers):
 
     @classmethod
     def dense(cls, first: int, frames: int, height: int, width: int, row_gap: int = 0, frame_gap: int = 0) -> Grid:
-        """A grid whose cells follow one another, with `row_gap` other tokens behind each row and `frame_gap` behind each frame."""
+        """A grid whose cells follow one another, with `row_gap` other tokens after each row and `frame_gap` after each frame."""
         row = width + row_gap
         return cls(first=first, frames=frames, height=height, width=width, frame_stride=height * row + frame_gap, height_stride=row)
 

@@ -16,7 +16,7 @@ from focus.runtime.spec.types import ELEMENTS
 from focus.runtime.tools.pages import cell, pages_tool
 
 _UNITS = {
-    Unit.CTRL: ("Control", "Act when they are fetched, one a cycle, in program order."),
+    Unit.CTRL: ("Control", "Act when they are fetched, one per cycle, in program order."),
     Unit.LOAD: ("DMA load", "From DRAM to a buffer."),
     Unit.STORE: ("DMA store", "From a buffer to DRAM."),
     Unit.ARRAY: ("Systolic array", "Weight stationary, fp16 products, fp32 sums; as many rows and columns as the machine has (docs/machine.md)."),
