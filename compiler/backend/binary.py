@@ -203,7 +203,7 @@ def _fixed(interface: Interface) -> tuple[fxb.FixedInput, ...]:
 
 
 def _memory_map(func, buffers: list) -> fxb.MemoryMap:
-    """Regions of DRAM by what they hold, and the lives of what takes turns."""
+    """Regions of DRAM by what they hold, and the live ranges of what takes turns in one place."""
     regions, top = [], get_attr(func, "focus.dram_bytes")
     for kind, name in (("param", "parameters"), ("input", "inputs"), ("output", "outputs"), ("temp", "intermediates")):
         ops = [op for op in buffers if op.kind == kind]
@@ -211,14 +211,14 @@ def _memory_map(func, buffers: list) -> fxb.MemoryMap:
             start = min(get_attr(op, "address") for op in ops)
             end = max(get_attr(op, "address") + fxb.Param(**_placed(op, name="x")).nbytes for op in ops) if kind != "temp" else top
             regions.append(fxb.Region(name=name, address=start, bytes=max(0, end - start)))
-    return fxb.MemoryMap(dram_bytes=max(1, top), regions=tuple(regions), lives=tuple(_life(op) for op in buffers if get_attr(op, "lives")))
+    return fxb.MemoryMap(dram_bytes=max(1, top), regions=tuple(regions), lives=tuple(_live_range(op) for op in buffers if get_attr(op, "lives")))
 
 
-def _life(op: ir.OpView) -> fxb.Life:
+def _live_range(op: ir.OpView) -> fxb.LiveRange:
     first, last = get_attr(op, "lives")
     result = op.operation.result
     values: dict[str, Any] = {"name": op.name, "space": fd.space_of(result), "address": get_attr(op, "address"), "bytes": buffer_bytes(result.type)}
-    return fxb.Life(first=first, last=last, **values)
+    return fxb.LiveRange(first=first, last=last, **values)
 
 
 def _sites(func, buffers: list) -> tuple[fxb.Site, ...]:

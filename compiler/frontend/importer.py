@@ -33,15 +33,13 @@ from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.frontend.surgery import OPERATORS, weightless
 from focus.compiler.frontend.wrapper import Prefill, prefill_of
 from focus.dialects.context import make_context
+from focus.passes.tensor.convert_torch_to_focus import RULES, rule_name
 from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.errors import FocusError, first_line
 from focus.runtime.spec.tokens import TokenLayout
 
-#: Operators that torch-mlir must leave whole.
-_KEPT = ("aten.linear", "aten.layer_norm", "aten.rms_norm", "aten.silu", "aten.gelu", "aten.relu", "aten.embedding")
-#: Every operator the backend form may contain besides constants and list construction; anything else has no mapping.
-ALLOWED = frozenset({f"torch.{name}" for name in _KEPT} | {
-    "torch.aten.cat", "torch.aten.add.Tensor", "torch.aten.mul.Tensor", "torch.aten.view", "torch.aten.slice.Tensor"})
+#: Operators that torch-mlir must leave whole: all of PyTorch's that the conversion has a rule for.
+_KEPT = tuple(name.removeprefix("torch.") for name in RULES if name.startswith("torch.aten."))
 _DIGEST_WIDTH = 1024        #: 64-bit words in a row of the table that is summed
 _SCAFFOLDING = ("torch.constant.", "torch.prim.ListConstruct", "func.")
 
@@ -208,10 +206,9 @@ def operators(module: ir.Module) -> Iterator[tuple[str, ir.Operation]]:
 
 
 def check_operators(module: ir.Module) -> None:
-    """Raise FocusError for the first operator that no later pass has a mapping for."""
-    ours = {f"vlm.{name}" for name in (*OPERATORS, "param")}
+    """Raise FocusError for the first operator that the conversion has no rule for."""
     for name, op in operators(module):
-        if name not in ours and name not in ALLOWED:
+        if rule_name(op) not in RULES:
             raise FocusError(f"{op.location.name_str}: operator '{name.removeprefix('torch.')}' has no mapping to the accelerator")
 
 

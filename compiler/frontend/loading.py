@@ -116,9 +116,9 @@ def check_counts(path: Path, config: Mapping[str, Any], where: str = "") -> None
             raise FocusError(f"{path}: {where}{key}: a whole number from 1 to {most} expected, got {value!r}")
     for key, other in (("num_attention_heads", "hidden_size"), ("num_heads", "hidden_size"), ("num_heads", "embed_dim"),
                        ("pad_token_id", "vocab_size")):
-        value, most = config.get(key), config.get(other)
-        if is_whole(value) and is_whole(most) and value > most - (key == "pad_token_id"):
-            raise FocusError(f"{path}: {where}{key}: {value} does not go with {other} {most}")
+        count, size = config.get(key), config.get(other)
+        if is_whole(count) and is_whole(size) and count > size - (key == "pad_token_id"):
+            raise FocusError(f"{path}: {where}{key}: {count} does not go with {other} {size}")
 
 
 def check_size(path: Path, kind: type[nn.Module]) -> None:

@@ -289,7 +289,7 @@ class DecoderRun:
 
     @torch.no_grad()
     def generate(self, count: int) -> list[int]:
-        """The next `count` tokens, each the most probable one (of several, the first).  Behind the prefill nothing is concentrated: a token sees, in
+        """The next `count` tokens, each the most probable one (of several, the first).  After the prefill nothing is concentrated: a token sees, in
         each layer, whatever tokens that layer's attention saw.  For a run whose front has at least `count - 1` more tokens, once."""
         out: list[int] = []
         while True:

@@ -91,7 +91,8 @@ class SpillForm:
 class RowsForm:
     """A sweep over `rows` rows of `cols` columns or their movement.
 
-    what: "norm", "rope", "elementwise", "copy", "take", "gather" or "gather_norm"; dtype: of an element; moments: those of the rows are known;
+    what: "norm", "rope", "elementwise", "copy", "take", "gather", "gather_norm", or "cut": the m-tiles of a value that the kernel which makes it
+    gathers, so that there is no kernel of its own; dtype: of an element; moments: those of the rows are known;
     bias: there is one; second: there is a second operand, or rows are picked by ids; head: columns of a head; visual: visual rows of a tile that
     is concentrated; repeat: how often the form is computed.
     """

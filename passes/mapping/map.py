@@ -287,10 +287,8 @@ class Context:
         producer = op.x.owner.opview if not isinstance(op.x.owner, ir.Block) else None
         fused = producer is not None and fd.GATHERS in producer.operation.attributes
         norm = producer if fused and not isinstance(producer, fd.LinearOp) else None
-        if fused and norm is None:
-            return
         largest = max(self.groups(op.result.type), key=lambda g: g.rows)
-        what = "gather" if norm is None else "gather_norm"
+        what = "gather_norm" if norm is not None else "cut" if fused else "gather"
         form = RowsForm(what, largest.rows, op.result.type.width, moments=norm is not None and norm.moments is not None,
                         bias=isinstance(norm, fd.LayerNormOp), visual=max(g.visual for g in self.groups(op.result.type)))
         yield [Choice("compact", (form,))]

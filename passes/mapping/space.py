@@ -59,6 +59,8 @@ def footprint(target: Target, form: Form, mapping: KernelMapping) -> list[Places
         made = [making_places(form, (rows, min(rows, form.m_tile)), mapping, g) for rows, _ in form.tiles]
         return made + [using_places(form, mapping, g, uses) for uses in _distinct(tiles_of_use(form, mapping.m, g))]
     if isinstance(form, RowsForm) and isinstance(mapping, RowsMapping):
+        if form.what == "cut":
+            return []
         if form.what in ("gather", "gather_norm"):
             return [gather_places(form, g.vector)]
         places = {"norm": norm_places, "rope": rope_places, "elementwise": elementwise_places}.get(form.what, move_places)
@@ -85,6 +87,10 @@ def problem(target: Target, form: Form, mapping: KernelMapping) -> str | None:
         cut = _attention_problem(form, mapping, g)
     elif isinstance(form, SpillForm) and isinstance(mapping, SpillMapping):
         cut = _spill_problem(form, mapping, target)
+    elif isinstance(form, RowsForm) and form.what in ("gather", "gather_norm", "cut") and isinstance(mapping, RowsMapping):
+        most = m_tile_rows(target)
+        if (mapping.m, mapping.n) != (most, target.vector):
+            cut = f"m and n are {mapping.m} and {mapping.n}, expected the {most} rows that buffers are laid out for and vectors of {target.vector}"
     try:
         kernels = [] if cut else footprint(target, form, mapping)
     except FocusError as e:
@@ -283,8 +289,8 @@ def m_tile_rows(target: Target) -> int:
 
 def _rows(target: Target, form: RowsForm) -> Iterator[RowsMapping]:
     machine, size = target.machine, {"f16": 2, "u16": 2}.get(form.dtype, 4)
-    if form.what in ("gather", "gather_norm"):
-        yield RowsMapping(m=max(form.rows, m_tile_rows(target)), n=target.vector)
+    if form.what in ("gather", "gather_norm", "cut"):
+        yield RowsMapping(m=m_tile_rows(target), n=target.vector)
     elif form.what == "norm":
         whole = tile_rows(machine, output=2 * 2 * form.cols, stats=8)
         if not form.moments and whole >= min(16, form.rows):

@@ -24,14 +24,12 @@ from focus.passes.kernels import attention, concentrate, linear, movement, spill
 from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels.rows import Concentrated, split
 from focus.passes.manager import register_pass
-from focus.passes.mapping.space import Target, m_tile_rows
 from focus.passes.target import resolve_machine
 from focus.passes.tensor.tensor_ir import gather_of
 from focus.passes.tile.kernel_ir import producer
 from focus.passes.tile.routines import ModulePath, Routines
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.geometry import PUBLISHED_SIDE
-from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.types import BY_MLIR
 
 
@@ -44,20 +42,18 @@ def tile(module, *, machine: str = "focus"):
     routines = Routines(TileBuilder(geometry), block)
     for op in list(block.operations):
         if op.operation.name == "func.func":
-            Tiler(op, target, routines).run()
+            Tiler(op, routines).run()
 
 
 @dataclass
 class Tiler:
     """State of the pass over one function: where each tensor lies, and what has been emitted."""
     func: ir.OpView
-    machine: Machine
     routines: Routines
     where: dict = field(default_factory=dict)           #: tensor value -> Mat or Concentrated
     placed: dict = field(default_factory=dict)          #: concat op result -> its Mat, made when its first input is
     positions: dict = field(default_factory=dict)       #: ids value (None before pruning) -> Mat of sequence positions [1, lead + R]
     led: dict = field(default_factory=dict)             #: key or value tensor -> its Mat with the leading text rows
-    capacity: int = 0                                   #: most rows of an m-tile, as the mappings of the gathers say
     sites: list = field(default_factory=list)
     prunings: int = 0
 
@@ -71,7 +67,6 @@ class Tiler:
         self.b.enter(block)
         self.tokens = get_attr(self.func, "focus.tokens")
         self.visual = self.tokens.V if self.tokens is not None else 0
-        self.capacity = m_tile_rows(Target(self.machine, self.b.geometry.vector))
         with ir.InsertionPoint.at_block_begin(block) if not old else ir.InsertionPoint(old[-1].operation):
             with ir.Location.name("main"):
                 self._inputs(block)
@@ -272,7 +267,7 @@ class Tiler:
     def _concentrated(self, op) -> Concentrated:
         """Memory for a concentrated operand, and its entry in the site table."""
         t = op.result.type
-        groups = split(t.visual, t.rows - t.visual, t.m_tile, self.capacity)
+        groups = split(t.visual, t.rows - t.visual, t.m_tile, self._rows(op).m)
         tiles, capacity, visual = sum(g.count for g in groups), max(g.rows for g in groups), max(g.visual for g in groups)
         entries, number = tiles * t.slices, len(self.sites)
         conc = Concentrated(self.b.buffer("dram", entries * capacity, t.vector, "f16", f"unique.{number}", "temp", role="unique", site=number),

@@ -60,7 +60,7 @@ ONEVISION_MVBENCH = ((2, 5, 8, 16, 25), (0.4, 0.3, 0.25, 0.2, 0.1))
 class Row:
     """One published video workload: `grid` is frames, height, width of the cells, `row_gap` tokens that stand after each row of cells
     (LLaVA-Video's newlines); the sparsities are shares of work AdapTiV and CMC (linear layers, query, score) skip; `ratio` is the fitted
-    number of retained tokens a unique vector."""
+    number of retained tokens per unique vector."""
     model: str
     dataset: str
     grid: tuple[int, int, int]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -194,7 +194,7 @@ def setting(config: Any, where: str, key: str, holds: Callable[[Any], bool], exp
     return value
 
 
-def is_whole(value: Any, low: int = 1) -> bool:
+def is_whole(value: Any, low: int = 1) -> TypeGuard[int]:
     """Whether a configured value is an integer of at least `low`."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= low
 
