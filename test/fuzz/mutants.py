@@ -155,20 +155,28 @@ def _own(file: Path) -> tuple[str, ...]:
     return tuple(f"passes/{test.name}" for test in sorted((ROOT / "test" / "passes").glob(f"{prefix}-*"))) if prefix else ()
 
 
-def caught(mutant: Mutant, verbose: bool, whole: bool) -> str | None:
+def groups(file: Path, most: int, whole: bool) -> list[tuple[tuple[str, ...], str]]:
+    """What is tried for a mutant of a file, one group after the other: the tests about it, then at most so many of `STAGES`, then the rest."""
+    own = _own(file)
+    return [*([(own, "map-search")] if own else []), *STAGES[:most], *(REST if whole else ())]
+
+
+def caught(mutant: Mutant, stages: list[tuple[tuple[str, ...], str]], verbose: bool) -> str | None:
     """The test that notices a mutant, or None."""
     with tempfile.TemporaryDirectory() as folder:
         _package_with(mutant, Path(folder))
         environment = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1", "FOCUS_TEST_OUTPUT": f"{folder}/out", "FOCUS_TEST_SECONDS": "120"}
-        for stage, but in (((_own(mutant.file), "map-search"),) if _own(mutant.file) else ()) + STAGES + (REST if whole else ()):
-            command = [sys.executable, "-P", "-m", "lit.main", "-sv", "-j1", "--max-failures", "1", *(["--filter-out", but] if but else []),
+        for stage, but in stages:
+            command = [sys.executable, "-P", "-c", "import lit.main; lit.main.main()", "-sv", "-j1", "--max-failures", "1", *(["--filter-out", but] if but else []),
                        *(str(ROOT / "test" / path) for path in stage)]
             try:
                 done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60 * MINUTES, cwd=folder)
             except subprocess.TimeoutExpired:
                 return f"{stage[0]}: no end"
             if verbose:
-                print(done.stdout[-3000:])
+                print(done.stdout[-3000:], flush=True)
+            if "Passed" not in done.stdout and "Failed" not in done.stdout:
+                raise SystemExit(f"lit ran no test of {stage}: {done.stdout[-500:]}{done.stderr[-500:]}")
             if done.returncode:
                 failed = [line for line in done.stdout.splitlines() if line.startswith("FAIL: ")]
                 return failed[0].split()[3] if failed else stage[0]
@@ -180,6 +188,7 @@ def main() -> int:
     parser.add_argument("--number", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--whole", action="store_true", help="the whole suite for each mutant, not the tests that are likely to notice")
+    parser.add_argument("--stages", type=int, default=len(STAGES), help="how many groups of those tests")
     parser.add_argument("--only", type=int, action="append", help="only this mutant")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--verbose", action="store_true")
@@ -188,12 +197,15 @@ def main() -> int:
     seed = args.seed
     print(f"seed {seed}", flush=True)
     made = mutants(random.Random(seed), args.number)
+    unchanged = Mutant(Path("passes/pipeline.py"), 0, "", "", (PACKAGE / "passes" / "pipeline.py").read_text())
+    if args.stages and (by := caught(unchanged, list(STAGES[:1]), args.verbose)):
+        raise SystemExit(f"{by} fails without any change")
     chosen = [(i, m) for i, m in enumerate(made) if args.only is None or i in args.only]
     total, found, survivors = Counter(), Counter(), []
 
     def judge(item: tuple[int, Mutant]) -> None:
         i, m = item
-        by = caught(m, args.verbose, args.whole)
+        by = caught(m, groups(m.file, args.stages, args.whole), args.verbose)
         total[str(m.file)] += 1
         found[str(m.file)] += by is not None
         line = f"{i:4} {m.file}:{m.line}: {m.before}  ->  {m.after}"
