@@ -21,6 +21,7 @@ from focus.runtime.spec.errors import FocusError
 #: Mean and standard deviation of each colour that CLIP-like towers were trained with.
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 DEVIATION = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+MOST_PIXELS = 2 ** 27       #: of all frames of a request, or of an image at the resolution at which it is cut: 1.5 GiB
 
 
 # ---- decoding ------------------------------------------------------------------------------------------------------------------
@@ -88,8 +89,15 @@ def resampling_matrix(source: int, target: int) -> np.ndarray:
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
+def check_pixels(frames: int, height: int, width: int) -> None:
+    """Raise FocusError for more pixels than a request may have; a configuration may ask for any number."""
+    if frames * height * width > MOST_PIXELS:
+        raise FocusError(f"the model is shown {frames} frames of {height} x {width} pixels; at most {MOST_PIXELS} pixels expected")
+
+
 def resized(frames: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Frames [n, H, W, 3] of 0..255 -> float32 [n, height, width, 3], kept within 0..255."""
+    """Frames [n, H, W, 3] of 0..255 -> float32 [n, height, width, 3], kept within 0..255.  Raises FocusError for more than `MOST_PIXELS`."""
+    check_pixels(len(frames), height, width)
     down, across = resampling_matrix(frames.shape[1], height), resampling_matrix(frames.shape[2], width)
     columns = np.einsum("wx,nhxc->nhwc", across, frames.astype(np.float32), optimize=True)
     return np.clip(np.einsum("hy,nywc->nhwc", down, columns, optimize=True), 0, 255)
@@ -126,6 +134,7 @@ def anyres_images(images: Sequence[np.ndarray], image_size: int, pinpoints: list
 def anyres_patches(image: np.ndarray, image_size: int, resolution: tuple[int, int]) -> np.ndarray:
     """An image [H, W, 3] -> its base patch, which shows it whole, and the patches that cover it at `resolution` (height, width), row by row:
     float32 [patches, 3, image_size, image_size].  It keeps its proportions there, black beside or above and below it."""
+    check_pixels(1, *resolution)
     scale = min(r / side for r, side in zip(resolution, image.shape))
     height, width = (min(math.ceil(side * scale), r) for r, side in zip(resolution, image.shape))
     top, left = (resolution[0] - height) // 2, (resolution[1] - width) // 2

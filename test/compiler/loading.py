@@ -1,5 +1,6 @@
 # The MODEL argument: a zoo name, a model folder, a function of a file; inputs from a file; and each way it can be wrong.
 # RUN: mkdir -p %t && %python %s %t | filecheck %s
+import json
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from common import error, last_logits
 from safetensors.torch import load_file, save_file
 
+from focus.compiler.frontend import zoo
 from focus.compiler.frontend.loading import load_model
 
 folder = Path(sys.argv[1])
@@ -115,3 +117,12 @@ refuse(f"{folder}/model")
 config.write_text(config.read_text().replace('"model_type": "gemma3"', '"model_type": "qwen2_5_vl"'))
 # CHECK-NEXT: FOLDER/model: cannot load the model:
 refuse(f"{folder}/model")
+
+# A configuration for which no request can be made.
+huge = folder / "huge"
+zoo.build("llava-next-tiny")[0].save_pretrained(huge)
+config = huge / "config.json"
+right = json.loads(config.read_text())
+config.write_text(json.dumps(right | {"image_grid_pinpoints": [[2**30, 2**30]]}))
+# CHECK-NEXT: the model is shown 1 frames of 1073741824 x 1073741824 pixels; at most 134217728 pixels expected
+refuse(f"{huge}")

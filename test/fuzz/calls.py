@@ -103,7 +103,7 @@ def changed(rng: Random) -> None:
         except Exception as e:                          # transformers itself refuses
             raise FocusError("not set") from e
         with said(f"{name} {key}={value!r}"):
-            if rng.random() < 0.1:
+            if rng.random() < 0.04:
                 compiles_rightly(model, inputs, f"{name} {key}={value!r}")
             else:
                 prefill_of(model, inputs)

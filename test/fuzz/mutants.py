@@ -2,12 +2,12 @@
 
 In: how many mutants.  Out: the share that some test caught, by file, and every survivor with the line that was changed.
 
-    python test/fuzz/mutants.py --number 200                    a new seed
+    python test/fuzz/mutants.py --number 200                    seed 1
     python test/fuzz/mutants.py --seed 7 --only 31 --verbose    one mutant again, with what the tests say
 
 A mutant is the installed package with one expression or statement of passes/ changed: a constant, an operator, a comparison, two operands exchanged,
-min for max, a call left out (a semaphore that is not placed, an attribute not set).  The tests that are likeliest to notice come first (`STAGES`), and
-the first failure ends a mutant.  Mutants that change only messages or annotations are not made.
+min for max, a call left out (a semaphore that is not placed, an attribute not set).  The tests that are about its file come first, then those that
+are likeliest to notice (`STAGES`); the first failure ends a mutant.  Mutants that change only messages or annotations are not made.
 """
 from __future__ import annotations
 
@@ -28,9 +28,17 @@ import focus
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(focus.__file__).parent
-#: paths below test/, tried one group after the other
-STAGES = (("passes",), ("end2end/kernel-linear.py", "end2end/kernel-attention.py", "end2end/kernel-concentrated.py", "end2end/kernel-rows.py",
-                        "end2end/kernel-spilled.py", "end2end/kernel-semaphores.py"), ("end2end", "dialects"), ("compiler",))
+#: folder or file of passes/ -> how the names of the tests of test/passes begin that are about it
+OWN = {"annotate": "annotate", "assign_layout": "layout", "convert": "convert", "views": "convert", "tensor_ir": "convert", "decoder_ir": "insert",
+       "fuse": "fuse", "insert": "insert", "remove": "remove", "mapping": "map", "kernels": "tile", "tile.py": "tile", "routines": "tile",
+       "allocate": "allocate", "schedule": "schedule", "lower": "lower", "encode": "encode", "kernel_ir": "schedule", "manager": "manager"}
+#: (paths below test/, what their names must not match), tried one group after the other: the quick ones first
+STAGES = ((("passes",), "semantics|map-search"), (("passes/semantics-dense.py", "passes/semantics-concentrated.py", "passes/semantics-decoder.py"), ""),
+          (("end2end/kernel-linear.py", "end2end/kernel-semaphores.py", "end2end/kernel-few-tokens.py"), ""),
+          (("end2end/kernel-concentrated.py", "end2end/kernel-rows.py", "end2end/kernel-halves.py"), ""),
+          (("end2end/kernel-attention.py", "end2end/kernel-spilled.py", "end2end/small-memories.py", "end2end/mappings.py"), ""),
+          (("passes/map-search.py", "dialects", "compiler/opt-levels.py", "compiler/resume.py", "compiler/backbone.py"), ""))
+REST = ((("end2end",), ""), (("compiler", "runtime"), ""))          #: with --whole: what is left of the suite
 MINUTES = 20                        #: for a stage; beyond it the mutant counts as caught, as each test has a limit as well
 MEMORY = 12 << 30                   #: address space of all that tests start; a mutant may ask for any amount
 _COMPARE = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In,
@@ -106,18 +114,17 @@ def _change(rng: random.Random, node: ast.AST) -> bool:
 
 
 def mutants(rng: random.Random, number: int) -> list[Mutant]:
-    """`number` different mutants of all files of passes/, each line as likely as any other."""
-    sites = []
+    """`number` different mutants of all files of passes/, from each as its share of the places that may be changed, and one at least."""
+    places = {}
     for file in sorted((PACKAGE / "passes").rglob("*.py")):
         visitor = _Sites()
         visitor.visit(ast.parse(file.read_text()))
-        sites += [(file, i) for i in range(len(visitor.found))]
-    out, seen = [], set()
-    while len(out) < number and len(seen) < len(sites):
-        file, i = rng.choice(sites)
-        if (file, i) in seen:
-            continue
-        seen.add((file, i))
+        if visitor.found:
+            places[file] = rng.sample(range(len(visitor.found)), len(visitor.found))
+    whole = sum(map(len, places.values()))
+    chosen = [(file, i) for file, order in places.items() for i in order[:max(1, round(number * len(order) / whole))]]
+    out = []
+    for file, i in chosen:
         tree, visitor = ast.parse(file.read_text()), _Sites()
         visitor.visit(tree)
         node = visitor.found[i]
@@ -142,19 +149,34 @@ def _package_with(mutant: Mutant, folder: Path) -> None:
     (target / mutant.file.name).write_text(mutant.text)
 
 
-def caught(mutant: Mutant, verbose: bool) -> str | None:
+def _own(file: Path) -> tuple[str, ...]:
+    """The tests of test/passes that are about a file of passes/."""
+    prefix = next((tests for part, tests in OWN.items() if part in file.as_posix()), None)
+    return tuple(f"passes/{test.name}" for test in sorted((ROOT / "test" / "passes").glob(f"{prefix}-*"))) if prefix else ()
+
+
+def groups(file: Path, most: int, whole: bool) -> list[tuple[tuple[str, ...], str]]:
+    """What is tried for a mutant of a file, one group after the other: the tests about it, then at most so many of `STAGES`, then the rest."""
+    own = _own(file)
+    return [*([(own, "map-search")] if own else []), *STAGES[:most], *(REST if whole else ())]
+
+
+def caught(mutant: Mutant, stages: list[tuple[tuple[str, ...], str]], verbose: bool) -> str | None:
     """The test that notices a mutant, or None."""
     with tempfile.TemporaryDirectory() as folder:
         _package_with(mutant, Path(folder))
         environment = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1", "FOCUS_TEST_OUTPUT": f"{folder}/out", "FOCUS_TEST_SECONDS": "120"}
-        for stage in STAGES:
-            command = [sys.executable, "-P", "-m", "lit.main", "-sv", "-j1", "--max-failures", "1", *(str(ROOT / "test" / path) for path in stage)]
+        for stage, but in stages:
+            command = [sys.executable, "-P", "-c", "import lit.main; lit.main.main()", "-sv", "-j1", "--max-failures", "1", *(["--filter-out", but] if but else []),
+                       *(str(ROOT / "test" / path) for path in stage)]
             try:
                 done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60 * MINUTES, cwd=folder)
             except subprocess.TimeoutExpired:
                 return f"{stage[0]}: no end"
             if verbose:
-                print(done.stdout[-3000:])
+                print(done.stdout[-3000:], flush=True)
+            if "Passed" not in done.stdout and "Failed" not in done.stdout:
+                raise SystemExit(f"lit ran no test of {stage}: {done.stdout[-500:]}{done.stderr[-500:]}")
             if done.returncode:
                 failed = [line for line in done.stdout.splitlines() if line.startswith("FAIL: ")]
                 return failed[0].split()[3] if failed else stage[0]
@@ -164,21 +186,26 @@ def caught(mutant: Mutant, verbose: bool) -> str | None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation tests of the passes.")
     parser.add_argument("--number", type=int, default=200)
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--whole", action="store_true", help="the whole suite for each mutant, not the tests that are likely to notice")
+    parser.add_argument("--stages", type=int, default=len(STAGES), help="how many groups of those tests")
     parser.add_argument("--only", type=int, action="append", help="only this mutant")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    seed = args.seed if args.seed is not None else random.SystemRandom().randrange(10 ** 6)
+    seed = args.seed
     print(f"seed {seed}", flush=True)
     made = mutants(random.Random(seed), args.number)
+    unchanged = Mutant(Path("passes/pipeline.py"), 0, "", "", (PACKAGE / "passes" / "pipeline.py").read_text())
+    if args.stages and (by := caught(unchanged, list(STAGES[:1]), args.verbose)):
+        raise SystemExit(f"{by} fails without any change")
     chosen = [(i, m) for i, m in enumerate(made) if args.only is None or i in args.only]
     total, found, survivors = Counter(), Counter(), []
 
     def judge(item: tuple[int, Mutant]) -> None:
         i, m = item
-        by = caught(m, args.verbose)
+        by = caught(m, groups(m.file, args.stages, args.whole), args.verbose)
         total[str(m.file)] += 1
         found[str(m.file)] += by is not None
         line = f"{i:4} {m.file}:{m.line}: {m.before}  ->  {m.after}"

@@ -29,8 +29,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))                               # -P leaves it out
 ROOT = HERE.parents[1]
-SECONDS = 20                                                #: a case may take
-PATIENCE = 180                                              #: seconds for a worker to start, and for kinds that compile whole models
+SECONDS = 20                                                #: of a processor that a case may take
+PATIENCE = 180                                              #: seconds for a worker to start, for kinds that compile whole models, and for any case that waits
+TURN = 20                                                   #: seconds of a kind's worker before another may have its place
 SLOW = ("models",)
 #: kind -> share of the time; the cases of a short run
 SHARES = {"binaries": 5, "ir": 4, "assembly": 1, "toml": 1, "traces": 1, "kernels": 2, "models": 6, "configurations": 5, "calls": 2}
@@ -50,6 +51,7 @@ class Kind:
     process: subprocess.Popen | None = None
     case: int | None = None                                 #: under way
     since: float = 0.0
+    used: float = 0.0                                       #: seconds of a processor at that time
     counts: Counter = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
 
@@ -61,7 +63,15 @@ class Kind:
         errors = open(self.folder / f"{self.name}.log", "ab")
         self.process = subprocess.Popen([sys.executable, "-P", str(HERE / "worker.py"), self.name, str(self.seed), str(self.next), str(self.folder),
                                          str(self.limit or 0)], stdout=subprocess.PIPE, stderr=errors, cwd=self.folder)
-        self.case, self.since = None, time.monotonic()
+        self.case, self.since, self.used = None, time.monotonic(), 0.0
+
+    def processor(self) -> float:
+        """Seconds of a processor that the worker has had."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return self.used
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         if self.process:
@@ -84,7 +94,7 @@ class Kind:
         now = time.monotonic()
         mark, number, *rest = line.split(" ", 3)
         if mark == ">":
-            self.case, self.since = int(number), now
+            self.case, self.since, self.used = int(number), now, self.processor()
         elif mark == "<":
             self.spent += now - self.since
             self.next, outcome = int(number) + 1, rest[0]
@@ -108,8 +118,8 @@ class Kind:
         self.next = self.case + 1
 
     def check_time(self) -> None:
-        limit = PATIENCE if self.case is None or self.name in SLOW else SECONDS
-        if time.monotonic() - self.since < limit * float(os.environ.get("FUZZ_SLOWER", "1")):
+        limit, slower = PATIENCE if self.case is None or self.name in SLOW else SECONDS, float(os.environ.get("FUZZ_SLOWER", "1"))
+        if time.monotonic() - self.since < PATIENCE * slower and self.processor() - self.used < limit * slower:
             return
         self.process.kill()
         self.process.wait()
@@ -122,7 +132,9 @@ class Kind:
 
 
 def run(kinds: list[Kind], until: float, jobs: int) -> None:
-    """Give the kinds turns, `jobs` at a time, until each has reached its limit or the time is over."""
+    """Give the kinds turns, `jobs` at a time, until each has reached its limit or the time is over.  A turn is half of what a kind gets: starting a
+    worker takes seconds."""
+    whole = (until - time.monotonic()) * jobs / sum(k.share for k in kinds)
     watch, buffers = selectors.DefaultSelector(), {}
     turn = {}                                               # kind -> when its turn ends
     while True:
@@ -137,7 +149,7 @@ def run(kinds: list[Kind], until: float, jobs: int) -> None:
         if now < until:
             for k in waiting[:jobs - len(active)]:
                 k.start()
-                turn[k.name], buffers[k.name] = now + 30, b""
+                turn[k.name], buffers[k.name] = now + max(TURN, whole * k.share / 2), b""
                 watch.register(k.process.stdout, selectors.EVENT_READ, k)
                 active.append(k)
         if not active:
