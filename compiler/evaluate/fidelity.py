@@ -10,12 +10,16 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from focus.compiler.frontend import arguments
 from focus.runtime.spec.concentration import PRESETS
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
 from focus.runtime.tools.cli import tool
+
+if TYPE_CHECKING:
+    from focus.compiler.truth.fidelity import Fidelity
 
 _EXAMPLES = """
 examples:
@@ -66,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show(found: Mapping[str, object], requests: Sequence[str], each: bool) -> None:
+def _show(found: Mapping[str, Fidelity], requests: Sequence[str], each: bool) -> None:
     """The table on standard output."""
     from rich.console import Console
 

@@ -45,7 +45,7 @@ def load_requests(spec: str, files: Sequence[Path] | None) -> tuple[Any, dict[st
     names = [path.stem for path in files or ()]
     if len(set(names)) < len(names):
         raise FocusError(f"--inputs {' '.join(map(str, files or ()))}: files of different names expected")
-    requests = {path.stem: read_inputs(path) for path in files or ()}
+    requests: dict[str, Mapping[str, Any]] = {path.stem: read_inputs(path) for path in files or ()}
     model, own = load(spec, files[0] if files else None, "whole")
     if any(parameter.is_meta for parameter in model.parameters()):
         raise FocusError(f"{spec}: the model has no values, and so no answers")

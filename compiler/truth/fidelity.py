@@ -70,7 +70,8 @@ class Fidelity:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as numbers, lists and dictionaries, as JSON takes them."""
-        means = {"mean": asdict(self.mean)} | ({"storage_mean": asdict(self.storage_mean)} if self.storage else {})
+        stored = self.storage_mean
+        means = {"mean": asdict(self.mean)} | ({"storage_mean": asdict(stored)} if stored else {})
         return means | {"requests": [asdict(d) for d in self.requests], "storage": [asdict(d) for d in self.storage]}
 
     def __str__(self) -> str:
