@@ -83,15 +83,17 @@ mutate: $(STAMP)
 bench: $(STAMP)
 	$(RUN) benchmarks/run.py
 	$(RUN) benchmarks/full_scale.py
+	$(RUN) benchmarks/mapping_model.py
 
 JOBS ?= 1
 paper: $(STAMP)
 	$(RUN) -m focus.compiler.evaluate.paper $(if $(ROWS),--rows $(ROWS)) --jobs $(JOBS) --whole
 
 docs: $(STAMP)
-	$(RUN) -m focus.runtime.tools.docs docs/isa.md
+	$(RUN) -m focus.runtime.tools.docs docs
 	$(RUN) -m focus.dialects.docs docs
-	$(RUN) -m focus.compiler.tools.docs docs/passes.md
+	$(RUN) -m focus.compiler.tools.docs docs
+	$(RUN) -W ignore -m focus.compiler.tools.walkthrough docs/walkthrough.md
 	$(RUN) -m nanobind.stubgen -q -m focus.runtime._sim -o runtime/_sim.pyi
 
 clean:

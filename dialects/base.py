@@ -3,15 +3,15 @@
 In: `support.OpBase`, the ISA's memories and element types.  Out: `Focus`, `TokensAttr`, `LayoutAttr`, `SpaceAttr`, `ConcentratedType`,
 `FocusOp`; `focus` exports them together with the ops.
 """
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeVar
 
 from focus.dialects import mapping
 from focus.dialects.support import I64, Any, Dialect, FocusError, I64Array, OpBase, OpError, Sequence, Str, get_attr, ir, to_python
 from focus.runtime.spec import isa, types
+from focus.runtime.spec.grids import GridNumbers
 from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR
 
 SPACES = tuple(s.name.lower() for s in isa.Space)
@@ -33,11 +33,9 @@ Parametric = TypeVar("Parametric", bound=type[Attribute])
 
 
 # ---- attributes and types ----------------------------------------------------------------------------------------------------
-class FlatGrid(NamedTuple):
-    """One grid of visual tokens: a video or an image.
-
-    Token (f, h, w) has visual index first + f * frame_stride + h * height_stride + w * width_stride.
-    """
+@dataclass(frozen=True)
+class FlatGrid(GridNumbers):
+    """A grid as seven numbers."""
     first: int
     frames: int
     height: int
@@ -45,23 +43,6 @@ class FlatGrid(NamedTuple):
     frame_stride: int
     height_stride: int
     width_stride: int
-
-    @property
-    def sides(self) -> tuple[int, int, int]:
-        return self.frames, self.height, self.width
-
-    @property
-    def strides(self) -> tuple[int, int, int]:
-        return self.frame_stride, self.height_stride, self.width_stride
-
-    @property
-    def last(self) -> int:
-        """Visual index of the grid's last token."""
-        return self.first + sum((n - 1) * s for n, s in zip(self.sides, self.strides))
-
-    def offset(self, df: int, dh: int, dw: int) -> int:
-        """How many visual indices a candidate at this grid offset lies before its token."""
-        return df * self.frame_stride + dh * self.height_stride + dw * self.width_stride
 
 
 def grids_of(flat: Sequence[int]) -> list[FlatGrid]:
@@ -85,7 +66,7 @@ class TokensAttr(Attribute, name="tokens"):
     """Where a request's visual tokens stand.  On the function as `focus.tokens`.
 
     `visual` (also `V`) tokens in a sequence of `length` (also `S`).  `runs` is [start, length, ...]: runs of visual tokens by position in
-    the sequence, ascending.  `grids` is seven numbers a grid (see `FlatGrid`), ascending by `first`; candidates of a token never cross grids.
+    the sequence, ascending.  `grids` is seven numbers per grid (see `FlatGrid`), ascending by `first`; candidates of a token never cross grids.
     """
     visual: I64
     length: I64
@@ -126,7 +107,7 @@ def _tokens_problem(V: int, S: int, runs: tuple[int, ...], grids: tuple[int, ...
     if V < 0 or S < V:
         return f"token layout has {V} visual tokens in a sequence of {S}"
     if len(runs) % 2 or len(grids) % 7:
-        return "token layout expects two numbers a run and seven a grid"
+        return "token layout expects two numbers per run and seven per grid"
     end = 0
     for start, length in zip(runs[::2], runs[1::2]):
         if start < end or length < 1 or start + length > S:
@@ -185,9 +166,10 @@ def layout_problem(banks: tuple[int, ...], block: tuple[int, ...], capacity: int
 
     Names the first grid with a bank conflict, and two tokens that collide; or the first whose window history does not fit.
     """
-    if len(banks) != 3 or len(block) != 3 or min(banks + block) < 1:
-        return f"layout has banks {list(banks)} and block {list(block)}; expected three positive numbers each"
-    problem = _grids_problem(grids, None) if len(grids) % 7 == 0 else "layout expects seven numbers a grid"
+    if len(banks) != 3 or len(block) != 3 or min(banks + block) < 1 or max(block) > isa.MAX_BLOCK_SIDE:
+        return (f"layout has banks {list(banks)} and block {list(block)}; expected three positive numbers each, those of the block at most "
+                f"{isa.MAX_BLOCK_SIDE}")
+    problem = _grids_problem(grids, None) if len(grids) % 7 == 0 else "layout expects seven numbers per grid"
     if problem:
         return problem
     for i, g in enumerate(grids_of(grids)):
@@ -204,27 +186,31 @@ def layout_problem(banks: tuple[int, ...], block: tuple[int, ...], capacity: int
 def _bank_conflict(g: FlatGrid, banks: tuple[int, ...], block: tuple[int, ...]) -> str | None:
     """Two tokens of one window in the same bank, or None.
 
-    Enumerates the window of every visual index of the grid, indices between grid rows (newline tokens) included.  Members
-    that index arithmetic finds across an edge of the grid belong to no window.
+    Every visual index of the grid has a window, indices between grid rows (newline tokens) included.  Members that index arithmetic finds
+    across an edge of the grid belong to no window.
     """
-    tokens = np.arange(g.first, g.last + 1)
-    coordinates, rest = [np.zeros_like(tokens)] * 3, tokens - g.first
-    for axis in sorted(range(3), key=lambda a: (-g.strides[a], a)):        # outermost stride first
-        if g.sides[axis] > 1:
-            coordinates[axis], rest = rest // g.strides[axis], rest % g.strides[axis]
-    place = np.stack(coordinates)
-    members = [np.array(d)[:, None] for d in product(*(range(b) for b in block)) if all(o == 0 or n > 1 for o, n in zip(d, g.sides))]
-    size = np.array(banks)[:, None]
+    members = [d for d in product(*(range(b) for b in block)) if all(o == 0 or n > 1 for o, n in zip(d, g.sides))]
     for i, a in enumerate(members):
         for b in members[:i]:
-            inside = (place >= a).all(0) & (place >= b).all(0)
-            clash = np.flatnonzero(inside & ((place - a) % size == (place - b) % size).all(0))
-            if len(clash):
-                t = int(tokens[clash[0]])
-                one, other = t - g.offset(*b[:, 0].tolist()), t - g.offset(*a[:, 0].tolist())
-                bank = tuple(((place - a) % size)[:, clash[0]].tolist())
+            if any((x - y) % size for x, y, size in zip(a, b, banks)):
+                continue
+            # They share a bank in every window that has both.  The first token with both is the one that lies just far enough from each edge.
+            corner = tuple(map(max, a, b))
+            t = g.first + g.offset(*corner)
+            if t <= g.last and _place(g, t) == corner:
+                one, other = t - g.offset(*b), t - g.offset(*a)
+                bank = tuple((x - y) % size for x, y, size in zip(corner, a, banks))
                 return f"visual tokens {one} and {other} of the window at token {t} both lie in bank {bank}"
     return None
+
+
+def _place(g: FlatGrid, token: int) -> tuple[int, ...]:
+    """Frame, row and column of a visual index by index arithmetic, the axis of the largest stride first; a newline stands behind its row."""
+    place, rest = [0, 0, 0], token - g.first
+    for axis in sorted(range(3), key=lambda a: (-g.strides[a], a)):
+        if g.sides[axis] > 1:
+            place[axis], rest = divmod(rest, g.strides[axis])
+    return tuple(place)
 
 
 class SpaceAttr(Attribute, name="space"):
@@ -275,7 +261,7 @@ class ConcentratedType(Type, name="concentrated"):
     """A concentrated activation: for each m-tile and slice its unique vectors, their number and the map from rows to them.
 
     It stands for `rows` rows of `width` elements, of which the first `visual` (in storage order) are visual tokens; `vector` elements a
-    slice, `m_tile` visual rows a tile; `layout` is a `#focus.layout`, or unit before assign-layout.
+    slice, `m_tile` visual rows per tile; `layout` is a `#focus.layout`, or unit before assign-layout.
     """
     rows: I64
     width: I64

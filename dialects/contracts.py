@@ -189,7 +189,7 @@ class PortAttr(Attribute, name="port"):
 class ConcentrationAttr(Attribute, name="concentration"):
     """What is concentrated: the fields of a concentration file (docs/algorithm.md).
 
-    `alphas`: an array of f64, one a layer.  `overrides`: an array of dictionaries, each with the keys that its table has in the file; `block` is
+    `alphas`: an array of f64, one per layer.  `overrides`: an array of dictionaries, each with the keys that its table has in the file; `block` is
     an array of i64, `sites` an array of strings.
     """
     layers: I64Array

@@ -5,15 +5,13 @@ In: the op classes, attributes and types of both dialects.  Out: two Markdown pa
     python -m focus.dialects.docs docs              # write both pages into the folder docs
     python -m focus.dialects.docs --check docs      # exit with 1 if a page is not what the dialects say
 """
-import argparse
 import inspect
 import sys
-from pathlib import Path
 from typing import Any
 
 from focus.dialects import contracts, fisa, focus, support, tile_ops
 from focus.runtime.spec import isa
-from focus.runtime.spec.files import atomic_write
+from focus.runtime.tools.pages import cell, pages_tool
 
 _COMMAND = "Generated from `dialects/` by `python -m focus.dialects.docs docs`. Do not edit."
 _LEVELS = (
@@ -66,7 +64,7 @@ def fisa_page() -> str:
 
 def _field(f: isa.Field) -> str:
     kind = f"{f.enum}: " + ", ".join(f"{int(e)} {e.name.lower()}" for e in isa.ENUMS[f.enum]) if f.kind == "enum" else _KINDS[f.kind]
-    return f"| `{f.name}` | {f.low} to {f.high} | {kind}{', optional' if f.optional else ''} | {_cell(f.doc)} |"
+    return f"| `{f.name}` | {f.low} to {f.high} | {kind}{', optional' if f.optional else ''} | {cell(f.doc)} |"
 
 
 def _op(cls: type[support.OpBase]) -> list[str]:
@@ -87,9 +85,9 @@ def _tile_op(cls: type[tile_ops.TileOp]) -> list[str]:
         f = fields[g.name]
         access = {"r": "read", "w": "written", "rw": "read and written"}[f.access]
         covers = f"{f.rows or 'any'} x {f.cols}, {access}" + ("; optional" if f.optional else "")
-        rows.append(f"| `{g.name}` | operand | {_cell(f.doc)}; {covers} |")
+        rows.append(f"| `{g.name}` | operand | {cell(f.doc)}; {covers} |")
     for name, kind in cls._kinds.items():
-        rows.append(f"| `{name}` | attribute | {_cell(fields[name].doc)}; {_attribute(cls, name, kind)} |")
+        rows.append(f"| `{name}` | attribute | {cell(fields[name].doc)}; {_attribute(cls, name, kind)} |")
     return [f"### `{cls.OPERATION_NAME}`", "", f"Instruction `{entry.mnemonic}`, unit {entry.unit.name.lower()}. {entry.doc}", "",
             f"Does: `{entry.semantics}`", "", "| name | what | |", "|---|---|---|", *rows, ""]
 
@@ -99,7 +97,7 @@ def _group(g: support.Group) -> str:
 
 
 def _attribute(cls: type[support.OpBase], name: str, kind: Any) -> str:
-    return _cell(kind.noun) + (f", `build` sets {cls._defaults[name]!r} by default" if name in cls._defaults else "")
+    return cell(kind.noun) + (f", `build` sets {cls._defaults[name]!r} by default" if name in cls._defaults else "")
 
 
 def _parametric(cls: Any, sigil: str) -> list[str]:
@@ -118,30 +116,7 @@ def _module_text(module: object) -> list[str]:
     return "\n\n".join(_prose(module).split("\n\n")[2:]).splitlines()
 
 
-def _cell(text: str) -> str:
-    """Text that may stand in a Markdown table."""
-    return text.replace("|", "\\|").rstrip(".")
-
-
-PAGES = {"focus-dialect.md": focus_page, "fisa-dialect.md": fisa_page}
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Write or check both pages; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="focus.dialects.docs", description="Write the pages of the focus and fisa dialects.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--check", action="store_true", help="only compare")
-    args = parser.parse_args(argv)
-    for name, page in PAGES.items():
-        path = args.folder / name
-        if not args.check:
-            with atomic_write(path) as temporary:
-                temporary.write_text(page(), encoding="utf-8")
-        elif not path.exists() or path.read_text(encoding="utf-8") != page():
-            print(f"error: {path} is not what dialects/ says; write it anew with python -m focus.dialects.docs {args.folder}",
-                  file=sys.stderr)
-            return 1
-    return 0
+main = pages_tool("focus.dialects.docs", {"focus-dialect.md": focus_page, "fisa-dialect.md": fisa_page})
 
 
 if __name__ == "__main__":

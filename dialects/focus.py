@@ -1,9 +1,9 @@
 """The `focus` dialect: tensor-level ops here, and everything else of the dialect but the instructions by import.
 
 In: `base.FocusOp`.  Out: one class an op (`LinearOp`, ...), the structural ops of `structure`, attributes, types and helpers of `base`.
-How to build and read ops stands at the head of `support`; the tile-level ops (one an instruction) are in `tile_ops`.
+How to build and read ops stands at the head of `support`; the tile-level ops (one per instruction) are in `tile_ops`.
 
-Activations are row-major `tensor<RxCxf16>`, a row a token; weights are [N, K] as in torch.nn.Linear; vectors `tensor<Dxf16>`; ids and row
+Activations are row-major `tensor<RxCxf16>`, a row per token; weights are [N, K] as in torch.nn.Linear; vectors `tensor<Dxf16>`; ids and row
 numbers `tensor<nxi32>`; row moments (mean, sum of squared deviations from it) `tensor<Rx2xf32>`.  A row of an activation that holds visual
 and text tokens is, from assign-layout on, in storage order: visual rows first, then text rows; before that, in sequence order.
 

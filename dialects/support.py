@@ -266,7 +266,7 @@ def _file_position(loc: ir.Location) -> tuple[str, int, int]:
 
 
 class OpError(FocusError):
-    """A pass cannot handle an op.  The message reads `'<op name>' op <message>`, the module path behind it where the op has one.
+    """A pass cannot handle an op.  The message reads `'<op name>' op <message>`, the module path after it where the op has one.
 
     The location is taken at once, so the error outlives the op.
     """

@@ -125,6 +125,8 @@ class TileOp(FocusOp):
             if (where == isa.Where.DRAM) != (tile.space == "dram") or (where == isa.Where.COUNTS and tile.space != "counts"):
                 wanted = {isa.Where.DRAM: "dram", isa.Where.COUNTS: "counts"}.get(where, "an on-chip memory")
                 self.fail(f"operand '{name}' is in {tile.space}, expected {wanted}")
+            if where == isa.Where.CHIP and tile.space == "counts" and "w" in self._MEMS[name].access:
+                self.fail(f"operand '{name}' is in counts, where only counts of vectors are written")
         if self.INSTRUCTION.moves and tiles["src"].dtype != tiles["dst"].dtype:
             self.fail(f"operand 'dst' has elements of {tiles['dst'].dtype}, expected {tiles['src'].dtype} as src; a DMA does not convert")
         if "identity" in self._kinds and self.identity < 0:

@@ -2,7 +2,7 @@
 
 In: `llava-onevision-demo` of the zoo (SigLIP tower, Qwen2 decoder with grouped-query attention, random weights; frames of a real clip and
 a prompt), or any MODEL that focusc takes.  Out: what `make demo` prints, and in build/demo: demo.fxb (concentrated) and demo-dense.fxb, ir/ with one
-file a pass, and the inputs, trace and reports that the tools take.  Exit code 1 when a result differs from PyTorch by more than it may.
+file per pass, and the inputs, trace and reports that the tools take.  Exit code 1 when a result differs from PyTorch by more than it may.
 """
 from __future__ import annotations
 

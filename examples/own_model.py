@@ -20,7 +20,7 @@ def small() -> tuple[LlavaOnevisionForConditionalGeneration, dict[str, torch.Ten
         image_token_index=VOCABULARY - 2, video_token_index=VOCABULARY - 1)
     model = LlavaOnevisionForConditionalGeneration(config).eval()
     side = -(-(IMAGE // PATCH) // 2)                    # the pooled grid of a frame
-    visual = FRAMES * side * side + 1                   # and one newline token behind the last frame
+    visual = FRAMES * side * side + 1                   # and one newline token after the last frame
     before, prompt = [5, 6, 7], [8, 9, 10, 11]
     return model, {"input_ids": torch.tensor([before + [VOCABULARY - 1] * visual + prompt]),
                    "pixel_values_videos": torch.randn(1, FRAMES, 3, IMAGE, IMAGE)}

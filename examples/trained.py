@@ -38,7 +38,7 @@ def video() -> tuple[nn.Module, dict[str, Tensor]]:
 
 
 def image() -> tuple[nn.Module, dict[str, Tensor]]:
-    """One frame of the clip as an image of 224 x 224 pixels: the base patch, then the same again with a newline behind each row."""
+    """One frame of the clip as an image of 224 x 224 pixels: the base patch, then the same again with a newline after each row."""
     model, tokenizer = vision_language_model()
     frame = torch.from_numpy(llava_onevision_video(load_frames(sample_clip(), 1, FPS), 224)["pixel_values_videos"])[0]
     fit_projector(model, frame)

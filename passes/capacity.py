@@ -6,9 +6,12 @@ which says where a smaller m-tile would help; `ring_slots`, how many slots each 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
 
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.machine import Machine
+
+Ring = TypeVar("Ring", bound=Hashable)
 
 ALIGNMENT = 64          #: bytes of a DRAM burst: no two buffers share one
 SMALLER, LARGER = (f"a {size} m_tile of the concentration needs less" for size in ("smaller", "larger"))
@@ -24,7 +27,7 @@ def fits(machine: Machine, needs: Mapping[str, int]) -> bool:
     return all(size <= machine.buffer_bytes(memory) for memory, size in needs.items())
 
 
-def ring_slots(machine: Machine, needs: Mapping[str, int], rings: Sequence[tuple[Hashable, str, int]], most: int) -> dict[Hashable, int]:
+def ring_slots(machine: Machine, needs: Mapping[str, int], rings: Sequence[tuple[Ring, str, int]], most: int) -> dict[Ring, int]:
     """Slots of buffers that may rotate: one each, then a second where the memory has room, then more, up to `most`.
 
     needs: bytes of each memory when every buffer has one slot.  rings: (buffer, its memory, bytes of a slot); those first in the list are served

@@ -1,6 +1,6 @@
 """From a program in the fisa dialect to the words of a binary.
 
-In: a `fisa.program` and the routines of its module.  Out: 16 bytes an instruction, and the module path each computes for.
+In: a `fisa.program` and the routines of its module.  Out: 16 bytes per instruction, and the module path each computes for.
 
 A routine is encoded once.  For each call its words are copied, the addresses and the site of the call added where they belong; the source is the
 path of the call.  Since a routine sets up all that it uses, set-up that finds its generator, register or semaphore as it would leave
@@ -21,6 +21,7 @@ from focus.runtime.spec.errors import FocusError
 #: instructions that set up what their field `id` says
 SET_UP = ("agu", "ext", "scalar", "sem")
 Register = tuple[str, int]      #: one of SET_UP and a number
+HALF = 64                       #: bits of half a word, as numpy holds it
 
 
 @dataclass
@@ -34,7 +35,7 @@ class _Added:
     def to(self, words: np.ndarray, values: list[int]) -> None:
         """Add the arguments' values to words [n, 2] uint64 (lower half first)."""
         at, bits = isa.place_of(self.mnemonic, self.name)
-        half, shift, most = at // 64, np.uint64(at % 64), (1 << bits) - 1
+        half, shift, most = at // HALF, np.uint64(at % HALF), (1 << bits) - 1
         added = np.array(values, np.uint64)[self.arguments]
         total = (words[self.words, half] >> shift & np.uint64(most)) + added
         if (total > most).any():
@@ -53,7 +54,8 @@ class _Routine:
     @classmethod
     def of(cls, op: ir.OpView) -> _Routine:
         """Encode a `fisa.routine`."""
-        words, set_up, depth = [], [], 0
+        words, depth = [], 0
+        set_up: list[tuple[Register, int, int, bool]] = []
         bases, sites = _Added("agu", "base"), _Added("sic.gather", "site")
         for number, inner in enumerate(op.block.operations):
             entry, values = fisa.fields_of(inner)
@@ -100,7 +102,8 @@ def encode_program(program: ir.OpView) -> tuple[np.ndarray, np.ndarray, tuple[st
     """`text` uint8 [n, 16], `source` uint32 [n] and the module paths it indexes."""
     routines: dict[str, _Routine] = {}
     held: dict[Register, bytes | None] = {}
-    chunks, source, modules = [], [], {}
+    chunks, source = [], []
+    modules: dict[str, int] = {}
     for op in program.block.operations:
         if op.operation.name == "fisa.call":
             name = op.callee

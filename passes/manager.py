@@ -1,6 +1,6 @@
 """Pass registry, textual pipelines of our passes and upstream ones, and the runner.
 
-In: a module and a pipeline.  Out: the module changed in place, the seconds each pass took, and on request one IR file a pass.
+In: a module and a pipeline.  Out: the module changed in place, the seconds each pass took, and on request one IR file per pass.
 
 Writing a pass, in a file of its own in `passes/`:
 
@@ -277,7 +277,7 @@ class Printing:
 
 @dataclass(frozen=True)
 class Dump:
-    """A folder for one IR file a pass: `00-input.mlir`, `01-<pass>.mlir`, ....  `done` and `level`: passes that ran before, and the last of them,
+    """A folder for one IR file per pass: `00-input.mlir`, `01-<pass>.mlir`, ....  `done` and `level`: passes that ran before, and the last of them,
     which number and name the file of what is begun with."""
     folder: Path
     done: int = 0
@@ -291,7 +291,7 @@ def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, verify_each:
         printing: Printing | None = None, progress: Callable[[str], None] | None = None) -> list[tuple[str, float]]:
     """Run a pipeline on a module in place; the (pass, seconds) of each step.
 
-    `dump` says where one file a pass goes, each of which parses and verifies alone.  `progress` is told each pass's name before it runs.  In a
+    `dump` says where one file per pass goes, each of which parses and verifies alone.  `progress` is told each pass's name before it runs.  In a
     module with the attribute `focus.level`, each pass of the compiler's pipeline (`pipeline.py`) leaves its name there.  Raises PassFailed with
     every diagnostic when a pass fails or leaves IR that does not verify.
     """

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain, count
+from typing import Any
 
 import numpy as np
 from torch_mlir import ir
@@ -51,10 +52,10 @@ class ParamValues(Mapping):
         self._kept: dict[str, np.ndarray] = {}
         self._digests: dict[str, bytes] = {}
 
-    def freeze(self, limit: int = SNAPSHOT) -> None:
-        """Hold on to the values of now.  Up to `limit` bytes, as they are stored, they are copied.  Of more, a digest is kept, and a parameter whose
-        source has changed is a FocusError when it is asked for."""
-        if sum(entry.place.nbytes for entry in self._entries.values()) <= limit:
+    def freeze(self) -> None:
+        """Hold on to the values of now.  Up to `SNAPSHOT` bytes, as they are stored, they are copied.  Of more, a digest is kept, and a parameter
+        whose source has changed is a FocusError when it is asked for."""
+        if sum(entry.place.nbytes for entry in self._entries.values()) <= SNAPSHOT:
             self._kept = {name: fxb.store(self[name], entry.place.stored)[0] for name, entry in self._entries.items()}
             # A value that is stored as its source has it may be the source's own memory.
             self._kept = {name: value if value.base is None and value.flags.owndata else value.copy() for name, value in self._kept.items()}
@@ -79,7 +80,7 @@ class ParamValues(Mapping):
         if source not in self._looked_at and (found := lost(value, place.stored)):
             warn(f"parameter '{source}': {found}")
         self._looked_at.add(source)
-        return value[self._tokens.storage_order()] if entry.order == "storage" else value
+        return value[self._tokens.storage_order()] if entry.order == "storage" and self._tokens is not None else value
 
     def _constant(self, what: str, shape: tuple[int, ...]) -> np.ndarray:
         """What follows from the token layout (`constant` of a `focus.buffer`)."""
@@ -87,10 +88,11 @@ class ParamValues(Mapping):
             return np.arange(shape[-1], dtype=np.int32).reshape(shape)
         if what == "zeros":
             return np.zeros(shape, np.float32)
-        order = self._tokens.storage_order() if self._tokens is not None else np.arange(shape[-1])
+        if self._tokens is None:
+            return np.arange(shape[-1], dtype=np.int32).reshape(shape)
+        order = self._tokens.storage_order()
         lead = shape[-1] - len(order)           # the first text rows stand ahead of the visual ones once more
-        text = order[self._tokens.V:self._tokens.V + lead] if lead else order[:0]
-        return np.concatenate([text, order]).astype(np.int32).reshape(shape)
+        return np.concatenate([order[self._tokens.V:self._tokens.V + lead], order]).astype(np.int32).reshape(shape)
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries
@@ -106,10 +108,10 @@ def _digest(source: Callable[[], np.ndarray]) -> bytes:
     """Of the bytes of now of a parameter."""
     if hasattr(source, "digest"):
         return source.digest()
-    return hashlib.blake2b(np.ascontiguousarray(source()).reshape(-1).view(np.uint8), digest_size=16).digest()
+    return hashlib.blake2b(np.ascontiguousarray(source()).reshape(-1).view(np.uint8).data, digest_size=16).digest()
 
 
-def lost(value: np.ndarray, stored: str) -> str:
+def lost(value: np.ndarray, stored: fxb.Stored) -> str:
     """What a parameter loses in its stored type, in words: values that become infinite, NaN and infinities it has, or all of it, where
     everything rounds to zero.  Empty where nothing is wrong."""
     if value.dtype.kind != "f" or not value.size:
@@ -195,11 +197,13 @@ def _id_lists(buffers: list) -> tuple[fxb.Param, ...]:
 
 
 def _fixed(interface: Interface) -> tuple[fxb.FixedInput, ...]:
-    return tuple(fxb.FixedInput(name=n, dtype=str(v.dtype), shape=v.shape, values=tuple(v.ravel().tolist())) for n, v in interface.fixed.items())
+    entries: list[dict[str, Any]] = [{"name": n, "dtype": str(v.dtype), "shape": v.shape, "values": tuple(v.ravel().tolist())}
+                                     for n, v in interface.fixed.items()]
+    return tuple(fxb.FixedInput(**entry) for entry in entries)
 
 
 def _memory_map(func, buffers: list) -> fxb.MemoryMap:
-    """Regions of DRAM by what they hold, and the lives of what takes turns."""
+    """Regions of DRAM by what they hold, and the live ranges of what takes turns in one place."""
     regions, top = [], get_attr(func, "focus.dram_bytes")
     for kind, name in (("param", "parameters"), ("input", "inputs"), ("output", "outputs"), ("temp", "intermediates")):
         ops = [op for op in buffers if op.kind == kind]
@@ -207,13 +211,14 @@ def _memory_map(func, buffers: list) -> fxb.MemoryMap:
             start = min(get_attr(op, "address") for op in ops)
             end = max(get_attr(op, "address") + fxb.Param(**_placed(op, name="x")).nbytes for op in ops) if kind != "temp" else top
             regions.append(fxb.Region(name=name, address=start, bytes=max(0, end - start)))
-    return fxb.MemoryMap(dram_bytes=max(1, top), regions=tuple(regions), lives=tuple(_life(op) for op in buffers if get_attr(op, "lives")))
+    return fxb.MemoryMap(dram_bytes=max(1, top), regions=tuple(regions), lives=tuple(_live_range(op) for op in buffers if get_attr(op, "lives")))
 
 
-def _life(op: ir.OpView) -> fxb.Life:
+def _live_range(op: ir.OpView) -> fxb.LiveRange:
     first, last = get_attr(op, "lives")
     result = op.operation.result
-    return fxb.Life(name=op.name, space=fd.space_of(result), address=get_attr(op, "address"), bytes=buffer_bytes(result.type), first=first, last=last)
+    values: dict[str, Any] = {"name": op.name, "space": fd.space_of(result), "address": get_attr(op, "address"), "bytes": buffer_bytes(result.type)}
+    return fxb.LiveRange(first=first, last=last, **values)
 
 
 def _sites(func, buffers: list) -> tuple[fxb.Site, ...]:

@@ -24,7 +24,7 @@ from focus.passes import manager
 from focus.passes.pipeline import pass_names, pipeline
 from focus.runtime.run import fxb
 from focus.runtime.spec.concentration import Concentration
-from focus.runtime.spec.errors import FocusError, one_line, warn
+from focus.runtime.spec.errors import FocusError, one_line, path_of, warn
 from focus.runtime.spec.machine import Machine
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SCOPES = ("whole", "backbone")      #: the whole model, or its decoder layers on
 
 @dataclass
 class Compilation:
-    """A compilation under way: the module so far, where the seconds went, and the binary once there is one."""
+    """A compilation under way: the module so far, where the seconds went, and the binary once there is one, with the parameter values of then."""
     module: ir.Module
     seconds: list[tuple[str, float]] = field(default_factory=list)
     made: fxb.Binary | None = None
@@ -53,7 +53,7 @@ class Compilation:
 
 @dataclass
 class _Source:
-    """What the passes start from: a module that says what it is to its user, how many passes it has behind it, and the values of its parameters
+    """What the passes start from: a module that says what it is to its user, how many passes have run on it, and the values of its parameters
     (None for a program that can only be timed: of a model on the meta device, or a backbone)."""
     module: ir.Module
     params: Mapping[str, Callable] | None
@@ -62,23 +62,29 @@ class _Source:
 
 @dataclass(frozen=True)
 class Options:
-    """How to compile, beside what, for which machine and how concentrated.  Raises FocusError for an unknown scope or level."""
+    """How to compile, beside what, for which machine and how concentrated.  Raises FocusError for a value that is none."""
     scope: str = "whole"            #: or "backbone": decoder layers on the visual tokens and one prompt token, parameters without values
     stop: str = "binary"            #: the level to stop at: "torch" | "focus" | "tiled" | "fisa" | "binary"
     check: bool = True              #: compare what is compiled with the model's own forward (two forwards), where inputs and parameters have values
     dump_ir: str | PathLike | None = None           #: a folder for one IR file per pass
-    mappings: str | PathLike = ""                   #: a TOML file that fixes mappings by module path
-    save_mappings: str | PathLike = ""              #: a TOML file to write, with the mappings that were chosen
+    mappings: str | PathLike | None = None          #: a TOML file that fixes mappings by module path
+    save_mappings: str | PathLike | None = None     #: a TOML file to write, with the mappings that were chosen
     search: int = 0                 #: mappings of a form that are simulated, to take the best (0: the cost model decides)
     progress: Callable[[str], None] | None = None   #: told the name of each stage as it begins
 
     def __post_init__(self) -> None:
-        if self.scope not in SCOPES:
-            raise FocusError(f"scope '{self.scope}' is none of {', '.join(SCOPES)}")
-        if self.stop not in STOPS:
-            raise FocusError(f"level '{self.stop}' is none of {', '.join(STOPS)}")
+        for value, what, known in ((self.scope, "scope", SCOPES), (self.stop, "level", STOPS)):
+            if not isinstance(value, str) or value not in known:
+                raise FocusError(f"{what} '{value}' is none of {', '.join(known)}")
+        for name in ("dump_ir", "mappings", "save_mappings"):
+            if getattr(self, name) is not None:
+                path_of(getattr(self, name), name)
+        if not isinstance(self.check, bool):
+            raise FocusError(f"check: True or False expected, got {type(self.check).__name__}")
         if not isinstance(self.search, int) or not 0 <= self.search <= MOST_SEARCHED:
             raise FocusError(f"search is {self.search!r}, expected a number of 0 to {MOST_SEARCHED}")
+        if self.progress is not None and not callable(self.progress):
+            raise FocusError(f"progress: a function expected, got {type(self.progress).__name__}")
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Options:
@@ -151,7 +157,7 @@ def _finish(source: _Source, machine: Machine, options: Options, seconds: list[t
     result = Compilation(source.module, seconds)
     with source.module.context, ir.Location.unknown():
         config = main_of(source.module).attributes[CONCENTRATION].config()
-    whole = pipeline(machine, config, os.fspath(options.mappings), os.fspath(options.save_mappings), options.search)
+    whole = pipeline(machine, config, os.fspath(options.mappings or ""), os.fspath(options.save_mappings or ""), options.search)
     steps = whole[source.done:len(_until(options.stop))]
     dump = None
     if options.dump_ir:
@@ -164,6 +170,8 @@ def _finish(source: _Source, machine: Machine, options: Options, seconds: list[t
         start = time.perf_counter()
         with source.module.context, ir.Location.unknown():
             result.made = build_binary(source.module, machine, source.params).validate()
+        if isinstance(result.made.params, ParamValues):
+            result.made.params.freeze()
         result.seconds.append(("encode", time.perf_counter() - start))
     return result
 
@@ -192,7 +200,7 @@ def _source(model, inputs: Mapping[str, Any], options: Options, concentration: C
 
 
 def _begun(module: ir.Module, interface: Interface, params: Mapping[str, Callable] | None, done: int = 0) -> _Source:
-    """A module that says what it is to its user, and how many passes it has behind it."""
+    """A module that says what it is to its user, and how many passes have run on it."""
     with module.context, ir.Location.unknown():
         interface.attach(main_of(module))
         set_attr(module.operation, LEVEL, pass_names()[done - 1] if done else INPUT)
@@ -222,6 +230,7 @@ def compile(model, inputs: Mapping[str, Any] | None = None, machine: Machine | s
     running or saving the program is an error.)
     Raises FocusError for whatever cannot be compiled: an unknown model, an operator without a mapping, sizes that do not fit the buffers.
     """
+    from focus.runtime.run.executable import Executable
     if "stop" in options:
         raise FocusError("compile makes whole programs; compile_model stops at a level")
     if isinstance(model, (str, PathLike)):
@@ -232,17 +241,9 @@ def compile(model, inputs: Mapping[str, Any] | None = None, machine: Machine | s
         if options.get("weights") is None:
             raise FocusError(f"{model}: give its parameters (weights=a model, a MODEL of the tools, or a safetensors file), or weights=False for a "
                              "program that can only be timed")
-        return _executable(resume(model, options.pop("weights"), machine, concentration=concentration, **options).binary)
+        return Executable(resume(model, options.pop("weights"), machine, concentration=concentration, **options).binary)
     if "weights" in options:
         raise FocusError("weights go with an IR file; a model has its own")
     if inputs is None:
         raise FocusError("give the inputs of the model's forward that the program is for")
-    return _executable(compile_model(model, inputs, machine, "full" if concentration is None else concentration, **options).binary)
-
-
-def _executable(binary: fxb.Binary) -> Executable:
-    """The program, with the parameter values of now."""
-    from focus.runtime.run.executable import Executable
-    if isinstance(binary.params, ParamValues):
-        binary.params.freeze()
-    return Executable(binary)
+    return Executable(compile_model(model, inputs, machine, "full" if concentration is None else concentration, **options).binary)

@@ -39,7 +39,7 @@ Sources = Mapping[str, Callable[[], np.ndarray]]
 
 @dataclass
 class Dumped:
-    """A module from a file, how many passes of the pipeline it has behind it, and what it says to its user."""
+    """A module from a file, how many passes of the pipeline have run on it, and what it says to its user."""
     path: Path
     module: ir.Module
     done: int
@@ -114,7 +114,7 @@ class Dumped:
 
 
 def _passes_done(module: ir.Module, path: str | PathLike) -> int:
-    """How many passes of the pipeline a module has behind it.  Raises FocusError where it does not say, or looks otherwise."""
+    """How many passes of the pipeline have run on a module.  Raises FocusError where it does not say, or looks otherwise."""
     names, level = pass_names(), get_attr(module.operation, LEVEL)
     if level is None:
         raise FocusError(f"{path}: does not say which pass ran last (attribute '{LEVEL}' of the module), as files of --dump-ir do")

@@ -19,7 +19,7 @@ from focus.runtime.spec.files import atomic_write, check_outputs
 from focus.runtime.tools.cli import tool
 
 if TYPE_CHECKING:
-    from focus.compiler.truth.fidelity import Fidelity
+    from focus.compiler.truth.fidelity import Fidelity  # needs torch
 
 _EXAMPLES = """
 examples:
@@ -27,7 +27,7 @@ examples:
   focus-fidelity llava-onevision-demo --concentration sec --concentration tuned.toml -o fidelity.json
   focus-fidelity examples/trained.py:video --inputs one.safetensors two.safetensors --generate 16
 
-Distances are those of next-token distributions at every position of the prompt (the text behind the last visual token) from those of the
+Distances are those of next-token distributions at every position of the prompt (the text after the last visual token) from those of the
 dense model in float32: docs/algorithm.md. The last row is the dense model with values stored in fp16.
 """
 

@@ -28,7 +28,7 @@ from focus.runtime.spec.files import atomic_write, check_outputs
 from focus.runtime.spec.machine import Machine
 from focus.runtime.tools.cli import tool
 
-RATIO = 1.7             #: retained tokens a unique vector where a synthetic trace must do and none is asked for
+RATIO = 1.7             #: retained tokens per unique vector where a synthetic trace must do and none is asked for
 MEASURES = ("cycles", "utilization", "dram_bytes", "energy_j", "area_mm2")
 SMALLER = ("cycles", "energy_j", "area_mm2")        #: what the rows on the front are best in
 CONCENTRATION = "concentration."                    #: begins the keys that are not a machine's
@@ -41,7 +41,7 @@ examples:
   focus-sweep llava-video-7b --scope=backbone --ratio 1.709 --set buffers.output.bytes=196608,393216
   focus-sweep llava-onevision-demo --set sic.scatter_per_cycle+energy.components.scatter_accumulator.count=1,2,4
 
-Keys are those of machine files (docs/machine.md), and those of a concentration behind "concentration." (docs/algorithm.md).
+Keys are those of machine files (docs/machine.md), and those of a concentration after "concentration." (docs/algorithm.md).
 Keys joined by "+" take the same value together. Every combination of all axes is a row; rows marked * are on
 the front: none is better in cycles, energy and area at once.
 """
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
                         help=f"{', '.join(PRESETS)} or a TOML file; more of them are an axis (default full, or off without the units)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=V,...", help="values of a key: an axis")
     parser.add_argument("--ratio", type=float, metavar="R",
-                        help="time without data, with a synthetic trace of R retained tokens a unique vector "
+                        help="time without data, with a synthetic trace of R retained tokens per unique vector "
                              f"(default: run on data; {RATIO} for a model without values)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the rows to a .csv or .json file too")
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")

@@ -1,7 +1,7 @@
 """The backbone scope: a decoder alone, on the visual tokens of a request and one prompt token, as an IR module.
 
 In: the sizes of a decoder and the grids of its visual tokens.  Out: `backbone_module`, a module at the tensor level whose @main takes
-`visual` [V, D] (the rows that enter the decoder), `input_ids` [1, T] and, of a decoder that is given features behind its first layers too,
+`visual` [V, D] (the rows that enter the decoder), `input_ids` [1, T] and, of a decoder that is given features after its first layers too,
 `features.0` [V, D] and so on, and returns the last token's hidden state; the passes from annotate-tokens on compile it.  Parameters are
 named (`layers.3.self_attn.q_proj.weight`) and have no values.
 
@@ -38,7 +38,7 @@ class Backbone:
     concentration: Concentration | None = None
     bias: bool = True                       #: whether the q, k and v projections have biases (Qwen2)
     head_norms: bool = False                #: whether each head of queries and keys has an RMS norm (Qwen3)
-    levels: int = 0                         #: layers behind which features are added to the visual rows (deepstack)
+    levels: int = 0                         #: layers after which features are added to the visual rows (deepstack)
 
     @classmethod
     def of_grids(cls, name: str, decoder: DecoderSizes, visual: int, grids: tuple[Grid, ...], concentration: Concentration | None = None,
@@ -112,7 +112,7 @@ class _Writer:
         return d.ConcatOp.build(visual, text, results=d.tensor_type(t.S, s.hidden), loc="sequence").result
 
     def _layer(self, path: str, rows: ir.Value) -> ir.Value:
-        """One decoder layer: attention with RoPE, then the gated MLP, each behind a norm and added to the residual stream."""
+        """One decoder layer: attention with RoPE, then the gated MLP, each after a norm and added to the residual stream."""
         s = self.sizes
         rows = self._add(path, rows, self._attention(f"{path}.self_attn", self._norm(f"{path}.input_layernorm", rows)))
         normed = self._norm(f"{path}.post_attention_layernorm", rows)

@@ -5,7 +5,7 @@ In: a name of `FULL_SIZE`, `<model>` or `<model>/<dataset>`.  Out: a model and i
 
 | entry | model | visual tokens |
 |---|---|---|
-| llava-video-7b | SigLIP so400m (26 layers used), pooled to 13 x 13 with a newline a row, Qwen2-7B | 64 (13) frames x 182 |
+| llava-video-7b | SigLIP so400m (26 layers used), pooled to 13 x 13 with a newline per row, Qwen2-7B | 64 (13) frames x 182 |
 | llava-onevision-7b | the same tower, pooled to 14 x 14, Qwen2-7B | 32 frames x 196 |
 | minicpm-v-2.6 | Qwen2-7B backbone only | 64 x 199, 6 x 67 |
 | qwen2.5-vl-7b | windowed tower of 32 layers, M-RoPE decoder | an image of 32 x 46 cells |
@@ -99,7 +99,7 @@ _VOCABULARY = 152064
 
 
 def _llava(frames: int, newline_a_row: bool) -> tuple[Any, dict[str, Any]]:
-    """LLaVA-OneVision-7B, or LLaVA-Video-7B (frames pooled by averages, a newline behind each row), with a video of `frames` frames."""
+    """LLaVA-OneVision-7B, or LLaVA-Video-7B (frames pooled by averages, a newline after each row), with a video of `frames` frames."""
     import torch
     from transformers import LlavaOnevisionConfig, LlavaOnevisionForConditionalGeneration
 

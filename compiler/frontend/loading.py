@@ -16,6 +16,7 @@ from torch import nn
 
 from focus.compiler.frontend import full_size, zoo
 from focus.compiler.frontend.backbone import Backbone
+from focus.compiler.frontend.families.base import is_whole
 from focus.compiler.frontend.full_size import FULL_SIZE
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, first_line
@@ -25,6 +26,11 @@ _COUNTS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attenti
            "max_position_embeddings", "image_size", "patch_size", "num_channels", "in_channels", "in_chans", "embed_dim", "depth", "num_heads",
            "temporal_patch_size", "spatial_patch_size", "spatial_merge_size", "window_size", "out_hidden_size", "num_position_embeddings",
            "spatial_pool_stride")
+#: Of those, how many layers there are; each is made of modules before anything else can be said of it.
+_DEPTHS = ("num_hidden_layers", "depth")
+MOST_LAYERS = 1000
+MOST_COUNT = 2 ** 24        #: rows that an instruction counts
+MOST_WIDENING = 8           #: float32 has as many bytes for each that a file has (of 4 bits)
 
 
 def load_model(spec: str, inputs_file: str | os.PathLike | None = None, scope: str = "whole") -> tuple[nn.Module | Backbone, Mapping[str, Any]]:
@@ -99,13 +105,33 @@ def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, An
 
 
 def check_counts(path: Path, config: Mapping[str, Any], where: str = "") -> None:
-    """Raise FocusError, naming the key, for a size or a number of layers or heads that is none: transformers would divide by it."""
+    """Raise FocusError, naming the key, for a size or a number of layers or heads that is none, or more than any: transformers would divide by
+    it, or make as many modules."""
     for key, value in config.items():
         if isinstance(value, Mapping) and key in ("text_config", "vision_config"):
             check_counts(path, value, f"{key}.")
+        most = MOST_LAYERS if key in _DEPTHS else MOST_COUNT
         sizes = value if isinstance(value, list) and len(value) == 2 else [value]
-        if key in _COUNTS and value is not None and not all(isinstance(v, int) and not isinstance(v, bool) and v >= 1 for v in sizes):
-            raise FocusError(f"{path}: {where}{key}: a whole number above 0 expected, got {value!r}")
+        if key in _COUNTS and value is not None and not all(is_whole(v) and v <= most for v in sizes):
+            raise FocusError(f"{path}: {where}{key}: a whole number from 1 to {most} expected, got {value!r}")
+    for key, other in (("num_attention_heads", "hidden_size"), ("num_heads", "hidden_size"), ("num_heads", "embed_dim"),
+                       ("pad_token_id", "vocab_size")):
+        count, size = config.get(key), config.get(other)
+        if is_whole(count) and is_whole(size) and count > size - (key == "pad_token_id"):
+            raise FocusError(f"{path}: {where}{key}: {count} does not go with {other} {size}")
+
+
+def check_size(path: Path, kind: type[nn.Module]) -> None:
+    """Raise FocusError for a configuration of far more parameters than the folder's files hold: transformers would make room for them first."""
+    import torch
+    held = sum(file.stat().st_size for pattern in ("*.safetensors", "*.bin") for file in path.glob(pattern))
+    with torch.device("meta"):
+        model = kind(kind.config_class.from_pretrained(path, local_files_only=True))
+    needed = sum(p.numel() for p in model.parameters()) * 4
+    if held and needed > held * MOST_WIDENING:
+        name, largest = max(model.named_parameters(), key=lambda item: item[1].numel())
+        raise FocusError(f"{path}: config.json describes {needed:,} bytes of float32 parameters, but the files hold {held:,}; the largest is "
+                         f"'{name}', {list(largest.shape)}")
 
 
 def from_folder(path: Path) -> nn.Module:
@@ -123,9 +149,13 @@ def from_folder(path: Path) -> nn.Module:
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise FocusError(f"{path}: model_type '{kind}' is not supported; supported: {', '.join(FAMILIES)}")
     check_counts(path / "config.json", config)
+    model_class = getattr(transformers, FAMILIES[kind].class_name)
     try:
-        model, info = getattr(transformers, FAMILIES[kind].class_name).from_pretrained(
+        check_size(path, model_class)
+        model, info = model_class.from_pretrained(
             path, dtype=torch.float32, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True)
+    except FocusError:
+        raise
     except Exception as e:          # transformers' exceptions for damaged configurations and weights are many
         raise FocusError(f"{path}: cannot load the model: {first_line(e)}") from None
     if mismatched := sorted(info["mismatched_keys"]):

@@ -54,11 +54,11 @@ def load_frames(path: str | os.PathLike, frames: int, fps: float, start: float =
                     return np.stack(taken)
     except (av.FFmpegError, OSError, IndexError) as e:
         raise FocusError(f"{path}: cannot decode video: {e}") from None
-    raise FocusError(f"{path}: the clip ends after {len(taken)} of {frames} frames at {fps:g} frames a second")
+    raise FocusError(f"{path}: the clip ends after {len(taken)} of {frames} frames at {fps:g} frames per second")
 
 
 def moving_pattern(frames: int, height: int, width: int, speed: float = 0.0, seed: int = 0) -> np.ndarray:
-    """Synthetic frames uint8 [frames, height, width, 3]: smooth random colours, moved `speed` pixels a frame (0: all frames equal)."""
+    """Synthetic frames uint8 [frames, height, width, 3]: smooth random colours, moved `speed` pixels per frame (0: all frames equal)."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     waves = rng.uniform(-12, 12, (3, 6, 2)) / np.array([height, width])

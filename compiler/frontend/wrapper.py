@@ -5,8 +5,8 @@ is float [1, vocabulary].  A copy of the model's modules, with its own parameter
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -48,8 +48,9 @@ class Prefill(nn.Module):
 
     def surgery(self) -> AbstractContextManager[None]:
         """The context in which `forward` may be called or exported.  Raises FocusError when a module was patched by somebody else."""
-        patches = self.family.patches(self.user, self.plan, self.table)
-        check_patchable(self.user, patches)
+        with foreseen(self.family):
+            patches = self.family.patches(self.user, self.plan, self.table)
+            check_patchable(self.user, patches)
         return patched(patches)
 
     def table(self, name: str) -> Tensor:
@@ -100,16 +101,23 @@ def prefill_of(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Prefill, To
     """
     family = family_of(model)
     tensors = checked_inputs(family, inputs)
-    try:
+    with foreseen(family):
         user = skeleton(model)
         plan = family.plan(user, tensors)
         check_hooks(family, user)
         tokens, runs = token_layout(plan.ids, plan.token_ids, plan.items)
+    return Prefill(user, family, plan, runs, tokens), tokens, tensors
+
+
+@contextmanager
+def foreseen(family: Family) -> Iterator[None]:
+    """Run the block; what it raises is a FocusError: a module that is not what its configuration says, or a value that nobody looks at."""
+    try:
+        yield
     except FocusError:
         raise
-    except Exception as e:              # a module that is not what its configuration says, or a value that nothing above looks at
+    except Exception as e:
         raise FocusError(f"{family.class_name}: model and inputs have no mapping: {type(e).__name__}: {first_line(e)}") from e
-    return Prefill(user, family, plan, runs, tokens), tokens, tensors
 
 
 def taken(pieces: list[Tensor], rows: int) -> list[Tensor]:

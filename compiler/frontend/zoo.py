@@ -61,7 +61,7 @@ def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
 
 # ---- requests ------------------------------------------------------------------------------------------------------------------
 def prompt_ids(length: int, vocabulary: int, seed: int) -> list[int]:
-    """Text token ids; there is no tokenizer behind a random model."""
+    """Text token ids; a random model has no tokenizer."""
     return np.random.default_rng(seed).integers(3, vocabulary - 16, length).tolist()
 
 

@@ -1,7 +1,7 @@
 """focusc: compiles a vision-language model to a binary for the accelerator.
 
 In: a zoo name, a Hugging Face model folder, a function of a Python file that returns (model, inputs), or an IR file of an earlier compilation and
-where its parameters are.  Out: an `.fxb` file, or the IR or assembly of an earlier level; on request one IR file a pass, the inputs used, and the
+where its parameters are.  Out: an `.fxb` file, or the IR or assembly of an earlier level; on request one IR file per pass, the inputs used, and the
 seconds each pass took.
 
 PyTorch is imported only once the arguments are known to make sense, so that `focusc --help` and most mistakes answer at once.

@@ -22,7 +22,7 @@ from focus.runtime.tools.cli import tool
 #: upstream passes that are flags of their own; all others go through --pass-pipeline
 UPSTREAM_FLAGS = ("canonicalize", "cse", "symbol-dce")
 EPILOG = """\
-Each pass of --list-passes is also a flag, in the order given, with its options behind an equals sign:
+Each pass of --list-passes is also a flag, in the order given, with its options after an equals sign:
   focus-opt model.mlir --tile="machine=dense" --schedule
 The same as a pipeline, with upstream passes in between:
   focus-opt model.mlir --pass-pipeline='builtin.module(tile{machine=dense},func.func(canonicalize,cse),schedule)'

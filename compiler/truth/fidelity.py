@@ -1,7 +1,7 @@
 """How far concentration moves a model's answers from those of the same model dense in float32.
 
 In: a model, one or several requests, a concentration.  Out: `fidelity` -> `Fidelity`: distances between next-token distributions at every position of
-the prompt (the text behind the last visual token), tokens of a greedy continuation, and features of the vision tower.  Beside it stands what
+the prompt (the text after the last visual token), tokens of a greedy continuation, and features of the vision tower.  Beside it stands what
 storage in fp16 alone does, dense: a machine that holds fp16 can do no better.
 
 All is computed by the reference (docs/algorithm.md), whose concentrated runs a compiled model's runs are compared with.
@@ -44,7 +44,8 @@ class Distance:
     def mean(cls, several: Sequence[Distance]) -> Distance:
         """The mean of several requests, each of which counts the same."""
         columns = {f.name: [getattr(d, f.name) for d in several] for f in fields(cls)}
-        return cls(**{name: None if None in values else sum(values) / len(values) for name, values in columns.items()})
+        means: dict[str, Any] = {name: None if None in values else sum(values) / len(values) for name, values in columns.items()}
+        return cls(**means)
 
     def __str__(self) -> str:
         generated = "" if self.generated is None else f"; {self.generated:.0%} of the generated tokens in front of the first that differs"
@@ -70,8 +71,7 @@ class Fidelity:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as numbers, lists and dictionaries, as JSON takes them."""
-        stored = self.storage_mean
-        means = {"mean": asdict(self.mean)} | ({"storage_mean": asdict(stored)} if stored else {})
+        means = {"mean": asdict(self.mean)} | ({"storage_mean": asdict(Distance.mean(self.storage))} if self.storage else {})
         return means | {"requests": [asdict(d) for d in self.requests], "storage": [asdict(d) for d in self.storage]}
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ def fidelity(model: nn.Module, inputs: Mapping[str, Any] | Sequence[Mapping[str,
     """How far a concentration moves a model's answers to one or several requests.
 
     inputs: those of the model's forward, or a list of such.  generate: tokens of the greedy continuation to compare, 0 for none.  storage: measure
-    what fp16 storage alone does, too.  Raises FocusError as `reference` does, and for a request without text behind its visual tokens.
+    what fp16 storage alone does, too.  Raises FocusError as `reference` does, and for a request without text after its visual tokens.
     """
     requests = [inputs] if isinstance(inputs, Mapping) else list(inputs)
     if not requests:
@@ -109,7 +109,7 @@ class Dense:
 
     @classmethod
     def of(cls, model: nn.Module, inputs: Mapping[str, Any], generate: int = 0) -> Dense:
-        """Raises FocusError as `reference` does, and for a request without text behind its visual tokens."""
+        """Raises FocusError as `reference` does, and for a request without text after its visual tokens."""
         front = Front.of(model, inputs, more=generate)
         if not front.tokens.prompt_rows:
             raise FocusError("input_ids: no text after the visual tokens; at its positions answers are compared")

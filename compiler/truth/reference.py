@@ -84,7 +84,7 @@ class _Captured(Exception):
 @torch.no_grad()
 def decoder_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
     """What the model hands to its decoder: embeddings [S, D] with visual features in place, cos and sin [S, head_dim], and, for each of the first
-    layers behind which features are added to the visual rows, those features [V, D]."""
+    layers after which features are added to the visual rows, those features [V, D]."""
     caught: dict[str, Any] = {}
 
     def of_decoder(_decoder, _args, kwargs):
@@ -125,7 +125,7 @@ class Front:
     """One request up to its decoder, which may run any number of times, each with another concentration.
 
     `model` and what follows are as stored in `storage`.  `hidden` [S + more, D], `cos`, `sin` [S + more, head_dim]: of the request and of `more`
-    tokens of text that may follow it; of those, only positions mean anything.  `deep`: features [V, D] added to the visual rows behind the
+    tokens of text that may follow it; of those, only positions mean anything.  `deep`: features [V, D] added to the visual rows after the
     first layers.
     """
     model: nn.Module
@@ -156,7 +156,7 @@ class Front:
 
     @property
     def features(self) -> Tensor:
-        """What the vision tower and what is behind it hand to the decoder: rows [V, D] of the visual tokens."""
+        """What the vision tower and what is after it hand to the decoder: rows [V, D] of the visual tokens."""
         return self.hidden[torch.from_numpy(self.tokens.visual_positions())]
 
     def run(self, concentration: Concentration | str, decisions: Mapping[str, np.ndarray] | None = None, values: bool = False) -> DecoderRun:
@@ -256,7 +256,7 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class DecoderRun:
-    """The decoder on one request: the prefill, then any number of tokens behind it.
+    """The decoder on one request: the prefill, then any number of tokens after it.
 
     `trace` and `details`: as in `reference_details`.  `positions` and `original` are of the rows under way: their places in the sequence, and their
     visual indices, -1 for text.  In the layer that prunes, after its attention, `kept` says which of the rows that
@@ -289,7 +289,7 @@ class DecoderRun:
 
     @torch.no_grad()
     def generate(self, count: int) -> list[int]:
-        """The next `count` tokens, each the most probable one (of several, the first).  Behind the prefill nothing is concentrated: a token sees, in
+        """The next `count` tokens, each the most probable one (of several, the first).  After the prefill nothing is concentrated: a token sees, in
         each layer, whatever tokens that layer's attention saw.  For a run whose front has at least `count - 1` more tokens, once."""
         out: list[int] = []
         while True:
@@ -301,7 +301,7 @@ class DecoderRun:
             self.hidden = self.through(self.stored(self.decoder.embed_tokens(torch.tensor([out[-1]]))))
 
     def through(self, hidden: Tensor) -> Tensor:
-        """The rows that are left of `hidden` [n, D], behind all layers."""
+        """The rows that are left of `hidden` [n, D], after all layers."""
         with one_thread(), patched(self.patches), stored_outputs(self.decoder.modules(), self.front.storage, between=True) as self.storing:
             for number, layer in enumerate(self.decoder.layers):
                 hidden = self.called(f"layers.{number}", layer, hidden, attention_mask=None, position_embeddings=(self.front.cos, self.front.sin))
@@ -365,7 +365,7 @@ class DecoderRun:
         return module.o_proj(out), None if importance is None else importance.numpy()
 
     def cached(self, number: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, np.ndarray]:
-        """Keys and values of a layer, those of the rows under way behind earlier ones, and the positions of all."""
+        """Keys and values of a layer, those of the rows under way after earlier ones, and the positions of all."""
         before = self.cache.get(number, (k[:, :0], v[:, :0], self.positions[:0]))
         self.cache[number] = torch.cat((before[0], k), 1), torch.cat((before[1], v), 1), np.concatenate((before[2], self.positions))
         return self.cache[number]

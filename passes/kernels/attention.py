@@ -1,4 +1,4 @@
-"""Fused attention: scores, running softmax and weighted values of one head's m-tile without leaving the chip; and the prompt's
+"""Fused attention: scores, online softmax and weighted values of one head's m-tile without leaving the chip; and the prompt's
 importance of every visual token (SEC).
 
 In: queries (`Mat` or `Concentrated`), keys and values, positions.  Out: one `focus.kernel` a section: query rows that see the same
@@ -8,28 +8,33 @@ by sequence position, and columns that no row of an m-tile can see are not visit
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Iterator, Protocol
+from typing import Protocol
 
 from torch_mlir import ir
 
 from focus.dialects.mapping import AttentionMapping
-from focus.passes.kernels.forms import AttentionForm
-from focus.passes.kernels.places import Places, ceil, widths
 from focus.passes.kernels.builder import Idx, Mat, TileBuilder
-from focus.passes.kernels.linear import Alternating
+from focus.passes.kernels.forms import AttentionForm
+from focus.passes.kernels.linear import Alternating, UniqueSlice
+from focus.passes.kernels.places import Places, ceil, widths
 from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, group_tiles
 from focus.runtime.spec.geometry import Geometry
-
 
 VALUE_TILES = 2         #: tiles of value columns, one array wide, that take turns in a step
 
 
-class Shape(Protocol):
+class Cut(Protocol):
     """What a concentrated operand's cut into m-tiles is known by, with memory (`Concentrated`) or without."""
-    visual: int
-    m_tile: int
-    vector: int
+    @property
+    def visual(self) -> int: ...
+    @property
+    def m_tile(self) -> int: ...
+    @property
+    def vector(self) -> int: ...
+    @property
+    def groups(self) -> tuple[TileGroup, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,24 @@ class Attention:
     positions: Mat | None
     lead: int = 0
 
+    @property
+    def unique(self) -> Concentrated:
+        """The queries, which are concentrated."""
+        assert isinstance(self.q, Concentrated)
+        return self.q
+
+    @property
+    def dense(self) -> Mat:
+        """The queries, which are dense."""
+        assert isinstance(self.q, Mat)
+        return self.q
+
+    @property
+    def compared(self) -> Mat:
+        """The positions, which causal attention has."""
+        assert self.positions is not None
+        return self.positions
+
 
 @dataclass(frozen=True)
 class Block:
@@ -93,11 +116,22 @@ class Strand:
     head: Idx
     rows: int
     blocks: list[Block]
-    scores: "_DenseScores | ConcentratedScores | None" = None
+    scores: Scorer | None = None
     q: Mat | None = None
     qpos: Mat | None = None
     state: Mat | None = None
     acc: list[tuple[int, Mat]] = field(default_factory=list)        #: accumulators: first column of each part, and the part
+
+    @property
+    def scorer(self) -> Scorer:
+        assert self.scores is not None
+        return self.scores
+
+    @property
+    def running(self) -> Mat:
+        """The row state of its softmax."""
+        assert self.state is not None
+        return self.state
 
 
 def causal_sections(visual: int, text: int, text_before: int, lead: int) -> list[Section]:
@@ -119,7 +153,8 @@ def causal_sections(visual: int, text: int, text_before: int, lead: int) -> list
 
 def segment_sections(rows: int, segments: list[int]) -> list[Section]:
     """Sections of unmasked attention inside segments; equal neighbours become one section that repeats."""
-    sections, at = [], 0
+    sections: list[Section] = []
+    at = 0
     for n in segments or [rows]:
         last = sections[-1] if sections else None
         if last and last.count == n:
@@ -139,7 +174,7 @@ def section_form(heads: Heads, section: Section, masked: bool) -> AttentionForm:
     return AttentionForm(section.count, _region_forms(section), heads.dim, heads.q, heads.kv, masked=masked, repeat=section.repeat)
 
 
-def group_form(heads: Heads, conc: Shape, group: TileGroup, lead: int) -> AttentionForm:
+def group_form(heads: Heads, conc: Cut, group: TileGroup, lead: int) -> AttentionForm:
     """The form of attention of the visual rows of a group of m-tiles of concentrated queries, over leading rows and visual tokens."""
     return AttentionForm(group.visual * group.count, ((lead + conc.visual, lead),), heads.dim, heads.q, heads.kv, fixed=group.rows,
                          visual=group.visual, first=group.first * conc.m_tile, tiles=group.count, masked=True)
@@ -171,7 +206,7 @@ def attention_places(form: AttentionForm, mapping: AttentionMapping, geometry: G
             p.add(f"scores.{r}.{i}", "output", (tile, width), "f32", strands)
             p.add(f"probabilities.{r}.{i}", "input", (rows, width), "f16", 0 if form.scores_only else strands)
         kv_cols = min(mapping.kv_cols, dim)
-        whole, rest = divmod(dim, kv_cols)
+        rest = dim % kv_cols
         p.add(f"keys.{r}", "wgt", (step, kv_cols), "f16", 1)
         p.add(f"keys.{r}.rest", "wgt", (step, rest), "f16", int(rolled))
         blocks = [] if form.scores_only else widths(out_cols, cols)
@@ -213,13 +248,13 @@ def attention_generators(form: AttentionForm, mapping: AttentionMapping, geometr
 
 
 def emit_attention(b: TileBuilder, att: Attention, sections: list[Section], mappings: tuple[AttentionMapping, ...], loc: ir.Location) -> None:
-    """Emit dense attention, one kernel a section."""
+    """Emit dense attention, one kernel per section."""
     for s, t in zip(sections, mappings, strict=True):
         form = section_form(att.heads, s, att.positions is not None)
         places = attention_places(form, t, b.geometry)
         with b.kernel(att.name, loc, t.slots), b.loop(s.repeat, 1) as i:
             rows = lambda m, at, n: b.window(m, i * s.count + at, 0, n, m.cols)
-            q, out = rows(att.q, s.start, s.count), rows(att.out, s.start, s.count)
+            q, out = rows(att.dense, s.start, s.count), rows(att.out, s.start, s.count)
             kv = [keys_of(b, att, rows, r) for r in s.regions]
             qpos = b.window(att.positions, 0, att.lead + s.start, 1, s.count) if att.positions is not None else None
             with _heads(b, att.heads) as (head, group), b.loop(s.count, t.m * t.strands) as m:
@@ -241,7 +276,7 @@ def emit_concentrated_attention(b: TileBuilder, att: Attention, mappings: tuple[
 
     The identity rows of a tile are not finished here: text rows see other keys and are few.
     """
-    conc, heads = att.q, att.heads
+    conc, heads = att.unique, att.heads
     groups = [g for g in separable(conc.groups, b.geometry) if g.visual]
     for group, t in zip(groups, mappings, strict=True):
         keys = att.lead + conc.visual
@@ -253,12 +288,12 @@ def emit_concentrated_attention(b: TileBuilder, att: Attention, mappings: tuple[
             with b.kernel(att.name, loc, t.slots):
                 kv = [keys_of(b, att, lambda m, at, n: b.window(m, at, 0, n, m.cols), region)]
                 with _heads(b, heads, fixed, t.strands) as (head, kv_head), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
-                    qpos = positions_of(b, places, att.positions, tile.parts[-1][2] + att.lead, group.visual)
+                    qpos = positions_of(b, places, att.compared, tile.parts[-1][2] + att.lead, group.visual)
                     partial = Alternating(b, places, t.partials)
                     blocks = _blocks_of(group, conc.m_tile, att.lead, t)
                     strands = [Strand(tile, head + i, group.visual, blocks, qpos=qpos) for i in range(t.strands)]
                     for strand in strands:
-                        strand.scores = ConcentratedScores(b, places, conc, strand, heads.dim, partial, t.stays == "queries")
+                        strand.scores = ConcentratedScores(places, conc, strand, heads.dim, partial, t.stays == "queries")
                     row_end = tile.index * conc.m_tile + group.visual
                     _Columns(b, att, t, places, strands, kv, kv_head, att.out).emit(row_end)
 
@@ -322,8 +357,8 @@ class _DenseScores:
             else:
                 x = b.window(self.places.make(b, f"slice.{keys.name}.{i}"), 0, 0, strand.tile.rows, width)
                 strand.tile.load(b, self.q, strand.head * self.dim + at, width, x, "activation")
-            for at, part, c in _subtiles(scores, geometry.cols):
-                b.mm(x, b.window(keys.tile, at, d, geometry.cols, width), b.window(part, 0, c, strand.tile.rows, geometry.cols),
+            for row, part, c in _subtiles(scores, geometry.cols):
+                b.mm(x, b.window(keys.tile, row, d, geometry.cols, width), b.window(part, 0, c, strand.tile.rows, geometry.cols),
                      "first" if fresh and d == 0 else "never")
 
 
@@ -344,11 +379,12 @@ class KeyTile:
 class ConcentratedScores:
     """Scores of concentrated queries: unique vectors through the array, partial sums scattered to the tile's rows."""
 
-    def __init__(self, b: TileBuilder, places: Places, conc: Concentrated, strand: Strand, dim: int, partial: Alternating, resident: bool):
-        self.b, self.places, self.conc, self.tile, self.dim, self.head = b, places, conc, strand.tile, dim, strand.head
-        self.partial, self.rows = partial, None
+    def __init__(self, places: Places, conc: Concentrated, strand: Strand, dim: int, partial: Alternating, resident: bool):
+        b = self.b = partial.b
+        self.places, self.conc, self.tile, self.dim, self.head, self.partial = places, conc, strand.tile, dim, strand.head, partial
         self.rolled = dim % conc.vector == 0     # else slices span heads, and each head's pieces are its own
         self.room = None if self.rolled else (None if resident else places.make(b, "slice"), places.make(b, "map"))
+        self.rows: Mat | None = None
         if resident:
             tile, vector = strand.tile, conc.vector
             self.rows = places.make(b, "q")
@@ -365,14 +401,16 @@ class ConcentratedScores:
             if self.rows is not None:
                 x = b.window(self.rows, (keys.units + at // self.conc.vector) * self.tile.rows, 0, self.tile.rows, self.conc.vector)
             else:
+                assert x is not None
                 x = b.window(x, 0, 0, self.tile.rows, width)
                 b.load(self.conc.data_of(b, self.tile, slice_, width, offset), x, "compact", count=count)
             b.load(self.conc.map_of(b, self.tile, slice_), map_, "map")
+            unique = UniqueSlice(x, map_, count, self.tile)
             init = "first" if fresh and at == 0 else "never"
             for row, part, c in _subtiles(scores, cols):
                 acc = b.window(part, 0, c, self.tile.rows, cols)
                 stationary = lambda col, n, row=row, at=at: b.window(keys.tile, row, at + col, cols, n)
-                self.partial.passes(x, stationary, acc, map_, self.tile, init, count)
+                self.partial.passes(unique, stationary, acc, init)
 
     def _room(self, name: str) -> tuple[Mat | None, Mat]:
         """Room for a slice's unique vectors, unless all are resident, and for its map.  Where slices span heads, all take turns in one place."""
@@ -391,6 +429,9 @@ class ConcentratedScores:
             pieces.append((at, Idx(slice_), offset, n))
             at += n
         return pieces
+
+
+Scorer = _DenseScores | ConcentratedScores
 
 
 @dataclass
@@ -423,7 +464,7 @@ class _Columns:
             for s in strands:
                 for at, acc in s.acc:
                     result = b.recast(acc, "f16")
-                    b.op("v.finish", acc, s.state, result)
+                    b.op("v.finish", acc, s.running, result)
                     b.store(result, b.window(self.out, s.tile.parts[-1][2], s.head * dim + (block + at), s.rows, acc.cols), "result")
 
     def _step(self, number: int, j: Idx, block: Idx, init: str) -> None:
@@ -467,10 +508,10 @@ def softmax_step(b: TileBuilder, scale: float, s: Strand, tile: Scores, init: st
     for k in s.blocks:
         part = lambda m, at=0: b.window(m, k.row + at, 0, k.rows, m.cols)
         live = {} if k.until is None else {"until": k.until}
-        b.op("v.softmax", part(tile.scores, s.tile.rows - s.rows), part(s.state), attrs={"scalar": scale, "init": init} | live,
+        b.op("v.softmax", part(tile.scores, s.tile.rows - s.rows), part(s.running), attrs={"scalar": scale, "init": init} | live,
              dst=part(tile.probs), qpos=None if s.qpos is None else b.window(s.qpos, 0, k.row, 1, k.rows), kpos=tile.kpos)
         for _, acc in s.acc:
-            b.op("v.rescale", part(acc), part(s.state), attrs={"init": init} | live)
+            b.op("v.rescale", part(acc), part(s.running), attrs={"init": init} | live)
 
 
 @dataclass(frozen=True)
@@ -491,8 +532,8 @@ class _Weighted:
                 start, acc = next((a, m) for a, m in reversed(s.acc) if a <= at)
                 for k in s.blocks:
                     for c in range(0, rows, depth):
-                        b.mm(b.window(p, k.row, c, k.rows, depth), b.window(values, c, 0, depth, width),
-                             b.window(acc, k.row, at - start, k.rows, width), "never" if c else init, kn=True, until=k.until)
+                        b.mm_kn(b.window(p, k.row, c, k.rows, depth), b.window(values, c, 0, depth, width),
+                                b.window(acc, k.row, at - start, k.rows, width), "never" if c else init, until=k.until)
 
 
 @dataclass(frozen=True)
@@ -510,7 +551,7 @@ class ScorePass:
 
     def emit(self, kv_cols: int, tiles: list[list[Mat]], unroll: int = 1) -> None:
         """`tiles` of scores, in parts for each strand, from tiles of kv_cols key columns, `unroll` of them in the body of the loop."""
-        b, scores, dim = self.b, self.strands[0].scores, self.dim
+        b, scores, dim = self.b, self.strands[0].scorer, self.dim
         unit = scores.conc.vector if isinstance(scores, ConcentratedScores) else b.geometry.rows
         if not scores.rolled:
             place = self.places.make(b, f"keys.{self.name}")
@@ -533,7 +574,7 @@ class ScorePass:
         b = self.b
         b.load(b.window(self.k, self.j, self.first + keys.column, self.step, keys.tile.cols), keys.tile, "kv")
         for s, tile in zip(self.strands, tiles):
-            s.scores.run(s, keys, tile, fresh)
+            s.scorer.run(s, keys, tile, fresh)
 
 
 def _subtiles(parts: list[Mat], width: int) -> Iterator[tuple[int, Mat, int]]:
@@ -600,9 +641,9 @@ def emit_importance(b: TileBuilder, name: str, imp: Importance, mapping: Attenti
 
             with b.loop(k.rows, step) as j:
                 tile, columns = tile_of(0, k, imp.positions, j)
-                b.op("v.softmax", tile, strand.state, attrs={"scalar": heads.scale, "init": "first"}, qpos=strand.qpos, kpos=columns)
+                b.op("v.softmax", tile, strand.running, attrs={"scalar": heads.scale, "init": "first"}, qpos=strand.qpos, kpos=columns)
             with b.loop(visual, step) as j:
                 tile, columns = tile_of(1, b.window(k, 0, 0, visual, k.cols), b.window(imp.positions, 0, 0, 1, visual), j)
-                b.op("v.prob", tile, strand.state, tile, attrs={"scalar": heads.scale}, qpos=strand.qpos, kpos=columns)
+                b.op("v.prob", tile, strand.running, tile, attrs={"scalar": heads.scale}, qpos=strand.qpos, kpos=columns)
                 b.op("sec.importance", tile, b.window(best, 0, j, 1, tile.cols), attrs={"init": "never"})
         b.store(best, imp.out, "ids")

@@ -16,12 +16,10 @@ from dataclasses import dataclass, field
 from torch_mlir import ir
 
 from focus.dialects.mapping import MAX_SLOTS
-from focus.dialects.support import set_attr
+from focus.dialects.support import set_attr, to_attr
 from focus.dialects.tile_ops import TILE_OPS
 from focus.runtime.spec.geometry import Geometry
-
-ELEMENT = {"f16": "f16", "f32": "f32", "i32": "i32", "u16": "i16"}
-BYTES = {"f16": 2, "f32": 4, "i32": 4, "u16": 2}
+from focus.runtime.spec.types import BY_NAME
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,29 +35,24 @@ class Idx:
     const: int = 0
     terms: tuple[tuple[Loop, int], ...] = ()
 
-    def __add__(self, other: "Idx | int") -> "Idx":
+    def __add__(self, other: Idx | int) -> Idx:
         if isinstance(other, int):
             return Idx(self.const + other, self.terms)
-        merged = {id(l): (l, c) for l, c in self.terms}
-        for l, c in other.terms:
-            merged[id(l)] = (l, merged[id(l)][1] + c if id(l) in merged else c)
+        merged = {id(loop): (loop, c) for loop, c in self.terms}
+        for loop, c in other.terms:
+            merged[id(loop)] = (loop, merged[id(loop)][1] + c if id(loop) in merged else c)
         return Idx(self.const + other.const, tuple(merged.values()))
 
     __radd__ = __add__
 
-    def __mul__(self, k: int) -> "Idx":
-        return Idx(self.const * k, tuple((l, c * k) for l, c in self.terms))
+    def __mul__(self, k: int) -> Idx:
+        return Idx(self.const * k, tuple((loop, c * k) for loop, c in self.terms))
 
     __rmul__ = __mul__
 
 
-def _attribute(v: str | int | float) -> ir.Attribute:
-    if isinstance(v, str):
-        return ir.StringAttr.get(v)
-    return ir.FloatAttr.get_f64(v) if isinstance(v, float) else ir.IntegerAttr.get(ir.IntegerType.get_signless(64), v)
 
-
-def as_idx(v: "Idx | int") -> Idx:
+def as_idx(v: Idx | int) -> Idx:
     return v if isinstance(v, Idx) else Idx(v)
 
 
@@ -100,7 +93,7 @@ class TileBuilder:
     def memref(self, m: tuple[int, int, str, str], pitch: int | None = None) -> ir.Type:
         rows, cols, dtype, space = m
         layout = "" if pitch is None else f", strided<[{pitch}, 1], offset: ?>"
-        return self._type(f'memref<{rows}x{cols}x{ELEMENT[dtype]}{layout}, #focus.space<"{space}">>')
+        return self._type(f'memref<{rows}x{cols}x{BY_NAME[dtype].mlir}{layout}, #focus.space<"{space}">>')
 
     def constant(self, v: int) -> ir.Value:
         c = self._constants.get(v)
@@ -115,8 +108,8 @@ class TileBuilder:
         """The SSA value of an index expression."""
         i = as_idx(i)
         total = None
-        for l, c in i.terms:
-            v = l.value if c == 1 else self._arith("arith.muli", l.value, self.constant(c))
+        for loop, c in i.terms:
+            v = loop.value if c == 1 else self._arith("arith.muli", loop.value, self.constant(c))
             total = v if total is None else self._arith("arith.addi", total, v)
         if total is None:
             return self.constant(i.const)
@@ -182,7 +175,7 @@ class TileBuilder:
             self.scratch.append((rows, cols, dtype, name))
             return Mat(self._function.add_argument(type_, ir.Location.current), rows, cols, dtype, space, cols)
         op = ir.Operation.create("focus.buffer", results=[type_],
-                                 attributes={k: _attribute(v) for k, v in {"name": name, "kind": kind, **attrs}.items()})
+                                 attributes={k: to_attr(v) for k, v in {"name": name, "kind": kind, **attrs}.items()})
         return Mat(op.result, rows, cols, dtype, space, cols)
 
     def window(self, base: Mat, row: Idx | int, col: Idx | int, rows: int, cols: int) -> Mat:
@@ -199,7 +192,7 @@ class TileBuilder:
 
     def recast(self, base: Mat, dtype: str) -> Mat:
         """The same rows (same addresses and byte pitch) as elements of another, narrower type: results in place."""
-        pitch = base.pitch * BYTES[base.dtype] // BYTES[dtype]
+        pitch = base.pitch * BY_NAME[base.dtype].bytes // BY_NAME[dtype].bytes
         op = ir.Operation.create("focus.recast", results=[self.memref((base.rows, base.cols, dtype, base.space), pitch)], operands=[base.value])
         return Mat(op.result, base.rows, base.cols, dtype, base.space, pitch, contiguous=False)
 
@@ -217,7 +210,7 @@ class TileBuilder:
     def op(self, mnemonic: str, *mems: Mat, attrs: dict | None = None, **optional: Mat | None) -> None:
         """One tile-level instruction: required memory operands in table order, optional ones by name, attributes as Python values."""
         cls = TILE_OPS[mnemonic]
-        operands, attributes = [m.value for m in mems], {k: _attribute(v) for k, v in (attrs or {}).items()}
+        operands, attributes = [m.value for m in mems], {k: to_attr(v) for k, v in (attrs or {}).items()}
         names = [f.name for f in cls.INSTRUCTION.mems if f.optional]
         if names:
             present = [optional.get(n) for n in names]
@@ -234,9 +227,13 @@ class TileBuilder:
     def load_rows(self, src: Mat, dst: Mat, ids: Mat, stream: str) -> None:
         self.op("gather", src, dst, ids, attrs={"stream": stream})
 
-    def mm(self, x: Mat, w: Mat, acc: Mat, init: str, count: Mat | None = None, kn: bool = False, until: int | None = None) -> None:
-        """One array pass.  `until`: it does nothing once the innermost loop's counter has reached this."""
-        self.op("mm.kn" if kn else "mm", x, w, acc, attrs={"init": init} | ({} if until is None else {"until": until}), count=count)
+    def mm(self, x: Mat, w: Mat, acc: Mat, init: str, count: Mat | None = None) -> None:
+        """One array pass: acc (+)= x w^T, weights [columns, k]."""
+        self.op("mm", x, w, acc, attrs={"init": init}, count=count)
+
+    def mm_kn(self, x: Mat, w: Mat, acc: Mat, init: str, until: int | None = None) -> None:
+        """One array pass: acc (+)= x w, weights [k, columns].  `until`: it does nothing once the innermost loop's counter has reached this."""
+        self.op("mm.kn", x, w, acc, attrs={"init": init} | ({} if until is None else {"until": until}))
 
     def map(self, src: Mat, dst: Mat, op: str = "copy", scalar: float = 1.0) -> None:
         self.op("v.map", src, dst, attrs={"op": op, "scalar": scalar})

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from torch_mlir import ir
 
 from focus.dialects.mapping import RowsMapping
+from focus.passes.kernels.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.forms import RowsForm
 from focus.passes.kernels.places import Places
-from focus.passes.kernels.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, dense_tiles, group_tiles
 
 
-def gather_slice(b: TileBuilder, conc: Concentrated, tile: RowTile, slice_: Idx, src: Mat, room: Room, expanded: Mat | None = None) -> None:
+def gather_slice(b: TileBuilder, conc: Concentrated, tile: RowTile, slice_: Idx, src: Mat, room: Room) -> None:
     """Concentrate one slice of an m-tile that stands on-chip ([identity rows, visual rows] x up to a vector) and write it out.
 
-    Written are the compact rows and the map; or, where `expanded` [n + T, width] is given, every row with its group's vector.
+    Written are the compact rows and the map; or, where the room has `expanded`, every row with its group's vector.
     """
+    expanded = room.expanded
     count = conc.count_of(b, tile, slice_)
     b.op("sic.gather", src, room.table, count, attrs={"site": room.site, "identity": tile.identity}, ids=room.ids, map=room.map)
     if expanded is None:
@@ -37,11 +38,13 @@ def gather_slice(b: TileBuilder, conc: Concentrated, tile: RowTile, slice_: Idx,
 
 @dataclass(frozen=True)
 class Room:
-    """What concentrating a slice uses: retained ids of the tile, a table of unique vectors, the map from rows to them; the site number."""
+    """What concentrating a slice uses: retained ids of the tile, a table of unique vectors, the map from rows to them; the site number; in DRAM,
+    `expanded` [n + T, width] where dense rows are wanted."""
     ids: Mat | None
     table: Mat
     map: Mat | None
     site: int = 0
+    expanded: Mat | None = None
 
 
 @dataclass
@@ -55,13 +58,13 @@ class Norm:
 
 
 def _norm_params(b: TileBuilder, places: Places, norm: Norm) -> tuple[Mat, Mat | None]:
-    bufs = []
-    for name, p in (("norm_weight", norm.weight), ("norm_bias", norm.bias)):
-        buf = None if p is None else places.make(b, name)
-        if buf is not None:
-            b.load(p, buf, "param")
-        bufs.append(buf)
-    return bufs[0], bufs[1]
+    weight = places.make(b, "norm_weight")
+    b.load(norm.weight, weight, "param")
+    if norm.bias is None:
+        return weight, None
+    bias = places.make(b, "norm_bias")
+    b.load(norm.bias, bias, "param")
+    return weight, bias
 
 
 def _row_stats(b: TileBuilder, places: Places, norm: Norm, x: Mat, tile: RowTile) -> Mat:
@@ -119,7 +122,7 @@ def emit_gather(b: TileBuilder, name: str, gather: Gather, slots: int, loc: ir.L
     for group in conc.groups:
         places = gather_places(gather_form(conc, group, norm), conc.vector)
         with b.kernel(name, loc, slots):
-            weight, bias = _norm_params(b, places, norm) if norm else (None, None)
+            params = _norm_params(b, places, norm) if norm else None
             with group_tiles(b, group, conc.visual, conc.m_tile) as tile:
                 stats = _row_stats(b, places, norm, x, tile) if norm else None
                 retained = None
@@ -130,12 +133,13 @@ def emit_gather(b: TileBuilder, name: str, gather: Gather, slots: int, loc: ir.L
                 def slice_(j: Idx, suffix: str) -> None:
                     part = places.make(b, f"slice{suffix}")
                     tile.load(b, x, conc.vector * j, part.cols, part, "activation")
-                    if norm:
-                        column = conc.vector * j
+                    if params and stats:
+                        (weight, bias), column = params, conc.vector * j
                         b.op("v.normalize", part, stats, b.window(weight, 0, column, 1, part.cols), part,
                              bias=None if bias is None else b.window(bias, 0, column, 1, part.cols))
-                    room = Room(retained, places.make(b, f"unique{suffix}"), places.make(b, f"map{suffix}") if tile.visual else None, gather.site)
-                    gather_slice(b, conc, tile, j, part, room, gather.expanded)
+                    room = Room(retained, places.make(b, f"unique{suffix}"), places.make(b, f"map{suffix}") if tile.visual else None, gather.site,
+                                gather.expanded)
+                    gather_slice(b, conc, tile, j, part, room)
 
                 whole = x.cols // conc.vector
                 if whole:
@@ -162,8 +166,17 @@ def norm_form(x: Mat, norm: Norm) -> RowsForm:
     return RowsForm("norm", x.rows, x.cols, moments=norm.moments is not None, bias=norm.bias is not None)
 
 
-def emit_norm(b: TileBuilder, name: str, x: Mat, norm: Norm, out: Mat, mapping: RowsMapping, loc: ir.Location) -> None:
-    """out = norm(x), dense.  Rows are read once where the mapping's tiles have whole rows, else once for the moments too."""
+@dataclass(frozen=True)
+class Normed:
+    """out = norm(x), dense."""
+    x: Mat
+    norm: Norm
+    out: Mat
+
+
+def emit_norm(b: TileBuilder, name: str, normed: Normed, mapping: RowsMapping, loc: ir.Location) -> None:
+    """Emit a norm.  Rows are read once where the mapping's tiles have whole rows, else once for the moments too."""
+    x, norm, out = normed.x, normed.norm, normed.out
     places = norm_places(norm_form(x, norm), mapping)
     with b.kernel(name, loc, mapping.slots):
         weight, bias = _norm_params(b, places, norm)

@@ -5,6 +5,7 @@ In: sizes and properties of an op's kernels.  Out: frozen values, which are the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,8 @@ class GemmForm:
     """out = act(x W^T) for `weights` matrices [n, k] at once (2 for SwiGLU), `rows` rows of x, and what else is done with the result.
 
     visual: how many of the rows are visual tokens of an m-tile whose input or result is concentrated, `tiles` of them alike (None: all rows
-    are dense, and may be cut anywhere).  unique: whether the input is concentrated.  half: "gate" or "product" where SwiGLU is done in halves, else "whole".
+    are dense, and may be cut anywhere).  unique: whether the input is concentrated.  half: "gate" or "product" where SwiGLU is done in halves,
+    else "whole".
     residual: another matrix is added to the result or multiplies it; moments: those of its rows are collected; gathered: it is concentrated;
     slow: the activation needs a reciprocal for each element; aside: it works on results that have left the accumulators.  biases: how many.
     resample: a constant over tokens times a matrix of tokens, which is the stationary operand.
@@ -25,7 +27,7 @@ class GemmForm:
     visual: int | None = None
     tiles: int = 1
     unique: bool = False
-    half: str = "whole"
+    half: Literal["whole", "gate", "product"] = "whole"
     residual: bool = False
     moments: bool = False
     gathered: bool = False
@@ -89,7 +91,8 @@ class SpillForm:
 class RowsForm:
     """A sweep over `rows` rows of `cols` columns or their movement.
 
-    what: "norm", "rope", "elementwise", "copy", "take", "gather" or "gather_norm"; dtype: of an element; moments: those of the rows are known;
+    what: "norm", "rope", "elementwise", "copy", "take", "gather", "gather_norm", or "cut": the m-tiles of a value that the kernel which makes it
+    gathers, so that there is no kernel of its own; dtype: of an element; moments: those of the rows are known;
     bias: there is one; second: there is a second operand, or rows are picked by ids; head: columns of a head; visual: visual rows of a tile that
     is concentrated; repeat: how often the form is computed.
     """

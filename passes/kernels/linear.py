@@ -6,6 +6,7 @@ the array goes on.
 """
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,11 +15,11 @@ from math import gcd
 from torch_mlir import ir
 
 from focus.dialects.mapping import GemmMapping
+from focus.passes.kernels.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.concentrate import Room, gather_slice
+from focus.passes.kernels.forms import GemmForm
 from focus.passes.kernels.places import Places, ceil, widths
 from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, dense_tiles, group_tiles
-from focus.passes.kernels.forms import GemmForm
-from focus.passes.kernels.builder import Idx, Mat, TileBuilder
 from focus.runtime.spec.geometry import Geometry
 
 SLOW = ("swiglu", "silu", "gelu_tanh", "gelu_erf", "gelu_quick")        #: activations that need a reciprocal for each element
@@ -53,6 +54,18 @@ class Linear:
 
     def __post_init__(self):
         self.n, self.k = self.weights[0].rows, self.weights[0].cols
+
+    @property
+    def dense_x(self) -> Mat:
+        """The input, which is dense."""
+        assert isinstance(self.x, Mat)
+        return self.x
+
+    @property
+    def dense_out(self) -> Mat:
+        """The result, which is dense."""
+        assert isinstance(self.out, Mat)
+        return self.out
 
     @property
     def period(self) -> int:
@@ -148,7 +161,7 @@ def emit_linear(b: TileBuilder, lin: Linear, mappings: tuple[GemmMapping, ...], 
             gate = gate or b.buffer("dram", lin.x.rows, lin.n, "f16", "gate", "temp")
             layers = halves(lin, gate)
         for layer in layers:
-            if group is None:
+            if conc is None or group is None:
                 emit_dense(b, layer, todo.popleft(), loc)
             else:
                 _emit_group(b, layer, conc, group, todo, loc)
@@ -164,8 +177,8 @@ def emit_dense(b: TileBuilder, lin: Linear, mapping: GemmMapping, loc: ir.Locati
     """All rows; where the residual repeats (position embeddings), one period after the other."""
     rows = lin.period
     with b.kernel(lin.name, loc, mapping.slots), b.loop(lin.x.rows, rows) as p:
-        period = lambda m: None if m is None else b.window(m, p, 0, rows, m.cols)
-        part = replace(lin, x=period(lin.x), out=period(lin.out), moments=period(lin.moments))
+        period = lambda m: b.window(m, p, 0, rows, m.cols)
+        part = replace(lin, x=period(lin.dense_x), out=period(lin.dense_out), moments=None if lin.moments is None else period(lin.moments))
         with dense_tiles(b, rows, mapping.m) as tile:
             _Body(b, part, tile, mapping, lin.form(None)).emit()
 
@@ -223,12 +236,13 @@ class _Body:
         stats = places.make(b, "moments") if lin.moments is not None else None
         ids = None
         if isinstance(lin.out, Concentrated) and tile.visual:
+            assert lin.ids is not None
             ids = places.make(b, "retained")
             b.load(b.window(lin.ids, 0, tile.parts[-1][2], 1, tile.visual), ids, "ids")
         resident = None
         if self.mapping.stays == "input":
             resident = places.make(b, "x")
-            tile.load(b, lin.x, 0, lin.k, resident, "activation")
+            tile.load(b, lin.dense_x, 0, lin.k, resident, "activation")
         subs = sub_tiles(self.form, self.mapping, geometry)
         with b.loop(ceil(lin.n, geometry.cols), len(subs)) as sub:
             n = geometry.cols * sub
@@ -250,7 +264,7 @@ class _Body:
                     result = places.make(b, f"result{s}")
                 out = _Out(sub + s, accs[s], windows, residual, result, stats, ids, tables, first=s == 0)
                 self._epilogue(out, s)
-        if stats is not None:
+        if stats is not None and lin.moments is not None:
             tile.store(b, stats, lin.moments, 0, 2, "stats")
 
     def _bias(self, vector: Mat | None, col: Idx) -> Mat | None:
@@ -283,7 +297,7 @@ class _Body:
                 x = b.window(resident, 0, k, tile.rows, width)
             else:
                 x = self.places.make(b, f"x{suffix}")
-                tile.load(b, lin.x, k, width, x, "activation")
+                tile.load(b, lin.dense_x, k, width, x, "activation")
             weights = self._weight_buffers(suffix)
             self._load_weights(n, k, weights, width)
             for s, acc in enumerate(accs):
@@ -314,13 +328,13 @@ class _Body:
             rows = b.window(rows, 0, 0, tile.rows, width)
             b.load(x.data_of(b, tile, j, width), rows, "compact", count=count)
             self._load_weights(n, vector * j, weights, width)
-            if tile.visual:         # wanted last: the scatter unit follows the array
+            if map_ is not None:    # wanted last: the scatter unit follows the array
                 b.load(x.map_of(b, tile, j), map_, "map")
             for s, acc in enumerate(accs):
                 for w, a in zip(weights, acc):
                     stationary = lambda col, cols, w=w, s=s: w.tile(b, s, col, cols)
-                    if tile.visual:
-                        buffers.passes(rows, stationary, a, map_, tile, init, count)
+                    if buffers is not None and map_ is not None:
+                        buffers.passes(UniqueSlice(rows, map_, count, tile), stationary, a, init)
                     else:
                         array_passes(b, rows, stationary, a, init, count)
 
@@ -332,26 +346,26 @@ class _Body:
             slice_(Idx(j), "never" if j else "first", min(vector, lin.k - vector * j))
 
     # ---- epilogue ------------------------------------------------------------------------------------------------
-    def _epilogue(self, out: "_Out", number: int) -> None:
+    def _epilogue(self, out: _Out, number: int) -> None:
         """Bias, activation, residual, moments and the way out of a sub-tile; `out.result`: where to, if not in place."""
         b, lin, tile, acc, residual = self.b, self.lin, self.tile, out.acc, out.residual
         n = b.geometry.cols * out.sub
         out_type = lin.out.dtype if isinstance(lin.out, Mat) else "f16"
         result = out.result or (acc[0] if out_type == "f32" else b.recast(acc[0], "f16"))
-        steps = []              # each: (destination -> emit); all but the last stay in fp32
+        steps: list[Callable[[Mat | None], None]] = []      # each emits a step to a destination; all but the last stay in fp32
         for a, bias in zip(acc, out.biases):
             if bias is not None:
-                steps.append(lambda d, a=a, bias=bias: b.zip("add", a, bias, d or a, "row"))
+                steps.append(functools.partial(self._add_row, a, bias))
         if lin.activation == "swiglu":
             steps.insert(1 if out.biases[0] is not None else 0, lambda d: b.map(acc[0], d or acc[0], "silu"))
             steps.append(lambda d: b.zip("mul", acc[0], acc[1], d or acc[0]))
         elif lin.activation != "none":
             steps.append(lambda d: b.map(acc[0], d or acc[0], lin.activation))
-        if residual is not None:
+        if residual is not None and lin.residual is not None:
             tile.load(b, lin.residual, n, result.cols, residual, "residual")
             steps.append(lambda d: b.zip(lin.combine, acc[0], residual, d or acc[0]))
         if not steps and out_type == "f16":
-            steps.append(lambda d: b.map(acc[0], d))
+            steps.append(lambda d: b.map(acc[0], d or acc[0]))
         for i, emit in enumerate(steps):
             emit(result if i == len(steps) - 1 else None)
         if out.stats is not None:
@@ -365,6 +379,9 @@ class _Body:
                 gather_slice(b, lin.out, tile, out.sub * each + (lin.first + i), b.window(result, 0, vector * i, tile.rows, width), room)
         else:
             tile.store(b, result, lin.out, n, result.cols, "result")
+
+    def _add_row(self, acc: Mat, row: Mat, to: Mat | None) -> None:
+        self.b.zip("add", acc, row, to or acc, "row")
 
     def _epilogue_aside(self, n: Idx, accs: list[Mat], bias: Mat | None) -> None:
         """Results leave the accumulators before their activation, which takes the vector unit long, so that the array can go on.
@@ -385,7 +402,7 @@ class _Body:
             leave(i)
         for i, acc in enumerate(accs):
             b.map(place(i), place(i), lin.activation)
-            tile.store(b, place(i), lin.out, n + cols * i, acc.cols, "result")
+            tile.store(b, place(i), lin.dense_out, n + cols * i, acc.cols, "result")
             if i + len(places) < len(accs):
                 leave(i + len(places))
 
@@ -418,6 +435,16 @@ def array_passes(b: TileBuilder, x: Mat, weights: Callable[[Idx, int], Mat], acc
         b.mm(b.window(x, 0, col, x.rows, cols), weights(col, cols), acc, init, count=count)
 
 
+@dataclass(frozen=True)
+class UniqueSlice:
+    """A slice of a concentrated operand on the chip: identity rows and unique vectors, the map from the tile's rows to them, and how many there
+    are."""
+    rows: Mat
+    map: Mat
+    count: Mat
+    tile: RowTile
+
+
 class Alternating:
     """Buffers of partial sums used in turn, allocated where this object is made."""
 
@@ -425,16 +452,16 @@ class Alternating:
         self.b, self.turn = b, 0
         self.buffers = [places.make(b, "partial", i) for i in range(count)]
 
-    def passes(self, x: Mat, weights: Callable[[Idx, int], Mat], acc: Mat, map_: Mat, tile: RowTile, init: str, count: Mat) -> None:
-        """Array passes over the unique vectors x, one for as many columns as the array has rows, and the scatter of their partial sums into `acc`.
+    def passes(self, x: UniqueSlice, weights: Callable[[Idx, int], Mat], acc: Mat, init: str) -> None:
+        """Array passes over unique vectors, one for as many columns as the array has rows, and the scatter of their partial sums into `acc`.
 
         weights: (first column, columns) -> the stationary tile.
         """
         b = self.b
-        partial = b.window(self.buffers[self.turn], 0, 0, tile.rows, acc.cols)
+        partial = b.window(self.buffers[self.turn], 0, 0, x.tile.rows, acc.cols)
         self.turn = (self.turn + 1) % len(self.buffers)
-        array_passes(b, x, weights, partial, "always", count)
-        b.op("scatter", partial, acc, attrs={"init": init, "identity": tile.identity}, map=map_)
+        array_passes(b, x.rows, weights, partial, "always", x.count)
+        b.op("scatter", partial, acc, attrs={"init": init, "identity": x.tile.identity}, map=x.map)
 
 
 # ---- resampling --------------------------------------------------------------------------------------------------------------
@@ -448,11 +475,20 @@ def resample_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) ->
     return p
 
 
-def emit_resample(b: TileBuilder, name: str, lhs: Mat, rhs: Mat, out: Mat, mapping: GemmMapping, loc: ir.Location) -> None:
-    """out[i * M + m, n] = sum_k lhs[m, k] rhs[i * K + k, n] for each i in the batch: a fixed map over tokens, rhs stationary.
+@dataclass(frozen=True)
+class Resampling:
+    """out[i * M + m, n] = sum_k lhs[m, k] rhs[i * K + k, n] for each i in the batch: a fixed map over tokens.
 
     lhs: [M, K] constant; rhs: [batch * K, N]; out: [batch * M, N].
     """
+    lhs: Mat
+    rhs: Mat
+    out: Mat
+
+
+def emit_resample(b: TileBuilder, name: str, r: Resampling, mapping: GemmMapping, loc: ir.Location) -> None:
+    """Emit batched resampling, rhs stationary."""
+    lhs, rhs, out = r.lhs, r.rhs, r.out
     m_rows, k_cols, geometry = lhs.rows, lhs.cols, b.geometry
     form = GemmForm(m_rows, rhs.cols, k_cols, resample=True)
     places, subs = resample_places(form, mapping, geometry), sub_tiles(form, mapping, geometry)
@@ -465,7 +501,7 @@ def emit_resample(b: TileBuilder, name: str, lhs: Mat, rhs: Mat, out: Mat, mappi
                 tile.load(b, lhs, k, x.cols, x, "param")
                 b.load(b.window(source, k, n, w.rows, w.cols), w, "activation")
                 for s, acc in enumerate(accs):
-                    b.mm(x, b.window(w, 0, geometry.cols * s, geometry.rows, geometry.cols), acc, "first", kn=True)
+                    b.mm_kn(x, b.window(w, 0, geometry.cols * s, geometry.rows, geometry.cols), acc, "first")
             for s, acc in enumerate(accs):
                 result = b.recast(acc, "f16")
                 b.map(acc, result)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from torch_mlir import ir
 
 from focus.dialects.mapping import RowsMapping
+from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels.forms import RowsForm
 from focus.passes.kernels.places import Places
-from focus.passes.kernels.builder import Mat, TileBuilder
 
 
 def move_places(form: RowsForm, mapping: RowsMapping) -> Places:
@@ -66,12 +66,22 @@ def emit_take_rows(b: TileBuilder, name: str, take: Take, mapping: RowsMapping, 
             copy_rows(b, *tail, replace(mapping, n=max(mapping.m, mapping.n)) if tail[0].rows == 1 and src.cols == 1 else mapping)
 
 
-def emit_im2col(b: TileBuilder, name: str, pixels: Mat, shape: tuple[int, int, int, int], patch: int, out: Mat, loc: ir.Location) -> None:
+@dataclass(frozen=True)
+class Patches:
     """out[(f, ph, pw), (c, i, j)] = pixels[f, c, ph * patch + i, pw * patch + j]: patches of images as rows.
 
-    pixels: the image tensor [F, C, H, W] seen as [F * C * H, W]; out: [F * (H // patch) * (W // patch), C * patch * patch].
+    pixels: the image tensor [F, C, H, W] (`shape`) seen as [F * C * H, W]; out: [F * (H // patch) * (W // patch), C * patch * patch].
     """
-    frames, channels, height, width = shape
+    pixels: Mat
+    shape: tuple[int, int, int, int]
+    patch: int
+    out: Mat
+
+
+def emit_im2col(b: TileBuilder, name: str, patches: Patches, loc: ir.Location) -> None:
+    """Emit the patches of images."""
+    pixels, patch, out = patches.pixels, patches.patch, patches.out
+    frames, channels, height, width = patches.shape
     across, down = width // patch, height // patch
     with b.kernel(name, loc), b.loop(frames, 1) as f, b.loop(down, 1) as p:
         rows = b.buffer("output", across, out.cols, "f16", "patches")

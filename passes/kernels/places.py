@@ -8,7 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from focus.passes.capacity import aligned
-from focus.passes.kernels.builder import BYTES, Mat, TileBuilder
+from focus.passes.kernels.builder import Mat, TileBuilder
+from focus.runtime.spec.types import BY_NAME
 
 
 def ceil(a: int, b: int) -> int:
@@ -33,7 +34,7 @@ class Place:
     @property
     def bytes(self) -> int:
         """Of one buffer, as it is aligned."""
-        return aligned(self.rows * self.cols * BYTES[self.dtype])
+        return aligned(self.rows * self.cols * BY_NAME[self.dtype].bytes)
 
 
 @dataclass

@@ -6,17 +6,18 @@ their rows lies in DRAM, and `Concentrated`, the DRAM and count-memory image of 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from focus.passes.kernels.builder import Idx, Mat, TileBuilder, as_idx
+
 
 @dataclass(frozen=True)
 class RowTile:
     """Rows of one m-tile: `parts` are (first row in the tile, rows, first row in DRAM); `index` is the tile's number."""
     rows: int
     parts: tuple[tuple[int, int, Idx], ...]
-    index: Idx = Idx()
+    index: Idx = field(default_factory=Idx)
     identity: int = 0
     visual: int = 0
 

@@ -4,21 +4,33 @@ In: concentrated queries, dense keys and values, positions (`Attention`).  Out: 
 unique query vectors, and kernels that weight the values with them, in m-tiles of any size.  One serves all m-tiles of a shape, where steps of
 key columns divide them; else each has its own.
 
-What is written is what the running softmax holds: fp16 probabilities relative to the row's maximum so far, for every tile of key columns, one array wide, the
-factor by which that maximum scales earlier columns down, and the finished row state.  So numbers are those of scores that stay on chip.
+What is written is what the online softmax holds: fp16 probabilities relative to the row's maximum so far, for every tile of key columns, one
+array wide, the factor by which that maximum scales earlier columns down, and the finished row state.  So numbers are those of scores that stay
+on chip.
 """
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Iterator
 
 from torch_mlir import ir
 
 from focus.dialects.mapping import SpillMapping
+from focus.passes.kernels.attention import (
+    VALUE_TILES,
+    Attention,
+    Block,
+    ConcentratedScores,
+    Cut,
+    Heads,
+    ScorePass,
+    Scores,
+    Strand,
+    positions_of,
+    softmax_step,
+)
 from focus.passes.kernels.builder import Idx, Mat, TileBuilder
-from focus.passes.kernels.attention import (VALUE_TILES, Attention, Block, ConcentratedScores, Heads, Scores, ScorePass, Shape, Strand,
-                                            positions_of, softmax_step)
 from focus.passes.kernels.forms import SpillForm
 from focus.passes.kernels.linear import Alternating, in_body
 from focus.passes.kernels.places import Places, ceil, widths
@@ -45,7 +57,7 @@ class Spill:
     states: Mat
 
     @staticmethod
-    def of(b: TileBuilder, heads: int, rows: int, keys: int, step: int) -> "Spill":
+    def of(b: TileBuilder, heads: int, rows: int, keys: int, step: int) -> Spill:
         cols = b.geometry.cols
         height, tiles = ceil(rows, cols) * cols, ceil(keys, step) * ceil(step, cols)
         temp = lambda n, cols, dtype, name: b.buffer("dram", n, cols, dtype, name, "temp")
@@ -93,7 +105,7 @@ def _heads_of(b: TileBuilder, heads: Heads, share: Share) -> Iterator[tuple[Idx,
 
 def emit_spilled_attention(b: TileBuilder, att: Attention, t: SpillMapping, loc: ir.Location) -> None:
     """Emit the attention of the visual rows of concentrated queries."""
-    conc, heads, keys = att.q, att.heads, att.lead + att.q.visual
+    conc, heads, keys = att.unique, att.heads, att.lead + att.unique.visual
     groups = [g for g in conc.groups if g.visual]
     together = min(heads.q, t.heads)
     spill = Spill.of(b, together, conc.visual, keys, t.step)
@@ -108,7 +120,7 @@ def emit_spilled_attention(b: TileBuilder, att: Attention, t: SpillMapping, loc:
                 _Using(b, att, spill, using_places(form, t, b.geometry, tiles)).emit(share, tiles, t.out_cols)
 
 
-def spill_form(heads: Heads, conc: Shape, lead: int) -> SpillForm:
+def spill_form(heads: Heads, conc: Cut, lead: int) -> SpillForm:
     """The form of attention through DRAM of concentrated queries."""
     return SpillForm(tuple((g.rows, g.count) for g in conc.groups if g.visual), conc.visual, lead + conc.visual, heads.dim, heads.q, heads.kv,
                      conc.m_tile)
@@ -134,7 +146,7 @@ def making_places(form: SpillForm, tile: tuple[int, int], t: SpillMapping, geome
     return p
 
 
-def using_places(form: SpillForm, t: SpillMapping, geometry: Geometry, uses: "Uses") -> Places:
+def using_places(form: SpillForm, t: SpillMapping, geometry: Geometry, uses: Uses) -> Places:
     """What using probabilities takes on chip: a tile that reaches over the end of an m-tile has two loops, each with places of its own."""
     p, rows, cols = Places(), min(t.m, uses.count), geometry.cols
     subs = widths(min(t.out_cols, form.head_dim), cols)
@@ -165,13 +177,13 @@ class _Making:
 
     def emit(self, share: Share, group: TileGroup) -> None:
         b, att, spill, t, places = self.b, self.att, self.spill, self.t, self.places
-        conc, dim, cols = att.q, att.heads.dim, b.geometry.cols
-        k, kpos = b.window(att.k, 0, 0, spill.keys, att.k.cols), b.window(att.positions, 0, 0, 1, spill.keys)
+        conc, dim, cols = att.unique, att.heads.dim, b.geometry.cols
+        k, kpos = b.window(att.k, 0, 0, spill.keys, att.k.cols), b.window(att.compared, 0, 0, 1, spill.keys)
         with _heads_of(b, att.heads, share) as (head, kv, number), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
             row = tile.parts[-1][2]
             strand = Strand(tile, head, group.visual, [Block(0, group.visual)],
-                            qpos=positions_of(b, places, att.positions, row + att.lead, group.visual), state=places.make(b, "softmax"))
-            strand.scores = ConcentratedScores(b, places, conc, strand, dim, Alternating(b, places, t.partials), resident=False)
+                            qpos=positions_of(b, places, att.compared, row + att.lead, group.visual), state=places.make(b, "softmax"))
+            strand.scores = ConcentratedScores(places, conc, strand, dim, Alternating(b, places, t.partials), resident=False)
             step = min(t.step, spill.keys)
             with b.loop(spill.keys, step, hi=tile.index * conc.m_tile + (group.visual + att.lead)) as j:
                 columns = positions_of(b, places, kpos, j, step, "columns.0")
@@ -185,10 +197,10 @@ class _Making:
                     p = b.window(room[i % len(room)], 0, 0, group.visual, part.cols)
                     softmax_step(b, att.heads.scale, strand, Scores(part, p, b.window(columns, 0, at, 1, part.cols)), "never" if at else "first")
                     factors = places.make(b, "factors")
-                    b.map(b.window(strand.state, 0, 2, group.visual, 1), factors)
+                    b.map(b.window(strand.running, 0, 2, group.visual, 1), factors)
                     b.store(p, spill.probabilities_of(b, number, row, group.visual, j + at), "score")
                     b.store(factors, spill.factors_of(b, number, row, group.visual, j + at), "score")
-            b.store(strand.state, spill.states_of(b, number, row, group.visual), "score")
+            b.store(strand.running, spill.states_of(b, number, row, group.visual), "score")
 
 
 @dataclass(frozen=True)
@@ -247,7 +259,7 @@ class _Using:
                 b.op("v.finish", acc, state, result)
                 b.store(result, b.window(out, at, head * dim + (block + c), rows, acc.cols), "result")
 
-    def _weigh(self, name: str, v: Mat, part: "Part", first: Idx, accumulators: list[tuple[int, Mat]]) -> None:
+    def _weigh(self, name: str, v: Mat, part: Part, first: Idx, accumulators: list[tuple[int, Mat]]) -> None:
         """Accumulators (+)= probabilities x values.  first: the first column of the values; accumulators: (column from there, tile)."""
         b, spill, places, depth = self.b, self.spill, self.places, self.b.geometry.rows
         init = "never" if name else "first"
@@ -261,7 +273,7 @@ class _Using:
             b.load(b.window(v, part.column, first + at, part.columns, acc.cols), values, "kv")
             b.op("v.rescale", acc, factors, attrs={"init": init})
             for c in range(0, part.columns, depth):
-                b.mm(b.window(p, 0, c, part.rows, depth), b.window(values, c, 0, depth, acc.cols), acc, "never" if c else init, kn=True)
+                b.mm_kn(b.window(p, 0, c, part.rows, depth), b.window(values, c, 0, depth, acc.cols), acc, "never" if c else init)
 
 
 @dataclass(frozen=True)

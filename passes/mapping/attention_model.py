@@ -85,7 +85,7 @@ class _Kernel:
         streamed = self._streamed if form.fixed else rows
         queries = strands * self.rates.transfer(streamed, VALUE * form.head_dim, VALUE * form.head_dim * form.heads) if t.stays == "queries" else 0
         out = 0.0 if form.scores_only else strands * self.rates.transfer(rows, VALUE * self.out_cols, VALUE * form.head_dim * form.heads)
-        waits = tm.array_latency(rows) - tm.array(rows)
+        waits: float = tm.array_latency(rows) - tm.array(rows)
         if not form.scores_only:
             waits += tm.vector("v.finish", rows, self.out_cols) + (self.rates.bus(out) if self.ring("weighted0") < 2 else 0)
         if queries and self.ring("q") < 2:
@@ -98,18 +98,20 @@ class _Kernel:
         subs, wide = ceil(step, g.cols), form.head_dim * form.kv_heads * VALUE
         streamed = self._streamed if form.fixed else rows
         array, done = tm.array(streamed), tm.array_latency(streamed)
-        one, behind = array * self.parts, done - array             # a slice's passes for one array width of keys; until their last result is there
+        one: float = array * self.parts             # a slice's passes for one array width of keys, and
+        after = done - array                        # cycles after them until their last result is there
         if form.fixed:
             scatter = tm.scatter(form.fixed, g.cols)
             one = max(one, scatter, ((self.parts - 1) * array + done + scatter) / max(1, t.partials))
-            behind += scatter
+            after += scatter
         split = subs if t.split else 1
         softmax, rescale = self._softmax(number, rows, step)
         weigh = tm.array(rows) * ceil(step, g.rows)
         values = rates.transfer(ceil(step, split), VALUE * min(g.cols, self.out_cols), wide)
         turns = max(1, min(VALUE_TILES, self.outs)) * self.ring(f"values.{number}")
         period = rates.period(strands * weigh / split - tm.array(rows) + tm.array_latency(rows), values, turns)
-        cycles = self._order(strands, split, one * self.pieces * subs, behind, softmax, rescale, weigh, period)
+        times = _Times(one * self.pieces * subs, after, softmax, rescale, weigh, period)
+        cycles = self._order(strands, split, times)
 
         kv_cols = min(t.kv_cols, form.head_dim)
         tiles = ceil(form.head_dim, kv_cols)
@@ -133,21 +135,33 @@ class _Kernel:
             return vector("v.softmax" if not number else "v.prob", rows, step, extra=self.form.masked), 0
         return vector("v.softmax", rows, step, extra=self.form.masked), vector("v.rescale", rows, self.out_cols)
 
-    def _order(self, strands: int, split: int, scores: float, behind: float, softmax: float, rescale: float, weigh: float, period: float) -> float:
+    def _order(self, strands: int, split: int, times: _Times) -> float:
         """When the array has done a step that begins at 0: it takes passes in order, and so does the vector unit."""
-        at, vector = strands * scores, 0.0
+        at, vector = strands * times.scores, 0.0
         ready: list[float] = []
         for s in range(strands):
             for _ in range(split):
-                vector = max(vector, (s + 1) * scores + behind) + softmax / split + rescale
+                vector = max(vector, (s + 1) * times.scores + times.after) + times.softmax / split + times.rescale
                 ready.append(vector)
         if not self.outs:
             return at
         for when in ready:
-            at = max(at, when) + weigh / split
+            at = max(at, when) + times.weigh / split
             if split > 1:
-                at += (self.outs - 1) * max(weigh / split, period)
-        return at if split > 1 else at + (self.outs - 1) * max(strands * weigh, period)
+                at += (self.outs - 1) * max(times.weigh / split, times.period)
+        return at if split > 1 else at + (self.outs - 1) * max(strands * times.weigh, times.period)
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Cycles in a step of one strand: of its scores on the array, until the last of them is there, of its softmax and of rescaling, of weighting
+    the values; and between loads of a tile of values."""
+    scores: float
+    after: float
+    softmax: float
+    rescale: float
+    weigh: float
+    period: float
 
 
 # ---- through DRAM ------------------------------------------------------------------------------------------------------------

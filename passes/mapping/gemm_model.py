@@ -111,7 +111,8 @@ class _Tile:
         n = min(self.mapping.n, self.form.n)
         first = self._weights(n) + self._input() + (self.rows * self.form.k * VALUE if self.mapping.stays == "input" else 0)
         out, gather = self._results(n), max(self._gathers(n), default=0)
-        return self.rates.bus(first) + 2 * self.rates.latency + self.done + sum(self._epilogues(n)) + gather + self.rates.bus(out) / max(1, self._subs(n))
+        loads = self.rates.bus(first) + 2 * self.rates.latency
+        return loads + self.done + sum(self._epilogues(n)) + gather + self.rates.bus(out) / max(1, self._subs(n))
 
     # ---- bytes -------------------------------------------------------------------------------------------------------
     def _subs(self, n: int) -> int:
@@ -169,8 +170,8 @@ class _Tile:
         for i, part in enumerate(widths(n, WEIGHT_SUBS * cols)):
             passes = (ceil(part, cols) - 1) * form.weights * self.parts + self.parts - 1
             nbytes = rates.transfer(part, VALUE * self.width, VALUE * form.k)
-            slots = self.kernel.ring(f"w.{i}")
-            loads += [(min(slots[w::form.weights] or slots) * body, passes * self.array, nbytes) for w in range(form.weights)]
+            rings = self.kernel.ring(f"w.{i}")
+            loads += [(min(rings[w::form.weights] or rings) * body, passes * self.array, nbytes) for w in range(form.weights)]
         for i, (slots, use, nbytes) in enumerate(loads):
             ahead = sum(other for held, _, other in loads[:i] if held <= slots)          # loads before it wait for the same passes
             bounds.append(rates.period(use + self.done, nbytes + ahead, slots))
@@ -204,7 +205,8 @@ class _Tile:
 
     def _epilogues(self, n: int) -> list[float]:
         """Cycles of the vector unit for each sub-tile."""
-        form, found = self.form, []
+        form = self.form
+        found: list[float] = []
         for width in widths(n, self.rates.geometry.cols):
             vector = lambda mnemonic, op, width=width: self.rates.timing.vector(mnemonic, self.rows, width, op)
             steps = form.biases * vector("v.zip", "add")

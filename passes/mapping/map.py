@@ -22,19 +22,19 @@ from typing import Any
 from torch_mlir import ir
 
 from focus.dialects import focus as fd
-from focus.dialects.mapping import MAPPING, KernelMapping, Mapping, from_dict, to_dict
+from focus.dialects.mapping import MAPPING, GemmMapping, KernelMapping, Mapping, from_dict, to_dict
 from focus.dialects.support import OpError, get_attr, path_of
-from focus.passes.kernels.attention import (Heads, causal_sections, group_form, importance_form, section_form, segment_sections, separable)
+from focus.passes.kernels.attention import Heads, causal_sections, group_form, importance_form, section_form, segment_sections, separable
 from focus.passes.kernels.forms import Form, GemmForm, RowsForm
 from focus.passes.kernels.linear import SLOW
 from focus.passes.kernels.places import ceil
 from focus.passes.kernels.rows import TileGroup, split
 from focus.passes.kernels.spilled import spill_form
-from focus.passes.tensor.tensor_ir import gather_of
 from focus.passes.manager import register_pass
 from focus.passes.mapping.search import Search
 from focus.passes.mapping.space import Target, m_tile_rows, problem
 from focus.passes.target import resolve_machine
+from focus.passes.tensor.tensor_ir import gather_of
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, read_toml
 from focus.runtime.spec.geometry import PUBLISHED_SIDE
@@ -158,7 +158,7 @@ class Mapper:
 
 def rest_of(target: Target, form: Form, mapping: KernelMapping) -> GemmForm | None:
     """The form of the columns that whole n-tiles leave, where the result is gathered."""
-    if not isinstance(form, GemmForm) or not form.gathered:
+    if not isinstance(form, GemmForm) or not isinstance(mapping, GemmMapping) or not form.gathered:
         return None
     cols = target.geometry.cols
     rest = ceil(form.n, cols) % (mapping.n // cols)
@@ -287,10 +287,8 @@ class Context:
         producer = op.x.owner.opview if not isinstance(op.x.owner, ir.Block) else None
         fused = producer is not None and fd.GATHERS in producer.operation.attributes
         norm = producer if fused and not isinstance(producer, fd.LinearOp) else None
-        if fused and norm is None:
-            return
         largest = max(self.groups(op.result.type), key=lambda g: g.rows)
-        what = "gather" if norm is None else "gather_norm"
+        what = "gather_norm" if norm is not None else "cut" if fused else "gather"
         form = RowsForm(what, largest.rows, op.result.type.width, moments=norm is not None and norm.moments is not None,
                         bias=isinstance(norm, fd.LayerNormOp), visual=max(g.visual for g in self.groups(op.result.type)))
         yield [Choice("compact", (form,))]

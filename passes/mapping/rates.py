@@ -56,7 +56,8 @@ class Rates:
         return nbytes / self.bytes_per_cycle
 
     def period(self, use: float, nbytes: float, slots: float) -> float:
-        """Cycles between loads into a ring of `slots`: from the begin of a load of `nbytes` to the end of its last use, `use` cycles after the first."""
+        """Cycles between loads into a ring of `slots`: from the begin of a load of `nbytes` to the end of its last use, `use` cycles after the
+        first."""
         return (use + self.latency + self.bus(nbytes)) / slots
 
     def slots(self, places: Places, order: list[str], most: int) -> dict[str, list[int]]:

@@ -2,8 +2,8 @@
 
 In: rates, a form, a mapping.  Out: `predict_rows`.
 
-A tile is loaded, worked on and stored.  Tiles follow each other as fast as the bus, the vector unit or the concentrator lets them, or as a tile's whole
-way takes, divided by the slots of its place.
+A tile is loaded, worked on and stored.  Tiles follow each other as fast as the bus, the vector unit or the concentrator lets them, or as a
+tile's whole way takes, divided by the slots of its place.
 """
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class _Tile:
 
 def predict_rows(rates: Rates, form: RowsForm, mapping: RowsMapping) -> Cost:
     """Cycles and DRAM bytes of all rows."""
+    if form.what == "cut":
+        return Cost(0, 0)
     if form.what.startswith("gather"):
         return _gather(rates, form)
     make = {"norm": _norm, "rope": _rope, "elementwise": _elementwise}.get(form.what, _moved)

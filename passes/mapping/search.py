@@ -52,8 +52,8 @@ class Search:
         mapping, _ = self._find(form, overrides)
         if mapping is not None:
             return mapping
-        if overrides and self._find(form, {})[0] is not None:
-            free = self._find(form, {})[0]
+        free = self._find(form, {})[0]
+        if overrides and free is not None:
             wanted = replace(free, **{k: v for k, v in overrides.items() if hasattr(free, k)})
             raise FocusError(f"no mapping has {', '.join(f'{k} = {v}' for k, v in overrides.items())}: {problem(self.target, form, wanted)}")
         raise no_mapping(self.target, form)
@@ -64,7 +64,8 @@ class Search:
             return
         ranked = {form: self._ranked(form, list(candidates(self.target, form))) for form in forms if not isinstance(form, RowsForm)}
         total = sum(pairs[0][0] * forms[form] for form, pairs in ranked.items() if pairs)
-        left, jobs = MATTERS * total, []
+        left = MATTERS * total
+        jobs: list[Job] = []
         for form, pairs in sorted(ranked.items(), key=lambda item: item[1][0][0] * forms[item[0]] if item[1] else 0):
             if not pairs:
                 continue
@@ -72,9 +73,9 @@ class Search:
             near = [m for cost, m in pairs[:self.width] if cost <= NEAR * pairs[0][0]]
             if left < 0 and len(near) > 1:
                 jobs += [(self.target, form, m) for m in near]
-        for (_, form, mapping), cost in zip(jobs, simulate(jobs)):
+        for (_, tried, mapping), cost in zip(jobs, simulate(jobs)):
             if cost is not None:
-                self.simulated[form, mapping] = weighed(self.target, cost)
+                self.simulated[tried, mapping] = weighed(self.target, cost)
 
     def _ranked(self, form: Form, legal: list[KernelMapping]) -> list[tuple[float, KernelMapping]]:
         """(price, mapping), cheapest first; of equal ones, and of sweeps over rows, in the order of the space."""

@@ -21,7 +21,7 @@ from focus.passes.kernels.movement import move_places
 from focus.passes.kernels.places import Places, ceil
 from focus.passes.kernels.spilled import Uses, making_places, tiles_of_use, using_places
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.geometry import Geometry
+from focus.runtime.spec.geometry import PUBLISHED_SIDE, Geometry
 from focus.runtime.spec.isa import NUM_AGUS
 from focus.runtime.spec.machine import Machine
 
@@ -30,6 +30,9 @@ QUERY_ROWS = 512        #: most rows of a tile of dense queries
 STEPS = 3               #: most array widths of key columns in a step
 BLOCK_ROWS = 256        #: rows that stop together where the keys have passed them
 SPILL_SHARE = 1 / 16    #: of DRAM's capacity that probabilities may take
+EVEN = 32               #: rows that a tile of whole rows is a multiple of, where it can be
+SWEPT_COLS = 64         #: columns of a tile of a sweep over rows that cannot have them all
+ROUND = (8, 16, *(PUBLISHED_SIDE * n for n in (1, 2, 4, 8, 12, 16, 24, 32)))     #: sizes of m-tiles that are always worth trying
 APART = 32              #: tiles of one shape that may be written out one by one, where their bounds have no common form
 MOVED_COLS = 4096       #: most columns of a tile of rows that are only moved
 
@@ -46,7 +49,7 @@ class Target:
 
 
 def footprint(target: Target, form: Form, mapping: KernelMapping) -> list[Places]:
-    """What the kernels of a mapping take on chip, one entry a kernel.  Raises FocusError where the mapping is of another kind than the form."""
+    """What the kernels of a mapping take on chip, one entry per kernel.  Raises FocusError where the mapping is of another kind than the form."""
     g = target.geometry
     if isinstance(form, GemmForm) and isinstance(mapping, GemmMapping):
         return [resample_places(form, mapping, g) if form.resample else gemm_places(form, mapping, g)]
@@ -56,6 +59,8 @@ def footprint(target: Target, form: Form, mapping: KernelMapping) -> list[Places
         made = [making_places(form, (rows, min(rows, form.m_tile)), mapping, g) for rows, _ in form.tiles]
         return made + [using_places(form, mapping, g, uses) for uses in _distinct(tiles_of_use(form, mapping.m, g))]
     if isinstance(form, RowsForm) and isinstance(mapping, RowsMapping):
+        if form.what == "cut":
+            return []
         if form.what in ("gather", "gather_norm"):
             return [gather_places(form, g.vector)]
         places = {"norm": norm_places, "rope": rope_places, "elementwise": elementwise_places}.get(form.what, move_places)
@@ -65,7 +70,7 @@ def footprint(target: Target, form: Form, mapping: KernelMapping) -> list[Places
 
 def _distinct(uses: Iterator[Uses]) -> list[Uses]:
     """Of each shape, the first."""
-    return list({(u.count if u.count < u.m else u.m, u.all_see is None, u.later): u for u in uses}.values())
+    return list({(min(u.m, u.count), u.all_see is None, u.later): u for u in uses}.values())
 
 
 def fits_all(machine: Machine, footprints: list[Places]) -> bool:
@@ -82,6 +87,10 @@ def problem(target: Target, form: Form, mapping: KernelMapping) -> str | None:
         cut = _attention_problem(form, mapping, g)
     elif isinstance(form, SpillForm) and isinstance(mapping, SpillMapping):
         cut = _spill_problem(form, mapping, target)
+    elif isinstance(form, RowsForm) and form.what in ("gather", "gather_norm", "cut") and isinstance(mapping, RowsMapping):
+        most = m_tile_rows(target)
+        if (mapping.m, mapping.n) != (most, target.vector):
+            cut = f"m and n are {mapping.m} and {mapping.n}, expected the {most} rows that buffers are laid out for and vectors of {target.vector}"
     try:
         kernels = [] if cut else footprint(target, form, mapping)
     except FocusError as e:
@@ -103,7 +112,7 @@ def _gemm_problem(form: GemmForm, t: GemmMapping, g: Geometry) -> str | None:
         return f"n is {t.n}, expected at most the result's {form.n} columns, rounded up to whole sub-tiles of {g.cols}"
     if form.visual is not None and t.m < form.rows:
         return f"m is {t.m}, expected the {form.rows} rows of an m-tile of the concentration"
-    if form.unique and (t.stays != "none" or form.visual and not t.partials):
+    if form.unique and (t.stays != "none" or (form.visual and not t.partials)):
         return "a concentrated input cannot stay, and needs at least one buffer of partial sums"
     if form.residual and not t.residual_tiles:
         return "residual_tiles is 0, expected 1 or more"
@@ -128,7 +137,7 @@ def _attention_problem(form: AttentionForm, t: AttentionMapping, g: Geometry) ->
             return "partials is 0, expected at least one buffer of partial sums"
         if t.strands > 1 and (form.group % t.strands or spans):
             return f"strands is {t.strands}, expected 1 or a divisor of the {form.group} query heads of a group, and whole vectors in a head"
-        if spans and (t.stays == "queries" or t.kv_cols < form.head_dim and t.kv_cols % g.vector):
+        if spans and (t.stays == "queries" or (t.kv_cols < form.head_dim and t.kv_cols % g.vector)):
             return "queries whose vectors span heads cannot stay"
         if form.tiles > 1 and form.fixed % t.step:
             return f"step is {t.step}, expected a divisor of the {form.fixed} rows of alike m-tiles"
@@ -171,22 +180,34 @@ def spilled_bytes(rows: int, keys: int, g: Geometry) -> int:
 # ---- candidates --------------------------------------------------------------------------------------------------------------
 def candidates(target: Target, form: Form) -> Iterator[KernelMapping]:
     """Every legal mapping worth trying, those that take most first."""
-    tried = {GemmForm: _gemms, AttentionForm: _attentions, SpillForm: _spills, RowsForm: _rows}[type(form)](target, form)
-    return (mapping for mapping in tried if problem(target, form, mapping) is None)
+    return (mapping for mapping in _tried(target, form) if problem(target, form, mapping) is None)
+
+
+def _tried(target: Target, form: Form) -> Iterator[KernelMapping]:
+    if isinstance(form, GemmForm):
+        return _gemms(target, form)
+    if isinstance(form, AttentionForm):
+        return _attentions(target, form)
+    return _spills(target, form) if isinstance(form, SpillForm) else _rows(target, form)
+
+
+def least_rows(g: Geometry) -> int:
+    """Rows of an m-tile that is always worth trying: as many as the array has, or as the published one."""
+    return min(PUBLISHED_SIDE, g.rows)
 
 
 def m_candidates(rows: int, side: int, limit: int = LONGEST) -> list[int]:
     """Even splits of the rows in multiples of the array's side, and powers of two: sizes worth trying, largest first."""
     even = {min(limit, ceil(ceil(rows, p), side) * side) for p in range(1, 9)}
     even |= {min(limit, ceil(ceil(rows, ceil(rows, limit)), side) * side)}
-    powers = {m for m in (8, 16, 32, 64, 128, 256, 384, 512, 768, 1024) if side <= m <= limit}
+    powers = {m for m in ROUND if side <= m <= limit}
     return sorted({m for m in even | powers if m <= max(side, ceil(rows, side) * side)}, reverse=True)
 
 
 def _gemms(target: Target, form: GemmForm) -> Iterator[GemmMapping]:
     g, machine = target.geometry, target.machine
     subs = [s for s in (2 * WEIGHT_SUBS, 5, 4, 3, 2, 1) if s == 1 or g.cols * (s - 1) < form.n]
-    rows = m_candidates(form.rows, min(32, g.rows)) if form.visual is None else [form.rows]
+    rows = m_candidates(form.rows, least_rows(g)) if form.visual is None else [form.rows]
     for m in rows:
         for s in subs:
             whole = GemmMapping(form=form.half, m=m, n=g.cols * s)
@@ -221,7 +242,7 @@ def _attentions(target: Target, form: AttentionForm) -> Iterator[AttentionMappin
     g, machine, dim = target.geometry, target.machine, form.head_dim
     unit, shadow = (g.vector if form.fixed else g.rows), machine.array.rule == "shadow"
     partials = next((n for n in (2, 1) if form.fixed * g.cols * 4 * n <= machine.buffer_bytes("conc")), 1) if form.fixed else 0
-    for m in [form.fixed] if form.fixed else m_candidates(form.rows, min(32, g.rows), QUERY_ROWS):
+    for m in [form.fixed] if form.fixed else m_candidates(form.rows, least_rows(g), QUERY_ROWS):
         pairs = form.group % 2 == 0 if form.fixed else form.rows > m
         for strands in (2, 1) if pairs else (1,):
             for step in (g.cols * n for n in range(STEPS, 0, -1)):
@@ -247,15 +268,15 @@ def _spills(target: Target, form: SpillForm) -> Iterator[SpillMapping]:
     for step in (g.cols * n for n in range(STEPS, 0, -1)):
         if step > g.cols and step - g.cols >= form.keys:
             continue
-        for m in m_candidates(form.visual, min(32, g.rows)):
+        for m in m_candidates(form.visual, least_rows(g)):
             for blocks in [n for n in (1, 2, 4) if form.head_dim % (g.cols * n) == 0]:
                 yield SpillMapping(step=step, m=m, out_cols=form.head_dim // blocks, heads=max(heads, 0))
 
 
 def tile_rows(machine: Machine, longest: int = LONGEST, **row_bytes: int) -> int:
-    """Rows of a tile that takes `row_bytes[memory]` bytes a row in each of these memories: what fits, in multiples of 32 if it can be."""
+    """Rows of a tile that takes `row_bytes[memory]` bytes per row in each of these memories: what fits, in multiples of `EVEN` if it can be."""
     fit = min(machine.buffer_bytes(memory) // n for memory, n in row_bytes.items())
-    return max(1, min(longest, fit // 32 * 32 or fit))
+    return max(1, min(longest, fit // EVEN * EVEN or fit))
 
 
 def m_tile_rows(target: Target) -> int:
@@ -268,18 +289,18 @@ def m_tile_rows(target: Target) -> int:
 
 def _rows(target: Target, form: RowsForm) -> Iterator[RowsMapping]:
     machine, size = target.machine, {"f16": 2, "u16": 2}.get(form.dtype, 4)
-    if form.what in ("gather", "gather_norm"):
-        yield RowsMapping(m=max(form.rows, m_tile_rows(target)), n=target.vector)
+    if form.what in ("gather", "gather_norm", "cut"):
+        yield RowsMapping(m=m_tile_rows(target), n=target.vector)
     elif form.what == "norm":
         whole = tile_rows(machine, output=2 * 2 * form.cols, stats=8)
         if not form.moments and whole >= min(16, form.rows):
             yield RowsMapping(m=whole, n=form.cols)
-        columns = min(64, form.cols)
+        columns = min(SWEPT_COLS, form.cols)
         yield RowsMapping(m=tile_rows(machine, output=2 * 2 * columns, stats=8), n=columns)
     elif form.what == "rope":
         yield RowsMapping(m=tile_rows(machine, vector=4 * 2 * form.head, output=4 * 2 * form.head, ids=4 * 4), n=form.head)
     elif form.what == "elementwise":
-        columns = min(64, form.cols)
+        columns = min(SWEPT_COLS, form.cols)
         yield RowsMapping(m=tile_rows(machine, 512, output=4 * columns, vector=4 * columns), n=columns)
     else:
         columns = min(form.cols, MOVED_COLS)
@@ -289,13 +310,14 @@ def _rows(target: Target, form: RowsForm) -> Iterator[RowsMapping]:
 def no_mapping(target: Target, form: Form) -> FocusError:
     """The error where a form has no legal mapping: of each memory that is too small for the smallest one, what is needed and what there is."""
     g, machine = target.geometry, target.machine
+    least: GemmMapping | AttentionMapping | RowsMapping
     if isinstance(form, GemmForm):
-        least = GemmMapping(m=form.rows if form.visual is not None else min(form.rows, min(32, g.rows)), n=g.cols, partials=int(form.unique),
+        least = GemmMapping(m=form.rows if form.visual is not None else min(form.rows, least_rows(g)), n=g.cols, partials=int(form.unique),
                             shared_slices=form.unique, residual_tiles=int(form.residual))
     elif isinstance(form, AttentionForm):
         unit = g.vector if form.fixed else g.rows
         blocks = max(n for n in (1, 2, 3, 4) if form.head_dim % n == 0)
-        least = AttentionMapping(m=form.fixed or min(form.rows, min(32, g.rows)), step=g.cols, kv_cols=min(unit, form.head_dim),
+        least = AttentionMapping(m=form.fixed or min(form.rows, least_rows(g)), step=g.cols, kv_cols=min(unit, form.head_dim),
                                  out_cols=form.head_dim // blocks, stays="queries" if form.scores_only else "none", partials=int(form.fixed > 0))
     elif isinstance(form, RowsForm):
         least = RowsMapping(m=form.rows if form.what.startswith("gather") else 1, n=1 if not form.head else form.head)
@@ -307,10 +329,9 @@ def no_mapping(target: Target, form: Form) -> FocusError:
     return FocusError(no_room(machine, needs, SMALLER if _smaller_helps(target, form, least) else None))
 
 
-def _smaller_helps(target: Target, form: Form, least: KernelMapping) -> bool:
+def _smaller_helps(target: Target, form: GemmForm | AttentionForm | RowsForm, least: GemmMapping | AttentionMapping | RowsMapping) -> bool:
     """Whether the number of visual rows of a tile is what does not fit."""
-    visual = getattr(form, "visual", 0)
-    if not visual or isinstance(form, AttentionForm) and not form.fixed:
+    if not form.visual or (isinstance(form, AttentionForm) and not form.fixed):
         return False
     few = replace(form, rows=1, visual=1) if not isinstance(form, AttentionForm) else replace(form, fixed=1, visual=1)
     return fits_all(target.machine, footprint(target, few, replace(least, m=1)))

@@ -8,7 +8,6 @@ Concentrated operands have the share of unique vectors that mappings are chosen 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -28,7 +27,7 @@ from focus.passes.kernels.rows import Concentrated, TileGroup
 from focus.passes.mapping.rates import UNIQUE_SHARE, Cost
 from focus.passes.mapping.space import Target
 from focus.passes.steps import Step
-from focus.runtime.spec.tokens import Grid, TokenLayout
+from focus.runtime.spec.tokens import Grid, Run, TokenLayout
 
 TILES = 6               #: least n-tiles of a GEMM that are timed
 PASSES = 50_000         #: about as many array passes of a GEMM are timed, whole n-tiles of them
@@ -38,6 +37,8 @@ BEFORE = "before"       #: of those that only set the counts of unique vectors
 
 def trial(target: Target, form: Form, mapping: KernelMapping) -> Cost:
     """Cycles and DRAM bytes of the form's kernels with a legal mapping.  Raises FocusError where it cannot be emitted."""
+    if isinstance(form, RowsForm) and form.what == "cut":
+        return Cost(0, 0)
     with make_context(), ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
@@ -88,7 +89,8 @@ class _Scene:
         buffer = self.b.buffer
         made = Concentrated(buffer("dram", entries * capacity, vector, "f16", f"unique.{number}", "temp", role="unique", site=number),
                             buffer("dram", entries, max(most, 1), "u16", f"map.{number}", "temp", role="map", site=number),
-                            buffer("counts", 1, entries, "u16", f"counts.{number}", role="counts", site=number), groups, width, visual, sum(g.identity for g in groups), m_tile, vector)
+                            buffer("counts", 1, entries, "u16", f"counts.{number}", role="counts", site=number),
+                            groups, width, visual, sum(g.identity for g in groups), m_tile, vector)
         self.sites.append(made)
         if filled:
             loc = ir.Location.name(BEFORE)
@@ -104,14 +106,15 @@ class _Scene:
     def tokens(self) -> ir.Attribute:
         """A layout of as many visual tokens as the sites have, in one row."""
         visual = max((site.visual for site in self.sites), default=1) or 1
-        layout = TokenLayout(V=visual, S=visual + 1, runs=[(0, visual)], grids=[Grid.dense(0, 1, 1, visual)])
+        layout = TokenLayout(V=visual, S=visual + 1, runs=(Run(0, visual),), grids=(Grid.dense(0, 1, 1, visual),))
         return TokensAttr.make(layout.V, layout.S, layout.flat_runs(), layout.flat_grids())
 
     # ---- kernels -----------------------------------------------------------------------------------------------------
     def _gemm(self, form: GemmForm, t: GemmMapping, loc: ir.Location) -> float:
         b, cols = self.b, self.b.geometry.cols
         if form.resample:
-            linear.emit_resample(b, TIMED, self.mat(form.rows, form.k), self.mat(form.k, form.n), self.mat(form.rows, form.n), t, loc)
+            operands = linear.Resampling(self.mat(form.rows, form.k), self.mat(form.k, form.n), self.mat(form.rows, form.n))
+            linear.emit_resample(b, TIMED, operands, t, loc)
             return form.repeat
         passes = ceil(form.rows, t.m) * form.tiles * ceil(form.k, b.geometry.rows) * ceil(t.n, cols) * form.weights
         n = min(form.n, t.n * max(TILES, PASSES // passes))
@@ -130,10 +133,11 @@ class _Scene:
                               self.mat(rows, n) if form.residual else None, self.mat(rows, 2, "f32") if form.moments else None, ids,
                               len(self.sites) - 1, "mul" if form.half == "product" else "add", form.aside)
         with self.gathering():
-            if groups is None:
+            conc = next((m for m in (out, x) if isinstance(m, Concentrated)), None)
+            if groups is None or conc is None:
                 linear.emit_dense(b, layer, t, loc)
             else:
-                linear.emit_tiles(b, layer, out if isinstance(out, Concentrated) else x, groups[0], t, loc)
+                linear.emit_tiles(b, layer, conc, groups[0], t, loc)
         return form.n / n * form.repeat
 
     def _heads(self, form: AttentionForm | SpillForm, count: int) -> attention.Heads:
@@ -198,7 +202,7 @@ class _Scene:
             return form.repeat
         source, target = self.mat(rows, cols, form.dtype), self.mat(rows, cols, form.dtype)
         if form.what == "norm":
-            concentrate.emit_norm(b, TIMED, source, self._norm(form), target, t, loc)
+            concentrate.emit_norm(b, TIMED, concentrate.Normed(source, self._norm(form), target), t, loc)
         elif form.what == "rope":
             tables = self.mat(rows, form.head), self.mat(rows, form.head)
             ids = self.mat(1, rows, "i32") if form.second else None

@@ -1,7 +1,7 @@
 """A process that simulates mappings for `search`.
 
-In: a pickled list of (machine as JSON, vector, form, mapping) on standard input.  Out: the pickled list of their costs on standard output; None for a mapping whose
-kernels cannot be emitted.
+In: a pickled list of (machine as JSON, vector, form, mapping) on standard input.  Out: the pickled list of their costs on standard output; None
+for a mapping whose kernels cannot be emitted.
 """
 from __future__ import annotations
 

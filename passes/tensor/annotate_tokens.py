@@ -1,7 +1,7 @@
 """annotate-tokens: where the visual tokens stand, which ops are the decoder's, and that only the last row's logits matter.
 
 In: @main in the focus dialect, with the token layout as attribute `focus.tokens`.  Out: `focus.layer = i` on the attention, linear, norm and
-RoPE ops of decoder layer i; the slice of the sequence's last row as `focus.last_row`, moved up through the row-wise ops behind the last decoder
+RoPE ops of decoder layer i; the slice of the sequence's last row as `focus.last_row`, moved up through the row-wise ops after the last decoder
 layer.
 
 The decoder stream is found by structure: the concatenation of text embeddings and visual rows that makes up the whole sequence.
@@ -81,7 +81,7 @@ def _number_layers(stream: ir.Value, tokens: TokenLayout) -> None:
 
 
 def _projections(attention: ir.OpView) -> Iterator[ir.OpView]:
-    """RoPE, linears and norms between the residual stream and q, k and v: up to the first norm behind a linear."""
+    """RoPE, linears and norms between the residual stream and q, k and v: up to the first norm after a linear."""
     for value in (attention.q, attention.k, attention.v):
         op, projected = definition(value), False
         while isinstance(op, _LAYERED) and not isinstance(op, d.AttentionOp):
@@ -122,7 +122,7 @@ def _check_slice(op: ir.OpView, tokens: TokenLayout) -> None:
 
 
 def _sink(last: ir.OpView) -> None:
-    """Move `last` above row-wise ops behind the last decoder layer that only it uses, so that they work on one row."""
+    """Move `last` above row-wise ops after the last decoder layer that only it uses, so that they work on one row."""
     op = definition(last.x)
     while _row_wise(op) and len(users(op.operation.results[0])) == 1:
         with op.location, ir.InsertionPoint(last):

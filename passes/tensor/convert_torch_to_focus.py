@@ -50,7 +50,7 @@ class NoMapping(OpError):
 # ---- values --------------------------------------------------------------------------------------------------------------
 @dataclass(eq=False)
 class Memory:
-    """The row-major memory behind views: a focus value or a parameter, under whatever shape, or the box of it, that is asked for."""
+    """The row-major memory that views are of: a focus value or a parameter, under whatever shape, or the box of it, that is asked for."""
     shape: tuple[int, ...]
     make: Callable[[tuple[int, ...]], ir.Value]
     values: dict[tuple[int, ...] | Box, ir.Value] = field(default_factory=dict)
@@ -249,7 +249,7 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 
 
 def _view_rule(function: Callable[..., View | None]) -> Rule:
-    """A rule for an op that only changes shape and strides; its operands behind the tensor are constants."""
+    """A rule for an op that only changes shape and strides; its operands after the tensor are constants."""
     return lambda c, op: function(c.view(op, 0), *(c.scalar(op, i) for i in range(1, len(op.operands))))
 
 

@@ -86,7 +86,7 @@ def residual_into_linear(op: ir.OpView) -> None:
 
 
 def _last(linear: ir.OpView, other: ir.Value) -> bool:
-    """Whether `other` is no open linear layer behind `linear` in the program."""
+    """Whether `other` is no open linear layer after `linear` in the program."""
     rival = _open_linear(other)
     return rival is None or rival.operation.is_before_in_block(linear.operation)
 

@@ -75,7 +75,7 @@ def decoder_attentions(function: ir.OpView) -> list[ir.OpView]:
 class Layer:
     """A decoder layer by structure.
 
-    `normed`: what q, k and v project; `attention`; `out`: the o_proj linear; `stream`: the residual stream behind it; `mlp_in`: what the
+    `normed`: what q, k and v project; `attention`; `out`: the o_proj linear; `stream`: the residual stream after it; `mlp_in`: what the
     MLP's first linears read; `mlp_mid`: what its last one reads.
     """
     normed: ir.Value
@@ -108,7 +108,7 @@ def find_layer(attention: ir.OpView) -> Layer:
 
 
 def _projection(attention: ir.OpView, value: ir.Value) -> ir.OpView:
-    """The linear layer behind q, k or v, through RoPE and a norm of heads."""
+    """The linear layer that q, k or v comes from, through RoPE and a norm of heads."""
     op = definition(value)
     while isinstance(op, (d.RopeOp, *NORMS)):
         op = definition(op.x)
@@ -169,7 +169,7 @@ class _Inserter:
         self.ids = made.result
 
     def _with_ids(self, attention: ir.OpView) -> ir.OpView:
-        """Rebuild the RoPE ops and the attention of a layer behind a pruning, so that they go by original positions."""
+        """Rebuild the RoPE ops and the attention of a layer after a pruning, so that they go by original positions."""
         for value in (attention.q, attention.k):
             rope = definition(value)
             if isinstance(rope, d.RopeOp):
@@ -200,7 +200,7 @@ class _Inserter:
             reader.operation.operands[0] = gather.result
 
     def _prune(self, layer: Layer, kept: int) -> None:
-        """Keep the `kept` most important visual tokens of the residual stream behind a layer's attention."""
+        """Keep the `kept` most important visual tokens of the residual stream after a layer's attention."""
         attention = layer.attention
         heads = {name: getattr(attention, name) for name in ("heads", "kv_heads", "head_dim", "scale")}
         with attention.location, ir.InsertionPoint.after(attention):
@@ -225,7 +225,7 @@ class _Inserter:
         self.retained = kept
 
     def _drop_moments(self, layer: Layer) -> None:
-        """Row moments of the stream come from all rows; the norm behind the pruning computes its own."""
+        """Row moments of the stream come from all rows; the norm after the pruning computes its own."""
         norm = definition(layer.mlp_in)
         if norm.moments is None:
             return

@@ -319,7 +319,7 @@ class _Lowering:
             raise OpError(view, f"has a bound that grows with {len(bound.terms)} loops around it, expected one")
         (level, slope), = bound.terms
         if slope % step:
-            raise OpError(view, f"has a bound that grows by {slope} an iteration, expected a multiple of its step {step}")
+            raise OpError(view, f"has a bound that grows by {slope} per iteration, expected a multiple of its step {step}")
         return LoopExtent(most, -(-bound.const // step), -(slope // step), level), most
 
     # ---- indices ---------------------------------------------------------------------------------------------------------
@@ -462,7 +462,7 @@ class _Lowering:
         return out
 
     def _live(self, instr: Instr, rows: LoopExtent, until: int) -> LoopExtent:
-        """`rows` while the counter of the innermost loop is below `until`, then none: an extent that falls by all rows an iteration."""
+        """`rows` while the counter of the innermost loop is below `until`, then none: an extent that falls by all rows per iteration."""
         level = instr.loops[-1].level
         if not rows.fixed or until < 1:
             raise OpError(instr.op, "has 'until' below 1, or besides rows that a loop clips; expected a positive number and all rows")

@@ -3,9 +3,9 @@
 In: tiled kernels.  Out: the same, with `slots` on every buffer, `wait` and `signal` on instructions, arrays of `#focus.sync<semaphore, loop depth>`,
 and `credits` on kernels, an array of `#focus.credit<semaphore, initial count>`.
 
-A buffer lives for one iteration of the loop body it stands in.  During that life it belongs to one unit at a time; where program order
+A buffer lives for one iteration of the loop body it stands in.  For so long it belongs to one unit at a time; where program order
 passes from one unit to another, the last access of the one signals a semaphore that the first access of the other waits on.  The
-last owner hands it back to the first for the next life; as many lives may be under way as the buffer has slots (double buffering), which is
+last owner hands it back to the first for the next iteration; as many iterations may be under way as the buffer has slots (double buffering), which is
 the semaphore's initial count.  Slots are given as the machine's buffers allow: first to what DMA loads in the innermost loops.
 Where a kernel would need more semaphores than there are, hand-overs of the same kind share one.
 """
@@ -35,14 +35,14 @@ def schedule(func, *, machine: str = "focus"):
     target = resolve_machine(machine)
     for op in kernels_of(func):
         kernel = read_kernel(op)
-        lives = {b: _life(kernel, record) for b, record in kernel.buffers.items()}
-        _give_slots(kernel, lives, target)
-        _place_semaphores(kernel, lives)
+        owners = {b: _owners(kernel, record) for b, record in kernel.buffers.items()}
+        _give_slots(kernel, owners, target)
+        _place_semaphores(kernel, owners)
 
 
-# ---- lives of buffers --------------------------------------------------------------------------------------------------------
+# ---- owners of buffers -------------------------------------------------------------------------------------------------------
 @dataclass(eq=False)
-class Run:
+class Turn:
     """Consecutive accesses by one unit: the first waits and the last signals, conditional from loop level `depth` on."""
     unit: Unit
     first: Instr
@@ -52,56 +52,56 @@ class Run:
 
 @dataclass(eq=False)
 class Turns:
-    """A loop in which several units take turns: the runs of its body."""
-    runs: list[Run]
+    """A loop in which several units take turns: those of its body."""
+    turns: list[Turn]
 
 
-def _life(kernel: Kernel, record: BufferRecord) -> list[Run | Turns]:
-    """The owners of a buffer, in order, over one life."""
-    return _runs(kernel, record, record.users, len(record.loops))
+def _owners(kernel: Kernel, record: BufferRecord) -> list[Turn | Turns]:
+    """The units that own a buffer, in order, over its live range."""
+    return _turns(kernel, record, record.users, len(record.loops))
 
 
-def _runs(kernel: Kernel, record: BufferRecord, users: list[Instr], depth: int) -> list[Run | Turns]:
-    runs: list[Run | Turns] = []
+def _turns(kernel: Kernel, record: BufferRecord, users: list[Instr], depth: int) -> list[Turn | Turns]:
+    turns: list[Turn | Turns] = []
     i = 0
     while i < len(users):
-        new: list[Run | Turns]
+        new: list[Turn | Turns]
         if len(users[i].loops) == depth:
-            new = [Run(users[i].entry.unit, users[i], users[i], depth)]
+            new = [Turn(users[i].entry.unit, users[i], users[i], depth)]
             i += 1
         else:
             loop, j = users[i].loops[depth], i
             while j < len(users) and len(users[j].loops) > depth and users[j].loops[depth] is loop:
                 j += 1
-            inner = _runs(kernel, record, users[i:j], depth + 1)
-            if len(inner) == 1 and isinstance(inner[0], Run):
-                new = [Run(inner[0].unit, inner[0].first, inner[0].last, depth)]
+            inner = _turns(kernel, record, users[i:j], depth + 1)
+            if len(inner) == 1 and isinstance(inner[0], Turn):
+                new = [Turn(inner[0].unit, inner[0].first, inner[0].last, depth)]
             else:
-                turns = Turns(_flatten(inner))
-                _check_turns(kernel, record, turns.runs)
-                new = [turns]
+                shared = Turns(_flatten(inner))
+                _check_turns(kernel, record, shared.turns)
+                new = [shared]
             i = j
-        if runs and isinstance(runs[-1], Run) and isinstance(new[0], Run) and runs[-1].unit == new[0].unit:
-            runs[-1].last = new[0].last
+        if turns and isinstance(turns[-1], Turn) and isinstance(new[0], Turn) and turns[-1].unit == new[0].unit:
+            turns[-1].last = new[0].last
         else:
-            runs += new
-    return runs
+            turns += new
+    return turns
 
 
-def _flatten(items: list[Run | Turns]) -> list[Run]:
-    return [run for item in items for run in (item.runs if isinstance(item, Turns) else [item])]
+def _flatten(items: list[Turn | Turns]) -> list[Turn]:
+    return [turn for item in items for turn in (item.turns if isinstance(item, Turns) else [item])]
 
 
-def _check_turns(kernel: Kernel, record: BufferRecord, runs: list[Run]) -> None:
+def _check_turns(kernel: Kernel, record: BufferRecord, turns: list[Turn]) -> None:
     """In a loop with several owners, each iteration must hand the buffer over: neighbours differ, cyclically."""
-    for a, b in zip(runs, runs[1:] + runs[:1]):
+    for a, b in zip(turns, turns[1:] + turns[:1]):
         if a.unit == b.unit:
             raise OpError(record.op, f"cannot be scheduled: its loop begins and ends an iteration on unit '{a.unit.name.lower()}' but other units "
                                      "use it between")
 
 
 # ---- slots -------------------------------------------------------------------------------------------------------------------
-def _give_slots(kernel: Kernel, lives: dict, machine: Machine) -> None:
+def _give_slots(kernel: Kernel, owners: dict, machine: Machine) -> None:
     """One slot for all, then a second where units overlap and the memory allows, then more for small operands of inner loops."""
     records: list[BufferRecord] = list(kernel.buffers.values())
     needs: Counter[str] = Counter()
@@ -109,16 +109,16 @@ def _give_slots(kernel: Kernel, lives: dict, machine: Machine) -> None:
         needs[r.space] += aligned(r.bytes)
     if not fits(machine, needs):
         raise OpError(kernel.op, no_room(machine, needs))
-    order = sorted((r for b, r in kernel.buffers.items() if r.loops and _rotates(lives[b])),
+    order = sorted((r for b, r in kernel.buffers.items() if r.loops and _rotates(owners[b])),
                    key=lambda r: (r.users[0].entry.unit != Unit.LOAD, -len(r.loops)))
     slots = ring_slots(machine, needs, [(id(r), r.space, aligned(r.bytes)) for r in order], get_attr(kernel.op, "slots", MAX_SLOTS))
     for r in records:
         set_attr(r.op, "slots", slots.get(id(r), 1))
 
 
-def _rotates(life: list[Run | Turns]) -> bool:
+def _rotates(owners: list[Turn | Turns]) -> bool:
     """Whether a second slot helps: several owners in sequence.  Where owners take turns in a loop, one slot keeps the hand-over unambiguous."""
-    return len(life) > 1 and all(isinstance(item, Run) for item in life)
+    return len(owners) > 1 and all(isinstance(item, Turn) for item in owners)
 
 
 # ---- semaphores --------------------------------------------------------------------------------------------------------------
@@ -135,8 +135,8 @@ class _Semaphores:
     def number(self, key) -> int:
         return self.numbers.setdefault(key, len(self.numbers) + 1)
 
-    def hand_over(self, key, giver: Run, taker: Run, give_depth: int, take_depth: int) -> None:
-        """The buffer passes from `giver` to `taker`.  A run that both waits and signals in several roles does each once."""
+    def hand_over(self, key, giver: Turn, taker: Turn, give_depth: int, take_depth: int) -> None:
+        """The buffer passes from `giver` to `taker`.  A turn that both waits and signals in several roles does each once."""
         n = self.number(key)
         self._add(self.signals, giver.last, n, give_depth)
         self._add(self.waits, taker.first, n, take_depth)
@@ -186,33 +186,33 @@ class _Semaphores:
         return found
 
 
-def _place_semaphores(kernel: Kernel, lives: dict) -> None:
+def _place_semaphores(kernel: Kernel, owners: dict) -> None:
     sems = _Semaphores(kernel)
     for number, (buffer, record) in enumerate(kernel.buffers.items()):
-        life = lives[buffer]
-        if len({run.unit for run in _flatten(life)}) < 2:
+        owned = owners[buffer]
+        if len({run.unit for run in _flatten(owned)}) < 2:
             continue
-        turns = any(isinstance(item, Turns) for item in life)
-        key = (lambda run, i: (number, run.unit)) if turns else (lambda run, i: (number, i))
-        flat = _flatten(life)
-        for item in life:
+        in_turns = any(isinstance(item, Turns) for item in owned)
+        key = (lambda run, i: (number, run.unit)) if in_turns else (lambda run, i: (number, i))
+        flat = _flatten(owned)
+        for item in owned:
             if isinstance(item, Turns):
-                for a, b in zip(item.runs, item.runs[1:] + item.runs[:1]):
+                for a, b in zip(item.turns, item.turns[1:] + item.turns[:1]):
                     sems.hand_over(key(b, 0), a, b, a.depth, b.depth)
-        for i, (a, b) in enumerate(pairwise(life)):
+        for i, (a, b) in enumerate(pairwise(owned)):
             giver, taker = _end(a, -1), _end(b, 0)
-            if isinstance(a, Turns) and a.runs[0].unit != taker.unit:
+            if isinstance(a, Turns) and a.turns[0].unit != taker.unit:
                 raise OpError(record.op, f"cannot be scheduled: after a loop of several units it goes to '{taker.unit.name.lower()}', which did not "
                                          "begin the loop")
             if giver.unit != taker.unit:
                 sems.hand_over(key(taker, i + 1), giver, taker, giver.depth, taker.depth)
         first, last = flat[0], flat[-1]
-        # the last owner hands it to the first for the next life; a life that begins with turns needs that credit even if it is the only one,
+        # the last owner hands it to the first for the next iteration; a buffer that begins with turns needs that credit even if it is the only one,
         # and gives it back, so that every kernel leaves its semaphores as it found them
-        if record.loops or isinstance(life[0], Turns):
+        if record.loops or isinstance(owned[0], Turns):
             if first.unit != last.unit:
                 sems.hand_over(key(first, 0), last, first, last.depth, first.depth)
-            if first.unit != last.unit or isinstance(life[0], Turns):
+            if first.unit != last.unit or isinstance(owned[0], Turns):
                 sems.credits[sems.number(key(first, 0))] = record.op.operation.attributes["slots"].value
     if len(sems.numbers) > MAX_SEMAPHORES:
         sems.share()
@@ -220,8 +220,10 @@ def _place_semaphores(kernel: Kernel, lives: dict) -> None:
         for name, table in (("wait", sems.waits), ("signal", sems.signals)):
             if id(instr) in table:
                 set_attr(instr.op, name, fd.sync_array(table[id(instr)]))
+            elif name in instr.op.operation.attributes:     # of a schedule that was there before
+                del instr.op.operation.attributes[name]
     set_attr(kernel.op, "credits", fd.credit_array(list(sems.credits.items())))
 
 
-def _end(item: Run | Turns, which: int) -> Run:
-    return item.runs[which] if isinstance(item, Turns) else item
+def _end(item: Turn | Turns, which: int) -> Turn:
+    return item.turns[which] if isinstance(item, Turns) else item

@@ -24,14 +24,12 @@ from focus.passes.kernels import attention, concentrate, linear, movement, spill
 from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels.rows import Concentrated, split
 from focus.passes.manager import register_pass
-from focus.passes.mapping.space import Target, m_tile_rows
 from focus.passes.target import resolve_machine
 from focus.passes.tensor.tensor_ir import gather_of
 from focus.passes.tile.kernel_ir import producer
 from focus.passes.tile.routines import ModulePath, Routines
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.geometry import PUBLISHED_SIDE
-from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.types import BY_MLIR
 
 
@@ -44,20 +42,18 @@ def tile(module, *, machine: str = "focus"):
     routines = Routines(TileBuilder(geometry), block)
     for op in list(block.operations):
         if op.operation.name == "func.func":
-            Tiler(op, target, routines).run()
+            Tiler(op, routines).run()
 
 
 @dataclass
 class Tiler:
     """State of the pass over one function: where each tensor lies, and what has been emitted."""
     func: ir.OpView
-    machine: Machine
     routines: Routines
     where: dict = field(default_factory=dict)           #: tensor value -> Mat or Concentrated
     placed: dict = field(default_factory=dict)          #: concat op result -> its Mat, made when its first input is
     positions: dict = field(default_factory=dict)       #: ids value (None before pruning) -> Mat of sequence positions [1, lead + R]
     led: dict = field(default_factory=dict)             #: key or value tensor -> its Mat with the leading text rows
-    capacity: int = 0                                   #: most rows of an m-tile, as the mappings of the gathers say
     sites: list = field(default_factory=list)
     prunings: int = 0
 
@@ -71,7 +67,6 @@ class Tiler:
         self.b.enter(block)
         self.tokens = get_attr(self.func, "focus.tokens")
         self.visual = self.tokens.V if self.tokens is not None else 0
-        self.capacity = m_tile_rows(Target(self.machine, self.b.geometry.vector))
         with ir.InsertionPoint.at_block_begin(block) if not old else ir.InsertionPoint(old[-1].operation):
             with ir.Location.name("main"):
                 self._inputs(block)
@@ -232,7 +227,7 @@ class Tiler:
 
     def matmul(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "resampled")
-        self.call(linear.emit_resample, self.name, self.mat(op.lhs), self.mat(op.rhs), out, *self._kernels(op))
+        self.call(linear.emit_resample, self.name, linear.Resampling(self.mat(op.lhs), self.mat(op.rhs), out), *self._kernels(op))
 
     def norm(self, op) -> None:
         if fd.GATHERS in op.operation.attributes:        # emitted with the gather that uses it
@@ -240,7 +235,7 @@ class Tiler:
         heads = op.heads if isinstance(op, fd.RMSNormOp) else 1
         out = self.where[op.result] = self.temp(op.result, "normed")
         x, out = (self.b.view(m, m.rows * heads, m.cols // heads) for m in (self.mat(op.x), out))       # heads are rows of their own
-        self.call(concentrate.emit_norm, self.name, x, self._norm(op), out, self._rows(op))
+        self.call(concentrate.emit_norm, self.name, concentrate.Normed(x, self._norm(op), out), self._rows(op))
 
     def _norm(self, op) -> concentrate.Norm:
         layer = isinstance(op, fd.LayerNormOp)
@@ -272,7 +267,7 @@ class Tiler:
     def _concentrated(self, op) -> Concentrated:
         """Memory for a concentrated operand, and its entry in the site table."""
         t = op.result.type
-        groups = split(t.visual, t.rows - t.visual, t.m_tile, self.capacity)
+        groups = split(t.visual, t.rows - t.visual, t.m_tile, self._rows(op).m)
         tiles, capacity, visual = sum(g.count for g in groups), max(g.rows for g in groups), max(g.visual for g in groups)
         entries, number = tiles * t.slices, len(self.sites)
         conc = Concentrated(self.b.buffer("dram", entries * capacity, t.vector, "f16", f"unique.{number}", "temp", role="unique", site=number),
@@ -321,7 +316,7 @@ class Tiler:
         self.call(attention.emit_attention, att, sections, tuple(kernels))
 
     def _with_lead(self, value: ir.Value, visual: int, lead: int, mapping: RowsMapping) -> Mat:
-        """Keys or values behind copies of the text rows that visual tokens may see."""
+        """Keys or values after copies of the text rows that visual tokens may see."""
         rows = self.where[value]
         whole = self.led.get(value)
         if whole is None:               # not made by a kernel of its own: copied whole
@@ -410,7 +405,8 @@ class Tiler:
         columns = channels * op.patch ** 2
         rows = frames * (height // op.patch) * (width // op.patch)
         patches = self.b.buffer("dram", rows, columns, "f16", "patches", "temp")
-        self.call(movement.emit_im2col, self.name, self.mat(op.pixels), (frames, channels, height, width), op.patch, patches)
+        cut = movement.Patches(self.mat(op.pixels), (frames, channels, height, width), op.patch, patches)
+        self.call(movement.emit_im2col, self.name, cut)
         out = self.where[op.result] = self.temp(op.result, "embedded")
         residual = getattr(op, "residual", None)
         kernel = linear.Linear(self.name, patches, [self.mat(op.weight)], [self.optional(op.bias)], out, residual=self.optional(residual))

@@ -20,7 +20,7 @@ from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.machine import Machine
 
 FREQUENCY = 500e6               #: Hz, of every design
-DRAM_PJ = 99.98                 #: a byte
+DRAM_PJ = 99.98                 #: per byte
 ARRAY, N_TILE, M_TILE = 32, 96, 1024
 SEC_M_TILE = 512                #: m-tile of the published SEC-only figures
 
@@ -58,9 +58,9 @@ ONEVISION_MVBENCH = ((2, 5, 8, 16, 25), (0.4, 0.3, 0.25, 0.2, 0.1))
 
 @dataclass(frozen=True)
 class Row:
-    """One published video workload: `grid` is frames, height, width of the cells, `row_gap` tokens that stand behind each row of cells
+    """One published video workload: `grid` is frames, height, width of the cells, `row_gap` tokens that stand after each row of cells
     (LLaVA-Video's newlines); the sparsities are shares of work AdapTiV and CMC (linear layers, query, score) skip; `ratio` is the fitted
-    number of retained tokens a unique vector."""
+    number of retained tokens per unique vector."""
     model: str
     dataset: str
     grid: tuple[int, int, int]
@@ -90,7 +90,7 @@ class Row:
         return Concentration(layers=layers, alphas=alphas, threshold=self.threshold, similarity=sic, m_tile=m_tile)
 
 
-# A frame of LLaVA-Video is 13 x 13 cells with a newline behind each row; one of LLaVA-OneVision 14 x 14 cells.  MiniCPM-V's resampler
+# A frame of LLaVA-Video is 13 x 13 cells with a newline after each row; one of LLaVA-OneVision 14 x 14 cells.  MiniCPM-V's resampler
 # leaves no grid: a frame is a line of 199 (or 67) tokens, whose neighbours are the token before and the same token a frame earlier.
 ROWS: tuple[Row, ...] = (
     Row("llava_vid", "videomme", (64, 13, 13), 1, LLAVA_VIDEO, 0.9, .5215487637, (.5787517041, .6745603175, .5807665283), 1.709),
@@ -239,7 +239,7 @@ def focus(visual: int, schedule: Concentration, ratio: float | Kept = 1.0, m_til
 
 
 def _focus_linear(n: int, v: int, out: int, k: int, m: int) -> tuple[float, float, float]:
-    """Array cycles, stall cycles and DRAM bytes of a linear layer on n retained tokens with v unique vectors a slice."""
+    """Array cycles, stall cycles and DRAM bytes of a linear layer on n retained tokens with v unique vectors per slice."""
     tiles, rows, columns = _ceil(n, m), _ceil(out, ARRAY), _ceil(k, ARRAY)
     compute = pass_cycles(v // tiles) * tiles * columns * rows
     scatter = _ceil(n * columns * rows, 2)

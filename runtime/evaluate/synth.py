@@ -78,7 +78,7 @@ class TracePlan:
 class Recipe:
     """What a synthetic trace should look like.
 
-    ratio: retained tokens a unique vector, overall, or by site name (sites left out: 1); 1 merges nothing.  spread: standard deviation of
+    ratio: retained tokens per unique vector, overall, or by site name (sites left out: 1); 1 merges nothing.  spread: standard deviation of
     the unique vectors of a (tile, slice) relative to their mean.  ramp: factors of `ratio - 1` in the first and last layer, linear between.
     zeros: share of the rows of a tile whose vectors are all zeros.
     """
@@ -93,7 +93,7 @@ class Recipe:
             if site and site not in SITES:
                 raise FocusError(f"ratio of site '{site}': expected one of {', '.join(SITES)}")
             if not ratio >= 1 or ratio == float("inf"):
-                raise FocusError(f"ratio{' of ' + site if site else ''} is {ratio}; retained tokens a unique vector are 1 or more")
+                raise FocusError(f"ratio{' of ' + site if site else ''} is {ratio}; retained tokens per unique vector are 1 or more")
         if not 0 <= self.spread <= 1 or not 0 <= self.zeros < 1:
             raise FocusError(f"spread is {self.spread} and zeros {self.zeros}; 0..1 expected")
         if self.ramp is not None and not all(0 <= factor < float("inf") for factor in self.ramp):
@@ -149,7 +149,7 @@ def write(path: str | os.PathLike, plan: TracePlan, recipe: Recipe, compact: boo
 
 # ---- tokens ------------------------------------------------------------------------------------------------------------
 def _coordinates(tokens: TokenLayout) -> np.ndarray:
-    """float [V, 3]: frame, row and column of each visual token by the strides of its grid; newlines stand behind their row."""
+    """float [V, 3]: frame, row and column of each visual token by the strides of its grid; newlines stand after their row."""
     grid = np.array([[g.first, *g.strides] for g in tokens.grids])[tokens.grid_numbers()]
     rest, out = np.arange(tokens.V) - grid[:, 0], []
     for stride in grid[:, 1:].T:

@@ -85,7 +85,7 @@ def decode_program(text: np.ndarray, where: str = "program") -> list[Decoded]:
 
 
 def _decode_columns(instr: Instruction, words: np.ndarray) -> tuple[list[list[int]], np.ndarray]:
-    """Field values of `words` (uint64 [m, 2], all of one opcode), one list a field, and which words are ill-formed."""
+    """Field values of `words` (uint64 [m, 2], all of one opcode), one list per field, and which words are ill-formed."""
     wrong = np.zeros(len(words), bool)
     columns, at = [], 8
     for f in instr.all_fields:
@@ -221,7 +221,7 @@ def assemble(listing: str, where: str = "<assembly>", modules: list[str] | None 
 
 
 def _extend(modules: list[str], numbers: dict[str, int]) -> list[str]:
-    """`modules` with the paths that assembling added behind it."""
+    """`modules` with the paths that assembling added after it."""
     return list(modules) + [path for path, i in sorted(numbers.items(), key=lambda item: item[1]) if i >= len(modules)]
 
 
@@ -295,7 +295,7 @@ def _parse_value(instr: Instruction, f: Field, text: str, at: str) -> int:
 
 
 def _parse_number(text: str, prefix: str, at: str, what: str, limit: int | None = None) -> int:
-    """An integer, decimal or 0x, behind `prefix`; below `limit` if given."""
+    """An integer, decimal or 0x, after `prefix`; below `limit` if given."""
     body = text[len(prefix):]
     if not text.startswith(prefix) or not re.fullmatch(r"-?\d+" if prefix else r"-?(\d+|0[xX][0-9a-fA-F]+)", body, re.ASCII):
         raise FocusError(f"{at}: {what} is '{text}'; {prefix + '<number>' if prefix else 'a number'} expected")

@@ -3,7 +3,7 @@
 In: what the machine did (`Usage`) and the machine description, which holds every figure.  Out: joules by component under the rule the
 machine names, and square millimetres.  docs/machine.md explains the rules and names the sources.
 
-* `published`: DRAM bytes x energy a byte + (power of all logic + power of all buffers) x time.
+* `published`: DRAM bytes x energy per byte + (power of all logic + power of all buffers) x time.
 * `activity`: DRAM as above; each logic component draws its power while its unit (in the vector unit: its lanes) is busy and
   `idle_fraction` of it otherwise; buffers leak all the time and take energy for each byte read or written.
 """

@@ -24,6 +24,7 @@ from focus.runtime.spec.machine import Machine
 WHOLE = (0, 2 ** 62)                        #: all cycles of a run
 FLAGS = ("use_cache", "return_dict", "output_attentions", "output_hidden_states")      #: of the model's forward; they change no logits
 MASK = "attention_mask"                     #: as processors give it: ones, since there is one request and no padding
+MOST_EVENTS = 2 ** 30                       #: of a time line
 Progress = Callable[[int, int], None]       #: called with (instructions done, instructions in all) a few times a second
 ENGINES_BYTES = 4 << 30                     #: DRAM of all engines of one program together, if there are to be several
 
@@ -163,6 +164,7 @@ class Executable:
         if self.binary.timing_only:
             raise FocusError(f"{self.binary.model or 'the program'} was compiled without parameter values and can only be timed "
                              f"(focus-sim --timing-only, Executable.time)")
+        _check_watching(progress, timeline, window, sanitize)
         stored, counted = self._take_inputs(inputs)
         self._check_memory()
         with self._simulator(loaded=True) as simulator:
@@ -187,6 +189,7 @@ class Executable:
     def time_with_timeline(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None, timeline: int = 0,
                            window: tuple[int, int] = WHOLE) -> tuple[dict[str, Any], np.ndarray | None]:
         """`time`, and the times of the first `timeline` instructions that start in the cycles `window`."""
+        _check_watching(progress, timeline, window)
         if trace is None and self.binary.sites:
             raise FocusError("the program merges similar vectors, so its time depends on the data: a trace is needed (--trace of focus-sim, "
                              "focus-trace)")
@@ -272,6 +275,19 @@ def _to_numpy(name: str, value: Any, dtype: str | None = None) -> np.ndarray:
         return array.astype(dtype) if isinstance(value, (list, tuple)) and dtype and array.dtype.kind == np.dtype(dtype).kind == "f" else array
     except (TypeError, ValueError, RuntimeError) as e:
         raise FocusError(f"input '{name}' is no array: {e}") from None
+
+
+def _check_watching(progress: Any, timeline: Any, window: Any, sanitize: Any = False) -> None:
+    """Raise FocusError unless these are what `Executable.run` takes."""
+    whole = lambda value: isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if progress is not None and not callable(progress):
+        raise FocusError(f"progress: a function expected, got {type(progress).__name__}")
+    if not whole(timeline) or not 0 <= timeline <= MOST_EVENTS:
+        raise FocusError(f"timeline: a number of instructions from 0 to {MOST_EVENTS} expected, got {timeline!r}")
+    if not isinstance(window, (tuple, list)) or len(window) != 2 or not all(whole(cycle) and 0 <= cycle <= WHOLE[1] for cycle in window):
+        raise FocusError(f"window: the first and the last cycle expected, got {window!r}")
+    if not isinstance(sanitize, (bool, np.bool_)):
+        raise FocusError(f"sanitize: True or False expected, got {type(sanitize).__name__}")
 
 
 def _checked(port: Port, array: np.ndarray, placeholders: tuple[int, ...] = ()) -> np.ndarray:

@@ -125,9 +125,9 @@ class Region(Record):
     bytes: Address
 
 
-class Life(Record):
+class LiveRange(Record):
     """Bytes of DRAM or the count memory that mean something from kernel `first` to kernel `last` of the program, numbered from 0 by the
-    drains that end them; before and behind that, others may have their place."""
+    drains that end them; before and after that, others may have their place."""
     name: Name
     space: Literal["dram", "counts"]
     address: Address
@@ -140,9 +140,9 @@ class Life(Record):
         return self.address + self.bytes
 
     @model_validator(mode="after")
-    def _check(self) -> Life:
+    def _check(self) -> LiveRange:
         if self.last < self.first:
-            raise ValueError(f"'{self.name}' lives from kernel {self.first} to kernel {self.last}")
+            raise ValueError(f"'{self.name}' is live from kernel {self.first} to kernel {self.last}")
         return self
 
 
@@ -150,7 +150,7 @@ class MemoryMap(Record):
     """DRAM as the program uses it: addresses 0 .. dram_bytes - 1; and whose places in DRAM and the count memory are given to others."""
     dram_bytes: Annotated[Address, PydanticField(gt=0)]
     regions: Many[Region] = ()
-    lives: Many[Life] = ()
+    lives: Many[LiveRange] = ()
 
 
 class Site(Record):
@@ -249,7 +249,7 @@ class Binary:
         return _dump(self.sites)
 
     def lives_json(self) -> str:
-        """The lives of the memory map as JSON, as the simulator takes them."""
+        """The live ranges of the memory map as JSON, as the simulator takes them."""
         return _dump(self.memory_map.lives)
 
     def validate(self, where: str = "binary") -> Binary:
@@ -455,34 +455,34 @@ def _check_disjoint(entries: list[tuple[str, Placed]]) -> None:
 
 
 def _check_lives(binary: Binary) -> None:
-    """Lives lie inside their memories, those in DRAM apart from all that has a place for good; no two have one place at one time."""
+    """Live ranges lie inside their memories, those in DRAM apart from all that has a place for good; no two have one place at one time."""
     sizes = {"dram": binary.memory_map.dram_bytes, "counts": binary.machine.buffer_bytes("counts")}
     lasting: list[Placed] = sorted((*binary.param_table, *binary.inputs, *binary.outputs, *binary.id_lists), key=lambda e: e.address)
     starts = [e.address for e in lasting]
     furthest: list[Placed] = []                                                             # of those up to each
     for e in lasting:
         furthest.append(e if not furthest or e.end > furthest[-1].end else furthest[-1])
-    alive: dict[str, list[tuple[int, int]]] = {space: [] for space in sizes}                # (address, number) in order; apart from each other
+    placed: dict[str, list[tuple[int, int]]] = {space: [] for space in sizes}               # (address, number) in order; apart from each other
     ends: list[tuple[int, int]] = []                                                        # (last kernel, number) of those, a heap
     lives = binary.memory_map.lives
     for number in sorted(range(len(lives)), key=lambda i: lives[i].first):
-        life = lives[number]
-        if life.end > sizes[life.space]:
-            raise FocusError(f"'{life.name}' reaches byte {life.end} of {life.space}, which has {sizes[life.space]}")
-        while ends and ends[0][0] < life.first:
+        live = lives[number]
+        if live.end > sizes[live.space]:
+            raise FocusError(f"'{live.name}' reaches byte {live.end} of {live.space}, which has {sizes[live.space]}")
+        while ends and ends[0][0] < live.first:
             _, over = heappop(ends)
-            others = alive[lives[over].space]
+            others = placed[lives[over].space]
             del others[bisect_left(others, (lives[over].address, over))]
-        others = alive[life.space]
-        at = bisect_left(others, (life.address, number))
-        before = bisect_left(starts, life.end) if life.space == "dram" else 0
-        neighbours: list[Placed | Life] = [*furthest[max(before - 1, 0):before], *(lives[i] for _, i in others[max(at - 1, 0):at + 1])]
+        others = placed[live.space]
+        at = bisect_left(others, (live.address, number))
+        before = bisect_left(starts, live.end) if live.space == "dram" else 0
+        neighbours: list[Placed | LiveRange] = [*furthest[max(before - 1, 0):before], *(lives[i] for _, i in others[max(at - 1, 0):at + 1])]
         for x in neighbours:
-            if x.address < life.end and life.address < x.end:
-                raise FocusError(f"'{life.name}' (0x{life.address:x}..0x{life.end:x} of {life.space}) overlaps '{x.name}' at 0x{x.address:x}, "
-                                 f"which is alive in kernel {life.first} too")
-        insort(others, (life.address, number))
-        heappush(ends, (life.last, number))
+            if x.address < live.end and live.address < x.end:
+                raise FocusError(f"'{live.name}' (0x{live.address:x}..0x{live.end:x} of {live.space}) overlaps '{x.name}' at 0x{x.address:x}, "
+                                 f"which is live in kernel {live.first} too")
+        insort(others, (live.address, number))
+        heappush(ends, (live.last, number))
 
 
 def _check_sites(binary: Binary) -> None:

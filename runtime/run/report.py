@@ -125,7 +125,7 @@ def describe(finding: Mapping[str, Any], binary: Binary) -> str:
 def chrome_trace(binary: Binary, timeline: np.ndarray) -> dict[str, Any]:
     """Trace-event JSON that ui.perfetto.dev and chrome://tracing open.  `timeline`: int64 [n, 4] of unit, instruction, first, last cycle.
 
-    One row a unit; one microsecond on screen is one cycle.
+    One row per unit; one microsecond on screen is one cycle.
     """
     names = [{"ph": "M", "name": "thread_name", "pid": 0, "tid": int(u), "args": {"name": u.name.lower()}} for u in Unit if u != Unit.CTRL]
     events = []
@@ -205,7 +205,7 @@ def _energy_table(r: Mapping[str, Any]):
 
 
 def _site_table(r: Mapping[str, Any]):
-    """Unique vectors by site, one row a layer."""
+    """Unique vectors by site, one row per layer."""
     kinds = list(dict.fromkeys(name.split("/")[1] for name in r["sites"]))
     table = empty_table("Unique vectors of layer", *kinds)
     for layer in dict.fromkeys(name.split("/")[0] for name in r["sites"]):

@@ -200,7 +200,7 @@ def check_retained(trace: Mapping[str, np.ndarray], visual: int) -> None:
             wrong = np.setxor1d(ids, trace[before]) if kept else np.setdiff1d(ids, trace[before])
             if len(wrong):
                 has, lacks = (key, before) if wrong[0] in ids else (before, key)
-                raise FocusError(f"trace '{has}' has token {wrong[0]}, which '{lacks}' has not; tokens are only ever dropped, behind the "
+                raise FocusError(f"trace '{has}' has token {wrong[0]}, which '{lacks}' has not; tokens are only ever dropped, after the "
                                  f"attention of a layer")
         at, before = stage, key
 

@@ -302,6 +302,8 @@ class _Checker:
     def check_operand(self, instr: Instruction, values: dict[str, int], extents: dict[str, Extent], f: Field, agu: Agu) -> None:
         if (f.where == Where.DRAM) != (agu.space == Space.DRAM) or (f.where == Where.COUNTS and agu.space != Space.COUNTS):
             self.fail(f"operand '{f.name}' is in {Space(agu.space).name.lower()}; it must be {_PLACES[f.where]}")
+        if f.where == Where.CHIP and agu.space == Space.COUNTS and "w" in f.access:     # data there would change times
+            self.fail(f"operand '{f.name}' is in counts, where only counts of vectors are written")
         if agu.dtype not in f.types:
             self.fail(f"operand '{f.name}' has elements of {ELEMENTS[agu.dtype].name}; {' or '.join(ELEMENTS[t].name for t in f.types)} expected")
         rows, cols = (_dimension(values, extents, spec) for spec in (f.rows, f.cols))

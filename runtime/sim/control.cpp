@@ -79,8 +79,8 @@ void Engine::end_kernel() {
     for (int s = 0; s < isa::NUM_SPACE; ++s)
         if (Space(s) != Space::DRAM && Space(s) != Space::COUNTS) sanitizer_->give_up(Space(s), 0, memory_.size(Space(s)));
     for (; lives_over_ < lives_.size() && lives_[lives_over_].last <= kernel_; ++lives_over_) {
-        const Life& life = lives_[lives_over_];
-        sanitizer_->give_up(life.space, life.begin, life.end);
+        const LiveRange& live = lives_[lives_over_];
+        sanitizer_->give_up(live.space, live.begin, live.end);
     }
     ++kernel_;
 }

@@ -114,7 +114,7 @@ class Control {
     }
 
   private:
-    /// Rings step only behind bodies that used them, so loops beside each other at one level do not step each other's.
+    /// Rings step only at the end of bodies that used them, so loops beside each other at one level do not step each other's.
     static void step_ring(Agu& a) {
         if (!a.used) return;
         a.used = false;

@@ -1,4 +1,4 @@
-// Which signals are surely behind a unit when it has taken a credit.  In: a program.  Out: for each take, what it surely carries.
+// Which signals have surely happened when a unit has taken a credit.  In: a program.  Out: for each take, what it surely carries.
 //
 // Credits are alike: a unit that waits goes on with whichever is there.  Where one unit signals a semaphore and one waits for it, the n-th credit
 // taken is the n-th signalled.  Otherwise only the count is sure: as many signals as credits have been taken.

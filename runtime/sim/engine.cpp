@@ -10,9 +10,9 @@ using isa::Op;
 using isa::Space;
 using isa::Unit;
 
-Engine::Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names, std::vector<Life> lives)
+Engine::Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names, std::vector<LiveRange> lives)
     : program_(std::move(program)), machine_(machine), sites_(std::move(sites)), module_names_(std::move(module_names)), lives_(std::move(lives)) {
-    std::stable_sort(lives_.begin(), lives_.end(), [](const Life& a, const Life& b) { return a.last < b.last; });
+    std::stable_sort(lives_.begin(), lives_.end(), [](const LiveRange& a, const LiveRange& b) { return a.last < b.last; });
     for (const Decoded& d : program_.text)
         if (d.op == Op::sic_gather && size_t(d.values[isa::sic_gather::site]) >= sites_.size())
             throw Error(text("instruction %zu (sic.gather): site %lld of %zu", size_t(&d - program_.text.data()),

@@ -37,8 +37,8 @@ struct Site {
     std::vector<uint8_t> zero;              // [visual][slices]
 };
 
-/// Bytes that take turns: kernels, by number, behind the last of which what they hold is given up.
-struct Life { isa::Space space; int64_t begin, end, last; };
+/// A live range: bytes whose contents are given up after kernel number `last`, so that others may have their place.
+struct LiveRange { isa::Space space; int64_t begin, end, last; };
 
 struct Options {
     bool functional = true, sanitize = false;
@@ -52,7 +52,7 @@ struct Options {
 
 class Engine {
   public:
-    Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names, std::vector<Life> lives);
+    Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names, std::vector<LiveRange> lives);
 
     void write(int64_t address, const uint8_t* data, int64_t n);
     void read(int64_t address, uint8_t* data, int64_t n);
@@ -139,7 +139,7 @@ class Engine {
     Machine machine_;
     std::vector<Site> sites_;
     std::vector<std::string> module_names_;         // for messages; may be empty
-    std::vector<Life> lives_;                       // in the order in which they end, for the sanitizer
+    std::vector<LiveRange> lives_;                  // in the order in which they end, for the sanitizer
     std::set<std::array<int64_t, 2>> written_;      // DRAM ranges the host wrote, for the sanitizer
     Memory memory_{machine_};
     Options options_;
@@ -156,7 +156,7 @@ class Engine {
     uint32_t pc_ = 0;
     int64_t fetch_ = 0, frontier_ = 0, total_ = 0;
     int64_t kernel_ = 0;                            // kernels that have ended, and
-    size_t lives_over_ = 0;                         // lives; counted for the sanitizer only
+    size_t lives_over_ = 0;                         // live ranges; counted for the sanitizer only
     std::chrono::steady_clock::time_point polled_;
     int64_t poll_at_ = 0;                           // number of instructions, and
     int64_t moved_ = 0, poll_moved_ = 0;            // bytes read and written so far, and how many of them

@@ -64,7 +64,7 @@ struct Kernels {
     int64_t (*normalize)(Rows in, Rows stats, Rows weight, Rows bias, Rows out, int64_t rows, int64_t cols);
     /// Rotate-half rotary embedding of heads of `cols` elements.
     int64_t (*rope)(Rows in, Rows cos, Rows sin, Rows out, int64_t rows, int64_t cols);
-    /// A step of the running softmax; `init` begins the state.
+    /// A step of the online softmax; `init` begins the state.
     int64_t (*softmax)(const Scores& s, bool init);
     /// Probabilities from a finished state.
     int64_t (*probabilities)(const Scores& s);

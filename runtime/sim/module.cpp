@@ -39,7 +39,7 @@ Machine read_machine(const std::string& json) {
     m.rule = rule == "shadow" ? ArrayRule::SHADOW : rule == "scalesim" ? ArrayRule::SCALESIM : ArrayRule::RTL;
     m.rows = number<int>(array, "rows");
     m.cols = number<int>(array, "cols");
-    // Weights enter one array row a cycle.  Partial sums take 2 cycles a row, and the last column is cols - 1 skewed.  Of the rules without a
+    // Weights enter one array row per cycle.  Partial sums take 2 cycles per row, and the last column is cols - 1 skewed.  Of the rules without a
     // second weight register, scalesim counts rows to load, rows to fill and cols - 3 to drain, rtl a load before all that shadow waits for.
     m.weight_load = number_or(array, "weight_load_cycles", m.rows);
     m.fill = number_or(array, "fill_cycles", 2 * m.rows + m.cols - 2);
@@ -89,10 +89,10 @@ Site read_site(const nb::handle& entry) {
     return s;
 }
 
-Life read_life(const nb::handle& entry) {
+LiveRange read_live_range(const nb::handle& entry) {
     auto space = nb::cast<std::string>(entry["space"]);
     const auto* name = std::find(std::begin(isa::SPACE_NAMES), std::end(isa::SPACE_NAMES), space);
-    if (name == std::end(isa::SPACE_NAMES)) throw Error(text("a life in an unknown memory '%s'", space.c_str()));
+    if (name == std::end(isa::SPACE_NAMES)) throw Error(text("a live range in an unknown memory '%s'", space.c_str()));
     int64_t begin = number<int64_t>(entry, "address");
     return {isa::Space(name - isa::SPACE_NAMES), begin, begin + number<int64_t>(entry, "bytes"), number<int64_t>(entry, "last")};
 }
@@ -315,9 +315,9 @@ class Simulator {
                        std::vector<std::string> modules, const std::string& lives_json) {
         if (words.shape(0) != source.shape(0)) throw Error("text and source have different lengths");
         std::vector<Site> sites;
-        std::vector<Life> lives;
+        std::vector<LiveRange> lives;
         for (nb::handle entry : from_json(sites_json)) sites.push_back(read_site(entry));
-        for (nb::handle entry : from_json(lives_json)) lives.push_back(read_life(entry));
+        for (nb::handle entry : from_json(lives_json)) lives.push_back(read_live_range(entry));
         return Engine(Program::decode(words.data(), source.data(), words.shape(0)), read_machine(machine_json), std::move(sites), std::move(modules),
                       std::move(lives));
     }

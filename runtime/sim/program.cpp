@@ -152,7 +152,7 @@ void link_loops(std::vector<Decoded>& words) {
             words[open.back()].target = i + 1;
             open.pop_back();
         } else if (d.op == Op::halt && i + 1 != words.size()) {
-            throw Error(text("instruction %u (halt): the program goes on behind it", i));
+            throw Error(text("instruction %u (halt): the program goes on after it", i));
         }
     }
     if (!open.empty()) throw Error(text("instruction %u (loop): no matching endloop", open.back()));

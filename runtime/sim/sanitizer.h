@@ -40,12 +40,12 @@ class Sanitizer {
     /// Bytes the host wrote before the run count as written.
     void host_write(int64_t begin, int64_t end);
 
-    /// What these bytes hold is given up: nothing behind this, in program order, may read them before it has written them.
+    /// What these bytes hold is given up: nothing later in program order may read them before it has written them.
     void give_up(isa::Space space, int64_t begin, int64_t end);
 
-    /// The next instruction, which has taken its credits, starts on `unit`; everything the control unit has waited for is behind it.
+    /// The next instruction, which has taken its credits, starts on `unit`; everything the control unit has waited for has happened before.
     void begin(isa::Unit unit, uint32_t instruction);
-    /// `unit` signals a semaphore behind its present instruction: a number that goes with the credit, to be given back to `take` or `drop`.
+    /// `unit` signals a semaphore at the end of its present instruction: a number that goes with the credit, to be given back to `take` or `drop`.
     uint32_t signal(isa::Unit unit, int semaphore);
     /// The number of a credit that the control unit sets.  It carries what every later instruction knows anyway.
     uint32_t initial();

@@ -100,7 +100,7 @@ inline T load(const void* p) {
 template <class T>
 inline void store(void* p, T v) { __builtin_memcpy(p, &v, sizeof v); }
 
-/// The first `count` elements, zeros behind them; of a vector T of elements E.
+/// The first `count` elements, zeros after them; of a vector T of elements E.
 template <class T, class E>
 inline T load(const void* p, int count) {
     if (count == W) return load<T>(p);
@@ -136,7 +136,7 @@ inline void each(int64_t n, F f) {
 
 inline uint8_t* row_of(const Rows& t, int64_t row) { return t.data + row * t.pitch; }
 
-/// `count` elements of a row as fp32, from column c on; zeros behind them.
+/// `count` elements of a row as fp32, from column c on; zeros after them.
 inline V fetch(const Rows& t, int64_t row, int64_t c, int count) {
     const uint8_t* p = row_of(t, row);
     switch (t.dtype) {

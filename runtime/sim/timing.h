@@ -23,7 +23,7 @@ inline Span pass(const Machine& m, int64_t rows) {
     return whole(rows + (m.rule == ArrayRule::SCALESIM ? m.scalesim_overhead : m.rtl_overhead));
 }
 
-/// Accumulators are as wide as the array: that many of `cols` columns a step, of `scatter_per_cycle` rows.
+/// Accumulators are as wide as the array: that many of `cols` columns per step, of `scatter_per_cycle` rows.
 inline int64_t scatter_blocks(const Machine& m, int64_t cols) { return ceil_div(cols, m.cols); }
 inline int64_t scatter(const Machine& m, int64_t rows, int64_t cols) { return ceil_div(rows, m.scatter_per_cycle) * scatter_blocks(m, cols); }
 

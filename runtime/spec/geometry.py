@@ -30,7 +30,7 @@ class Geometry:
 
     @property
     def pes(self) -> int:
-        """Processing elements: multiply-accumulates in a cycle."""
+        """Processing elements: multiply-accumulates per cycle."""
         return self.rows * self.cols
 
     @property

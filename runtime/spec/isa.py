@@ -9,7 +9,7 @@ operands are read and written) and `docs/isa.md`.  To add an instruction, add on
 
 The machine the table describes (design after VTA's decoupled access and execute):
 
-* Instructions are fetched in order by the control unit, one a cycle.  Control instructions act at fetch; every other one is
+* Instructions are fetched in order by the control unit, one per cycle.  Control instructions act at fetch; every other one is
   put in the in-order queue of its unit with its addresses and extents already resolved.
 * A memory operand is the number of an *address generator* (AGU): space, element type, base, row pitch, one byte stride per
   loop level, and optionally a ring of `slots` (double buffering) which steps to the next slot each time a body of a loop at
@@ -112,7 +112,7 @@ class ZipOp(IntEnum):
 
 
 class Broadcast(IntEnum):
-    """How `b` of v.zip is extended: a full tile, one row for all rows, or one value a row."""
+    """How `b` of v.zip is extended: a full tile, one row for all rows, or one value per row."""
     FULL = 0
     ROW = 1
     COL = 2
@@ -121,7 +121,7 @@ class Broadcast(IntEnum):
 class ReduceOp(IntEnum):
     SUM = 0
     MAX = 1
-    MOMENTS = 2         #: two values a row: sum and sum of squares
+    MOMENTS = 2         #: two values per row: sum and sum of squares
 
 
 class NormKind(IntEnum):
@@ -392,7 +392,7 @@ _DMA = (
         "dst[t] = src[identity + map[t]], 0 where map[t] is 0xFFFF", moves=True),
 )
 
-_ARRAY = (           # and the scatter unit behind it
+_ARRAY = (           # and the scatter unit after it
     *(I(name, code, U.ARRAY, (
         mem("src", "r", ("rows", "k"), F16, "streamed fp16 rows"), mem("wgt", "r", tile, F16, "stationary fp16 tile"),
         mem("dst", "rw", ("rows", "n"), F32, "fp32 partial sums"), _COUNT,
@@ -448,7 +448,7 @@ _VECTOR = (
                              mem("dst", "w", _TILE, FLOATS, "tile"), _ROWS_DST, _COLS_DST),
       "Elementwise function of two operands.", "dst[r, c] = op(a[r, c], b[r, c] | b[0, c] | b[r, 0])", Work(by="op")),
     I("v.reduce", 0x3A, U.SFU, (enum("op", ReduceOp, "function"), mem("src", "r", _TILE, FLOATS, "tile"),
-                                mem("dst", "rw", ("rows", "values"), F32, "fp32; one value a row, two for moments"),
+                                mem("dst", "rw", ("rows", "values"), F32, "fp32; one value per row, two for moments"),
                                 ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _INIT),
       "Row reduction, accumulated over calls; moments are the mean and the sum of squared deviations from it, of all columns since init.",
       "dst[r] = op(init ? identity : dst[r], src[r, :])", Work(by="op")),
@@ -495,7 +495,7 @@ def _scores(state: str, dst: Field) -> tuple[Field, ...]:
 _PROBABILITIES = mem("dst", "w", _TILE, FLOATS, "fp16 or fp32")
 _SOFTMAX = (         # on the vector unit, too
     I("v.softmax", 0x3E, U.SFU, _scores("rw", optional(_PROBABILITIES)) + (_INIT,),
-      "One step of the running softmax over column tiles.  Columns whose position is behind the row's are masked.",
+      "One step of the online softmax over column tiles.  Columns whose position comes after the row's are masked.",
       "s = src * scale, -inf where kpos > qpos; m' = max(m, max s); f = exp(m - m'); p = exp(s - m'); "
       "l = l * f + sum p; state = (m', l, f, 0); dst = p; a row with nothing visible yet has m' = -inf, f = 1 and p = 0",
       # scale; maximum, difference, sum and (masked) comparison; and for a row: factor, its product, three sums and maxima

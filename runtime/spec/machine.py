@@ -65,7 +65,7 @@ class Array(_Part):
 
 
 class Dram(_Part):
-    """Off-chip memory.  Latency in array cycles, capacity and burst in bytes, energy in picojoule a byte."""
+    """Off-chip memory.  Latency in array cycles, capacity and burst in bytes, energy in picojoule per byte."""
     bytes_per_second: Rate
     latency_cycles: Count
     burst_bytes: PositiveInt
@@ -96,7 +96,7 @@ class Queues(_Part):
 
 
 class Sfu(_Part):
-    """Lanes of each kind in the vector unit, results a cycle, and the pipeline's length in cycles."""
+    """Lanes of each kind in the vector unit, results per cycle, and the pipeline's length in cycles."""
     exp: PositiveInt
     multiply: PositiveInt
     add: PositiveInt
@@ -120,12 +120,12 @@ class Sec(_Part):
     """Semantic concentrator."""
     present: Flag
     maxima_per_cycle: PositiveInt
-    topk_passes: PositiveInt            #: sweeps over the importance vector, `maxima_per_cycle` values a cycle
-    select_per_cycle: PositiveInt       #: list entries compacted a cycle
+    topk_passes: PositiveInt            #: sweeps over the importance vector, `maxima_per_cycle` values per cycle
+    select_per_cycle: PositiveInt       #: list entries compacted per cycle
 
 
 class MacroKind(_Part):
-    """An SRAM macro: area in mm2, currents in uA a MHz and uA."""
+    """An SRAM macro: area in mm2, currents in uA per MHz and uA."""
     area_mm2: Amount
     read_ua_per_mhz: Amount
     write_ua_per_mhz: Amount
@@ -151,7 +151,7 @@ class Energy(_Part):
     rule: Literal["published", "activity"]
     idle_fraction: Annotated[float, Field(ge=0, le=1, strict=True)]  #: activity: share of a block's power that flows while it is idle
     supply_volts: Positive
-    traffic_weight: Amount                              #: cycles of run time that the compiler takes a cycle of DRAM transfer for
+    traffic_weight: Amount                              #: how many cycles one cycle of DRAM transfer counts as when the compiler chooses mappings
     macros: dict[str, MacroKind]
     components: dict[str, Component]
 
@@ -218,7 +218,7 @@ class Machine(_Part):
 
     @property
     def bytes_per_cycle(self) -> float:
-        """DRAM bytes a cycle, loads and stores together."""
+        """DRAM bytes per cycle, loads and stores together."""
         return self.dram.bytes_per_second / self.frequency_hz
 
     def blocks(self, component: str) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.grids import GridNumbers
 from focus.runtime.spec.schema import MOST_SIZE, Many, Number, Record, Size
 
 MOST_TOKENS = 2 ** 24               #: of a prefill: as many as an extent counts rows
@@ -25,12 +26,8 @@ class Run(NamedTuple):
     length: int
 
 
-class Grid(Record):
-    """One video or image: its visual tokens as a box of frames x height x width cells.
-
-    Token (f, h, w) has visual index `first + f * frame_stride + h * height_stride + w * width_stride`.  Strides count visual tokens, with
-    the tokens between rows or frames that belong to no cell (newlines) included.
-    """
+class Grid(Record, GridNumbers):
+    """One video or image.  Strides count visual tokens, with the tokens between rows or frames that belong to no cell (newlines) included."""
     first: Number
     frames: Size
     height: Size
@@ -41,22 +38,9 @@ class Grid(Record):
 
     @classmethod
     def dense(cls, first: int, frames: int, height: int, width: int, row_gap: int = 0, frame_gap: int = 0) -> Grid:
-        """A grid whose cells follow one another, with `row_gap` other tokens behind each row and `frame_gap` behind each frame."""
+        """A grid whose cells follow one another, with `row_gap` other tokens after each row and `frame_gap` after each frame."""
         row = width + row_gap
         return cls(first=first, frames=frames, height=height, width=width, frame_stride=height * row + frame_gap, height_stride=row)
-
-    @property
-    def sides(self) -> tuple[int, int, int]:
-        return self.frames, self.height, self.width
-
-    @property
-    def strides(self) -> tuple[int, int, int]:
-        return self.frame_stride, self.height_stride, self.width_stride
-
-    @property
-    def last(self) -> int:
-        """Visual index of the last cell."""
-        return self.first + sum((n - 1) * stride for n, stride in zip(self.sides, self.strides))
 
     @model_validator(mode="after")
     def _check(self) -> Grid:

@@ -2,23 +2,21 @@
 
 In: `isa.TABLE` and the enumerations.  Out: a Markdown page with every instruction, its bits, its assembly and its meaning.
 
-    python -m focus.runtime.tools.docs docs/isa.md            # write the page
-    python -m focus.runtime.tools.docs --check docs/isa.md    # exit with 1 if the page is not what the table says
+    python -m focus.runtime.tools.docs docs            # write the page
+    python -m focus.runtime.tools.docs --check docs    # exit with 1 if the page is not what the table says
 """
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
 from focus.runtime.run import asm
 from focus.runtime.spec import isa
-from focus.runtime.spec.files import atomic_write
 from focus.runtime.spec.isa import Field, Instruction, Lanes, Most, Unit, Where, Work
 from focus.runtime.spec.types import ELEMENTS
+from focus.runtime.tools.pages import cell, pages_tool
 
 _UNITS = {
-    Unit.CTRL: ("Control", "Act when they are fetched, one a cycle, in program order."),
+    Unit.CTRL: ("Control", "Act when they are fetched, one per cycle, in program order."),
     Unit.LOAD: ("DMA load", "From DRAM to a buffer."),
     Unit.STORE: ("DMA store", "From a buffer to DRAM."),
     Unit.ARRAY: ("Systolic array", "Weight stationary, fp16 products, fp32 sums; as many rows and columns as the machine has (docs/machine.md)."),
@@ -38,7 +36,7 @@ _PLACES = {Where.CHIP: "on chip", Where.DRAM: "in DRAM", Where.COUNTS: "in count
 
 def isa_page() -> str:
     """The whole page."""
-    parts = ["# Instruction set", "", "Generated from `runtime/spec/isa.py` by `python -m focus.runtime.tools.docs docs/isa.md`. Do not edit.", "",
+    parts = ["# Instruction set", "", "Generated from `runtime/spec/isa.py` by `python -m focus.runtime.tools.docs docs`. Do not edit.", "",
              f"Version {isa.ISA_VERSION}. Every instruction is one {isa.WORD_BITS}-bit little-endian word: opcode in bits 0-7, then its "
              "fields from low bits to high, then zeros.", "",
              "## The machine the instructions see", "", *_machine(), "", "## Summary", "", *_summary()]
@@ -60,7 +58,7 @@ def _machine() -> list[str]:
 def _summary() -> list[str]:
     rows = ["| instruction | opcode | unit | what it does |", "|---|---|---|---|"]
     for i in isa.TABLE.values():
-        rows.append(f"| [`{i.mnemonic}`](#{i.mnemonic.replace('.', '')}) | 0x{i.opcode:02x} | {i.unit.name.lower()} | {_cell(i.doc)} |")
+        rows.append(f"| [`{i.mnemonic}`](#{i.mnemonic.replace('.', '')}) | 0x{i.opcode:02x} | {i.unit.name.lower()} | {cell(i.doc)} |")
     return rows
 
 
@@ -72,7 +70,7 @@ def _instruction(instr: Instruction) -> list[str]:
         out += ["", "| field | bits | kind | meaning |", "|---|---|---|---|"]
         at = 8 + sum(f.bits for f in instr.all_fields) - sum(f.bits for f in instr.fields)
         for f in instr.fields:
-            out.append(f"| {f.name} | {at}-{at + f.bits - 1} | {_kind(f)} | {_cell(_meaning(f))} |")
+            out.append(f"| {f.name} | {at}-{at + f.bits - 1} | {_kind(f)} | {cell(_meaning(f))} |")
             at += f.bits
     return out
 
@@ -130,7 +128,7 @@ def _sync() -> list[str]:
            "| field | bits | meaning |", "|---|---|---|"]
     at = 8
     for f in isa.SYNC_FIELDS:
-        out.append(f"| {f.name} | {at}-{at + f.bits - 1} | {_cell(f.doc)} |")
+        out.append(f"| {f.name} | {at}-{at + f.bits - 1} | {cell(f.doc)} |")
         at += f.bits
     return out
 
@@ -156,24 +154,7 @@ def _enums() -> list[str]:
     return out[:-1]
 
 
-def _cell(text: str) -> str:
-    """Text that may stand in a Markdown table."""
-    return text.replace("|", "\\|").rstrip(".")
-
-
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="focus.runtime.tools.docs", description="Write docs/isa.md from the table of instructions.")
-    parser.add_argument("page", type=Path)
-    parser.add_argument("--check", action="store_true", help="only compare")
-    args = parser.parse_args(argv)
-    if not args.check:
-        with atomic_write(args.page) as temporary:
-            temporary.write_text(isa_page(), encoding="utf-8")
-    elif not args.page.exists() or args.page.read_text(encoding="utf-8") != isa_page():
-        print(f"error: {args.page} is not what runtime/spec/isa.py says; write it anew with python -m focus.runtime.tools.docs {args.page}",
-              file=sys.stderr)
-        return 1
-    return 0
+main = pages_tool("focus.runtime.tools.docs", {"isa.md": isa_page})
 
 
 if __name__ == "__main__":

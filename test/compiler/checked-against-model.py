@@ -52,7 +52,7 @@ def eager(m):
     m.set_attn_implementation("eager")
 
 
-# Nothing but running it tells that the function behind a name of transformers' own is another one.
+# Nothing but running it tells that the function that a name of transformers' own stands for is another one.
 before, modeling_llama.eager_attention_forward = modeling_llama.eager_attention_forward, \
     lambda *a, **k: (before(*a, **k)[0] * 0.5, None)
 # CHECK-NEXT: model.language_model.layers.0.self_attn: this LlamaAttention computes something else in the model's own forward than in the program: the logits differ by

@@ -40,16 +40,16 @@ def levels(layers: int, concentration: Concentration) -> list[tuple]:
 off, sic = Concentration(similarity=False), Concentration()
 for name, concentration in (("off", off), ("sic", sic)):
     for (a, *four, lines4), (b, *eight, lines8) in zip(levels(4, concentration), levels(8, concentration)):
-        print(name, a, *four, four == eight, "lines a layer", (lines8 - lines4) / 4)
+        print(name, a, *four, four == eight, "lines per layer", (lines8 - lines4) / 4)
     words = [len(compile_model(backbone(n), {}, "focus", concentration).binary.text) for n in (4, 8, 12)]
     print(name, "words grow evenly", words[2] - words[1] == words[1] - words[0] > 0)
-# CHECK: off tile [[#OFF:]] {{[0-9]+}} True lines a layer [[A:.*]]
-# CHECK-NEXT: off schedule [[#OFF]] {{[0-9]+}} True lines a layer [[A]]
-# CHECK-NEXT: off allocate [[#OFF]] {{[0-9]+}} True lines a layer [[A]]
-# CHECK-NEXT: off lower-to-fisa [[#OFF]] {{[0-9]+}} True lines a layer [[A]]
+# CHECK: off tile [[#OFF:]] {{[0-9]+}} True lines per layer [[A:.*]]
+# CHECK-NEXT: off schedule [[#OFF]] {{[0-9]+}} True lines per layer [[A]]
+# CHECK-NEXT: off allocate [[#OFF]] {{[0-9]+}} True lines per layer [[A]]
+# CHECK-NEXT: off lower-to-fisa [[#OFF]] {{[0-9]+}} True lines per layer [[A]]
 # CHECK-NEXT: off words grow evenly True
 
-# One pruning makes three forms of layer: before, at and behind it.  How many there are of each does not matter.
+# One pruning makes three forms of layer: before, at and after it.  How many there are of each does not matter.
 forms = [levels(n, Concentration(layers=(at,), alphas=(0.5,), similarity=False))[0][1:3] for n, at in ((6, 2), (8, 2), (8, 4))]
 print("sec", forms[0] == forms[1] == forms[2], forms[0][0] > levels(6, off)[0][1])
 # CHECK: sec True True

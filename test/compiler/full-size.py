@@ -1,4 +1,4 @@
-# Entries at full size: what there is, without storage for weights; the published schedules behind the presets; LLaVA-Video's pooling.
+# Entries at full size: what there is, without storage for weights; the published schedules that presets stand for; LLaVA-Video's pooling.
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path
@@ -51,7 +51,7 @@ for name in ("llava-1.5-7b", "qwen2-vl-7b", "qwen2.5-vl-7b", "qwen3-vl-8b", "int
 # CHECK-NEXT: internvl3-8b 7.95 G parameters False True
 
 
-# LLaVA-Video in small, with numbers: averages of 2 x 2 cells and a newline behind each row of cells.
+# LLaVA-Video in small, with numbers: averages of 2 x 2 cells and a newline after each row of cells.
 def small(image_size):
     tower = dict(hidden_size=48, intermediate_size=80, num_hidden_layers=2, num_attention_heads=2, image_size=image_size)
     model = as_llava_video(zoo.llava_onevision(zoo.DecoderConfig(64, 96, 2, 4, 2, 100), tower, seed=3))

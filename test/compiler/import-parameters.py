@@ -34,7 +34,7 @@ print("same values", all(np.array_equal(v, own[n].numpy()) for n, v in values.it
 # CHECK-NEXT: same values True
 print("not copied", np.shares_memory(values["lm_head.weight"], model.lm_head.weight.numpy()))
 # CHECK-NEXT: not copied True
-# What lies behind the layer whose features are read is not needed.
+# What lies after the layer whose features are read is not needed.
 print("unused", sorted(own.keys() - values.keys()))
 # CHECK-NEXT: unused ['model.vision_tower.post_layernorm.bias', 'model.vision_tower.post_layernorm.weight']
 print("literals", "dense" in str(imported.module))

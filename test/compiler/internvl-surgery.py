@@ -45,8 +45,8 @@ def other(name, cells=4, decoder_type="qwen2", tower=None, **config):
 
 # CHECK-NEXT: norms of queries and keys ok
 other("norms of queries and keys", tower=dict(use_qk_norm=True, norm_type="rms_norm", attention_bias=True))
-# CHECK-NEXT: a norm behind the tower ok
-other("a norm behind the tower", tower=dict(use_mean_pooling=False))
+# CHECK-NEXT: a norm after the tower ok
+other("a norm after the tower", tower=dict(use_mean_pooling=False))
 # CHECK-NEXT: an inner layer, in front of that norm ok
 other("an inner layer, in front of that norm", tower=dict(use_mean_pooling=False), vision_feature_layer=-2)
 # CHECK-NEXT: the last layer by its number ok

@@ -60,7 +60,7 @@ refuse("llava-onevision-tiny", folder / "none.safetensors")
 weights, config = folder / "model" / "model.safetensors", folder / "model" / "config.json"
 whole, tensors = weights.read_bytes(), {name: tensor.clone() for name, tensor in load_file(weights).items()}
 weights.unlink()            # what is mapped stays as it is
-weights.write_bytes(whole[:1000])
+weights.write_bytes(whole[:len(whole) // 2])
 # CHECK-NEXT: FOLDER/model: cannot load the model: {{.*}}
 refuse(str(folder / "model"))
 save_file({name: tensor for name, tensor in tensors.items() if "up_proj" not in name}, weights, {"format": "pt"})
@@ -88,11 +88,26 @@ config.write_text(as_saved)
 save_file(tensors, weights, {"format": "pt"})
 right = config.read_text()
 config.write_text(right.replace('"num_attention_heads": 2', '"num_attention_heads": 0'))
-# CHECK-NEXT: FOLDER/model/config.json: text_config.num_attention_heads: a whole number above 0 expected, got 0
+# CHECK-NEXT: FOLDER/model/config.json: text_config.num_attention_heads: a whole number from 1 to 16777216 expected, got 0
 refuse(str(folder / "model"))
 config.write_text(right.replace('"spatial_merge_size": 2', '"spatial_merge_size": "two"'))
-# CHECK-NEXT: FOLDER/model/config.json: vision_config.spatial_merge_size: a whole number above 0 expected, got 'two'
+# CHECK-NEXT: FOLDER/model/config.json: vision_config.spatial_merge_size: a whole number from 1 to 16777216 expected, got 'two'
 refuse(str(folder / "model"))
+# Numbers of which transformers would make as many modules, or as much room, before it looks at the files.
+for old, new in (('"num_hidden_layers": 3', '"num_hidden_layers": 1000000000'), ('"depth": 2', '"depth": 1001'),
+                 ('"vocab_size": 160', '"vocab_size": 10000000'), ('"intermediate_size": 80', '"intermediate_size": 3000000000'),
+                 ('"intermediate_size": 80', '"intermediate_size": 16000000'), ('"num_attention_heads": 2', '"num_attention_heads": 96'),
+                 ('"patch_size": 14', '"patch_size": 30000')):
+    assert old in right
+    config.write_text(right.replace(old, new, 1))
+    refuse(str(folder / "model"))
+# CHECK-NEXT: FOLDER/model/config.json: text_config.num_hidden_layers: a whole number from 1 to 1000 expected, got 1000000000
+# CHECK-NEXT: FOLDER/model/config.json: vision_config.depth: a whole number from 1 to 1000 expected, got 1001
+# CHECK-NEXT: FOLDER/model: config.json describes 5,{{.*}} bytes of float32 parameters, but the files hold {{.*}}; the largest is '{{.*}}', [10000000, 64]
+# CHECK-NEXT: FOLDER/model/config.json: vision_config.intermediate_size: a whole number from 1 to 16777216 expected, got 3000000000
+# CHECK-NEXT: FOLDER/model: config.json describes {{.*}} bytes of float32 parameters, but the files hold {{.*}}; the largest is 'model.visual.blocks.0.mlp
+# CHECK-NEXT: FOLDER/model/config.json: text_config.num_attention_heads: 96 does not go with hidden_size 64
+# CHECK-NEXT: FOLDER/model: config.json describes {{.*}} bytes of float32 parameters, but the files hold {{.*}}; the largest is 'model.visual.patch_embed.proj.weight'
 config.write_text(right.replace('"model_type": "qwen2_5_vl"', '"model_type": "gemma3"'))
 # CHECK-NEXT: FOLDER/model: model_type 'gemma3' is not supported; supported: llava_onevision, qwen2_5_vl
 refuse(f"{folder}/model")

@@ -1,4 +1,4 @@
-# The reference goes on behind the prefill: dense, token by token as Hugging Face generates greedily, for every family; concentrated, as a longer
+# The reference goes on after the prefill: dense, token by token as Hugging Face generates greedily, for every family; concentrated, as a longer
 # prompt would be read with the same tokens kept and the same vectors merged.
 # RUN: %python %s | filecheck %s
 import sys

@@ -5,7 +5,7 @@
 # RUN: focus-trace show %t/a.safetensors | filecheck --check-prefix=SHOW %s
 # RUN: focus-trace show %t/b.safetensors | filecheck --check-prefix=SHOW %s
 # SHOW: model: small
-# SHOW: layer  tokens    q_proj     query    o_proj gate_proj down_proj       all   retained tokens a unique vector
+# SHOW: layer  tokens    q_proj     query    o_proj gate_proj down_proj       all   retained tokens per unique vector
 # SHOW-NEXT:   0      72     1.2{{.*}}     1.500
 # SHOW-NEXT:   1      36     1.2{{[0-9]+}}
 # SHOW-NEXT: all

@@ -3,4 +3,4 @@
 # RUN: rm -rf %t && mkdir %t && %python -m focus.dialects.docs %t && %python -m focus.dialects.docs --check %t
 # RUN: echo more >> %t/fisa-dialect.md
 # RUN: not %python -m focus.dialects.docs --check %t 2>&1 | filecheck %s
-# CHECK: error: {{.*}}fisa-dialect.md is not what dialects/ says; write it anew with python -m focus.dialects.docs
+# CHECK: error: {{.*}}fisa-dialect.md is not what the sources say; write it anew with make docs

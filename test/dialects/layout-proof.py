@@ -3,6 +3,7 @@
 import itertools
 import random
 import re
+from dataclasses import astuple
 
 from focus.dialects.focus import FlatGrid, layout_problem
 
@@ -28,7 +29,7 @@ for _ in range(300):
     frames, height, width, newline = random.randint(1, 3), random.randint(1, 4), random.randint(1, 4), random.randint(0, 1)
     grid = FlatGrid(0, frames, height, width, height * (width + newline), width + newline, 1)
     banks, block = (tuple(random.choice((1, 2, 3, 4)) for _ in range(3)) for _ in range(2))
-    problem, expected = layout_problem(banks, block, 256, tuple(grid)), conflicts(grid, banks, block)
+    problem, expected = layout_problem(banks, block, 256, astuple(grid)), conflicts(grid, banks, block)
     if problem is None:
         assert not expected, (grid, banks, block, expected)
     elif not newline:

@@ -32,6 +32,14 @@ func.func @load_to_dram(%a: memref<64x32xf16, #focus.space<"dram">>) {
 
 // -----
 
+func.func @load_to_counts(%a: memref<1x4xi16, #focus.space<"dram">>, %b: memref<1x4xi16, #focus.space<"counts">>) {
+  // expected-error@below {{'focus.load' op operand 'dst' is in counts, where only counts of vectors are written}}
+  "focus.load"(%a, %b) {stream = "activation"} : (memref<1x4xi16, #focus.space<"dram">>, memref<1x4xi16, #focus.space<"counts">>) -> ()
+  return
+}
+
+// -----
+
 func.func @store_to_chip(%a: memref<64x32xf16, #focus.space<"output">>, %b: memref<64x32xf16, #focus.space<"input">>) {
   // expected-error@below {{'focus.store' op operand 'dst' is in input, expected dram}}
   "focus.store"(%a, %b) {stream = "result"} : (memref<64x32xf16, #focus.space<"output">>, memref<64x32xf16, #focus.space<"input">>) -> ()

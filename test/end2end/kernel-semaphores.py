@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
 from functions import Function
+from harness import fixed
 from strategies import repetitive, video
 
 from focus.passes.tile import schedule
@@ -32,7 +33,8 @@ def attend(head: int, heads: int, kv_heads: int, visual: int, seed: int, machine
 
 
 # Two heads of four slices at once, and no loop over the keys: 66 hand-overs.
-attend(128, 6, 3, 16, 1)
+with fixed(form="stay", strands=2, kv_cols=128):
+    attend(128, 6, 3, 16, 1)
 print("wide heads agree,", *(f"{a} hand-overs with {b <= schedule.MAX_SEMAPHORES} semaphores" for a, b in shared))
 # CHECK: wide heads agree, 66 hand-overs with True semaphores
 

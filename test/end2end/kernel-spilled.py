@@ -80,8 +80,8 @@ def agrees(seed, machine, tokens, kind, keep, m_tile, block, dim, heads, togethe
 @examples(15)
 @given(seeds, st.integers(100, 400), st.integers(0, 50), st.integers(1, 50), st.sampled_from([(64, 32), (96, 64), (128, 96), (96, 96)]),
        st.sampled_from([32, 64, 96]))
-def agrees_over_m_tiles(seed, visual, before, behind, tiles, dim):
-    f, (m_tile, m) = Function(seed, video(visual, before, behind)), tiles
+def agrees_over_m_tiles(seed, visual, before, after, tiles, dim):
+    f, (m_tile, m) = Function(seed, video(visual, before, after)), tiles
     with fixed(form="spill", m=m):
         outcome, written = run(f, repetitive(f, 64, 0), f.token_ids(), "focus", m_tile, dim, (2, 1))
     assert trace_difference(outcome) == 0 and written > 0
@@ -94,7 +94,7 @@ agrees_over_m_tiles()
 print("small", sum(spilled) > 20)
 # CHECK-NEXT: small True
 
-# On the default machine: several m-tiles, text before and behind, heads of 128; used in tiles that stay within m-tiles or reach over their ends.
+# On the default machine: several m-tiles, text before and after, heads of 128; used in tiles that stay within m-tiles or reach over their ends.
 for m_tile, m, tokens, dim in ((1024, 0, video(1100, 5, 30), 128), (512, 384, video(1300, 3, 5), 32), (256, 160, video(900, 40, 1), 64),
                                (96, 32, video(300, 0, 2), 96), (1024, 0, video(900, 0, 1), 64)):
     f = Function(m_tile, tokens)

@@ -26,7 +26,7 @@ sizes(["internvl-tiny", "internvl-image-tiny", "internvl-odd", "internvl-small"]
 # CHECK-NEXT: internvl-small full True
 # CHECK-NEXT: internvl-small sic True
 # CHECK-NEXT: internvl-small sec True
-for name in ("internvl-tiny", "internvl-image-tiny", "internvl-odd"):       # layer scales; norms of queries and keys; the norm behind the layers
+for name in ("internvl-tiny", "internvl-image-tiny", "internvl-odd"):       # layer scales; norms of queries and keys; the norm after the layers
     norm_weights(case(name))
 # CHECK-NEXT: norms True
 # CHECK-NEXT: norms True

@@ -1,6 +1,7 @@
 """Ways to damage things: JSON values, text, instruction words, bytes.
 
-In: a `random.Random` and the thing.  Out: another one.  Numbers are often those at which something overflows or wraps.
+In: a `random.Random` and the thing.  Out: another one.  Numbers are often those at which something overflows or wraps.  `Finding` is what a case
+raises where a result is wrong.
 """
 from __future__ import annotations
 
@@ -16,6 +17,10 @@ from focus.runtime.spec import isa
 NUMBERS = (0, 1, -1, 2, 3, 7, 31, 32, 33, 127, 128, 255, 256, 1023, 1024, 65535, 65536, 2 ** 24 - 1, 2 ** 24, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 40 - 1,
            2 ** 48, 2 ** 48 + 1, 2 ** 63 - 1, 2 ** 63, 2 ** 64, -2 ** 31, -2 ** 63)
 WORDS = ("", "\0", "a\0b", "\x1b[2J", "..", "/", "x" * 5000, "\u202e", "é", "0", "-1", "nan", "true", "\n")
+
+
+class Finding(AssertionError):
+    """A result that is wrong."""
 
 
 def number(rng: Random, near: int | float = 0) -> int | float:

@@ -1,7 +1,7 @@
 """What the fuzzer tries: for each kind, seed files, and what one case does with a damaged copy.
 
 In: a folder.  Out: a function of a `random.Random` that returns None for a result, or raises: FocusError for what is refused, anything else for a
-finding.  `KINDS` holds them by name.  A script of the suite that takes a seed is a kind, too (`run.SCRIPTS`).
+finding.  `KINDS` holds them by name.
 """
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,7 @@ for place in ("test/fuzz", "test/runtime/Inputs", "test/end2end/Inputs"):
     sys.path.insert(0, str(ROOT / place))
 
 import damage
-import run
+from damage import Finding
 
 from focus.runtime.run import asm, executable, fxb
 from focus.runtime.run.trace import Trace
@@ -34,10 +33,6 @@ from focus.runtime.spec.machine import MACHINES, Machine
 Case = Callable[[Random], object]
 BUDGET = dict(max_instructions=3_000_000, max_bytes=2_000_000_000)
 MOST_INPUT = 1 << 24                                    #: bytes of an input that are worth making up
-
-
-class Finding(AssertionError):
-    """A result that is wrong."""
 
 
 def _times(rng: Random) -> int:
@@ -303,7 +298,7 @@ def ir(folder: Path) -> Case:
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
             code = opt.main([str(path), *(f"--{name}" for name in chosen), *(["--canonicalize"] if rng.random() < 0.1 else [])])
         said = err.getvalue()
-        if code not in (0, 1) or (code == 1 and not said.strip()) or " raised " in said or "Traceback" in said or "left IR that does not verify" in said:
+        if code not in (0, 1) or (code == 1 and not said.strip()) or "' raised " in said or "Traceback (" in said or "left IR that does not verify" in said:
             raise Finding(f"focus-opt {' '.join('--' + n for n in chosen)} ends with {code}: {said[-800:]}")
         if code == 1:
             raise FocusError("refused")
@@ -421,16 +416,18 @@ def models(folder: Path) -> Case:
     return case
 
 
-# ---- scripts of the suite that take a seed ------------------------------------------------------------------------------------
-def script(path: Path) -> Callable[[Path], Case]:
-    def prepare(folder: Path) -> Case:
-        def case(rng: Random) -> None:
-            done = subprocess.run([sys.executable, "-P", str(path), str(folder), str(rng.randrange(10 ** 6))], capture_output=True, text=True, cwd=folder)
-            if done.returncode or "unexpected" in done.stdout or "Traceback" in done.stderr:
-                raise Finding(f"{path.name} ends with {done.returncode}: {(done.stdout + done.stderr)[-800:]}")
-        return case
-    return prepare
+# ---- the Python interface ------------------------------------------------------------------------------------------------------
+def configurations(folder: Path) -> Case:
+    """Models whose configuration has other values."""
+    import calls
+    return calls.case(calls.CONFIGURATIONS)
+
+
+def interface(folder: Path) -> Case:
+    """Calls with inputs, modules, traces and files that are others, or none."""
+    import calls
+    return calls.case(calls.CALLS)
 
 
 KINDS: dict[str, Callable[[Path], Case]] = {"binaries": binaries, "traces": traces, "toml": toml, "assembly": assembly, "ir": ir, "kernels": kernels,
-                                            "models": models} | {name: script(path) for name, path in run.SCRIPTS.items()}
+                                            "models": models, "configurations": configurations, "calls": interface}

@@ -1,4 +1,4 @@
-// The slice of the last row moves up through what is row-wise behind the last layer: head, activation and final norm work on one row.
+// The slice of the last row moves up through what is row-wise after the last layer: head, activation and final norm work on one row.
 // RUN: focus-opt %s --annotate-tokens | filecheck %s
 
 module {

@@ -32,7 +32,7 @@ module {
 
 // -----
 
-// No text behind the visual tokens.
+// No text after the visual tokens.
 module {
   // expected-error@+1 {{'func.func' op has no text after its visual tokens, from whose attention SEC takes the importance of each}}
   func.func @main(%v: tensor<2x8xf16>, %ids: tensor<1x1xi32>) -> tensor<1x8xf16> attributes {

@@ -1,4 +1,4 @@
-// Semantic concentration alone, at layer 1: attention and o_proj still see all rows; the residual stream is pruned behind the residual add, before
+// Semantic concentration alone, at layer 1: attention and o_proj still see all rows; the residual stream is pruned after the residual add, before
 // the norm; that norm computes its own moments; all later ops work on 4 + 4 rows, RoPE and attention by the ids of the tokens left.
 // RUN: focus-opt %S/Inputs/decoder.mlir --annotate-tokens --fuse --insert-concentration="layers=1 alphas=0.5 sic=false" | filecheck %s
 

@@ -54,7 +54,7 @@ func.func @slope() {
     scf.for %i = %c0 to %c128 step %c32 {
       %end = arith.addi %i, %c32 : index
       %upper = arith.minsi %c128, %end : index
-      // expected-error@below {{has a bound that grows by 32 an iteration, expected a multiple of its step 64}}
+      // expected-error@below {{has a bound that grows by 32 per iteration, expected a multiple of its step 64}}
       scf.for %j = %c0 to %upper step %c64 {
         %rows = "focus.buffer"() {name = "rows", kind = "tile", address = 0 : i64} : () -> !rows
         %box = "focus.window"(%x, %j, %c0) {sizes = array<i64: 64, 32>} : (!dram, index, index) -> !box

@@ -1,6 +1,7 @@
 // SwiGLU of concentrated rows as gate, then up: sub-tiles of 32 columns are three at a time, the gate goes through DRAM, the product takes its place
 // to be gathered, and the column sub-tile that is left over has a kernel of its own.
-// RUN: focus-opt %s --fuse-concentration --map --tile | filecheck %s
+// RUN: echo "[\"u*\"]" > %t.toml && echo "form = \"halves\"" >> %t.toml && echo "n = 96" >> %t.toml
+// RUN: focus-opt %s --fuse-concentration --map=overrides=%t.toml --tile | filecheck %s
 
 !c = !focus.concentrated<1024, 2048, 1024, 32, 1024, unit>
 !d = !focus.concentrated<1024, 320, 1024, 32, 1024, unit>

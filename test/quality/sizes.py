@@ -22,6 +22,6 @@ def bare(source: str) -> list[int]:
 print(bare("SIDE = 32       #: of the array\nOTHER = 32\nrows = SIDE\nword = 33\nf(32)\ndef g(n=64): ...\n"))
 # CHECK-NEXT: none
 root = Path(sys.argv[1])
-found = [f"{path.relative_to(root)}:{line}" for room in ("dialects", "passes/tensor", "passes/tile") for path in sorted((root / room).rglob("*.py"))
+found = [f"{path.relative_to(root)}:{line}" for room in ("dialects", "passes") for path in sorted((root / room).rglob("*.py"))
          for line in bare(path.read_text())]
 print("\n".join(found) or "none")

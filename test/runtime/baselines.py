@@ -54,7 +54,7 @@ for name, estimates in baselines.items():
     # CHECK-NEXT: over CMC ok ok
     print(f"over {name}", close(speed, published[name][0], 1.5), close(energy, published[name][1], 1.5))
 
-# Measured unique vectors a site take the ratio's place: of an operand that is all alike, one vector a slice is left.
+# Measured unique vectors per site take the ratio's place: of an operand that is all alike, one vector a slice is left.
 one = b.focus(videomme.visual, videomme.concentration(), lambda layer, site, n, slices: slices)
 # CHECK-NEXT: True
 print(one.compute_cycles < 0.3 * focus[0].compute_cycles)

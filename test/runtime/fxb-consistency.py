@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 from small import binary, error
 
-from focus.runtime.run.fxb import FixedInput, Life, MemoryMap, Param, Port, Region, Site
+from focus.runtime.run.fxb import FixedInput, LiveRange, MemoryMap, Param, Port, Region, Site
 from focus.runtime.spec.tokens import Grid, TokenLayout
 
 PARAM = dict(name="proj.weight", stored="f16", shape=(32, 32), address=0x1000)
@@ -22,7 +22,7 @@ def wrong(**changes):
 
 
 def lives(*values):
-    wrong(memory_map=lambda: MemoryMap(dram_bytes=10752, lives=tuple(Life(**v) for v in values)))
+    wrong(memory_map=lambda: MemoryMap(dram_bytes=10752, lives=tuple(LiveRange(**v) for v in values)))
 
 
 # CHECK: b: tensor 'text' is uint8 [3, 15]; uint8 [n, 16] expected
@@ -62,16 +62,16 @@ wrong(memory_map=MemoryMap(dram_bytes=1 << 36))
 lives(LIFE | dict(bytes=10753 - 0x1800))
 # CHECK-NEXT: b: 't' reaches byte 32770 of counts, which has 32768
 lives(LIFE | dict(space="counts", address=32766, bytes=4))
-# CHECK-NEXT: b: 't' (0x17ff..0x1fff of dram) overlaps 'proj.weight' at 0x1000, which is alive in kernel 3 too
+# CHECK-NEXT: b: 't' (0x17ff..0x1fff of dram) overlaps 'proj.weight' at 0x1000, which is live in kernel 3 too
 lives(LIFE | dict(address=0x17FF))
-# CHECK-NEXT: b: 't' (0x1800..0x2001 of dram) overlaps 'y' at 0x2000, which is alive in kernel 3 too
+# CHECK-NEXT: b: 't' (0x1800..0x2001 of dram) overlaps 'y' at 0x2000, which is live in kernel 3 too
 lives(LIFE | dict(bytes=0x801))
-# CHECK-NEXT: b: 'u' (0x1fc0..0x2000 of dram) overlaps 't' at 0x1800, which is alive in kernel 5 too
+# CHECK-NEXT: b: 'u' (0x1fc0..0x2000 of dram) overlaps 't' at 0x1800, which is live in kernel 5 too
 lives(LIFE, LIFE | dict(name="u", address=0x1FC0, bytes=64, first=5, last=7))
-# One behind the other, in time or in place, and in different memories.
+# One after the other, in time or in place, and in different memories.
 # CHECK-NEXT: ACCEPTED
 lives(LIFE, LIFE | dict(name="u", first=6, last=6), LIFE | dict(name="v", first=0, last=2), LIFE | dict(space="counts", name="w"))
-# CHECK-NEXT: Life: 't' lives from kernel 3 to kernel 2
+# CHECK-NEXT: LiveRange: 't' is live from kernel 3 to kernel 2
 lives(LIFE | dict(last=2))
 # CHECK-NEXT: b: site 0/q_proj is listed twice
 wrong(tokens=TOKENS, sites=(Site(**SITE), Site(**SITE)))

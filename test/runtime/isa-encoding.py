@@ -1,4 +1,4 @@
-# Each field of each instruction lies where the table says: right behind the one before it, opcode in the low byte, zeros above.
+# Each field of each instruction lies where the table says: right after the one before it, opcode in the low byte, zeros above.
 # RUN: %python %s %t | filecheck %s
 import shutil
 import subprocess

@@ -63,7 +63,7 @@ published = Executable(binary(machine="focus-published")).time()
 assert published["array_rule"] == "scalesim" and published["energy"]["rule"] == "published"
 assert published["opcodes"] == Executable(binary()).time()["opcodes"] and published["dram_bytes"] == 2 * (40 * 32 * 2 + 1024)
 
-# The time line is trace-event JSON: one row a unit, events inside the run.
+# The time line is trace-event JSON: one row per unit, events inside the run.
 line = chrome_trace(merged.binary(), result.timeline)
 events = [e for e in line["traceEvents"] if e["ph"] == "X"]
 assert len(events) == sum(u["instructions"] for u in r["units"].values())

@@ -12,7 +12,7 @@ p.emit("sync", unit="array", wait0=3)
 print(complaint(p.run))
 # CHECK: instruction 2 (sync): deadlock: waits for semaphore 3, which no instruction before it signals
 
-# The signal comes behind the wait in program order.
+# The signal comes after the wait in program order.
 p = Program()
 p.emit("sync", unit="array", wait1=8)
 p.emit("sync", unit="sfu", signal0=8)

@@ -32,7 +32,7 @@ load(LOOP, END)
 load()
 # CHECK-NEXT: the program does not end with halt
 load(HALT, HALT)
-# CHECK-NEXT: instruction 0 (halt): the program goes on behind it
+# CHECK-NEXT: instruction 0 (halt): the program goes on after it
 load(*[LOOP] * 8, *[END] * 8, HALT)
 # CHECK-NEXT: instruction 7 (loop): loops nest at most 7 deep
 load(isa.encode("sem", {"id": 0, "credits": 1}), HALT)

@@ -77,14 +77,14 @@ print(addresses(ring_goes_on, 5))
 
 def beside(p, base, load):
     used, other = (p.agu("dram", base, 4, "i4", slots=2, slot_bytes=40, ring_level=1) for _ in range(2))
-    behind = p.agu("ids", 12, 4, "i4", strides={0: 4})
+    after = p.agu("ids", 12, 4, "i4", strides={0: 4})
     p.loop(3)
     p.loop(1)
     load(used)
     p.end()
     p.loop(3)                       # bodies at the same level that do not use a ring leave it alone
     p.end()
-    load(other, behind)             # used behind the loop: steps when the next body there ends
+    load(other, after)             # used after the loop: steps when the next body there ends
     p.end()
 
 

@@ -42,7 +42,7 @@ def pipeline(drop=None, shift=0, skip_load=False, overlap=0):
 pipeline()
 # CHECK: total 0
 
-# The array reads a tile that may not be there yet; with nothing taken from semaphore 1 it is also never behind the load.
+# The array reads a tile that may not be there yet; with nothing taken from semaphore 1 it is also never after the load.
 pipeline(drop="loaded")
 # CHECK-NEXT: unordered mm.kn [[MM:[0-9]+]] src read input 0..5120 with write of load [[LOAD:[0-9]+]]
 # CHECK: total 1

@@ -1,5 +1,5 @@
 # DRAM under the sanitizer: what the host wrote is there, what nobody wrote is not; a store and a later load need a semaphore between them, to the
-# byte; a drain orders everything behind it.
+# byte; a drain orders everything after it.
 # RUN: %python %s | filecheck %s
 import numpy as np
 from Inputs.sim_builder import Program, complaint

@@ -113,15 +113,15 @@ print(timeline(three)[2:])
 # CHECK: {{\[\[}}7, 9, 252, 252], [6, 11, 203, 203]]
 
 
-# A unit finishes in order, so a sync behind a pass signals when the pass has ended.
-def behind(p):
+# A unit finishes in order, so a sync after a pass signals when the pass has ended.
+def after(p):
     setup(p)
     pass_of(p, 100)
     p.emit("sync", unit="array", signal0=5)
     p.emit("sync", unit="sfu", wait0=5)
 
 
-print(timeline(behind)[1:])
+print(timeline(after)[1:])
 # CHECK: {{\[\[}}3, 7, 107, 201], [7, 8, 201, 201]]
 
 

@@ -83,7 +83,7 @@ def any_site(data):
         np.testing.assert_array_equal(table[:identity], text[:identity])
         np.testing.assert_allclose(table[identity:identity + len(leaders)].astype("f4"), np.reshape(means, (-1, cols)).astype("f4"),
                                    rtol=1e-3, atol=1e-6)
-        assert (table[identity + len(leaders):] == 7).all()             # nothing is written behind the last unique vector
+        assert (table[identity + len(leaders):] == 7).all()             # nothing is written after the last unique vector
         expected = [0xFFFF if zero[r] else leaders.index(group[r]) for r in range(row0, row0 + visual)]
         np.testing.assert_array_equal(numbers[0], expected)
 

@@ -1,4 +1,4 @@
-# The running softmax over column tiles against float64: causal positions, rows that see nothing at first, rescaled accumulators, finished rows,
+# The online softmax over column tiles against float64: causal positions, rows that see nothing at first, rescaled accumulators, finished rows,
 # normalised probabilities.
 # RUN: %python %s | filecheck %s
 import numpy as np
@@ -109,7 +109,7 @@ def overflows(scores, maximum):
     return counted, p.result(out)
 
 
-# Scores of -20 after a maximum of -20 are 1; what would stand behind the last of them, e^20, is no overflow.
+# Scores of -20 after a maximum of -20 are 1; what would stand after the last of them, e^20, is no overflow.
 for name in variants():
     _sim.select_kernels(name)
     print([(int(n), bool((x == 1).all())) for n, x in (overflows(cols, -20) for cols in (1, 7, 19))])

@@ -23,7 +23,7 @@ def passes(rows, **changes):
 @examples(40)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=30))
 def rules(rows):
-    result, start = passes(rows)                            # shadow: passes stream, the last result is 94 cycles behind the last row
+    result, start = passes(rows)                            # shadow: passes stream, the last result is 94 cycles after the last row
     occupied = [max(m, 32) for m in rows]
     ends = [start + sum(occupied[:i]) + m + 94 for i, m in enumerate(rows)]
     assert result["cycles"] == max(ends) and result["array_busy"] == sum(occupied), (result["cycles"], max(ends))

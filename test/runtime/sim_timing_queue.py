@@ -1,4 +1,4 @@
-# Fetch is one instruction a cycle in program order and stops while the unit's queue is full; a drain holds everything behind it.
+# Fetch is one instruction per cycle in program order and stops while the unit's queue is full; a drain holds everything after it.
 # RUN: %python %s | filecheck %s
 from Inputs.sim_builder import Program, machine
 

@@ -105,7 +105,7 @@ print(all((loaded[k] == v).all() for k, v in synth.synth(p, Recipe(1.5)).items()
 
 # CHECK-NEXT: site 0/q_proj: a ratio of 500 is impossible; with these tokens, tiles and block at most 57.600
 print(error(synth.synth, p, Recipe(500.0)))
-# CHECK-NEXT: ratio is 0.5; retained tokens a unique vector are 1 or more
+# CHECK-NEXT: ratio is 0.5; retained tokens per unique vector are 1 or more
 print(error(Recipe, 0.5))
 # CHECK-NEXT: ratio of site 'gate': expected one of q_proj, query
 print(error(Recipe, {"gate": 2.0}))

@@ -31,7 +31,7 @@ def orders(mask):
 
 orders()
 
-# Two images with a newline behind each row, in runs that the grids do not follow.
+# Two images with a newline after each row, in runs that the grids do not follow.
 two = TokenLayout(V=14, S=20, runs=((1, 5), (8, 9)), grids=(Grid.dense(0, 1, 2, 2, row_gap=1), Grid.dense(6, 2, 2, 2)))
 # CHECK: [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1] prompt 3
 print(two.grid_numbers().tolist(), "prompt", two.prompt_rows)

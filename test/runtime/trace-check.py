@@ -74,7 +74,7 @@ for changes in ({"retained/1/gate_proj": [0, 1, 3, 4, 7]}, {"retained/3/q_proj":
     arrays = {key: np.array(ids, np.int32 if np.array(ids).dtype.kind == "i" else np.float32) for key, ids in changes.items()}
     print(error(traces.check, {**good, **arrays}, b))
 # CHECK-NEXT: trace 'retained/3/query' has token 6, which 'retained/1/gate_proj' has not;
-# CHECK-SAME: tokens are only ever dropped, behind the attention of a layer
+# CHECK-SAME: tokens are only ever dropped, after the attention of a layer
 # CHECK-NEXT: trace 'retained/3/query' has token 7, which 'retained/3/q_proj' has not;
 # CHECK-NEXT: trace 'retained/2/down_proj' has token 2, which 'retained/3/query' has not;
 # CHECK-NEXT: trace 'retained/3/gate_proj' has token 5, which 'retained/3/query' has not;

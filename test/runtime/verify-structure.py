@@ -57,5 +57,8 @@ wrong("halt", "v.softmax src=a5 state=a5 qpos=a5 rows=e1 cols=e1 scalar=r0 init=
 wrong("load src=a1", "load src=a4")
 # CHECK-NEXT: binary: instruction 18 (v.map): operand 'dst' is in dram; it must be on chip
 wrong("dst=a6", "dst=a2")
+# Only what counts vectors goes through the count memory: what is in it is the same with data and without.
+# CHECK-NEXT: binary: instruction 14 (load): operand 'dst' is in counts, where only counts of vectors are written
+wrong("agu id=a4 space=wgt", "agu id=a4 space=counts")
 # CHECK-NEXT: binary: instruction 17 (mm): k reaches 33; the machine takes at most 32 (array rows)
 wrong("ext id=e1 full=32 total=32", "ext id=e1 full=40 total=33")

@@ -1,4 +1,4 @@
-"""Images of any resolution, as LLaVA-NeXT introduced them: a base patch, then a grid of patches with a newline behind each row of cells.
+"""Images of any resolution, as LLaVA-NeXT introduced them: a base patch, then a grid of patches with a newline after each row of cells.
 
 In: `pixel_values` [images, patches, 3, H, W] (images with fewer patches filled up) or [all patches, 3, H, W], and `image_sizes` [images, 2]
 (height, width in pixels before any processing).  Out: `plan_images` adds their items, with grids and newlines, and constants to a plan;

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -80,11 +80,11 @@ class Family(ABC):
         """Rows [n, D] that, one after the other, stand at the placeholders of `kind`.  Called under the patches."""
 
     def visual_levels(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[list[Tensor]]:
-        """The visual rows, and, for each of the first decoder layers behind which features are added to them, those features [n, D]."""
+        """The visual rows, and, for each of the first decoder layers after which features are added to them, those features [n, D]."""
         return [self.visual_rows(model, plan, const, kind, pixels)]
 
     def levels(self, model: nn.Module) -> int:
-        """Decoder layers behind which features are added to the visual rows."""
+        """Decoder layers after which features are added to the visual rows."""
         return 0
 
     @abstractmethod
@@ -194,7 +194,7 @@ def setting(config: Any, where: str, key: str, holds: Callable[[Any], bool], exp
     return value
 
 
-def is_whole(value: Any, low: int = 1) -> bool:
+def is_whole(value: Any, low: int = 1) -> TypeGuard[int]:
     """Whether a configured value is an integer of at least `low`."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= low
 

@@ -3,7 +3,7 @@
 In: `pixel_values` [tiles, 3, H, W].  Out: the family's plan and vision forward.
 
 Pixel shuffle puts the patches of each square (`config.downsample_ratio` 0.5: 2 x 2) side by side in one row, so a tile is a grid of squares.
-Nothing but the sequence says what a tile is, and processors write it so: an image cut into tiles (and the whole of it, small, behind them) is
+Nothing but the sequence says what a tile is, and processors write it so: an image cut into tiles (and the whole of it, small, after them) is
 one run of tokens, a frame of a video is one tile in a run of its own.  So runs of one tile each, with text between, are frames of one
 sequence, as for LLaVA; tiles that share a run are grids of their own, since each shows another place.
 """
@@ -44,7 +44,7 @@ class InternVL(TowerFamily):
 
     def visual_rows(self, model: nn.Module, plan: Plan, const: Constants, kind: str, pixels: Tensor) -> list[Tensor]:
         rows = tower_rows(model, const, kind, [pixels])
-        if model.config.vision_feature_layer == -1:         # the tower's result, behind its norm if it has one; others are what a layer gives
+        if model.config.vision_feature_layer == -1:         # the tower's result, after its norm if it has one; others are what a layer gives
             rows = model.model.vision_tower.layernorm(rows)
         return [model.model.multi_modal_projector(rows.view(-1, square_side(model) ** 2 * rows.shape[1]))]
 

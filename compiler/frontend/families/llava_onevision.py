@@ -4,7 +4,7 @@ In: `pixel_values_videos` [videos, frames, 3, H, W]; `pixel_values` [images, pat
 [images, 2] (height, width) and optionally `batch_num_images`.  Out: the family's plan and vision forward.
 
 A video's frames are pooled by two (bilinear) after the projector and followed by one newline token; LLaVA-Video pools by averages and puts a
-newline behind each row of cells too (`as_llava_video`).  Images are those of `anyres`: beyond the configured number of patches their grid is
+newline after each row of cells too (`as_llava_video`).  Images are those of `anyres`: beyond the configured number of patches their grid is
 shrunk bilinearly.  One of several images (`batch_num_images` above 1) is one patch and a newline.
 """
 from __future__ import annotations
@@ -52,7 +52,7 @@ class LlavaOnevision(TowerFamily):
 
 # ---- videos: LLaVA-Video ---------------------------------------------------------------------------------------------------------
 class LlavaVideoModel(LlavaOnevisionModel):
-    """LLaVA-Video's pooling: averages of 2 x 2 cells (the last odd row and column are left out), and a newline behind each row of cells."""
+    """LLaVA-Video's pooling: averages of 2 x 2 cells (the last odd row and column are left out), and a newline after each row of cells."""
 
     def apply_pooling(self, image_features: Tensor) -> Tensor:
         """[frames, side * side, D] -> [frames, pooled * (pooled + 1), D]."""
@@ -98,7 +98,7 @@ def video_grid(model: nn.Module, frames: int) -> Grid:
 
 
 def video_rows(model: nn.Module, const: Constants, pixels: Tensor) -> list[Tensor]:
-    """Per video: pooled rows (LLaVA-Video: a newline behind each row of cells), then the newline.  Pooling, bilinear or of averages, is one
+    """Per video: pooled rows (LLaVA-Video: a newline after each row of cells), then the newline.  Pooling, bilinear or of averages, is one
     linear map along columns and one along rows."""
     videos = pixels.shape[0]
     rows = features(model, const, "video", [pixels.view(-1, *pixels.shape[2:])])

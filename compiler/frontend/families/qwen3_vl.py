@@ -3,7 +3,7 @@
 In: what `qwen_vl` takes; each frame of a video is a run of tokens of its own, as processors write it.  Out: the family's arrangement, and its
 additions to the tower.
 
-The result of some blocks goes through a merger of its own and is added to the visual rows behind the first decoder layers (deepstack).
+The result of some blocks goes through a merger of its own and is added to the visual rows after the first decoder layers (deepstack).
 """
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class TowerFamily(Family):
 
     def vision_patches(self, model: nn.Module, plan: Plan, const: Constants) -> list[Patch]:
         tower, rows = tower_of(model), patches_a_side(model) ** 2 + has_class(model)
-        attentions = map(attrgetter(tower.attention), layers_of(model))
+        attentions = map(attrgetter(tower.attention), layers_of(model)[:feature_layers(model)])
         return [(model.model.vision_tower.embeddings, embeddings_forward(model.model.vision_tower, tower))] + \
                [(module, attention_forward(module, getattr(module, tower.output), rows)) for module in attentions]
 

@@ -1,4 +1,4 @@
-// Passes of the systolic array, and the scatter unit behind it.
+// Passes of the systolic array, and the scatter unit after it.
 #include <algorithm>
 
 #include "../engine.h"
@@ -37,7 +37,7 @@ Engine::Cost Engine::scatter(const Decoded& d) {
     if (mapped && !has(d, map)) fail(d, "operand 'map' is missing for the mapped rows");
     bool init = initialises(d);
     const uint16_t* numbers = nullptr;
-    int64_t unique = 0;             // rows of `src` behind the identity rows; known only with data
+    int64_t unique = 0;             // rows of `src` after the identity rows; known only with data
     if (mapped) {
         Tile m = operand(d, map, 1, mapped, isa::READ);
         numbers = options_.functional ? reinterpret_cast<const uint16_t*>(data(m)) : nullptr;

@@ -143,7 +143,7 @@ def odd_qwen2() -> zoo.Inputs:
 
 def odd_qwen3() -> zoo.Inputs:
     """Two images and a video; heads of 40 in groups of three, wider than a row, and of 20; a table of 7 x 7 positions and one more; features
-    behind every decoder layer."""
+    after every decoder layer."""
     decoder = zoo.DecoderConfig(hidden=112, intermediate=150, layers=3, heads=3, kv_heads=1, vocabulary=203)
     vision = dict(hidden_size=60, intermediate_size=110, depth=4, num_heads=3, patch_size=12, num_position_embeddings=50,
                   deepstack_visual_indexes=[0, 1, 3])
@@ -153,7 +153,7 @@ def odd_qwen3() -> zoo.Inputs:
 
 def odd_internvl() -> zoo.Inputs:
     """An image of three tiles, then four frames, of 3 x 3 tokens each; a tower with heads of 20, biases, RMS norms, normalised queries and keys
-    and a norm behind its layers; a Qwen3, whose heads of 128 are normalised and together wider than its rows."""
+    and a norm after its layers; a Qwen3, whose heads of 128 are normalised and together wider than its rows."""
     decoder = zoo.DecoderConfig(hidden=112, intermediate=150, layers=3, heads=2, kv_heads=1, vocabulary=203)
     vision = dict(hidden_size=60, intermediate_size=100, num_hidden_layers=3, num_attention_heads=3, image_size=66, patch_size=11,
                   attention_bias=True, use_qk_norm=True, norm_type="rms_norm", use_mean_pooling=False)

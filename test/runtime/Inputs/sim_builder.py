@@ -1,6 +1,6 @@
 """Builds small programs by hand for the simulator's tests.
 
-In: method calls, one an instruction.  Out: a `_sim.Simulator` ready to run, and arrays read back from its DRAM.
+In: method calls, one per instruction.  Out: a `_sim.Simulator` ready to run, and arrays read back from its DRAM.
 """
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ merged.binary().save(folder / "merged.fxb")
 save_file({"x": np.random.default_rng(0).normal(size=(40, 32)).astype(np.float32)}, folder / "small.safetensors")
 save_file({"x": merged.inputs().astype(np.float32)}, folder / "merged.safetensors")
 np.savez(folder / "small.npz", x=np.zeros((40, 32), np.float32))
-# Without the semaphore from load to mm; without the one from store back to load; with an mm that adds to what nobody wrote; as a kernel behind one
+# Without the semaphore from load to mm; without the one from store back to load; with an mm that adds to what nobody wrote; as a kernel after one
 # that has left its weights where this one does not load any.
 small.binary(small.PROGRAM.replace("wait=s1@0,s2", "wait=s1@0")).save(folder / "unordered.fxb")
 small.binary(small.PROGRAM.replace("wait=s3 ", "")).save(folder / "overrun.fxb")
