@@ -84,7 +84,8 @@ class SpillMapping(KernelMapping):
 
 @dataclass(frozen=True)
 class RowsMapping(KernelMapping):
-    """A sweep over rows, or their movement: tiles of `m` rows and `n` columns.  Of a gather: text rows join visual ones up to `m` rows of a tile, vectors of `n`."""
+    """A sweep over rows, or their movement: tiles of `m` rows and `n` columns.  Of a gather: vectors of `n`, and text rows join the last
+    visual ones where a tile then has at most `m` rows."""
     kind: ClassVar[str] = "rows"
     m: int = 1
     n: int = 1

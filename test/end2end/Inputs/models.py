@@ -4,9 +4,11 @@ In: a model and its inputs.  Out: `Case`, whose `run` compiles for a concentrati
 """
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ import torch
 warnings.filterwarnings("ignore")
 
 import focus
+from focus.compiler.backend.compile import compile_model
 from focus.compiler.frontend import zoo
 from focus.compiler.frontend.families import family_of
 from focus.compiler.frontend.video import qwen_vl_video, square_frames
@@ -49,14 +52,25 @@ class Case:
 
     def __init__(self, model, inputs):
         self.model, self.inputs = model, inputs
+        self.imported: dict[str, bytes] = {}        # files of the importer's IR, from which every run goes on
 
     @torch.no_grad()
     def logits(self) -> np.ndarray:
         """float32 [1, vocabulary] of the unmodified model's last token."""
         return self.model(**self.inputs).logits[:, -1].numpy()
 
+    def compile(self, concentration, machine):
+        """The program: imported and checked against the model once, then compiled from the imported IR with the model's parameters."""
+        with tempfile.TemporaryDirectory() as folder:
+            if not self.imported:
+                compile_model(self.model, self.inputs, machine, "off", stop="torch", dump_ir=folder)
+                self.imported = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+            for name, data in self.imported.items():
+                Path(folder, name).write_bytes(data)
+            return focus.compile(f"{folder}/00-input.mlir", weights=self.model, machine=machine, concentration=concentration)
+
     def run(self, concentration="off", machine="focus") -> Run:
-        exe = focus.compile(self.model, self.inputs, machine, concentration)
+        exe = self.compile(concentration, machine)
         check_binary(exe.binary, concentration == "off")
         result = exe.run(self.inputs, sanitize=True)
         assert not result.report["sanitizer"]["total"], result.report["sanitizer"]["findings"][:2]
