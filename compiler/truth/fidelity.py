@@ -116,13 +116,13 @@ class Dense:
         run = front.run("off")
         return cls(front, log_probabilities(run), tuple(run.generate(generate)) if generate else ())
 
-    def distance(self, run: DecoderRun) -> Distance:
-        """How far a run of the same request is, which then goes on as far as the dense one did."""
+    def distance(self, run: DecoderRun, generate: bool = True) -> Distance:
+        """How far a run of the same request is; generate: the run goes on as far as the dense one did."""
         ours, theirs = log_probabilities(run), self.log_probabilities
         kl = (theirs.exp() * (theirs - ours)).sum(-1)
         top = (theirs.topk(TOP).indices[:, :, None] == ours.topk(TOP).indices[:, None]).any(-1)
         alike = None
-        if self.generated:
+        if generate and self.generated:
             same = [a == b for a, b in zip(run.generate(len(self.generated)), self.generated)]
             alike = [*same, False].index(False) / len(same)
         return Distance(float(kl.mean()), float((theirs.exp() - ours.exp()).abs().sum(-1).mean() / 2),
