@@ -93,12 +93,12 @@ def draw(path: Path, found: Found, goal: Goal, rows: Sequence[Row], dense: Mappi
     from matplotlib import pyplot as plt
     base = goal.of(found.named("off").measurement)
     shown = [t for t in found.trials if goal.distance(t.measurement) > 0]
-    settings = {"svg.hashsalt": "focus-tune", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    settings: Any = {"svg.hashsalt": "focus-tune", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     with matplotlib.rc_context(settings), atomic_write(path) as temporary:
         figure, axes = plt.subplots(figsize=(7.5, 4.5))
         for kinds, label, colour in ((("tuned",), "trials", "#92c5de"), (("scaled", "global"), "one threshold and block", "#bdbdbd")):
             points = [(goal.distance(t.measurement), base / goal.of(t.measurement)) for t in shown if t.kind in kinds]
-            axes.scatter(*zip(*points) if points else ((), ()), s=9, color=colour, label=label, zorder=1)
+            axes.scatter([x for x, _ in points], [y for _, y in points], s=9, color=colour, label=label, zorder=1)
         front = [t for t in found.front(goal) if goal.distance(t.measurement) > 0]
         axes.plot([goal.distance(t.measurement) for t in front], [base / goal.of(t.measurement) for t in front], color="#4393c3", lw=1,
                   label="front", zorder=2)
