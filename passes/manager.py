@@ -50,6 +50,10 @@ class PassFailed(DiagnosedError):
         super().__init__(diagnostics, f"pass '{pass_name}' failed")
         self.pass_name = pass_name
 
+    def __reduce__(self) -> tuple:
+        """What makes it again in another process."""
+        return PassFailed, (self.pass_name, self.diagnostics)
+
 
 # ---- registry ---------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class Agreement:
 
 @one_line
 def agreement(model, inputs: Mapping[str, Any], result, concentration: Concentration | str = "full", follow: bool = True) -> Agreement:
-    """Compare a run with the reference on the same inputs and concentration.
+    """Compare a run with the reference on the same inputs and concentration, whose m-tile is the run's if it is left open.
 
     result: what `Executable.run(inputs)` returned.  follow: judge each choice where it is made, as above; otherwise the reference goes its own
     way, and whatever follows from a close choice counts as well (entries are then compared for tokens that both kept).
@@ -100,6 +100,8 @@ def agreement(model, inputs: Mapping[str, Any], result, concentration: Concentra
     """
     if not isinstance(getattr(result, "trace", None), Mapping) or not isinstance(getattr(result, "outputs", None), Mapping):
         raise FocusError(f"result: what Executable.run returned expected, got {type(result).__name__}")
+    concentration = Concentration.resolve(concentration, len(decoder_of(model).layers))
+    concentration = concentration.fixed(result.concentration.rows_of_tile)      # an m-tile that is left open is the one of the run
     decisions = result.trace if follow else None
     exact = reference_details(model, inputs, concentration, decisions, values=follow)
     stored = reference_details(model, inputs, concentration, decisions, "float16", values=follow)

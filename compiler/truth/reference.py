@@ -185,7 +185,7 @@ def candidate_rows(ids: np.ndarray, tokens: TokenLayout, settings: Concentration
     number = tokens.grid_numbers()[ids]
     first = np.array([g.first for g in tokens.grids])[number]
     strides = np.array([g.strides for g in tokens.grids])[number]
-    tile = np.arange(len(ids)) // settings.m_tile
+    tile = np.arange(len(ids)) // settings.rows_of_tile
     candidates = []
     for steps in product(*(range(side) for side in settings.block)):
         if not any(steps):

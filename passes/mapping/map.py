@@ -24,17 +24,13 @@ from torch_mlir import ir
 from focus.dialects import focus as fd
 from focus.dialects.mapping import MAPPING, GemmMapping, KernelMapping, Mapping, from_dict, to_dict
 from focus.dialects.support import OpError, get_attr, path_of
-from focus.passes.kernels.attention import Heads, causal_sections, group_form, importance_form, section_form, segment_sections, separable
-from focus.passes.kernels.forms import Form, GemmForm, RowsForm
-from focus.passes.kernels.linear import SLOW
+from focus.passes.kernels.forms import Form, GemmForm
 from focus.passes.kernels.places import ceil
-from focus.passes.kernels.rows import TileGroup, split
-from focus.passes.kernels.spilled import spill_form
 from focus.passes.manager import register_pass
+from focus.passes.mapping.parts import Choice, Context
 from focus.passes.mapping.search import Search
-from focus.passes.mapping.space import Target, m_tile_rows, problem
+from focus.passes.mapping.space import Target, problem
 from focus.passes.target import resolve_machine
-from focus.passes.tensor.tensor_ir import gather_of
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, read_toml
 from focus.runtime.spec.geometry import PUBLISHED_SIDE
@@ -88,13 +84,6 @@ class Overrides:
 
 
 # ---- the pass ----------------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Choice:
-    """One way to do a part of an op: its form's name, and the forms of its kernels in the order of emission."""
-    form: str
-    kernels: tuple[Form, ...]
-
-
 class Mapper:
     """Maps the ops of one function."""
 
@@ -227,153 +216,3 @@ def to_toml(mappings: dict[str, Mapping]) -> str:
         kernels = ["    {" + ", ".join(f"{k} = {json.dumps(v)}" for k, v in to_dict(kernel).items()) + "}," for kernel in mapping.kernels]
         lines += [f"[{json.dumps(key)}]", f"form = {json.dumps(mapping.form)}", "kernels = [", *kernels, "]", ""]
     return "\n".join(lines)
-
-
-# ---- what kernels an op has --------------------------------------------------------------------------------------------------
-class Context:
-    """The kernels of each op of a function: their forms, and the alternatives."""
-
-    def __init__(self, function: ir.OpView, target: Target):
-        self.target = target
-        self.tokens = get_attr(function, "focus.tokens")
-        self.visual = self.tokens.V if self.tokens is not None else 0
-
-    def parts(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        """For each part of an op, the ways to do it; none for an op that is only another view."""
-        handler = _PARTS.get(op.operation.name)
-        return handler(self, op) if handler else iter(())
-
-    def lead(self) -> int:
-        """Text rows that some visual token comes after, and so may see."""
-        return sum(self.tokens.run_list[-1]) - self.visual if self.visual else 0
-
-    def groups(self, type_: fd.ConcentratedType) -> tuple[TileGroup, ...]:
-        """The m-tiles of a concentrated value."""
-        return split(type_.visual, type_.rows - type_.visual, type_.m_tile, m_tile_rows(self.target))
-
-    def linear(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        gather = gather_of(op)
-        x = op.x.type
-        conc = x if isinstance(x, fd.ConcentratedType) else gather.result.type if gather is not None else None
-        rows, n = op.y.type.shape
-        k = op.weight.type.shape[1]
-        period = rows if op.residual is None else op.residual.type.shape[0]
-        biases = (op.bias is not None) + (op.up_bias is not None)
-        base = GemmForm(period, n, k, 1 if op.up_weight is None else 2, residual=op.residual is not None, moments=op.moments is not None,
-                        gathered=gather is not None, slow=op.activation in SLOW, biases=biases, repeat=rows // period,
-                        unique=isinstance(x, fd.ConcentratedType))
-        forms = [base] if conc is None else [replace(base, rows=g.rows, visual=g.visual, tiles=g.count, repeat=1) for g in self.groups(conc)]
-        for form in forms:
-            choices = [Choice("at_once" if op.up_weight is not None else "dense", (form,))]
-            if op.activation == "swiglu" and op.residual is None and op.moments is None:
-                gate = replace(form, weights=1, half="gate", gathered=False, slow=True, aside=True, biases=int(op.bias is not None))
-                product = replace(form, weights=1, half="product", residual=True, slow=False, biases=int(op.up_bias is not None))
-                choices.append(Choice("halves", (gate, product)))       # of equal price, both products at once are taken
-            yield choices
-
-    def matmul(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        (m, k), n = op.lhs.type.shape, op.rhs.type.shape[1]
-        yield [Choice("dense", (GemmForm(m, n, k, resample=True, repeat=op.batch),))]
-
-    def norm(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        if fd.GATHERS in op.operation.attributes:
-            return
-        heads = op.heads if isinstance(op, fd.RMSNormOp) else 1
-        rows, cols = op.x.type.shape
-        yield [Choice("dense", (RowsForm("norm", rows * heads, cols // heads, moments=op.moments is not None,
-                                         bias=isinstance(op, fd.LayerNormOp)),))]
-
-    def gather(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        producer = op.x.owner.opview if not isinstance(op.x.owner, ir.Block) else None
-        fused = producer is not None and fd.GATHERS in producer.operation.attributes
-        norm = producer if fused and not isinstance(producer, fd.LinearOp) else None
-        largest = max(self.groups(op.result.type), key=lambda g: g.rows)
-        what = "gather_norm" if norm is not None else "cut" if fused else "gather"
-        form = RowsForm(what, largest.rows, op.result.type.width, moments=norm is not None and norm.moments is not None,
-                        bias=isinstance(norm, fd.LayerNormOp), visual=max(g.visual for g in self.groups(op.result.type)))
-        yield [Choice("compact", (form,))]
-
-    def rope(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        rows, cols = op.x.type.shape
-        yield [Choice("dense", (RowsForm("rope", rows, cols, head=op.head_dim, second=op.ids is not None),))]
-
-    def sections(self, op: ir.OpView) -> list:
-        """Sections of dense query rows, all of them or the text rows of concentrated queries."""
-        rows = op.result.type.shape[0]
-        visual = op.ids.type.shape[0] if op.ids is not None else self.visual
-        lead = self.lead() if op.causal else 0
-        before = self.tokens.run_list[0][0] if self.visual else 0
-        sections = causal_sections(visual, rows - visual, before, lead) if op.causal else segment_sections(rows, op.segments)
-        return [s for s in sections if s.start >= visual] if isinstance(op.q.type, fd.ConcentratedType) else sections
-
-    def attention(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        heads, lead = Heads(op.heads, op.kv_heads, op.head_dim, op.scale), self.lead() if op.causal else 0
-        type_ = op.q.type
-        name = "dense"
-        if isinstance(type_, fd.ConcentratedType):
-            shape = ConcShape(type_.visual, type_.m_tile, type_.vector, self.groups(type_))
-            dense = causal_sections(shape.visual, 0, 0, lead)
-            stay = tuple(group_form(heads, shape, g, lead) for g in separable(shape.groups, self.target.geometry) if g.visual)
-            yield [Choice("expand", tuple(section_form(heads, s, True) for s in dense)), Choice("stay", stay),
-                   Choice("spill", (spill_form(heads, shape, lead),))]
-        for s in self.sections(op):
-            yield [Choice(name, (section_form(heads, s, op.causal),))]
-        if lead:            # copies of the text rows that visual tokens may see, in front of keys and values
-            rows, cols = op.k.type.shape
-            yield [Choice(name, (RowsForm("copy", rows, cols),))]
-
-    def importance(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        heads = Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
-        prompt = self.tokens.S - sum(self.tokens.run_list[-1])
-        yield [Choice("dense", (importance_form(heads, op.k.type.shape[0], op.ids.type.shape[0], prompt),))]
-
-    def elementwise(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        other = None if isinstance(op, fd.ActivationOp) else op.b
-        rows, cols = op.result.type.shape
-        period = rows if other is None else other.type.shape[0]
-        yield [Choice("dense", (RowsForm("elementwise", period, cols, second=other is not None, repeat=rows // period),))]
-
-    def add_visual(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        rows, cols = op.x.type.shape
-        visual = op.features.type.shape[0] if op.ids is None else op.ids.type.shape[0]
-        yield [Choice("dense", (RowsForm("elementwise", visual, cols, second=True), RowsForm("take", rows, cols, second=True)))]
-
-    def moved(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        result = op.operation.results[0].type
-        picked = not isinstance(op, fd.ConcatOp)
-        yield [Choice("dense", (RowsForm("take" if picked else "copy", result.shape[0], result.shape[1], fd.dtype_of(result.element_type),
-                                         second=picked),))]
-
-    def select_ids(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        """The positions of the tokens left, which are picked by their ids where attention needs them."""
-        yield [Choice("dense", (RowsForm("take", op.result.type.shape[0], 1, "i32", second=True),))]
-
-    def patch_embed(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        rows, n = op.result.type.shape
-        yield [Choice("dense", (GemmForm(rows, n, op.weight.type.shape[1], biases=int(op.bias is not None)),))]
-
-    def returned(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        for value in op.operation.operands:
-            if not isinstance(value.type, ir.RankedTensorType) or not value.type.rank:
-                raise OpError(op, f"returns {value.type}; tensors of one or more dimensions expected")
-            shape = value.type.shape
-            yield [Choice("dense", (RowsForm("copy", max(1, value.type.shape[0] if len(shape) > 1 else 1), shape[-1],
-                                             fd.dtype_of(value.type.element_type)),))]
-
-
-@dataclass(frozen=True)
-class ConcShape:
-    """How a concentrated value is cut."""
-    visual: int
-    m_tile: int
-    vector: int
-    groups: tuple[TileGroup, ...]
-
-
-_PARTS = {
-    "focus.linear": Context.linear, "focus.matmul": Context.matmul, "focus.rms_norm": Context.norm, "focus.layer_norm": Context.norm,
-    "focus.gather": Context.gather, "focus.rope": Context.rope, "focus.attention": Context.attention, "focus.importance": Context.importance,
-    "focus.activation": Context.elementwise, "focus.add": Context.elementwise, "focus.mul": Context.elementwise,
-    "focus.add_visual": Context.add_visual, "focus.embedding": Context.moved, "focus.take_rows": Context.moved, "focus.prune": Context.moved,
-    "focus.select_ids": Context.select_ids, "tensor.concat": Context.moved, "focus.patch_embed": Context.patch_embed, "func.return": Context.returned,
-}

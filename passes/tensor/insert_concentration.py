@@ -26,7 +26,7 @@ from focus.passes.tensor.decoder_ir import LAYER, annotated
 from focus.passes.tensor.tensor_ir import NORMS, body, definition, downstream, extra_attributes, linear_like, matrix_type, replace, rows, users
 from focus.runtime.spec.concentration import Concentration, default_schedule
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR
+from focus.runtime.spec.sites import PUBLISHED_VECTOR
 from focus.runtime.spec.tokens import TokenLayout
 
 _HELP = {
@@ -36,7 +36,7 @@ _HELP = {
     "threshold": "cosine similarity above which vectors merge",
     "block": "sides (frames, rows, columns) of the block of candidates, 1 to 4 each",
     "vector": "elements of a vector",
-    "m_tile": "retained visual tokens of a tile",
+    "m_tile": "retained visual tokens of a tile; 0: choose-m-tile chooses",
     "sec": "prune tokens",
     "sic": "merge vectors",
 }
@@ -44,7 +44,7 @@ _HELP = {
 
 @register_pass("insert-concentration", anchor="func.func", level="tensors", help=_HELP)
 def insert_concentration(function: ir.OpView, *, mode: str = "", layers: Sequence[int] = (), alphas: Sequence[float] = (),  # noqa: PLR0913 (options)
-                         threshold: float = 0.9, block: Sequence[int] = (2, 2, 2), vector: int = PUBLISHED_VECTOR, m_tile: int = LARGEST_M_TILE,
+                         threshold: float = 0.9, block: Sequence[int] = (2, 2, 2), vector: int = PUBLISHED_VECTOR, m_tile: int = 0,
                          sec: bool = True, sic: bool = True, concentration: Any = None) -> None:
     """Insert semantic and similarity concentration.  Raises FocusError where the request or the model has no place for it."""
     if not body(function):
@@ -56,7 +56,7 @@ def insert_concentration(function: ir.OpView, *, mode: str = "", layers: Sequenc
     if concentration is None and not mode:
         schedule = default_schedule(depth) if sec and not layers and not alphas else (tuple(layers), tuple(alphas))
         values: dict[str, Any] = {"layers": schedule[0] if sec else (), "alphas": schedule[1] if sec else (), "threshold": threshold,
-                                  "block": tuple(block), "vector": vector, "m_tile": m_tile, "similarity": sic}
+                                  "block": tuple(block), "vector": vector, "m_tile": m_tile or "auto", "similarity": sic}
         concentration = Concentration(**values)
     config = Concentration.resolve(concentration or mode, depth)
     function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(config)
@@ -191,11 +191,11 @@ class _Inserter:
             return
         readers = [u for u in users(value) if (isinstance(u, d.LinearOp) and u.x == value) or (isinstance(u, d.AttentionOp) and u.q == value)]
         c = self.config
-        type_ = d.ConcentratedType.make(rows(value), value.type.shape[1], ids.type.shape[0], c.vector, c.m_tile)
+        type_ = d.ConcentratedType.make(rows(value), value.type.shape[1], ids.type.shape[0], c.vector, c.rows_of_tile)
         producer = definition(value)
         with producer.location, ir.InsertionPoint.after(producer):
             gather = d.GatherOp.build(value, ids, layer=number, site=site, threshold=settings.threshold, block=list(settings.block),
-                                      vector=c.vector, m_tile=c.m_tile, results=type_)
+                                      vector=c.vector, m_tile=c.rows_of_tile, results=type_)
         for reader in readers:
             reader.operation.operands[0] = gather.result
 

@@ -69,7 +69,7 @@ class TracePlan:
                 if not settings.similarity:
                     continue
                 n = counts[layer + (site not in ATTENTION_SITES)]
-                tiles = tuple((row, 0, min(concentration.m_tile, n - row)) for row in range(0, n, concentration.m_tile))
+                tiles = tuple((row, 0, min(concentration.rows_of_tile, n - row)) for row in range(0, n, concentration.rows_of_tile))
                 sites.append(TraceSite(layer, site, -(-widths[site] // concentration.vector), n, tiles, settings.block))
         return cls(tuple(sites), tokens, traces.describe(name, concentration, tokens), decoder.layers)
 

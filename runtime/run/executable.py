@@ -47,13 +47,15 @@ class Budget:
 
 @dataclass
 class Result:
-    """`outputs`: name -> array of the port's dtype and shape; `trace`: keys of docs/algorithm.md; `report`: see runtime/run/report.py.
+    """`outputs`: name -> array of the port's dtype and shape; `trace`: keys of docs/algorithm.md; `report`: see runtime/run/report.py;
+    `concentration`: what was merged and pruned.
 
     `timeline`, if events were asked for, is int64 [n, 4] of unit, instruction, first cycle, last cycle.
     """
     outputs: dict[str, np.ndarray]
     trace: Trace
     report: dict[str, Any]
+    concentration: Concentration
     timeline: np.ndarray | None = None
 
 
@@ -175,7 +177,7 @@ class Executable:
             found = traces.from_simulator(simulator.trace(), self.binary, lists)
             outputs = {port.name: _read(simulator, port) for port in self.binary.outputs}
         counts = [traces.unique_counts(found, site) for site in self.binary.sites]
-        return Result(outputs, found, report.build(self.binary, raw, "functional", counts, counted), raw.get("timeline"))
+        return Result(outputs, found, report.build(self.binary, raw, "functional", counts, counted), self.concentration, raw.get("timeline"))
 
     @one_line
     def time(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from focus.runtime.spec.errors import FocusError
@@ -50,6 +51,17 @@ def _site(value: str) -> str:
     return value
 
 
+def _m_tile(value: Any) -> Any:
+    """A number of tokens, or "auto"."""
+    if value == "auto":
+        return value
+    if isinstance(value, (str, bool)):
+        raise ValueError(f"must be a number or \"auto\", got {value!r}")
+    if not isinstance(value, (int, float, np.number)) or value != int(value) or not 1 <= value <= LARGEST_M_TILE:
+        raise ValueError(f"must be a whole number from 1 to {LARGEST_M_TILE} or \"auto\", got {value!r}")
+    return int(value)
+
+
 Integer = Annotated[int, BeforeValidator(_number)]
 Real = Annotated[float, BeforeValidator(_number)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
@@ -57,6 +69,7 @@ Side = Annotated[Integer, Field(ge=1, le=MAX_BLOCK_SIDE)]
 Block = tuple[Side, Side, Side]
 Threshold = Annotated[Real, Field(ge=0, le=1)]
 LayerNumber = Annotated[Integer, Field(ge=0)]
+MTile = Annotated[int | Literal["auto"], BeforeValidator(_m_tile)]
 
 
 class SiteSettings(NamedTuple):
@@ -108,7 +121,7 @@ class Concentration(Record):
 
     At each of `layers` (decoder layers, ascending) SEC keeps `int(V * alpha)` of the original V visual tokens, alpha from `alphas`.  With
     `similarity`, SIC merges vectors, pieces of `vector` elements of a row, whose cosine similarity with a neighbour in a `block` (frames, rows,
-    columns) is above `threshold`, within tiles of `m_tile` retained visual tokens.  `overrides` change `similarity`, `threshold` and `block` for
+    columns) is above `threshold`, within tiles of `m_tile` retained visual tokens ("auto": the compiler chooses it).  `overrides` change `similarity`, `threshold` and `block` for
     some layers and sites; of several that are about the same, the last one counts.  Raises FocusError for a value out of range.
     """
     layers: tuple[LayerNumber, ...] = ()
@@ -116,7 +129,7 @@ class Concentration(Record):
     threshold: Threshold = 0.9
     block: Block = (2, 2, 2)
     vector: Integer = PUBLISHED_VECTOR
-    m_tile: Annotated[Integer, Field(ge=1, le=LARGEST_M_TILE)] = LARGEST_M_TILE
+    m_tile: MTile = "auto"
     similarity: Flag = True
     overrides: tuple[Annotated[Override, BeforeValidator(_override)], ...] = ()
 
@@ -139,6 +152,15 @@ class Concentration(Record):
     def sic(self) -> bool:
         """Whether similar vectors are merged, at one site at least."""
         return self.similarity or any(o.similarity for o in self.overrides)
+
+    @property
+    def rows_of_tile(self) -> int:
+        """The m-tile; of one that is left open, the largest."""
+        return LARGEST_M_TILE if self.m_tile == "auto" else self.m_tile
+
+    def fixed(self, m_tile: int | None = None) -> Concentration:
+        """Itself, where the m-tile is left open with this one or, without one, with the largest."""
+        return self.model_copy(update={"m_tile": m_tile or LARGEST_M_TILE}) if self.m_tile == "auto" else self
 
     def at(self, layer: int, site: str) -> SiteSettings:
         """What SIC does at a site of a layer."""

@@ -1,0 +1,67 @@
+"""choose-m-tile: how many retained visual tokens a tile of the concentration has, where the request leaves it open.
+
+In: a function in storage order, after fuse-concentration, whose `focus.concentration` has the m-tile 0: its gathers have tiles of the largest size.
+Out: the same function; gathers, their types and `focus.concentration` have the m-tile that takes least.
+
+Large tiles keep more candidates for matching and read weights seldom; small ones leave accumulators for more columns of the result, so that compact
+inputs are read seldom.  Every candidate is priced as `map` would map it: cycles and DRAM transfer, weighed as the machine says, of all ops.
+"""
+from __future__ import annotations
+
+from collections import Counter
+
+from torch_mlir import ir
+
+from focus.dialects import focus as d
+from focus.dialects.contracts import CONCENTRATION
+from focus.dialects.support import get_attr
+from focus.passes.manager import register_pass
+from focus.passes.mapping.parts import Context
+from focus.passes.mapping.search import Search
+from focus.passes.mapping.space import Target
+from focus.passes.target import resolve_machine
+from focus.passes.tensor.tensor_ir import body
+from focus.runtime.spec.sites import LARGEST_M_TILE
+
+STEPS = 16                  #: candidates are these parts of the largest m-tile
+SMALLEST = LARGEST_M_TILE // 4      #: below, candidates for matching are lost at too many borders of tiles
+
+
+@register_pass("choose-m-tile", anchor="func.func", level="tensors", help={"machine": "name or file of the machine description"})
+def choose_m_tile(function: ir.OpView, *, machine: str = "focus") -> None:
+    """Choose the m-tile of the concentration where the request leaves it open."""
+    attr = get_attr(function, CONCENTRATION)
+    gathers = [op for op in body(function) if isinstance(op, d.GatherOp)]
+    if not isinstance(attr, d.ConcentrationAttr) or attr.m_tile or not gathers:
+        return
+    target = Target(resolve_machine(machine), gathers[0].vector)
+    visual = max(op.result.type.visual for op in gathers)
+    sizes = candidates(visual, target.geometry.cols)
+    prices = {}
+    for size in sizes if len(sizes) > 1 else ():
+        _set(gathers, size)
+        prices[size] = _price(function, target)
+    best = min(sizes, key=lambda size: prices.get(size, 0))
+    _set(gathers, best)
+    function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(attr.config().fixed(best))
+
+
+def candidates(visual: int, multiple: int) -> list[int]:
+    """m-tiles worth trying for so many visual tokens, the largest first: multiples of the array's columns, which every form of attention takes."""
+    parts = [LARGEST_M_TILE * part // STEPS // multiple * multiple for part in range(STEPS, 0, -1)]
+    return [LARGEST_M_TILE] + [size for size in dict.fromkeys(parts) if SMALLEST <= size < min(visual, LARGEST_M_TILE)]
+
+
+def _set(gathers: list[ir.OpView], m_tile: int) -> None:
+    """Give the gathers' results this m-tile."""
+    for op in gathers:
+        t = op.result.type
+        op.operation.attributes["m_tile"] = d.I64.wrap(m_tile)
+        op.result.set_type(d.ConcentratedType.make(t.rows, t.width, t.visual, t.vector, m_tile, t.layout))
+
+
+def _price(function: ir.OpView, target: Target) -> float:
+    """What all ops take, mapped as is cheapest; infinity where one has no mapping."""
+    search, context = Search(target), Context(function, target)
+    parts = Counter(tuple(tuple(choice.kernels) for choice in choices) for op in body(function) for choices in context.parts(op))
+    return sum(times * min(sum(map(search.price, kernels)) for kernels in choices if kernels) for choices, times in parts.items())
