@@ -36,7 +36,7 @@ class GemmMapping(KernelMapping):
     form: "whole"; or SwiGLU in halves, whose "gate" goes through DRAM and multiplies the "product".
     partials: buffers of partial sums of unique vectors that wait for the scatter unit (0: the input is dense); shared_slices: all k-slices
     of a concentrated input share one place.  residual_tiles: tiles of the residual under way.  separate_result: a result that is to be
-    concentrated leaves the accumulators first.
+    concentrated leaves the accumulators first.  weight_subs: sub-tiles, one array wide, whose weights are loaded together.
     """
     kind: ClassVar[str] = "gemm"
     form: Literal["whole", "gate", "product"] = "whole"
@@ -47,6 +47,7 @@ class GemmMapping(KernelMapping):
     residual_tiles: int = 0
     separate_result: bool = False
     shared_slices: bool = False
+    weight_subs: int = 3
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from math import gcd
 
@@ -23,7 +23,7 @@ from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, dense_ti
 from focus.runtime.spec.geometry import Geometry
 
 SLOW = ("swiglu", "silu", "gelu_tanh", "gelu_erf", "gelu_quick")        #: activations that need a reciprocal for each element
-WEIGHT_SUBS = 3         #: sub-tiles whose weights are loaded together; of more, the first are loaded while the last are in use
+WEIGHT_PLACES = 2       #: places for a k-slice's weights that take turns: one is loaded while the other is in use
 TABLES = 2              #: tables of unique vectors that the sub-tiles of an n-tile take turns in
 ASIDE = 2               #: places in which results that have left the accumulators take turns
 
@@ -86,6 +86,16 @@ def sub_tiles(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> list[
     return widths(min(mapping.n, form.n), geometry.cols)
 
 
+def weight_pieces(subs: int, size: int) -> list[range]:
+    """The sub-tiles whose weights are loaded together, at most `size`: as even as can be, and an even number of pieces where places take turns."""
+    pieces = ceil(subs, size)
+    if pieces > WEIGHT_PLACES and pieces % WEIGHT_PLACES and pieces < subs:
+        pieces += 1
+    each, more = divmod(subs, pieces)
+    starts = [i * each + min(i, more) for i in range(pieces + 1)]
+    return [range(a, b) for a, b in zip(starts, starts[1:])]
+
+
 def in_body(slices: int, unroll: int) -> int:
     """Places that a loop over k-slices takes whose body has `unroll` of them: those of the body, and those that are left after the loop."""
     looped = slices // unroll * unroll
@@ -127,8 +137,9 @@ def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Pla
     for suffix, width in (("", slice_), (".rest", rest)):
         if mapping.stays != "input":
             p.add(f"x{suffix}", "input", (rows, width), "f16", count[suffix])
-        for i, part in enumerate(widths(min(len(subs) * geometry.cols, form.n), WEIGHT_SUBS * geometry.cols)):
-            p.add(f"w{suffix}.{i}", "wgt", (part, width), "f16", count[suffix] * form.weights)
+        pieces = [sum(subs[s] for s in piece) for piece in weight_pieces(len(subs), mapping.weight_subs)]
+        for i in range(min(WEIGHT_PLACES, len(pieces))):
+            p.add(f"w{suffix}.{i}", "wgt", (max(pieces[i::WEIGHT_PLACES]), width), "f16", count[suffix] * form.weights)
         p.add(f"map{suffix}", "map", (1, visual), "u16", count[suffix] if form.unique else 0)
     p.add("partial", "conc", (rows, geometry.cols), "f32", mapping.partials if form.unique and visual else 0)
     return p
@@ -140,7 +151,7 @@ def gemm_generators(form: GemmForm, mapping: GemmMapping, geometry: Geometry) ->
     parts = 1 if form.visual is None else 2                 # text rows and visual rows are apart in DRAM
     whole, rest = divmod(form.k, geometry.vector)
     bodies = in_body(whole, unroll_of(form, mapping, len(subs))) + (rest > 0) if form.unique else 1
-    pieces = ceil(len(subs), WEIGHT_SUBS)
+    pieces = len(weight_pieces(len(subs), mapping.weight_subs))
     operand = 5 if form.unique else parts + 1               # source and place; count, and the map's source and place
     slice_ = operand + form.weights * (pieces + len(subs))
     if form.unique and geometry.vector > geometry.rows:     # several passes a slice: windows of the operand and of the weights
@@ -210,14 +221,24 @@ def _columns(b: TileBuilder, lin: Linear, first: int, count: int) -> Linear:
 
 @dataclass(frozen=True)
 class Weights:
-    """Stationary tiles of one k-slice of a weight matrix: `pieces` of at most WEIGHT_SUBS sub-tiles each, loaded one by one, so that the
-    first sub-tiles' next weights come in while the last ones are in use."""
-    pieces: tuple[Mat, ...]
+    """Stationary tiles of one k-slice of a weight matrix, loaded in `pieces` of sub-tiles, which take turns in `places`: a piece is loaded while
+    the one before it is in use.  subs: columns of each sub-tile."""
+    source: Mat
+    pieces: list[range]
+    subs: list[int]
+    places: tuple[Mat, ...]
+
+    def load(self, b: TileBuilder, number: int, n: Idx, k: Idx, width: int) -> None:
+        """Load piece `number` of rows [n, ...) and columns [k, k + width) of the matrix."""
+        cols, piece, place = b.geometry.cols, self.pieces[number], self.places[number % len(self.places)]
+        target = b.window(place, 0, 0, sum(self.subs[s] for s in piece), width)
+        b.load(b.window(self.source, n + cols * piece.start, k, target.rows, width), target, "weight")
 
     def tile(self, b: TileBuilder, sub: int, col: Idx | int, width: int) -> Mat:
         """Sub-tile `sub`, columns [col, col + width) of the k-slice."""
-        n = b.geometry.cols
-        return b.window(self.pieces[sub // WEIGHT_SUBS], n * (sub % WEIGHT_SUBS), col, n, width)
+        cols = b.geometry.cols
+        number = next(i for i, piece in enumerate(self.pieces) if sub in piece)
+        return b.window(self.places[number % len(self.places)], cols * (sub - self.pieces[number].start), col, self.subs[sub], width)
 
 
 @dataclass
@@ -279,14 +300,22 @@ class _Body:
     def _weight_buffers(self, suffix: str = "") -> list[Weights]:
         """Room for the stationary tiles of one k-slice of each weight matrix."""
         names = [name for name in self.places.table if name.startswith(f"w{suffix}.") and name.removeprefix(f"w{suffix}.").isdigit()]
-        return [Weights(tuple(self.places.make(self.b, name) for name in names)) for _ in self.lin.weights]
+        subs = sub_tiles(self.form, self.mapping, self.b.geometry)
+        pieces = weight_pieces(len(subs), self.mapping.weight_subs)
+        return [Weights(w, pieces, subs, tuple(self.places.make(self.b, name) for name in names)) for w in self.lin.weights]
 
-    def _load_weights(self, n: Idx, k: Idx, tiles: list[Weights], width: int) -> None:
-        b = self.b
-        for w, stack in zip(self.lin.weights, tiles):
-            for i, piece in enumerate(stack.pieces):
-                target = b.window(piece, 0, 0, piece.rows, width)
-                b.load(b.window(w, n + b.geometry.cols * WEIGHT_SUBS * i, k, piece.rows, width), target, "weight")
+    def _sub_tiles(self, n: Idx, k: Idx, weights: list[Weights], width: int) -> Iterator[int]:
+        """The sub-tiles of a k-slice in order, whose weights are loaded meanwhile: what places take at once, then a piece for each that is done."""
+        b, pieces = self.b, weights[0].pieces
+        for stack in weights:
+            for i in range(len(stack.places)):
+                stack.load(b, i, n, k, width)
+        for number, piece in enumerate(pieces):
+            yield from piece
+            following = number + len(weights[0].places)
+            if following < len(pieces):
+                for stack in weights:
+                    stack.load(b, following, n, k, width)
 
     def _dense_slices(self, n: Idx, accs: list[list[Mat]], resident: Mat | None) -> None:
         b, lin, tile = self.b, self.lin, self.tile
@@ -299,9 +328,8 @@ class _Body:
                 x = self.places.make(b, f"x{suffix}")
                 tile.load(b, lin.dense_x, k, width, x, "activation")
             weights = self._weight_buffers(suffix)
-            self._load_weights(n, k, weights, width)
-            for s, acc in enumerate(accs):
-                for w, a in zip(weights, acc):
+            for s in self._sub_tiles(n, k, weights, width):
+                for w, a in zip(weights, accs[s]):
                     b.mm(x, w.tile(b, s, 0, width), a, "first")
 
     def _slice_buffers(self, suffix: str) -> tuple[Mat, list[Weights], Mat | None]:
@@ -327,11 +355,10 @@ class _Body:
             rows, weights, map_ = shared or self._slice_buffers("" if width == vector else ".rest")
             rows = b.window(rows, 0, 0, tile.rows, width)
             b.load(x.data_of(b, tile, j, width), rows, "compact", count=count)
-            self._load_weights(n, vector * j, weights, width)
-            if map_ is not None:    # wanted last: the scatter unit follows the array
-                b.load(x.map_of(b, tile, j), map_, "map")
-            for s, acc in enumerate(accs):
-                for w, a in zip(weights, acc):
+            for s in self._sub_tiles(n, vector * j, weights, width):
+                if s == 0 and map_ is not None:     # wanted after the first weights: the scatter unit follows the array
+                    b.load(x.map_of(b, tile, j), map_, "map")
+                for w, a in zip(weights, accs[s]):
                     stationary = lambda col, cols, w=w, s=s: w.tile(b, s, col, cols)
                     if buffers is not None and map_ is not None:
                         buffers.passes(UniqueSlice(rows, map_, count, tile), stationary, a, init)

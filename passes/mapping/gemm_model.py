@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from focus.dialects.mapping import GemmMapping
 from focus.passes.kernels.forms import GemmForm
-from focus.passes.kernels.linear import ASIDE, WEIGHT_SUBS, gemm_places, in_body, unroll_of
+from focus.passes.kernels.linear import ASIDE, WEIGHT_PLACES, gemm_places, in_body, unroll_of, weight_pieces
 from focus.passes.kernels.places import ceil, widths
 from focus.passes.mapping.rates import INDEX, PUBLISHED_BLOCK, VALUE, Cost, Rates
 
@@ -167,11 +167,18 @@ class _Tile:
         loads: list[tuple[float, float, float]] = []         # slots, cycles from the first use to the last, bytes; in order of the loads
         if self._input():
             loads.append((min(self.kernel.ring("x")) * body, (self.parts * each - 1) * self.array, self._input()))
-        for i, part in enumerate(widths(n, WEIGHT_SUBS * cols)):
-            passes = (ceil(part, cols) - 1) * form.weights * self.parts + self.parts - 1
-            nbytes = rates.transfer(part, VALUE * self.width, VALUE * form.k)
-            rings = self.kernel.ring(f"w.{i}")
+        pieces = weight_pieces(subs, t.weight_subs)
+        turns: dict[int, float] = {}        # cycles of a slice that a place is taken for, where pieces take turns
+        for i, piece in enumerate(pieces):
+            passes = (len(piece) - 1) * form.weights * self.parts + self.parts - 1
+            nbytes = rates.transfer(min(len(piece) * cols, n), VALUE * self.width, VALUE * form.k)
+            rings = self.kernel.ring(f"w.{i % WEIGHT_PLACES}")
+            if len(pieces) > WEIGHT_PLACES:
+                taken = rates.period(passes * self.array + self.done, nbytes * form.weights, 1)
+                turns[i % WEIGHT_PLACES] = turns.get(i % WEIGHT_PLACES, 0) + taken / min(rings)
+                continue
             loads += [(min(rings[w::form.weights] or rings) * body, passes * self.array, nbytes) for w in range(form.weights)]
+        bounds += turns.values()
         for i, (slots, use, nbytes) in enumerate(loads):
             ahead = sum(other for held, _, other in loads[:i] if held <= slots)          # loads before it wait for the same passes
             bounds.append(rates.period(use + self.done, nbytes + ahead, slots))

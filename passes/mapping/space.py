@@ -16,7 +16,7 @@ from focus.passes.capacity import SMALLER, fits, no_room
 from focus.passes.kernels.attention import attention_generators, attention_places
 from focus.passes.kernels.concentrate import elementwise_places, gather_places, norm_places, rope_places
 from focus.passes.kernels.forms import AttentionForm, Form, GemmForm, RowsForm, SpillForm
-from focus.passes.kernels.linear import ASIDE, WEIGHT_SUBS, gemm_generators, gemm_places, resample_places
+from focus.passes.kernels.linear import ASIDE, gemm_generators, gemm_places, resample_places
 from focus.passes.kernels.movement import move_places
 from focus.passes.kernels.places import Places, ceil
 from focus.passes.kernels.spilled import Uses, making_places, tiles_of_use, using_places
@@ -25,6 +25,9 @@ from focus.runtime.spec.geometry import PUBLISHED_SIDE, Geometry
 from focus.runtime.spec.isa import NUM_AGUS
 from focus.runtime.spec.machine import Machine
 
+WEIGHT_SUBS = 3         #: most sub-tiles whose weights are loaded together
+FEW_SUBS = 6            #: array widths of an n-tile up to which all are worth trying; of more, those that cut the result evenly
+MOST_SUBS = 24          #: most array widths of an n-tile
 LONGEST = 1024          #: rows of an m-tile beyond which nothing is gained
 QUERY_ROWS = 512        #: most rows of a tile of dense queries
 STEPS = 3               #: most array widths of key columns in a step
@@ -114,6 +117,8 @@ def _gemm_problem(form: GemmForm, t: GemmMapping, g: Geometry) -> str | None:
         return f"m is {t.m}, expected the {form.rows} rows of an m-tile of the concentration"
     if form.unique and (t.stays != "none" or (form.visual and not t.partials)):
         return "a concentrated input cannot stay, and needs at least one buffer of partial sums"
+    if t.weight_subs < 1:
+        return f"weight_subs is {t.weight_subs}, expected 1 or more"
     if form.residual and not t.residual_tiles:
         return "residual_tiles is 0, expected 1 or more"
     if t.separate_result and not form.gathered:
@@ -206,11 +211,12 @@ def m_candidates(rows: int, side: int, limit: int = LONGEST) -> list[int]:
 
 def _gemms(target: Target, form: GemmForm) -> Iterator[GemmMapping]:
     g, machine = target.geometry, target.machine
-    subs = [s for s in (2 * WEIGHT_SUBS, 5, 4, 3, 2, 1) if s == 1 or g.cols * (s - 1) < form.n]
     rows = m_candidates(form.rows, least_rows(g)) if form.visual is None else [form.rows]
     for m in rows:
-        for s in subs:
+        most = machine.buffer_bytes("output") // (min(m, form.rows) * g.cols * 4 * form.weights)
+        for s in _subs(ceil(form.n, g.cols), most):
             whole = GemmMapping(form=form.half, m=m, n=g.cols * s)
+            whole = replace(whole, weight_subs=_weight_subs(target, form, whole))
             tiles = _tiles_beside(target, form, whole)
             whole = replace(whole, residual_tiles=tiles if form.residual else 0)
             if not form.unique:
@@ -220,6 +226,19 @@ def _gemms(target: Target, form: GemmForm) -> Iterator[GemmMapping]:
                 continue
             for partials, shared in ((4, False), (2, False), (1, False), (1, True)):
                 yield from _separated(machine, form, replace(whole, partials=partials, shared_slices=shared), target)
+
+
+def _subs(total: int, most: int) -> list[int]:
+    """Array widths of an n-tile that are worth trying for a result of `total` of them, where accumulators hold `most`; largest first."""
+    even = {ceil(total, parts) for parts in range(max(1, ceil(total, MOST_SUBS)), ceil(total, FEW_SUBS) + 1)}
+    return sorted({s for s in even | set(range(2, FEW_SUBS + 1)) if s <= min(most, total)} | {1}, reverse=True)
+
+
+def _weight_subs(target: Target, form: GemmForm, t: GemmMapping) -> int:
+    """Sub-tiles whose weights are loaded together: as many as the buffer has room for."""
+    room = target.machine.buffer_bytes("wgt")
+    return next((n for n in range(WEIGHT_SUBS, 1, -1)
+                 if gemm_places(form, replace(t, weight_subs=n), target.geometry).bytes().get("wgt", 0) <= room), 1)
 
 
 def _separated(machine: Machine, form: GemmForm, t: GemmMapping, target: Target) -> Iterator[GemmMapping]:

@@ -49,7 +49,7 @@ for text in ("self = 1", 'm_tile = "64"', "layers = [true]\nalphas = [0.5]", 'la
     path.write_text(text)
     print(error(Concentration.resolve, path, 3))
 # CHECK-NEXT: c.toml: Concentration: self: unknown key
-# CHECK-NEXT: c.toml: Concentration: m_tile: must be a number, got '64'
+# CHECK-NEXT: c.toml: Concentration: m_tile: must be a number or "auto", got '64'
 # CHECK-NEXT: c.toml: Concentration: layers.0: must be a number, got True
 # CHECK-NEXT: c.toml: Concentration: layers: must be a list, got '1'
 # CHECK-NEXT: c.toml: Concentration: block.2: missing value
@@ -90,7 +90,7 @@ wrong(threshold=float("nan"))
 wrong(block=(2, 5, 2))
 # CHECK-NEXT: Concentration: vector is 48; 8, 16, 32, 64 or 128 elements expected
 wrong(vector=48)
-# CHECK-NEXT: Concentration: m_tile: must be less than or equal to 1024
+# CHECK-NEXT: Concentration: m_tile: must be a whole number from 1 to 1024 or "auto", got 1025
 wrong(m_tile=1025)
 
 
