@@ -225,7 +225,8 @@ class _HeadsOp(FocusOp):
 class AttentionOp(_HeadsOp, name="attention", traits=[Pure]):
     """softmax(scale * q kᵀ, masked) v for each head; query heads share the k and v of their group; q may be concentrated.
 
-    `causal` masks by position in the sequence; `ids` are the original visual indices of the visual rows, whose positions they give.
+    `causal` masks by position in the sequence; `ids` are the original visual indices of the visual rows, whose positions they give.  With
+    `key_ids`, keys and values are of more tokens than queries: of these visual indices, and of all text rows.
     `segments` are the lengths of row blocks that attend only to themselves; an empty list is one segment.
     """
     result: Result[Any]
@@ -239,13 +240,20 @@ class AttentionOp(_HeadsOp, name="attention", traits=[Pure]):
     causal: Bool = default(False)
     segments: I64Array = default([])
     ids: Operand[Any] | None = None
+    key_ids: Operand[Any] | None = None
 
     def check(self) -> None:
         rows, kv_rows = self.check_heads()
         self.expect_shape("v", self.matrix("k"), "f16", "the shape of k")
         self.expect_shape("result", (rows, self.heads * self.head_dim), "f16", "the shape of q")
-        if self.causal and rows != kv_rows:
-            self.fail(f"q has {rows} rows and k {kv_rows}, expected equal numbers in causal attention")
+        dropped = 0
+        if self.key_ids is not None:
+            if self.ids is None or not self.causal:
+                self.fail("has key_ids, expected causal attention with ids")
+            dropped = self.vector_length("key_ids", "i32") - self.vector_length("ids", "i32")
+        if self.causal and (rows + dropped != kv_rows or dropped < 0):
+            more = f", {dropped} more than queries by ids and key_ids" if self.key_ids is not None else ""
+            self.fail(f"q has {rows} rows and k {kv_rows}, expected equal numbers in causal attention{more}")
         segments = self.segments
         if segments and (min(segments) < 1 or sum(segments) != rows or rows != kv_rows):
             self.fail(f"segments sum to {sum(segments)}, expected positive lengths that sum to the {rows} rows of q and {kv_rows} of k")
@@ -438,7 +446,7 @@ class TokenIdsOp(FocusOp, name="token_ids", traits=[Pure]):
 class ImportanceOp(_HeadsOp, name="importance", traits=[Pure]):
     """Of each retained visual token, the largest softmax probability that any head gives it in any prompt row.
 
-    Prompt rows are the text after the visual tokens.
+    Prompt rows are the text after the visual tokens: the last rows of q, which may have no others.
     """
     result: Result[Any]
     q: Operand[Any]
@@ -453,8 +461,8 @@ class ImportanceOp(_HeadsOp, name="importance", traits=[Pure]):
         rows, kv_rows = self.check_heads()
         count = self.vector_length("ids", "i32")
         self.expect_shape("result", (count,), "f32", "one value for each id")
-        if rows != kv_rows or count > rows:
-            self.fail(f"has {rows} rows of q, {kv_rows} of k and {count} ids, expected equal numbers of rows and no more ids")
+        if rows > kv_rows or count > kv_rows:
+            self.fail(f"has {rows} rows of q, {kv_rows} of k and {count} ids, expected no more rows of q and ids than rows of k")
 
 
 class TopKOp(FocusOp, name="topk", traits=[Pure]):

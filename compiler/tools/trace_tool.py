@@ -108,7 +108,7 @@ def _import(args: argparse.Namespace) -> None:
     plan = _plan(args)
     trace = traces.Trace(dict(_named(args.trace, plan)), plan.metadata)
     try:
-        traces.check_retained(trace, plan.tokens.V)
+        traces.check_retained(trace, plan.tokens.V, plan.metadata["hoist"] == "true")
         for site in plan.sites:
             traces.check_site(site, trace[f"group/{site.name}"], trace[f"zero/{site.name}"])
     except FocusError as e:
@@ -154,7 +154,7 @@ def _show(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps({site: {"vectors": v, "unique": u} for site, (v, u) in found.items()}, indent=1))
         return
-    for key in ("model", "V", "S", "threshold", "block", "m_tile", "overrides"):
+    for key in ("model", "V", "S", "threshold", "block", "m_tile", "hoist", "overrides"):
         if trace.metadata.get(key, "[]") != "[]":
             print(f"{key}: {trace.metadata[key]}")
     sites = [s for s in SITES if any(key.endswith(f"/{s}") for key in found)]

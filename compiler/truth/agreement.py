@@ -148,7 +148,7 @@ class _Judge:
     def far_from_cut(self, layer: int, exchanged: np.ndarray) -> int:
         """How many of the tokens are further from the cut than rounding explains: what it moves most importances by, or theirs."""
         importance, tiny = self.details[f"importance/{layer}"], np.finfo(np.float32).tiny
-        ids = self.trace[f"retained/{layer}/o_proj"]
+        ids = self.trace[f"retained/{layer}/q_proj"]
         moved = np.abs(self.stored[f"importance/{layer}"] - importance) / np.maximum(importance, tiny)
         least = importance[np.isin(ids, self.details[f"kept/{layer}"])].min()
         distance = np.abs(importance - least) / max(least, tiny)

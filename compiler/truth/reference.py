@@ -259,7 +259,7 @@ class DecoderRun:
     """The decoder on one request: the prefill, then any number of tokens after it.
 
     `trace` and `details`: as in `reference_details`.  `positions` and `original` are of the rows under way: their places in the sequence, and their
-    visual indices, -1 for text.  In the layer that prunes, after its attention, `kept` says which of the rows that
+    visual indices, -1 for text.  In the layer that prunes, after its importance is known, `kept` says which of the rows that
     the layer runs on these are: the layer's own forward goes on with all of them, and those that are not left are dropped at its end.
     """
 
@@ -326,10 +326,7 @@ class DecoderRun:
         """The forward of a layer's attention; the inputs of its MLP become concentration sites."""
         def attention(hidden_states: Tensor, **_unused) -> tuple[Tensor, None]:
             with self.storing.whole():
-                attended, importance = self.attention(number, layer.self_attn, hidden_states)
-            if importance is not None:
-                self.prune(number, importance)
-            return attended, None
+                return self.attention(number, layer.self_attn, hidden_states), None
 
         def concentrated(site: str, x: Tensor) -> Tensor:
             with self.storing.whole():
@@ -342,27 +339,41 @@ class DecoderRun:
         at = torch.from_numpy(self.positions)
         return self.stored(rotated(x, self.front.cos[at], self.front.sin[at]))
 
-    def attention(self, number: int, module: nn.Module, x: Tensor) -> tuple[Tensor, np.ndarray | None]:
-        """The attention block's output before the residual, and, in a pruning layer, the importance of the visual rows."""
-        x = self.site(number, "q_proj", x)
-        queries, keys = module.q_proj(x), module.k_proj(x)
-        size = self.front.cos.shape[1]
+    def attention(self, number: int, module: nn.Module, x: Tensor) -> Tensor:
+        """The attention block's output before the residual.  In a layer that prunes, the rows that are left are chosen on the way: before the queries
+        merge with one another (`hoist`), or at the end."""
+        count = int((self.original >= 0).sum())
+        prunes = self.prefilling and self.settings.alpha(number) is not None
+        hoisted = prunes and self.settings.hoist and self.settings.keep(number, self.tokens.V, count) < count
+        merged, positions, size = self.site(number, "q_proj", x), self.positions, self.front.cos.shape[1]
+        queries, keys = module.q_proj(x if hoisted else merged), module.k_proj(merged)
         if hasattr(module, "q_norm"):
             queries, keys = (norm(y.view(-1, size)).view(y.shape) for y, norm in ((queries, module.q_norm), (keys, module.k_norm)))
-        query = self.site(number, "query", self.rotated(queries))
-        q, k, v = (y.view(len(x), -1, size).transpose(0, 1) for y in (query, self.rotated(keys), module.v_proj(x)))
+        query, k, v = (self.heads(y) for y in (self.rotated(queries), self.rotated(keys), module.v_proj(merged)))
         k, v, at = self.cached(number, k, v)
-        later = torch.from_numpy(at > self.positions[:, None])
-        visual = torch.from_numpy(self.original >= 0)
-        importance = torch.zeros(int(visual.sum())) if self.prefilling and self.settings.alpha(number) is not None else None
-        outputs = []
-        for queries, keys, values in zip(q.chunk(len(k)), k, v):            # heads that share keys
-            probabilities = (queries @ keys.T * module.scaling).masked_fill_(later, -torch.inf).softmax(-1)
-            outputs.append(self.stored(probabilities) @ values)
-            if importance is not None:
-                importance = torch.maximum(importance, probabilities[:, -self.tokens.prompt_rows:, visual].amax((0, 1)))
-        out = self.site(number, "o_proj", self.stored(torch.cat(outputs).transpose(0, 1).flatten(1)))
-        return module.o_proj(out), None if importance is None else importance.numpy()
+        later = torch.from_numpy(at > positions[:, None])
+        if prunes:
+            prompt = slice(-self.tokens.prompt_rows, None)
+            weights = self.probabilities(module, query[:, prompt], k, later[prompt])
+            importance = weights[..., torch.from_numpy(self.original >= 0)].amax((0, 1)).numpy()
+        if hoisted:
+            self.prune(number, importance)
+        query = self.heads(self.site(number, "query", query.transpose(0, 1).flatten(1)))
+        attended = self.stored(self.probabilities(module, query, k, later)) @ v.repeat_interleave(len(query) // len(k), 0)
+        out = self.site(number, "o_proj", self.stored(attended.transpose(0, 1).flatten(1)))
+        if prunes and not hoisted:
+            self.prune(number, importance)
+        return module.o_proj(out)
+
+    def heads(self, x: Tensor) -> Tensor:
+        """Rows [n, heads * d] as [heads, n, d]."""
+        return x.view(len(x), -1, self.front.cos.shape[1]).transpose(0, 1)
+
+    @staticmethod
+    def probabilities(module: nn.Module, q: Tensor, k: Tensor, later: Tensor) -> Tensor:
+        """softmax of q k^T for each query head [heads, rows, keys]; `later` [rows, keys]: what a row may not see."""
+        scores = q @ k.repeat_interleave(len(q) // len(k), 0).transpose(1, 2)
+        return (scores * module.scaling).masked_fill_(later, -torch.inf).softmax(-1)
 
     def cached(self, number: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, np.ndarray]:
         """Keys and values of a layer, those of the rows under way after earlier ones, and the positions of all."""

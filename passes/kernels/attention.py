@@ -65,10 +65,11 @@ class Heads:
 
 @dataclass(frozen=True)
 class Attention:
-    """One attention: q [R, heads * dim] (dense or concentrated), k, v [lead + R, kv * dim], out like q.
+    """One attention: q [R, heads * dim] (dense or concentrated), k, v [lead + R + dropped, kv * dim], out like q.
 
-    Causal attention has `positions` [1, lead + R] i32 and copies of the text rows that visual tokens can see in the `lead` first rows of k
-    and v, so that what a tile of visual rows sees is one stretch of rows.
+    Causal attention has `positions` [1, lead + R + dropped] i32 of the keys and copies of the text rows that visual tokens can see in the `lead`
+    first rows of k and v, so that what a tile of visual rows sees is one stretch of rows.  Where keys are of `dropped` more visual tokens than
+    queries, `own` [1, lead + R] are the positions of the queries.
     """
     name: str
     q: Mat | Concentrated
@@ -78,6 +79,18 @@ class Attention:
     heads: Heads
     positions: Mat | None
     lead: int = 0
+    dropped: int = 0
+    own: Mat | None = None
+
+    @property
+    def ahead(self) -> int:
+        """Key columns that visual row 0 may see before its own: leading text rows, and tokens that have no query."""
+        return self.lead + self.dropped
+
+    @property
+    def of_queries(self) -> Mat | None:
+        """The positions of leading rows and queries, which causal attention has."""
+        return self.own if self.own is not None else self.positions
 
     @property
     def unique(self) -> Concentrated:
@@ -92,10 +105,10 @@ class Attention:
         return self.q
 
     @property
-    def compared(self) -> Mat:
-        """The positions, which causal attention has."""
-        assert self.positions is not None
-        return self.positions
+    def compared(self) -> tuple[Mat, Mat]:
+        """The positions of leading rows and queries, and of keys, which causal attention has."""
+        assert self.positions is not None and self.of_queries is not None
+        return self.of_queries, self.positions
 
 
 @dataclass(frozen=True)
@@ -134,20 +147,20 @@ class Strand:
         return self.state
 
 
-def causal_sections(visual: int, text: int, text_before: int, lead: int) -> list[Section]:
+def causal_sections(visual: int, text: int, text_before: int, lead: int, dropped: int = 0) -> list[Section]:
     """Sections of a causal prefill in storage order (visual rows, then text rows); key columns count from the `lead` copied rows on.
 
-    text_before: text rows ahead of every visual token.
+    text_before: text rows ahead of every visual token.  dropped: visual tokens that have keys and no queries.
     """
-    sections, text_at = [], lead + visual
+    sections, text_at = [], lead + visual + dropped
     if visual:
-        sections.append(Section(0, visual, (Region(0, text_at, ahead=lead),)))
+        sections.append(Section(0, visual, (Region(0, text_at, ahead=lead + dropped),)))
     if text_before and visual:
         sections.append(Section(visual, text_before, (Region(text_at, text_before, ahead=0),)))
     if not visual:
         sections.append(Section(0, text, (Region(0, text, ahead=0),)))
     elif text > text_before:
-        sections.append(Section(visual + text_before, text - text_before, (Region(lead, visual + text),)))
+        sections.append(Section(visual + text_before, text - text_before, (Region(lead, visual + dropped + text),)))
     return sections
 
 
@@ -174,9 +187,10 @@ def section_form(heads: Heads, section: Section, masked: bool) -> AttentionForm:
     return AttentionForm(section.count, _region_forms(section), heads.dim, heads.q, heads.kv, masked=masked, repeat=section.repeat)
 
 
-def group_form(heads: Heads, conc: Cut, group: TileGroup, lead: int) -> AttentionForm:
-    """The form of attention of the visual rows of a group of m-tiles of concentrated queries, over leading rows and visual tokens."""
-    return AttentionForm(group.visual * group.count, ((lead + conc.visual, lead),), heads.dim, heads.q, heads.kv, fixed=group.rows,
+def group_form(heads: Heads, conc: Cut, group: TileGroup, ahead: int) -> AttentionForm:
+    """The form of attention of the visual rows of a group of m-tiles of concentrated queries, over leading rows and visual tokens; ahead: key columns
+    that row 0 may see before its own."""
+    return AttentionForm(group.visual * group.count, ((ahead + conc.visual, ahead),), heads.dim, heads.q, heads.kv, fixed=group.rows,
                          visual=group.visual, first=group.first * conc.m_tile, tiles=group.count, masked=True)
 
 
@@ -256,7 +270,7 @@ def emit_attention(b: TileBuilder, att: Attention, sections: list[Section], mapp
             rows = lambda m, at, n: b.window(m, i * s.count + at, 0, n, m.cols)
             q, out = rows(att.dense, s.start, s.count), rows(att.out, s.start, s.count)
             kv = [keys_of(b, att, rows, r) for r in s.regions]
-            qpos = b.window(att.positions, 0, att.lead + s.start, 1, s.count) if att.positions is not None else None
+            qpos = b.window(att.of_queries, 0, att.lead + s.start, 1, s.count) if att.of_queries is not None else None
             with _heads(b, att.heads) as (head, group), b.loop(s.count, t.m * t.strands) as m:
                 # a single trip has constant sizes; in a loop the last tiles are clipped
                 sizes = [min(t.m, s.count - (0 if m.terms else k * t.m)) for k in range(t.strands)]
@@ -279,18 +293,18 @@ def emit_concentrated_attention(b: TileBuilder, att: Attention, mappings: tuple[
     conc, heads = att.unique, att.heads
     groups = [g for g in separable(conc.groups, b.geometry) if g.visual]
     for group, t in zip(groups, mappings, strict=True):
-        keys = att.lead + conc.visual
-        region = Region(0, keys, ahead=att.lead)
+        keys = att.ahead + conc.visual
+        region = Region(0, keys, ahead=att.ahead)
         whole_slices = heads.dim % conc.vector == 0
-        places = attention_places(group_form(heads, conc, group, att.lead), t, b.geometry)
+        places = attention_places(group_form(heads, conc, group, att.ahead), t, b.geometry)
         # a slice may span heads only where vectors do not divide the head: then heads are written out one by one
         for fixed in [None] if whole_slices else range(heads.q):
             with b.kernel(att.name, loc, t.slots):
                 kv = [keys_of(b, att, lambda m, at, n: b.window(m, at, 0, n, m.cols), region)]
                 with _heads(b, heads, fixed, t.strands) as (head, kv_head), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
-                    qpos = positions_of(b, places, att.compared, tile.parts[-1][2] + att.lead, group.visual)
+                    qpos = positions_of(b, places, att.compared[0], tile.parts[-1][2] + att.lead, group.visual)
                     partial = Alternating(b, places, t.partials)
-                    blocks = _blocks_of(group, conc.m_tile, att.lead, t)
+                    blocks = _blocks_of(group, conc.m_tile, att.ahead, t)
                     strands = [Strand(tile, head + i, group.visual, blocks, qpos=qpos) for i in range(t.strands)]
                     for strand in strands:
                         strand.scores = ConcentratedScores(places, conc, strand, heads.dim, partial, t.stays == "queries")
@@ -298,14 +312,14 @@ def emit_concentrated_attention(b: TileBuilder, att: Attention, mappings: tuple[
                     _Columns(b, att, t, places, strands, kv, kv_head, att.out).emit(row_end)
 
 
-def _blocks_of(group: TileGroup, m_tile: int, lead: int, t: AttentionMapping) -> list[Block]:
+def _blocks_of(group: TileGroup, m_tile: int, ahead: int, t: AttentionMapping) -> list[Block]:
     """The visual rows of a tile in blocks of about `t.block_rows`.  In the loop over several tiles, and without a loop over key columns, in one
     that never leaves off."""
-    if not t.block_rows or group.count > 1 or lead + group.first * m_tile + group.visual <= t.step:
+    if not t.block_rows or group.count > 1 or ahead + group.first * m_tile + group.visual <= t.step:
         return [Block(0, group.visual)]
     size = ceil(group.visual, ceil(group.visual, t.block_rows))
     starts = range(0, group.visual, size)
-    return [Block(r, min(size, group.visual - r), lead + group.first * m_tile + min(r + size, group.visual)) for r in starts]
+    return [Block(r, min(size, group.visual - r), ahead + group.first * m_tile + min(r + size, group.visual)) for r in starts]
 
 
 def separable(groups: tuple[TileGroup, ...], geometry: Geometry) -> Iterator[TileGroup]:
@@ -594,7 +608,7 @@ def _blocks(total: int, width: int) -> list[tuple[int, int]]:
 class Importance:
     """out[0, t] = max over heads and prompt rows of the softmax probability of visual token t (algorithm.md, level 1).
 
-    q [R, heads * dim], k [R, kv * dim], positions [1, R]: rows in storage order, `visual` retained tokens first, the last `prompt` rows are
+    k [R, kv * dim], positions [1, R]: rows in storage order, `visual` retained tokens first; q [R', heads * dim]: its last `prompt` rows are those of
     the prompt.  zeros: [1, visual] f32 constant; out: [1, visual] f32.
     """
     q: Mat
@@ -623,7 +637,7 @@ def emit_importance(b: TileBuilder, name: str, imp: Importance, mapping: Attenti
     with b.kernel(name, loc, mapping.slots):
         best = b.buffer("importance", 1, visual, "f32", "importance")
         b.load(imp.zeros, best, "ids")
-        rows = b.window(imp.q, k.rows - prompt, 0, prompt, imp.q.cols)
+        rows = b.window(imp.q, imp.q.rows - prompt, 0, prompt, imp.q.cols)
         qpos = b.window(imp.positions, 0, k.rows - prompt, 1, prompt)
         with _heads(b, heads) as (head, group), b.loop(prompt, mapping.m) as m:
             n = min(mapping.m, prompt)

@@ -105,11 +105,11 @@ def _heads_of(b: TileBuilder, heads: Heads, share: Share) -> Iterator[tuple[Idx,
 
 def emit_spilled_attention(b: TileBuilder, att: Attention, t: SpillMapping, loc: ir.Location) -> None:
     """Emit the attention of the visual rows of concentrated queries."""
-    conc, heads, keys = att.unique, att.heads, att.lead + att.unique.visual
+    conc, heads, keys = att.unique, att.heads, att.ahead + att.unique.visual
     groups = [g for g in conc.groups if g.visual]
     together = min(heads.q, t.heads)
     spill = Spill.of(b, together, conc.visual, keys, t.step)
-    form = spill_form(heads, conc, att.lead)
+    form = spill_form(heads, conc, att.ahead)
     made = [part for g in groups for part in (_apart(g) if g.rows % t.step else [g])]
     for share in _shares(heads, together):
         for group in made:
@@ -120,9 +120,9 @@ def emit_spilled_attention(b: TileBuilder, att: Attention, t: SpillMapping, loc:
                 _Using(b, att, spill, using_places(form, t, b.geometry, tiles)).emit(share, tiles, t.out_cols)
 
 
-def spill_form(heads: Heads, conc: Cut, lead: int) -> SpillForm:
+def spill_form(heads: Heads, conc: Cut, ahead: int) -> SpillForm:
     """The form of attention through DRAM of concentrated queries."""
-    return SpillForm(tuple((g.rows, g.count) for g in conc.groups if g.visual), conc.visual, lead + conc.visual, heads.dim, heads.q, heads.kv,
+    return SpillForm(tuple((g.rows, g.count) for g in conc.groups if g.visual), conc.visual, ahead + conc.visual, heads.dim, heads.q, heads.kv,
                      conc.m_tile)
 
 
@@ -178,14 +178,14 @@ class _Making:
     def emit(self, share: Share, group: TileGroup) -> None:
         b, att, spill, t, places = self.b, self.att, self.spill, self.t, self.places
         conc, dim, cols = att.unique, att.heads.dim, b.geometry.cols
-        k, kpos = b.window(att.k, 0, 0, spill.keys, att.k.cols), b.window(att.compared, 0, 0, 1, spill.keys)
+        k, kpos = b.window(att.k, 0, 0, spill.keys, att.k.cols), b.window(att.compared[1], 0, 0, 1, spill.keys)
         with _heads_of(b, att.heads, share) as (head, kv, number), group_tiles(b, group, conc.visual, conc.m_tile) as tile:
             row = tile.parts[-1][2]
             strand = Strand(tile, head, group.visual, [Block(0, group.visual)],
-                            qpos=positions_of(b, places, att.compared, row + att.lead, group.visual), state=places.make(b, "softmax"))
+                            qpos=positions_of(b, places, att.compared[0], row + att.lead, group.visual), state=places.make(b, "softmax"))
             strand.scores = ConcentratedScores(places, conc, strand, dim, Alternating(b, places, t.partials), resident=False)
             step = min(t.step, spill.keys)
-            with b.loop(spill.keys, step, hi=tile.index * conc.m_tile + (group.visual + att.lead)) as j:
+            with b.loop(spill.keys, step, hi=tile.index * conc.m_tile + (group.visual + att.ahead)) as j:
                 columns = positions_of(b, places, kpos, j, step, "columns.0")
                 parts = range(0, step, cols)
                 scores = [places.make(b, f"scores{i}") for i in range(len(parts))]
@@ -217,13 +217,13 @@ class Uses:
 def tiles_of_use(form: SpillForm, m: int, geometry: Geometry) -> Iterator[Uses]:
     """The visual rows in tiles of m: a loop where they stay within the m-tiles in which probabilities were made, else one by one, because
     a row has none beyond the columns that its m-tile sees."""
-    rows, m_tile, cols, lead = form.visual, form.m_tile, geometry.cols, form.keys - form.visual
+    rows, m_tile, cols, ahead = form.visual, form.m_tile, geometry.cols, form.keys - form.visual
     if m_tile % m == 0 or rows <= m_tile:
         yield Uses(0, rows, m)
         return
     for at in range(0, rows, m):
         end, border = min(at + m, rows), (at // m_tile + 1) * m_tile
-        all_see = ceil(border + lead, cols) * cols
+        all_see = ceil(border + ahead, cols) * cols
         reaches_over = border < end and all_see < form.keys
         yield Uses(at, end - at, m, all_see if reaches_over else None, border - at)
 
@@ -246,7 +246,7 @@ class _Using:
             state = places.make(b, "softmax")
             b.load(spill.states_of(b, number, row, rows), state, "score")
             blocks = [(c, places.make(b, f"weighted{i}")) for i, c in enumerate(range(0, out_cols, cols))]
-            last = row + (uses.m + att.lead)
+            last = row + (uses.m + att.ahead)
             stretches = [("", 0, 0, last)] if uses.all_see is None else [("", 0, 0, Idx(uses.all_see)), (".later", uses.later, uses.all_see, last)]
             for name, skip, column, end in stretches:
                 accumulators = [(c, b.window(acc, skip, 0, rows - skip, acc.cols)) for c, acc in blocks]

@@ -102,7 +102,7 @@ class Context:
         visual = op.ids.type.shape[0] if op.ids is not None else self.visual
         lead = self.lead() if op.causal else 0
         before = self.tokens.run_list[0][0] if self.visual else 0
-        sections = causal_sections(visual, rows - visual, before, lead) if op.causal else segment_sections(rows, op.segments)
+        sections = causal_sections(visual, rows - visual, before, lead, dropped(op)) if op.causal else segment_sections(rows, op.segments)
         return [s for s in sections if s.start >= visual] if isinstance(op.q.type, fd.ConcentratedType) else sections
 
     def attention(self, op: ir.OpView) -> Iterator[list[Choice]]:
@@ -111,10 +111,10 @@ class Context:
         name = "dense"
         if isinstance(type_, fd.ConcentratedType):
             shape = ConcShape(type_.visual, type_.m_tile, type_.vector, self.groups(type_))
-            dense = causal_sections(shape.visual, 0, 0, lead)
-            stay = tuple(group_form(heads, shape, g, lead) for g in separable(shape.groups, self.target.geometry) if g.visual)
+            dense, ahead = causal_sections(shape.visual, 0, 0, lead, dropped(op)), lead + dropped(op)
+            stay = tuple(group_form(heads, shape, g, ahead) for g in separable(shape.groups, self.target.geometry) if g.visual)
             yield [Choice("expand", tuple(section_form(heads, s, True) for s in dense)), Choice("stay", stay),
-                   Choice("spill", (spill_form(heads, shape, lead),))]
+                   Choice("spill", (spill_form(heads, shape, ahead),))]
         for s in self.sections(op):
             yield [Choice(name, (section_form(heads, s, op.causal),))]
         if lead:            # copies of the text rows that visual tokens may see, in front of keys and values
@@ -158,6 +158,11 @@ class Context:
             shape = value.type.shape
             yield [Choice("dense", (RowsForm("copy", max(1, value.type.shape[0] if len(shape) > 1 else 1), shape[-1],
                                              fd.dtype_of(value.type.element_type)),))]
+
+
+def dropped(attention: ir.OpView) -> int:
+    """Visual tokens that have keys and no queries."""
+    return 0 if attention.key_ids is None else attention.key_ids.type.shape[0] - attention.ids.type.shape[0]
 
 
 @dataclass(frozen=True)

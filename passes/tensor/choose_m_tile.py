@@ -9,6 +9,8 @@ inputs are read seldom.  Every candidate is priced as `map` would map it: cycles
 from __future__ import annotations
 
 from collections import Counter
+from itertools import accumulate
+from math import inf
 
 from torch_mlir import ir
 
@@ -16,11 +18,13 @@ from focus.dialects import focus as d
 from focus.dialects.contracts import CONCENTRATION
 from focus.dialects.support import get_attr
 from focus.passes.manager import register_pass
+from focus.passes.kernels.places import ceil
 from focus.passes.mapping.parts import Context
+from focus.passes.mapping.rates import INDEX
 from focus.passes.mapping.search import Search
 from focus.passes.mapping.space import Target
 from focus.passes.target import resolve_machine
-from focus.passes.tensor.tensor_ir import body
+from focus.passes.tensor.tensor_ir import body, definition, users
 from focus.runtime.spec.sites import LARGEST_M_TILE
 
 STEPS = 16                  #: candidates are these parts of the largest m-tile
@@ -40,7 +44,8 @@ def choose_m_tile(function: ir.OpView, *, machine: str = "focus") -> None:
     prices = {}
     for size in sizes if len(sizes) > 1 else ():
         _set(gathers, size)
-        prices[size] = _price(function, target)
+        fits = size == LARGEST_M_TILE or count_bytes(function, target) <= target.machine.buffer_bytes("counts")
+        prices[size] = _price(function, target) if fits else inf
     best = min(sizes, key=lambda size: prices.get(size, 0))
     _set(gathers, best)
     function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(attr.config().fixed(best))
@@ -50,6 +55,20 @@ def candidates(visual: int, multiple: int) -> list[int]:
     """m-tiles worth trying for so many visual tokens, the largest first: multiples of the array's columns, which every form of attention takes."""
     parts = [LARGEST_M_TILE * part // STEPS // multiple * multiple for part in range(STEPS, 0, -1)]
     return [LARGEST_M_TILE] + [size for size in dict.fromkeys(parts) if SMALLEST <= size < min(visual, LARGEST_M_TILE)]
+
+
+def count_bytes(function: ir.OpView, target: Target) -> int:
+    """Most bytes of count memory that are in use at a time: an entry for each m-tile and slice of every concentrated value that is yet to be read."""
+    context, ops = Context(function, target), body(function)
+    number = {op.operation: i for i, op in enumerate(ops)}
+    change = [0] * (len(ops) + 1)
+    for op in ops:
+        if isinstance(op, d.GatherOp):
+            t = op.result.type
+            size = INDEX * sum(g.count for g in context.groups(t)) * ceil(t.width, t.vector)
+            change[number[definition(op.x).operation]] += size         # which may gather its result itself
+            change[max(number[user.operation] for user in users(op.result)) + 1] -= size
+    return max(accumulate(change))
 
 
 def _set(gathers: list[ir.OpView], m_tile: int) -> None:

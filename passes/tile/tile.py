@@ -296,12 +296,16 @@ class Tiler:
         heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
         visual = self.where[op.ids].cols if op.ids is not None else self.visual
         lead = self._lead() if op.causal else 0
-        positions = self._positions(op.ids, out.rows) if op.causal else None
+        keys, own = op.ids if op.key_ids is None else op.key_ids, None
+        dropped = 0 if op.key_ids is None else self.where[keys].cols - visual
+        positions = self._positions(keys, out.rows + dropped) if op.causal else None
+        if op.key_ids is not None:
+            own = self._positions(op.ids, out.rows)
         if lead:
-            k, v = (self._with_lead(x, visual, lead, self._rows(op)) for x in (op.k, op.v))
-        att = attention.Attention(self.name, q, k, v, out, heads, positions, lead)
+            k, v = (self._with_lead(x, visual + dropped, lead, self._rows(op)) for x in (op.k, op.v))
+        att = attention.Attention(self.name, q, k, v, out, heads, positions, lead, dropped, own)
         before = self.tokens.run_list[0][0] if self.visual else 0
-        sections = (attention.causal_sections(visual, out.rows - visual, before, lead) if op.causal
+        sections = (attention.causal_sections(visual, out.rows - visual, before, lead, dropped) if op.causal
                     else attention.segment_sections(out.rows, op.segments))
         kernels = [k for k in self._kernels(op) if not isinstance(k, RowsMapping)]
         if isinstance(q, Concentrated):         # the text rows from the dense queries that were concentrated
@@ -429,8 +433,8 @@ class Tiler:
         zeros = self.constant("zeros", 1, ids.cols, "f32")
         prompt = self.tokens.S - sum(self.tokens.run_list[-1])
         heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
-        lead, positions = self._lead(), self._positions(op.ids, q.rows)
-        positions = self.b.window(positions, 0, lead, 1, q.rows)
+        lead, positions = self._lead(), self._positions(op.ids, k.rows)
+        positions = self.b.window(positions, 0, lead, 1, k.rows)
         importance = attention.Importance(q, k, positions, zeros, out, heads, ids.cols, prompt)
         self.call(attention.emit_importance, self.name, importance, *self._kernels(op))
 

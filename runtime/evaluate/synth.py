@@ -18,7 +18,7 @@ import numpy as np
 from focus.runtime.run import trace as traces
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.sites import ATTENTION_SITES, SITES
+from focus.runtime.spec.sites import SITES
 from focus.runtime.spec.tokens import TokenLayout
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class TracePlan:
                 settings = concentration.at(layer, site)
                 if not settings.similarity:
                     continue
-                n = counts[layer + (site not in ATTENTION_SITES)]
+                n = counts[layer + (not concentration.sees_all(site))]
                 tiles = tuple((row, 0, min(concentration.rows_of_tile, n - row)) for row in range(0, n, concentration.rows_of_tile))
                 sites.append(TraceSite(layer, site, -(-widths[site] // concentration.vector), n, tiles, settings.block))
         return cls(tuple(sites), tokens, traces.describe(name, concentration, tokens), decoder.layers)

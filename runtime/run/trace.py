@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write
-from focus.runtime.spec.sites import ATTENTION_SITES, SITES
+from focus.runtime.spec.sites import SITES, sees_all
 
 if TYPE_CHECKING:
     from focus.runtime.run.fxb import Binary
@@ -102,7 +102,7 @@ def from_simulator(found: Sequence[Mapping[str, np.ndarray]], binary: Binary, id
 
 
 def retained(binary: Binary, id_lists: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """`retained/{l}/{s}` of every layer and site; in a layer that prunes, its attention still sees the tokens before."""
+    """`retained/{l}/{s}` of every layer and site; in a layer that prunes, the first sites still see the tokens from before."""
     if binary.tokens is None or not binary.tokens.V:
         return {}
     now, lists = np.arange(binary.tokens.V, dtype=np.int32), iter(id_lists)
@@ -112,7 +112,7 @@ def retained(binary: Binary, id_lists: Sequence[np.ndarray]) -> dict[str, np.nda
         before = now
         if counts[layer + 1] < counts[layer]:
             now = next(lists)
-        out |= {f"retained/{layer}/{site}": before if site in ATTENTION_SITES else now for site in SITES}
+        out |= {f"retained/{layer}/{site}": before if binary.concentration.sees_all(site) else now for site in SITES}
     return out
 
 
@@ -124,7 +124,7 @@ def metadata(binary: Binary) -> dict[str, str]:
 def describe(model: str, c: Concentration, tokens: TokenLayout | None) -> dict[str, str]:
     """The metadata of traces of a model with this concentration and these tokens."""
     out = {"model": model, "block": json.dumps(c.block), "vector": str(c.vector), "threshold": repr(c.threshold),
-           "m_tile": str(c.rows_of_tile), "overrides": json.dumps([o.model_dump(mode="json", exclude_none=True) for o in c.overrides])}
+           "m_tile": str(c.rows_of_tile), "hoist": str(c.hoist).lower(), "overrides": json.dumps([o.model_dump(mode="json", exclude_none=True) for o in c.overrides])}
     if tokens:
         out |= {"V": str(tokens.V), "S": str(tokens.S), "grid": json.dumps([g.model_dump() for g in tokens.grids])}
     return out
@@ -158,7 +158,7 @@ def _check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
         ("retained", (site.visual,)), ("group", (site.visual, site.slices)), ("zero", (site.visual, site.slices)),
         ("counts", (len(site.tiles), site.slices)))}
     arrays = {key: array_of(trace, key, shapes.get(key)) for key in trace}
-    check_retained(arrays, binary.tokens.V if binary.tokens else 0)
+    check_retained(arrays, binary.tokens.V if binary.tokens else 0, binary.concentration.hoist)
     for site in binary.sites:
         if parts[site.name] is COMPACT:
             _check_counts(site, arrays[f"counts/{site.name}"])
@@ -186,13 +186,13 @@ def array_of(trace: Mapping[str, np.ndarray], key: str, shape: tuple[int, ...] |
     return array
 
 
-def check_retained(trace: Mapping[str, np.ndarray], visual: int) -> None:
-    """Whether lists of retained tokens agree: tokens are dropped, never regained, and only between a layer's attention and its MLP.
+def check_retained(trace: Mapping[str, np.ndarray], visual: int, hoist: bool) -> None:
+    """Whether lists of retained tokens agree: tokens are dropped, never regained, and only where a layer prunes (`Concentration.hoist`).
     `trace`: any arrays by their keys.  Raises FocusError."""
     at, before = (-1, True), ""
     keys = [key.split("/") for key in trace if key.startswith("retained/")]
     for layer, place, key in sorted((int(layer), SITES.index(site), f"retained/{layer}/{site}") for _, layer, site in keys):
-        ids, stage = trace[key], (layer, SITES[place] not in ATTENTION_SITES)
+        ids, stage = trace[key], (layer, not sees_all(SITES[place], hoist))
         if len(ids) and (ids[0] < 0 or ids[-1] >= visual or np.any(np.diff(ids) <= 0)):
             raise FocusError(f"trace '{key}' is not an ascending list of tokens 0..{visual - 1}")
         if before and not np.array_equal(ids, trace[before]):
@@ -200,8 +200,8 @@ def check_retained(trace: Mapping[str, np.ndarray], visual: int) -> None:
             wrong = np.setxor1d(ids, trace[before]) if kept else np.setdiff1d(ids, trace[before])
             if len(wrong):
                 has, lacks = (key, before) if wrong[0] in ids else (before, key)
-                raise FocusError(f"trace '{has}' has token {wrong[0]}, which '{lacks}' has not; tokens are only ever dropped, after the "
-                                 f"attention of a layer")
+                raise FocusError(f"trace '{has}' has token {wrong[0]}, which '{lacks}' has not; tokens are only ever dropped, "
+                                 f"{'before the queries' if hoist else 'after the attention'} of a layer")
         at, before = stage, key
 
 

@@ -20,7 +20,7 @@ from focus.runtime.spec.files import atomic_write, read_toml
 from focus.runtime.spec.geometry import SIDES
 from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.schema import Record
-from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR, SITES
+from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR, SITES, sees_all
 
 PRESETS = ("off", "sec", "sic", "full")
 
@@ -122,7 +122,8 @@ class Concentration(Record):
     At each of `layers` (decoder layers, ascending) SEC keeps `int(V * alpha)` of the original V visual tokens, alpha from `alphas`.  With
     `similarity`, SIC merges vectors, pieces of `vector` elements of a row, whose cosine similarity with a neighbour in a `block` (frames, rows,
     columns) is above `threshold`, within tiles of `m_tile` retained visual tokens ("auto": the compiler chooses it).  `overrides` change `similarity`, `threshold` and `block` for
-    some layers and sites; of several that are about the same, the last one counts.  Raises FocusError for a value out of range.
+    some layers and sites; of several that are about the same, the last one counts.  With `hoist`, a layer that prunes does so before its queries:
+    only keys and values are made of all tokens; without, after its attention.  Raises FocusError for a value out of range.
     """
     layers: tuple[LayerNumber, ...] = ()
     alphas: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = ()
@@ -131,6 +132,7 @@ class Concentration(Record):
     vector: Integer = PUBLISHED_VECTOR
     m_tile: MTile = "auto"
     similarity: Flag = True
+    hoist: Flag = True
     overrides: tuple[Annotated[Override, BeforeValidator(_override)], ...] = ()
 
     @model_validator(mode="after")
@@ -173,6 +175,10 @@ class Concentration(Record):
     def everywhere(self, layer: int, site: str) -> Concentration:
         """The concentration that merges at all sites as this one does at a site of a layer."""
         return self.model_copy(update={**self.at(layer, site)._asdict(), "overrides": ()})
+
+    def sees_all(self, site: str) -> bool:
+        """Whether a site of a layer that prunes has the tokens from before."""
+        return sees_all(site, self.hoist)
 
     def alpha(self, layer: int) -> float | None:
         """The ratio of a selected layer; None where nothing is pruned."""
