@@ -37,6 +37,8 @@ class GemmMapping(KernelMapping):
     partials: buffers of partial sums of unique vectors that wait for the scatter unit (0: the input is dense); shared_slices: all k-slices
     of a concentrated input share one place.  residual_tiles: tiles of the residual under way.  separate_result: a result that is to be
     concentrated leaves the accumulators first.  weight_subs: sub-tiles, one array wide, whose weights are loaded together.
+    pairs_aside: of SwiGLU at once, sub-tiles that may leave the accumulators before their activation, which takes long: the gate goes to the vector
+    unit's memory, the other product to that of partial sums.
     """
     kind: ClassVar[str] = "gemm"
     form: Literal["whole", "gate", "product"] = "whole"
@@ -48,6 +50,7 @@ class GemmMapping(KernelMapping):
     separate_result: bool = False
     shared_slices: bool = False
     weight_subs: int = 3
+    pairs_aside: int = 0
 
 
 @dataclass(frozen=True)

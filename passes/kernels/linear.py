@@ -121,6 +121,8 @@ def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Pla
     p.add("aside", "vector", (rows, subs[0]), "f16", min(ASIDE, len(subs)) if form.aside else 0)
     p.add("moments", "stats", (rows, 2), "f32", int(form.moments))
     vectors = ceil(subs[0], geometry.vector)
+    p.add("gate", "vector", (rows, subs[0]), "f16", min(mapping.pairs_aside, len(subs)))
+    p.add("up", "conc", (rows, subs[0]), "f16", min(mapping.pairs_aside, len(subs)))
     if form.gathered:
         p.add("retained", "ids", (1, visual), "i32")
         p.add("unique_out", "table", (rows, min(geometry.vector, subs[0])), "f16", min(TABLES, len(subs) * vectors))
@@ -158,7 +160,7 @@ def gemm_generators(form: GemmForm, mapping: GemmMapping, geometry: Geometry) ->
         slice_ += 1 + form.weights * len(subs)
     vectors = sum(ceil(width, geometry.vector) for width in subs)
     out = 7 * vectors if form.gathered else parts * (len(subs) + 1)
-    epilogue = len(subs) * (form.weights + 2 + form.biases + form.residual * 2 * parts) + 2 * form.biases
+    epilogue = 2 * mapping.pairs_aside + len(subs) * (form.weights + 2 + form.biases + form.residual * 2 * parts) + 2 * form.biases
     return bodies * slice_ + epilogue + out + mapping.partials + form.moments * (2 + parts) + 2 * form.gathered
 
 
@@ -277,14 +279,16 @@ class _Body:
                 self._epilogue_aside(n, [acc for acc, in accs], biases[0])
             turns = [places.make(b, "residual", i) for i in range(places.table["residual"].count)] if "residual" in places else []
             tables = [places.make(b, "unique_out", i) for i in range(places.table["unique_out"].count)] if "unique_out" in places else []
-            for s in range(0 if lin.aside else len(subs)):
+            if self.mapping.pairs_aside:
+                outs = [_Out(sub + s, accs[s], [], None, None, None, ids, tables) for s in range(len(subs))]
+                self._epilogue_pairs(accs, biases, outs)
+            for s in range(0 if lin.aside or self.mapping.pairs_aside else len(subs)):
                 windows = [None if v is None else b.window(v, 0, geometry.cols * s, 1, geometry.cols) for v in biases]
                 residual = b.window(turns[s % len(turns)], 0, 0, tile.rows, subs[s]) if turns else None
                 result = residual if tables else None       # gathering takes long: accumulators are left first, where there is room
                 if self.mapping.separate_result:
                     result = places.make(b, f"result{s}")
-                out = _Out(sub + s, accs[s], windows, residual, result, stats, ids, tables, first=s == 0)
-                self._epilogue(out, s)
+                self._epilogue(_Out(sub + s, accs[s], windows, residual, result, stats, ids, tables), s)
         if stats is not None and lin.moments is not None:
             tile.store(b, stats, lin.moments, 0, 2, "stats")
 
@@ -396,7 +400,12 @@ class _Body:
         for i, emit in enumerate(steps):
             emit(result if i == len(steps) - 1 else None)
         if out.stats is not None:
-            b.op("v.reduce", result, out.stats, attrs={"op": "moments", "init": "first" if out.first else "never"})
+            b.op("v.reduce", result, out.stats, attrs={"op": "moments", "init": "first" if number == 0 else "never"})
+        self._way_out(out, number, result)
+
+    def _way_out(self, out: _Out, number: int, result: Mat) -> None:
+        """Gather or store the result of a sub-tile, which is sub-tile `number` of its n-tile."""
+        b, lin, tile, n = self.b, self.lin, self.tile, self.b.geometry.cols * out.sub
         if isinstance(lin.out, Concentrated):
             vector = lin.out.vector
             each = b.geometry.cols // vector            # fuse-concentration gathers a result only where vectors divide a sub-tile
@@ -409,6 +418,30 @@ class _Body:
 
     def _add_row(self, acc: Mat, row: Mat, to: Mat | None) -> None:
         self.b.zip("add", acc, row, to or acc, "row")
+
+    def _epilogue_pairs(self, accs: list[list[Mat]], biases: list[Mat | None], outs: list[_Out]) -> None:
+        """SwiGLU at once: both products leave the accumulators before the activation, so that the array can go on."""
+        b, cols = self.b, self.b.geometry.cols
+        count = self.places.table["gate"].count
+        turns = [[self.places.make(b, name, i) for name in ("gate", "up")] for i in range(count)]
+        pair = lambda i: [b.window(place, 0, 0, self.tile.rows, accs[i][0].cols) for place in turns[i % count]]
+
+        def leave(i: int) -> None:
+            for acc, bias, place in zip(accs[i], biases, pair(i)):
+                if bias is None:
+                    b.map(acc, place)
+                else:
+                    b.zip("add", acc, b.window(bias, 0, cols * i, 1, acc.cols), place, "row")
+
+        for i in range(min(count, len(accs))):
+            leave(i)
+        for i, out in enumerate(outs):
+            gate, up = pair(i)
+            b.map(gate, gate, "silu")
+            b.zip("mul", gate, up, gate)
+            self._way_out(out, i, gate)
+            if i + count < len(accs):
+                leave(i + count)
 
     def _epilogue_aside(self, n: Idx, accs: list[Mat], bias: Mat | None) -> None:
         """Results leave the accumulators before their activation, which takes the vector unit long, so that the array can go on.
@@ -437,7 +470,7 @@ class _Body:
 @dataclass(frozen=True)
 class _Out:
     """What the epilogue of sub-tile `sub` works on: accumulators, biases, the tile of the residual, where the result goes (None: in place), row
-    moments, retained ids, tables of unique vectors; `first`: of its n-tile."""
+    moments, retained ids, tables of unique vectors."""
     sub: Idx
     acc: list[Mat]
     biases: list[Mat | None]
@@ -446,7 +479,6 @@ class _Out:
     stats: Mat | None
     ids: Mat | None
     tables: list[Mat]
-    first: bool
 
 
 def array_passes(b: TileBuilder, x: Mat, weights: Callable[[Idx, int], Mat], acc: Mat, init: str, count: Mat) -> None:

@@ -62,7 +62,7 @@ class _Kernel:
         weights = [name for name in names if name.startswith("w.")]
         inner = [] if self.mapping.shared_slices else ["x", *weights, "map"]
         outer = ["bias", *([] if self.mapping.shared_slices else [name for name in names if ".rest" in name]), "residual"]
-        others = [name for name in names if name.startswith(("acc", "result"))] + ["partial", "unique_out", "map_out", "aside"]
+        others = [name for name in names if name.startswith(("acc", "result"))] + ["partial", "unique_out", "map_out", "aside", "gate", "up"]
         self.slots = self.rates.slots(places, inner + outer + others, self.mapping.slots)
 
     def ring(self, name: str) -> list[int]:
@@ -194,7 +194,13 @@ class _Tile:
         for s, cycles in enumerate(epilogues):
             free += cycles
             left = free
-            if self.form.aside:
+            if self.mapping.pairs_aside:
+                done = max(0, s + 1 - self.mapping.pairs_aside)         # sub-tiles whose places are free again
+                leaving = 2 * self._leaving(self.rates.geometry.cols)
+                left = leaving * (s + 1) + sum(epilogues[:done]) - leaving * done
+                if done and gathers:
+                    left = max(left, epilogues[0] + sum(gathers[:done]))
+            elif self.form.aside:
                 left = sum(self._leaving(self.rates.geometry.cols) for _ in range(s + 1)) + max(0, s + 1 - ASIDE) * cycles
             elif self.form.gathered and not self.mapping.separate_result and self.form.residual:
                 left += sum(gathers[:max(0, s + 1 - self.mapping.residual_tiles)])
@@ -216,7 +222,7 @@ class _Tile:
         found: list[float] = []
         for width in widths(n, self.rates.geometry.cols):
             vector = lambda mnemonic, op, width=width: self.rates.timing.vector(mnemonic, self.rows, width, op)
-            steps = form.biases * vector("v.zip", "add")
+            steps = form.biases * vector("v.zip", "add") + (2 - form.biases) * bool(self.mapping.pairs_aside) * vector("v.map", "copy")
             if form.weights == 2 or form.slow:
                 steps += vector("v.map", "silu")
             if form.weights == 2:

@@ -7,6 +7,7 @@ What a mapping takes on chip is what its kernel declares (`places` in `focus.pas
 """
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,6 +28,7 @@ from focus.runtime.spec.machine import Machine
 
 WEIGHT_SUBS = 3         #: most sub-tiles whose weights are loaded together
 FEW_SUBS = 6            #: array widths of an n-tile up to which all are worth trying; of more, those that cut the result evenly
+MOST_PAIRS = 3          #: most sub-tiles whose pairs of products leave the accumulators
 MOST_SUBS = 24          #: most array widths of an n-tile
 LONGEST = 1024          #: rows of an m-tile beyond which nothing is gained
 QUERY_ROWS = 512        #: most rows of a tile of dense queries
@@ -119,6 +121,8 @@ def _gemm_problem(form: GemmForm, t: GemmMapping, g: Geometry) -> str | None:
         return "a concentrated input cannot stay, and needs at least one buffer of partial sums"
     if t.weight_subs < 1:
         return f"weight_subs is {t.weight_subs}, expected 1 or more"
+    if t.pairs_aside < 0 or t.pairs_aside and (form.weights != 2 or form.residual or form.moments):
+        return "pairs_aside is for both products of SwiGLU at once"
     if form.residual and not t.residual_tiles:
         return "residual_tiles is 0, expected 1 or more"
     if t.separate_result and not form.gathered:
@@ -160,6 +164,8 @@ def _attention_problem(form: AttentionForm, t: AttentionMapping, g: Geometry) ->
 def _spill_problem(form: SpillForm, t: SpillMapping, target: Target) -> str | None:
     g = target.geometry
     single = sum(count for _, count in form.tiles) == 1
+    if t.partials < 1:
+        return f"partials is {t.partials}, expected at least one buffer of partial sums"
     if form.head_dim % g.vector or form.head_dim % g.cols:
         return f"vectors of {g.vector} and array columns ({g.cols}) must divide the head's {form.head_dim} columns"
     if len(form.tiles) > 1 and form.m_tile % g.cols:
@@ -242,7 +248,10 @@ def _weight_subs(target: Target, form: GemmForm, t: GemmMapping) -> int:
 
 
 def _separated(machine: Machine, form: GemmForm, t: GemmMapping, target: Target) -> Iterator[GemmMapping]:
-    """The mapping; with a concentrated result leaving the accumulators first, where there is room."""
+    """The mapping; with a concentrated result leaving the accumulators first, where there is room; and with pairs of SwiGLU leaving them."""
+    if form.weights == 2 and not form.residual and not form.moments:
+        pairs = (replace(t, pairs_aside=n) for n in range(min(t.n // target.geometry.cols, MOST_PAIRS), 0, -1))
+        yield from itertools.islice((p for p in pairs if problem(target, form, p) is None), 1)
     apart = replace(t, separate_result=True)
     yield apart if form.gathered and problem(target, form, apart) is None else t
 

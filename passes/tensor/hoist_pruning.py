@@ -85,7 +85,7 @@ def _layer_of(prune: ir.OpView) -> _Layer:
     attention = _one(prune, [u for u in users(importance.k) if isinstance(u, d.AttentionOp)], "attention on its keys")
     made, added = definition(prune.x), None
     if isinstance(made, d.AddOp):
-        added, made = made, definition(made.a)
+        added, made = made, next((op for op in map(definition, (made.a, made.b)) if _reads(op, attention.result)), None)
     out = _is(prune, made, d.LinearOp)
     if len(users(prune.x)) != 1:
         raise OpError(prune, "leaves rows of a residual stream that others read before it is pruned")
@@ -98,9 +98,17 @@ def _layer_of(prune: ir.OpView) -> _Layer:
     norm = definition(normed.x) if isinstance(normed, d.GatherOp) else normed
     if not isinstance(norm, NORMS):
         raise OpError(prune, "belongs to a layer whose queries are not made from a norm of the residual stream")
-    if (added.b if added is not None else out.residual) != norm.x:
+    if norm.x not in ((added.a, added.b) if added is not None else (out.residual,)):
         raise OpError(prune, "belongs to a layer whose attention is added to another stream than the one it is made from")
     return _Layer(norm.x, norm, projection, attention, importance, topk, select, out, added, prune)
+
+
+def _reads(op: Any, value: ir.Value) -> bool:
+    """Whether a linear layer reads a value, concentrated or not."""
+    if not isinstance(op, d.LinearOp):
+        return False
+    given = definition(op.x)
+    return op.x == value or (isinstance(given, d.GatherOp) and given.x == value)
 
 
 def _is(prune: ir.OpView, op: Any, kind: type) -> Any:

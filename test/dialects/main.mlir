@@ -5,14 +5,14 @@
 
 // GOOD
 // CHECK: module attributes {focus.level = "fuse"}
-// CHECK: focus.concentration = #focus.concentration<array<i64: 1>, [3.300000e-01], 9.000000e-01 : f64, array<i64: 2, 2, 2>, 32 : i64, 1024 : i64, true, []>
+// CHECK: focus.concentration = #focus.concentration<array<i64: 1>, [3.300000e-01], 9.000000e-01 : f64, array<i64: 2, 2, 2>, 32 : i64, 1024 : i64, true, true, []>
 // CHECK-SAME: focus.ports = [#focus.port<"pixels", "float32", array<i64: 4, 8>, "data", 0 : i64>, #focus.port<"ids", "int64", {{.*}}, "token_ids", 40 : i64>]
 module attributes {focus.level = "fuse"} {
   func.func @main(%x: tensor<4x8xf16>, %ids: tensor<1x6xi32>) attributes {
       focus.model = "Small", focus.layers = 2 : i64, focus.row_order = "sequence", focus.visual_ids = array<i64: 9>,
       focus.ports = [#focus.port<"pixels", "float32", array<i64: 4, 8>, "data", 0>, #focus.port<"ids", "int64", array<i64: 1, 6>, "token_ids", 40>],
       focus.fixed_inputs = {grid = dense<[[1, 2, 2]]> : tensor<1x3xi64>, mask = dense<true> : tensor<2xi1>},
-      focus.concentration = #focus.concentration<array<i64: 1>, [0.33], 0.9, array<i64: 2, 2, 2>, 32, 1024, true, []>} {
+      focus.concentration = #focus.concentration<array<i64: 1>, [0.33], 0.9, array<i64: 2, 2, 2>, 32, 1024, true, true, []>} {
     return
   }
 }
@@ -143,7 +143,7 @@ func.func @main() attributes {focus.layers = -1 : i64} {
 // -----
 
 // expected-error@below {{'func.func' op attribute 'focus.concentration': Concentration: 1 layers but 0 alphas}}
-func.func @main() attributes {focus.concentration = #focus.concentration<array<i64: 1>, [], 0.9, array<i64: 2, 2, 2>, 32, 1024, true, []>} {
+func.func @main() attributes {focus.concentration = #focus.concentration<array<i64: 1>, [], 0.9, array<i64: 2, 2, 2>, 32, 1024, true, true, []>} {
   return
 }
 
@@ -151,14 +151,14 @@ func.func @main() attributes {focus.concentration = #focus.concentration<array<i
 
 // expected-error@below {{'func.func' op attribute 'focus.concentration': Concentration: layer 2 is selected, but the decoder has layers 0..1}}
 func.func @main() attributes {focus.layers = 2 : i64,
-    focus.concentration = #focus.concentration<array<i64: 2>, [0.5], 0.9, array<i64: 2, 2, 2>, 32, 1024, true, []>} {
+    focus.concentration = #focus.concentration<array<i64: 2>, [0.5], 0.9, array<i64: 2, 2, 2>, 32, 1024, true, true, []>} {
   return
 }
 
 // -----
 
 // expected-error@below {{'func.func' op attribute 'focus.concentration': Concentration: overrides.0: sites.0: no site of that name; q_proj, query}}
-func.func @main() attributes {focus.layers = 2 : i64, focus.concentration = #focus.concentration<array<i64>, [], 0.9, array<i64: 2, 2, 2>, 32, 1024, true,
+func.func @main() attributes {focus.layers = 2 : i64, focus.concentration = #focus.concentration<array<i64>, [], 0.9, array<i64: 2, 2, 2>, 32, 1024, true, true,
     [{sites = ["qkv"], threshold = 0.5 : f64}]>} {
   return
 }
@@ -166,7 +166,7 @@ func.func @main() attributes {focus.layers = 2 : i64, focus.concentration = #foc
 // -----
 
 // expected-error@below {{'func.func' op attribute 'focus.concentration': overrides are [true], expected an array of dictionaries}}
-func.func @main() attributes {focus.layers = 2 : i64, focus.concentration = #focus.concentration<array<i64>, [], 0.9, array<i64: 2, 2, 2>, 32, 1024, true,
+func.func @main() attributes {focus.layers = 2 : i64, focus.concentration = #focus.concentration<array<i64>, [], 0.9, array<i64: 2, 2, 2>, 32, 1024, true, true,
     [true]>} {
   return
 }

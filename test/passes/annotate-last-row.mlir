@@ -13,7 +13,8 @@ module {
     %t1 = "focus.embedding"(%i1, %table) : (tensor<1x2xi32>, tensor<16x8xf16>) -> tensor<2x8xf16>
     %x = tensor.concat dim(0) %t0, %visual, %t1 : (tensor<1x8xf16>, tensor<2x8xf16>, tensor<2x8xf16>) -> tensor<5x8xf16>
     %a = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
-        segments = array<i64>} : (tensor<5x8xf16>, tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
+        segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<5x8xf16>, tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
     // CHECK: [[Y:%.*]] = "focus.add"
     %y = "focus.add"(%x, %a) : (tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
     // CHECK-NEXT: [[LAST:%.*]] = "focus.last_row"([[Y]]) : (tensor<5x8xf16>) -> tensor<1x8xf16>

@@ -15,7 +15,8 @@ module {
     %x = tensor.concat dim(0) %a, %t0, %v, %t1 : (tensor<2x8xf16>, tensor<1x8xf16>, tensor<3x8xf16>, tensor<2x8xf16>) -> tensor<8x8xf16>
     // CHECK: "focus.attention"{{.*}}focus.layer = 0
     %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
-        segments = array<i64>} : (tensor<8x8xf16>, tensor<8x8xf16>, tensor<8x8xf16>) -> tensor<8x8xf16>
+        segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<8x8xf16>, tensor<8x8xf16>, tensor<8x8xf16>) -> tensor<8x8xf16>
     // CHECK: "focus.last_row"
     %last = "focus.slice"(%y) {offsets = array<i64: 7, 0>, sizes = array<i64: 1, 8>} : (tensor<8x8xf16>) -> tensor<1x8xf16>
     return %last : tensor<1x8xf16>

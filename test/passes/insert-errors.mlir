@@ -24,7 +24,8 @@ module {
     %table = "focus.param"() {name = "embed", row_order = "as_is"} : () -> tensor<16x8xf16>
     %x = "focus.embedding"(%ids, %table) : (tensor<1x3xi32>, tensor<16x8xf16>) -> tensor<3x8xf16>
     %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
-        segments = array<i64>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
+        segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
     %last = "focus.slice"(%y) {offsets = array<i64: 2, 0>, sizes = array<i64: 1, 8>} : (tensor<3x8xf16>) -> tensor<1x8xf16>
     return %last : tensor<1x8xf16>
   }
@@ -41,7 +42,8 @@ module {
     %t = "focus.embedding"(%ids, %table) : (tensor<1x1xi32>, tensor<16x8xf16>) -> tensor<1x8xf16>
     %x = tensor.concat dim(0) %t, %v : (tensor<1x8xf16>, tensor<2x8xf16>) -> tensor<3x8xf16>
     %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
-        segments = array<i64>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
+        segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
     %last = "focus.slice"(%y) {offsets = array<i64: 2, 0>, sizes = array<i64: 1, 8>} : (tensor<3x8xf16>) -> tensor<1x8xf16>
     return %last : tensor<1x8xf16>
   }
@@ -58,7 +60,8 @@ module {
     %x = tensor.concat dim(0) %v, %t : (tensor<2x8xf16>, tensor<1x8xf16>) -> tensor<3x8xf16>
     // expected-error@+1 {{'focus.attention' op has an operand that is no linear projection}}
     %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
-        segments = array<i64>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
+        segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<3x8xf16>, tensor<3x8xf16>, tensor<3x8xf16>) -> tensor<3x8xf16>
     %last = "focus.slice"(%y) {offsets = array<i64: 2, 0>, sizes = array<i64: 1, 8>} : (tensor<3x8xf16>) -> tensor<1x8xf16>
     return %last : tensor<1x8xf16>
   }

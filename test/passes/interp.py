@@ -124,27 +124,33 @@ class Interpreter:
         low, high = np.split(heads, 2, 2)
         return self.stored((heads * cos[:, None] + np.concatenate([-high, low], 2) * sin[:, None]).reshape(x.shape))
 
-    def _probabilities(self, op, q, k, ids, causal):
-        """float32 [heads, rows, columns]."""
+    def _probabilities(self, op, q, k, positions, causal):
+        """float32 [heads, rows, columns]; positions: of the rows of q and of k."""
         q = q.reshape(len(q), op.heads, op.head_dim).transpose(1, 0, 2)
         k = np.repeat(k.reshape(len(k), op.kv_heads, op.head_dim).transpose(1, 0, 2), op.heads // op.kv_heads, 0)
         scores = (q @ k.transpose(0, 2, 1)) * op.scale
         if causal:
-            _, _, positions = self.places(scores.shape[1], ids)
-            scores = np.where(positions[None, :, None] >= positions[None, None, :], scores, -np.inf)
+            scores = np.where(positions[0][:, None] >= positions[1], scores, -np.inf)
         scores = np.exp(scores - scores.max(2, keepdims=True))
         return scores / scores.sum(2, keepdims=True)
 
     def attention(self, op, get, values):
         q, k, v = get("q"), get("k"), get("v")
         ids, out, at = get("ids"), [], 0
+        key_ids = ids if op.key_ids is None else get("key_ids")
+        positions = [self.places(len(x), i)[2] for x, i in ((q, ids), (k, key_ids))] if op.causal else None
+        if op.causal:
+            return self.stored(self._attended(op, q, k, v, positions))
         for n in op.segments or [len(q)]:
             part = slice(at, at + n)
             at += n
-            p = self._probabilities(op, q[part], k[part], ids, op.causal)
-            heads = np.repeat(v[part].reshape(n, op.kv_heads, op.head_dim).transpose(1, 0, 2), op.heads // op.kv_heads, 0)
-            out.append((p @ heads).transpose(1, 0, 2).reshape(n, -1))
+            out.append(self._attended(op, q[part], k[part], v[part], None))
         return self.stored(np.concatenate(out))
+
+    def _attended(self, op, q, k, v, positions):
+        p = self._probabilities(op, q, k, positions, op.causal)
+        heads = np.repeat(v.reshape(len(v), op.kv_heads, op.head_dim).transpose(1, 0, 2), op.heads // op.kv_heads, 0)
+        return (p @ heads).transpose(1, 0, 2).reshape(len(q), -1)
 
     def activation(self, op, get, values):
         return self.stored(ACTIVATIONS[op.kind](get("x")))
@@ -200,10 +206,11 @@ class Interpreter:
 
     def importance(self, op, get, values):
         q, k, ids = get("q"), get("k"), get("ids")
-        visual, text, positions = self.places(len(q), ids)
+        visual, text, positions = self.places(len(k), ids)
         prompt = text[positions[text] > self.tokens.visual_positions().max()]
-        p = self._probabilities(op, q, k, ids, True)
-        return p[:, prompt][:, :, visual].max((0, 1)).astype(np.float32)
+        assert len(q) in (len(k), len(prompt))          # all rows, or those of the prompt alone
+        p = self._probabilities(op, q[prompt] if len(q) == len(k) else q, k, (positions[prompt], positions), True)
+        return p[:, :, visual].max((0, 1)).astype(np.float32)
 
     def topk(self, op, get, values):
         order = np.argsort(-get("importance"), kind="stable")[:op.k]

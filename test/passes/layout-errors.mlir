@@ -22,7 +22,8 @@ module {
     %t = "focus.embedding"(%ids, %table) : (tensor<1x2xi32>, tensor<16x8xf16>) -> tensor<2x8xf16>
     %x = tensor.concat dim(0) %v, %t : (tensor<2x8xf16>, tensor<2x8xf16>) -> tensor<4x8xf16>
     %y = "focus.attention"(%x, %x, %x) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
-        segments = array<i64>} : (tensor<4x8xf16>, tensor<4x8xf16>, tensor<4x8xf16>) -> tensor<4x8xf16>
+        segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<4x8xf16>, tensor<4x8xf16>, tensor<4x8xf16>) -> tensor<4x8xf16>
     // expected-error@+1 {{'focus.reshape' op moves rows of the decoder's sequence, whose order in storage is another}}
     %m = "focus.reshape"(%y) : (tensor<4x8xf16>) -> tensor<2x16xf16>
     return %m : tensor<2x16xf16>
@@ -42,7 +43,8 @@ module {
     // expected-error@+1 {{'focus.add' op has an operand of 2 rows that goes with the sequence; a parameter of S = 4 rows expected, which can be stored in another order}}
     %a = "focus.add"(%x, %p) : (tensor<4x8xf16>, tensor<2x8xf16>) -> tensor<4x8xf16>
     %y = "focus.attention"(%a, %a, %a) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
-        segments = array<i64>} : (tensor<4x8xf16>, tensor<4x8xf16>, tensor<4x8xf16>) -> tensor<4x8xf16>
+        segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<4x8xf16>, tensor<4x8xf16>, tensor<4x8xf16>) -> tensor<4x8xf16>
     %last = "focus.slice"(%y) {offsets = array<i64: 3, 0>, sizes = array<i64: 1, 8>} : (tensor<4x8xf16>) -> tensor<1x8xf16>
     return %last : tensor<1x8xf16>
   }

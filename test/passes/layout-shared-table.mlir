@@ -23,7 +23,8 @@ module {
     // CHECK: "focus.add"([[X]], [[STORED]])
     %y = "focus.add"(%x, %p) : (tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
     %s = "focus.attention"(%y, %y, %y) {causal = true, head_dim = 8 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
-        segments = array<i64>} : (tensor<5x8xf16>, tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
+        segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<5x8xf16>, tensor<5x8xf16>, tensor<5x8xf16>) -> tensor<5x8xf16>
     %last = "focus.slice"(%s) {offsets = array<i64: 4, 0>, sizes = array<i64: 1, 8>} : (tensor<5x8xf16>) -> tensor<1x8xf16>
     return %last, %other : tensor<1x8xf16>, tensor<5x8xf16>
   }

@@ -16,7 +16,8 @@ module {
     %k = "focus.linear"(%x1, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<5x32xf16>, tensor<32x32xf16>)
         -> tensor<5x32xf16>
     %a = "focus.attention"(%q, %k, %k) {causal = true, head_dim = 32 : i64, heads = 1 : i64, kv_heads = 1 : i64, scale = 1.0 : f64,
-        segments = array<i64>} : (tensor<5x32xf16>, tensor<5x32xf16>, tensor<5x32xf16>) -> tensor<5x32xf16>
+        segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<5x32xf16>, tensor<5x32xf16>, tensor<5x32xf16>) -> tensor<5x32xf16>
     %o = "focus.linear"(%a, %w) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>} : (tensor<5x32xf16>, tensor<32x32xf16>)
         -> tensor<5x32xf16>
     %y = "focus.add"(%x, %o) : (tensor<5x32xf16>, tensor<5x32xf16>) -> tensor<5x32xf16>

@@ -1,6 +1,6 @@
 # RUN: %python %s | filecheck %s
 """On a small decoder with random weights, one and two runs of visual tokens: fusing and laying out keep results; concentration gives the
-same result and trace in sequence order and in storage order; removing SIC leaves what SEC alone computes."""
+same result and trace in sequence order and in storage order; removing SIC leaves what SEC alone computes, and hoisting the pruning changes nothing of that."""
 import os
 
 import numpy as np
@@ -63,19 +63,29 @@ for name, source in (("one run", text), ("two runs", two_runs)):
         others = f"{fused},{insert},assign-layout", f"annotate-tokens,{insert}", f"annotate-tokens,{insert},assign-layout"
         changed = not same(wanted, (plain[0], wanted[1]))
         print(options, "|", *(same(run(source, p), wanted) for p in others), "changed", changed, "merged", merged > 5)
-        removed, sec = f"{fused},{insert},remove-concentration", f"{fused},insert-concentration{{{options} sic=false}}"
+        alone = f"insert-concentration{{{options} sic=false}}"
+        removed, sec = f"{fused},{insert},remove-concentration", f"{fused},{alone}"
         print("removed", same(run(source, removed), run(source, sec)), same(run(source, f"{removed},assign-layout"), run(source, sec)))
+        # hoisted pruning reads what the sequence's dropped tokens do not change: without merging, results are those of SEC
+        out, _ = run(source, sec)
+        print("hoisted", *(np.abs(run(source, f"{p},{alone},assign-layout,hoist-pruning")[0] - out).max() < 1e-4 for p in (fused, "annotate-tokens")))
 # CHECK: one run dense True True True
 # CHECK-NEXT: layers=0,2{{.*}} | True True True changed True merged True
 # CHECK-NEXT: removed True True
+# CHECK-NEXT: hoisted True True
 # CHECK-NEXT: layers=1{{.*}} | True True True changed True merged True
 # CHECK-NEXT: removed True True
+# CHECK-NEXT: hoisted True True
 # CHECK-NEXT: sec=false{{.*}} | True True True changed True merged True
 # CHECK-NEXT: removed True True
+# CHECK-NEXT: hoisted True True
 # CHECK: two runs dense True True True
 # CHECK-NEXT: layers=0,2{{.*}} | True True True changed True merged True
 # CHECK-NEXT: removed True True
+# CHECK-NEXT: hoisted True True
 # CHECK-NEXT: layers=1{{.*}} | True True True changed True merged True
 # CHECK-NEXT: removed True True
+# CHECK-NEXT: hoisted True True
 # CHECK-NEXT: sec=false{{.*}} | True True True changed True merged True
 # CHECK-NEXT: removed True True
+# CHECK-NEXT: hoisted True True

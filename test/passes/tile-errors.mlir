@@ -16,7 +16,7 @@ func.func @main(%x: tensor<64x32xf16> {focus.name = "x"}) -> tensor<64x4000xf16>
       : (tensor<64x32xf16>, tensor<4000x32xf16>) -> tensor<64x4000xf16>
   // expected-error@below {{'focus.attention' op needs 132096 bytes of 'output', but machine 'small' has 40960}}
   %a = "focus.attention"(%q, %q, %q) {heads = 1 : i64, kv_heads = 1 : i64, head_dim = 4000 : i64, scale = 0.1 : f64, causal = false,
-      segments = array<i64>, operandSegmentSizes = array<i32: 1, 1, 1, 0>} : (tensor<64x4000xf16>, tensor<64x4000xf16>, tensor<64x4000xf16>)
+      segments = array<i64>, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<64x4000xf16>, tensor<64x4000xf16>, tensor<64x4000xf16>)
           -> tensor<64x4000xf16>
   return %a : tensor<64x4000xf16>
 }

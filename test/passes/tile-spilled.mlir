@@ -45,6 +45,6 @@ func.func @main(%q: tensor<2050x128xf16> {focus.name = "q"}, %k: tensor<2050x64x
   // EXPAND-NOT: stream = "score"
   %y = "focus.attention"(%c, %k, %v) {heads = 2 : i64, kv_heads = 1 : i64, head_dim = 64 : i64, scale = 0.125 : f64, causal = true,
       segments = array<i64>,
-      operandSegmentSizes = array<i32: 1, 1, 1, 0>} : (!c, tensor<2050x64xf16>, tensor<2050x64xf16>) -> tensor<2050x128xf16> loc("attention")
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (!c, tensor<2050x64xf16>, tensor<2050x64xf16>) -> tensor<2050x128xf16> loc("attention")
   return %y : tensor<2050x128xf16>
 }

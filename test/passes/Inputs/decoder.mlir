@@ -32,7 +32,8 @@ module {
     %rk0 = "focus.rope"(%k0, %cos, %sin) {head_dim = 32 : i64} : (tensor<12x32xf16>, tensor<12x32xf16>, tensor<12x32xf16>) -> tensor<12x32xf16>
         loc("layers.0.attn")
     %attn0 = "focus.attention"(%rq0, %rk0, %v0) {causal = true, head_dim = 32 : i64, heads = 2 : i64, kv_heads = 1 : i64,
-        scale = 1.250000e-01 : f64, segments = array<i64>} : (tensor<12x64xf16>, tensor<12x32xf16>, tensor<12x32xf16>) -> tensor<12x64xf16>
+        scale = 1.250000e-01 : f64, segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<12x64xf16>, tensor<12x32xf16>, tensor<12x32xf16>) -> tensor<12x64xf16>
         loc("layers.0.attn")
     %wo0 = "focus.param"() {name = "layers.0.attn.o_proj.weight", row_order = "as_is"} : () -> tensor<64x64xf16> loc("layers.0.attn.o_proj.weight")
     %o0 = "focus.linear"(%attn0, %wo0) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>}
@@ -73,7 +74,8 @@ module {
     %rk1 = "focus.rope"(%k1, %cos, %sin) {head_dim = 32 : i64} : (tensor<12x32xf16>, tensor<12x32xf16>, tensor<12x32xf16>) -> tensor<12x32xf16>
         loc("layers.1.attn")
     %attn1 = "focus.attention"(%rq1, %rk1, %v1) {causal = true, head_dim = 32 : i64, heads = 2 : i64, kv_heads = 1 : i64,
-        scale = 1.250000e-01 : f64, segments = array<i64>} : (tensor<12x64xf16>, tensor<12x32xf16>, tensor<12x32xf16>) -> tensor<12x64xf16>
+        scale = 1.250000e-01 : f64, segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<12x64xf16>, tensor<12x32xf16>, tensor<12x32xf16>) -> tensor<12x64xf16>
         loc("layers.1.attn")
     %wo1 = "focus.param"() {name = "layers.1.attn.o_proj.weight", row_order = "as_is"} : () -> tensor<64x64xf16> loc("layers.1.attn.o_proj.weight")
     %o1 = "focus.linear"(%attn1, %wo1) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>}
@@ -114,7 +116,8 @@ module {
     %rk2 = "focus.rope"(%k2, %cos, %sin) {head_dim = 32 : i64} : (tensor<12x32xf16>, tensor<12x32xf16>, tensor<12x32xf16>) -> tensor<12x32xf16>
         loc("layers.2.attn")
     %attn2 = "focus.attention"(%rq2, %rk2, %v2) {causal = true, head_dim = 32 : i64, heads = 2 : i64, kv_heads = 1 : i64,
-        scale = 1.250000e-01 : f64, segments = array<i64>} : (tensor<12x64xf16>, tensor<12x32xf16>, tensor<12x32xf16>) -> tensor<12x64xf16>
+        scale = 1.250000e-01 : f64, segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<12x64xf16>, tensor<12x32xf16>, tensor<12x32xf16>) -> tensor<12x64xf16>
         loc("layers.2.attn")
     %wo2 = "focus.param"() {name = "layers.2.attn.o_proj.weight", row_order = "as_is"} : () -> tensor<64x64xf16> loc("layers.2.attn.o_proj.weight")
     %o2 = "focus.linear"(%attn2, %wo2) {activation = "none", operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>}
