@@ -153,6 +153,14 @@ def show(report: Mapping[str, Any], console: Console | None = None, modules: int
         console.print(line, highlight=False, markup=False)
 
 
+def print_table(table, width: int = 160) -> None:
+    """Print one table; where there is no terminal, as wide as `width` characters."""
+    from rich.console import Console
+
+    console = Console()
+    (console if console.is_terminal else Console(width=width)).print(table)
+
+
 def empty_table(first: str, *columns: str):
     """An empty table; the header of its first column is its title."""
     from rich.box import SIMPLE_HEAD

@@ -110,7 +110,7 @@ void Engine::drain(const Decoded& d) {
         if (sanitizer_) snapshots.push_back(c.snapshot);
     }
     if (sanitizer_) sanitizer_->take(Unit::CTRL, int(d.values[isa::drain::id]), wanted, snapshots);
-    if (sanitizer_ && d.values[isa::drain::end]) end_kernel();
+    if (d.values[isa::drain::end]) end_kernel();
 }
 
 }  // namespace focus

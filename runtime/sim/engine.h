@@ -40,6 +40,9 @@ struct Site {
 /// A live range: bytes whose contents are given up after kernel number `last`, so that others may have their place.
 struct LiveRange { isa::Space space; int64_t begin, end, last; };
 
+/// Bytes of DRAM to keep as they are when kernel number `kernel` ends.
+struct Capture { int64_t address, bytes, kernel; };
+
 struct Options {
     bool functional = true, sanitize = false;
     std::vector<std::vector<int32_t>> counts;       // per site, tile-major, when not functional
@@ -47,6 +50,7 @@ struct Options {
     int64_t window_begin = 0, window_end = INT64_MAX / CYCLE;       // these cycles
     bool count_total = false;                       // whether tick needs the total
     int64_t max_instructions = INT64_MAX, max_bytes = INT64_MAX;    // the run's budget: instructions executed, bytes read and written
+    std::vector<Capture> captures;                  // in the order of their kernels
     std::function<void(int64_t done, int64_t total)> tick;  // called ten times a second; may throw, to stop the run
 };
 
@@ -60,6 +64,8 @@ class Engine {
 
     const Counters& counters() const { return counters_; }
     const std::vector<Site>& sites() const { return sites_; }
+    /// Of the last run, in the order of its options.
+    const std::vector<std::vector<uint8_t>>& captured() const { return captured_; }
     const Sanitizer* sanitizer() const { return sanitizer_.get(); }
     const Program& program() const { return program_; }
 
@@ -89,6 +95,7 @@ class Engine {
     void set_agu(const Decoded& d);
     void set_grid(const Decoded& d);
     void end_kernel();
+    void forget();
     int64_t count_instructions() const;
 
     // queues, semaphores and the bus (clock.cpp)
@@ -141,6 +148,7 @@ class Engine {
     std::vector<std::string> module_names_;         // for messages; may be empty
     std::vector<LiveRange> lives_;                  // in the order in which they end, for the sanitizer
     std::set<std::array<int64_t, 2>> written_;      // DRAM ranges the host wrote, for the sanitizer
+    std::vector<std::vector<uint8_t>> captured_;
     Memory memory_{machine_};
     Options options_;
     std::unique_ptr<Sanitizer> sanitizer_;
@@ -155,8 +163,8 @@ class Engine {
     ModuleCounters* module_ = nullptr;
     uint32_t pc_ = 0;
     int64_t fetch_ = 0, frontier_ = 0, total_ = 0;
-    int64_t kernel_ = 0;                            // kernels that have ended, and
-    size_t lives_over_ = 0;                         // live ranges; counted for the sanitizer only
+    int64_t kernel_ = 0;                            // kernels that have ended
+    size_t lives_over_ = 0;                         // live ranges that have; counted for the sanitizer only
     std::chrono::steady_clock::time_point polled_;
     int64_t poll_at_ = 0;                           // number of instructions, and
     int64_t moved_ = 0, poll_moved_ = 0;            // bytes read and written so far, and how many of them
