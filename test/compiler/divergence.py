@@ -18,8 +18,9 @@
 import sys
 from dataclasses import replace
 
-import focus
 import torch
+
+import focus
 from focus.compiler.frontend import zoo
 from focus.runtime.run.executable import Executable
 
