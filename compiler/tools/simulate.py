@@ -16,6 +16,7 @@ import numpy as np
 from focus.runtime.run import report as reports
 from focus.runtime.run.executable import WHOLE, Budget, Executable
 from focus.runtime.run.fxb import Values, open_tensors
+from focus.runtime.run.timeline import chrome_trace
 from focus.runtime.run.trace import Trace
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
@@ -66,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.report:
         _save_json(args.report, report)
     if args.timeline:
-        _save_json(args.timeline, reports.chrome_trace(exe.binary, timeline if timeline is not None else np.empty((0, 4), np.int64)))
+        _save_json(args.timeline, chrome_trace(exe.binary, timeline))
     _print(report, args.json)
 
 

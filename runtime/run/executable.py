@@ -16,6 +16,7 @@ import numpy as np
 
 from focus.runtime.run import fxb, report, trace as traces
 from focus.runtime.run.fxb import STORED, Binary, FixedInput, Port
+from focus.runtime.run.timeline import Timeline
 from focus.runtime.run.trace import Trace
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line
@@ -49,12 +50,12 @@ class Budget:
 class Result:
     """`outputs`: name -> array of the port's dtype and shape; `trace`: keys of docs/algorithm.md; `report`: see runtime/run/report.py.
 
-    `timeline`, if events were asked for, is int64 [n, 4] of unit, instruction, first cycle, last cycle.
+    `timeline`: what happened when; empty if no events were asked for.
     """
     outputs: dict[str, np.ndarray]
     trace: Trace
     report: dict[str, Any]
-    timeline: np.ndarray | None = None
+    timeline: Timeline
 
 
 class _Engine:
@@ -191,7 +192,7 @@ class Executable:
             found = traces.from_simulator(simulator.trace(), self.binary, lists)
             outputs = {port.name: _read(simulator, port) for port in self.binary.outputs}
         counts = [traces.unique_counts(found, site) for site in self.binary.sites]
-        return Result(outputs, found, report.build(self.binary, raw, "functional", counts, counted), raw.get("timeline")), raw
+        return Result(outputs, found, report.build(self.binary, raw, "functional", counts, counted), Timeline.of(raw)), raw
 
     @one_line
     def time(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None) -> dict[str, Any]:
@@ -203,8 +204,8 @@ class Executable:
 
     @one_line
     def time_with_timeline(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None, timeline: int = 0,
-                           window: tuple[int, int] = WHOLE) -> tuple[dict[str, Any], np.ndarray | None]:
-        """`time`, and the times of the first `timeline` instructions that start in the cycles `window`."""
+                           window: tuple[int, int] = WHOLE) -> tuple[dict[str, Any], Timeline]:
+        """`time`, and the time line of the first `timeline` instructions that start in the cycles `window`."""
         _check_watching(progress, timeline, window)
         if trace is None and self.binary.sites:
             raise FocusError("the program merges similar vectors, so its time depends on the data: a trace is needed (--trace of focus-sim, "
@@ -217,7 +218,7 @@ class Executable:
         with self._simulator(loaded=False) as simulator:
             raw = simulator.run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window,
                                 self.budget.instructions, self.budget.bytes)
-        return report.build(self.binary, raw, "timing", counts), raw.get("timeline")
+        return report.build(self.binary, raw, "timing", counts), Timeline.of(raw)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     @contextmanager

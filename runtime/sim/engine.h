@@ -101,6 +101,7 @@ class Engine {
     // queues, semaphores and the bus (clock.cpp)
     void issue(const Decoded& d);
     int64_t wait(const Decoded& d, UnitState& unit);
+    bool watched(int64_t start) const;
     void signal(const Decoded& d, int64_t time);
     void drain(const Decoded& d);
     void record(const Decoded& d, int64_t start, int64_t finish);
@@ -112,6 +113,8 @@ class Engine {
     Tile resolve(const Decoded& d, int mem, int64_t rows, int64_t cols);
     Tile operand(const Decoded& d, int mem, int64_t rows, int64_t cols, isa::Access access);
     void touch(int mem, const Tile& t, isa::Access access);
+    void show(int mem, const Tile& t, isa::Access access);
+    void look_up(int mem, Tile t, int64_t first, int64_t rows, int64_t bytes);
     int64_t row_count(const Decoded& d, int mem, int64_t rows);
     uint8_t* data(const Tile& t, int64_t row = 0) { return memory_.at(t.space, t.address + row * t.pitch); }
     Rows rows_of(const Tile& t, int64_t row = 0) { return {data(t, row), t.pitch, t.dtype}; }
@@ -161,6 +164,8 @@ class Engine {
     std::array<float, isa::NUM_SCALARS> scalars_{};
     std::map<std::pair<isa::Space, int64_t>, int64_t> columns_;        // that the moments at an address are of
     ModuleCounters* module_ = nullptr;
+    bool recording_ = false;                        // whether the instruction under way goes to the time line, as
+    Event event_{};
     uint32_t pc_ = 0;
     int64_t fetch_ = 0, frontier_ = 0, total_ = 0;
     int64_t kernel_ = 0;                            // kernels that have ended

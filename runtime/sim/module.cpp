@@ -213,9 +213,16 @@ nb::dict result_dict(const Engine& engine) {
     out["activity"] = activity_dict(c.activity);
     out["modules"] = modules_dict(c);
     if (!c.timeline.empty()) {
-        std::vector<int64_t> rows;
-        for (const Event& e : c.timeline) rows.insert(rows.end(), {e.unit, e.instruction, e.start / CYCLE, whole_cycles(e.finish) / CYCLE});
+        std::vector<int64_t> rows, waits, touched;
+        for (const Event& e : c.timeline) {
+            rows.insert(rows.end(), {e.unit, e.instruction, e.start / CYCLE, whole_cycles(e.finish) / CYCLE});
+            waits.insert(waits.end(), {e.start / CYCLE - (e.start - e.waited) / CYCLE, e.why, e.signalled_by, e.dram_bytes});
+        }
+        for (const Touched& t : c.touched)
+            touched.insert(touched.end(), {t.event, t.operand, t.space, t.address, t.pitch, t.rows, t.row_bytes, t.access});
         out["timeline"] = table(rows, c.timeline.size(), 4);
+        out["waits"] = table(waits, c.timeline.size(), 4);
+        out["touched"] = table(touched, c.touched.size(), 8);
     }
     if (engine.sanitizer()) {
         nb::list findings;
@@ -396,7 +403,8 @@ NB_MODULE(_sim, m) {
                      "captures: collections.abc.Sequence[tuple[int, int, int]] = []) -> dict[str, typing.Any]"),
              "Execute the program; returns raw counters.  counts: per site an int32 array of unique vectors of (tile, slice), needed when not "
              "functional.  progress: called with (instructions done, in all) a few times a second.  timeline: how many (unit, instruction, "
-             "start, finish) events to return, of those that start in the cycles window_begin <= start < window_end.  max_instructions, max_bytes: "
+             "start, finish) events to return, of those that start in the cycles window_begin <= start < window_end; with them waits (cycles, why, event whose "
+             "signal it waited for or -1, DRAM bytes) and touched (event, operand, space, address, pitch, rows, bytes of a row, access).  max_instructions, max_bytes: "
              "stop with an error after executing more, or after operands have read and written more; of bytes, only when functional.  "
              "captures: (address, bytes, kernel) in the order of the kernels, bytes of DRAM to return as they are when that kernel ends.")
         .def("trace", &Simulator::trace, nb::sig("def trace(self) -> list[dict[str, typing.Any]]"),
