@@ -113,9 +113,9 @@ class Function:
         return self.op("focus.rope", [x, cos, sin, ids], x.type, x.shape, True, head_dim=head_dim)
 
     def attention(self, q: Value, k: Value, v: Value, heads: int, kv_heads: int, causal: bool = False, segments: tuple[int, ...] = (),
-                  ids: Value | None = None) -> Value:
+                  ids: Value | None = None, key_ids: Value | None = None) -> Value:
         dim = q.shape[1] // heads
-        return self.op("focus.attention", [q, k, v, ids, None], tensor(q.shape), q.shape, True, heads=heads, kv_heads=kv_heads, head_dim=dim,
+        return self.op("focus.attention", [q, k, v, ids, key_ids], tensor(q.shape), q.shape, True, heads=heads, kv_heads=kv_heads, head_dim=dim,
                        scale=float(f"{dim ** -0.5:.6f}"), causal=causal, segments=list(segments))
 
     def take_rows(self, x: Value, indices: np.ndarray) -> Value:

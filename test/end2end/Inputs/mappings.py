@@ -57,7 +57,7 @@ def _layout(rng: Random) -> TokenLayout:
 def function(rng: Random) -> tuple[Function, Value]:
     """A function of one to eight mapped ops, and its result."""
     make = rng.choice((_dense_layer, _dense_attention, _sweeps, _concentrated_layer, _concentrated_layer, _concentrated_attention,
-                       _concentrated_attention, _pruned))
+                       _concentrated_attention, _pruned, _pruned_attention))
     return make(rng)
 
 
@@ -117,6 +117,18 @@ def _concentrated_attention(rng: Random) -> tuple[Function, Value]:
     f, x, ids, shared = _start(rng, 64)
     q, k, v = (f.linear(x, n * dim) for n in (heads, kv, kv))
     return f, f.attention(f.gather(q, ids, site="query", **shared), k, v, heads, kv, True, ids=ids)
+
+
+def _pruned_attention(rng: Random) -> tuple[Function, Value]:
+    """Queries of the tokens that are kept, dense or concentrated, and keys of all."""
+    heads, kv, dim = _heads(rng)
+    f, x, ids, shared = _start(rng, 64)
+    k, v = (f.linear(x, kv * dim) for _ in range(2))
+    selected = f.topk(f.rows(x.shape[0], heads * dim), k, ids, heads, kv, rng.randint(1, ids.shape[0]))
+    kept = f.select(ids, selected)
+    q = f.linear(f.prune(x, selected), heads * dim)
+    q = f.gather(q, kept, site="query", **shared) if rng.random() < 0.6 else q
+    return f, f.attention(q, k, v, heads, kv, True, ids=kept, key_ids=ids)
 
 
 def _pruned(rng: Random) -> tuple[Function, Value]:
