@@ -206,7 +206,8 @@ class ConcentrationAttr(Attribute, name="concentration"):
     def make(cls, config: "Concentration") -> "ConcentrationAttr":
         overrides = [o.model_dump(exclude_unset=True, exclude_none=True) for o in config.overrides]
         return cls.get(I64Array.wrap(config.layers), ir.ArrayAttr.get([F64.wrap(a) for a in config.alphas]), F64.wrap(config.threshold),
-                       I64Array.wrap(config.block), I64.wrap(config.vector), I64.wrap(0 if config.m_tile == "auto" else config.m_tile), Bool.wrap(config.similarity), Bool.wrap(config.hoist),
+                       I64Array.wrap(config.block), I64.wrap(config.vector), I64.wrap(0 if config.m_tile == "auto" else config.m_tile),
+                       Bool.wrap(config.similarity), Bool.wrap(config.hoist),
                        ir.ArrayAttr.get([ir.DictAttr.get({k: _override_attr(k, v) for k, v in o.items()}) for o in overrides]))
 
     def config(self) -> "Concentration":
@@ -218,7 +219,8 @@ class ConcentrationAttr(Attribute, name="concentration"):
         if not isinstance(overrides, ir.ArrayAttr) or not all(isinstance(o, ir.DictAttr) for o in overrides):
             raise FocusError(f"overrides are {overrides}, expected an array of dictionaries")
         values: dict[str, Any] = {"layers": tuple(self.layers), "alphas": tuple(a.value for a in alphas), "threshold": self.threshold,
-                                  "block": tuple(self.block), "vector": self.vector, "m_tile": self.m_tile or "auto", "similarity": self.similarity, "hoist": self.hoist,
+                                  "block": tuple(self.block), "vector": self.vector, "m_tile": self.m_tile or "auto", "similarity": self.similarity,
+                                  "hoist": self.hoist,
                                   "overrides": tuple({entry.name: _override_value(entry.attr) for entry in o} for o in overrides)}
         return Concentration(**values)
 

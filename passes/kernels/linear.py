@@ -7,6 +7,7 @@ the array goes on.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -93,7 +94,7 @@ def weight_pieces(subs: int, size: int) -> list[range]:
         pieces += 1
     each, more = divmod(subs, pieces)
     starts = [i * each + min(i, more) for i in range(pieces + 1)]
-    return [range(a, b) for a, b in zip(starts, starts[1:])]
+    return [range(a, b) for a, b in itertools.pairwise(starts)]
 
 
 def in_body(slices: int, unroll: int) -> int:

@@ -23,7 +23,7 @@ from torch_mlir import ir
 
 from focus.dialects import focus as fd
 from focus.dialects.mapping import MAPPING, GemmMapping, KernelMapping, Mapping, from_dict, to_dict
-from focus.dialects.support import OpError, get_attr, path_of
+from focus.dialects.support import OpError, path_of
 from focus.passes.kernels.forms import Form, GemmForm
 from focus.passes.kernels.places import ceil
 from focus.passes.manager import register_pass

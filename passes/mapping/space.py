@@ -121,7 +121,7 @@ def _gemm_problem(form: GemmForm, t: GemmMapping, g: Geometry) -> str | None:
         return "a concentrated input cannot stay, and needs at least one buffer of partial sums"
     if t.weight_subs < 1:
         return f"weight_subs is {t.weight_subs}, expected 1 or more"
-    if t.pairs_aside < 0 or t.pairs_aside and (form.weights != 2 or form.residual or form.moments):
+    if t.pairs_aside < 0 or (t.pairs_aside and (form.weights != 2 or form.residual or form.moments)):
         return "pairs_aside is for both products of SwiGLU at once"
     if form.residual and not t.residual_tiles:
         return "residual_tiles is 0, expected 1 or more"
@@ -222,16 +222,14 @@ def _gemms(target: Target, form: GemmForm) -> Iterator[GemmMapping]:
         most = machine.buffer_bytes("output") // (min(m, form.rows) * g.cols * 4 * form.weights)
         for s in _subs(ceil(form.n, g.cols), most):
             whole = GemmMapping(form=form.half, m=m, n=g.cols * s)
-            whole = replace(whole, weight_subs=_weight_subs(target, form, whole))
             tiles = _tiles_beside(target, form, whole)
             whole = replace(whole, residual_tiles=tiles if form.residual else 0)
             if not form.unique:
                 for stays in ("none", "input") if form.visual is None and not form.resample else ("none",):
-                    t = replace(whole, stays=stays)
-                    yield from _separated(machine, form, t, target)
+                    yield from _separated(form, replace(whole, stays=stays), target)
                 continue
             for partials, shared in ((4, False), (2, False), (1, False), (1, True)):
-                yield from _separated(machine, form, replace(whole, partials=partials, shared_slices=shared), target)
+                yield from _separated(form, replace(whole, partials=partials, shared_slices=shared), target)
 
 
 def _subs(total: int, most: int) -> list[int]:
@@ -247,8 +245,10 @@ def _weight_subs(target: Target, form: GemmForm, t: GemmMapping) -> int:
                  if gemm_places(form, replace(t, weight_subs=n), target.geometry).bytes().get("wgt", 0) <= room), 1)
 
 
-def _separated(machine: Machine, form: GemmForm, t: GemmMapping, target: Target) -> Iterator[GemmMapping]:
-    """The mapping; with a concentrated result leaving the accumulators first, where there is room; and with pairs of SwiGLU leaving them."""
+def _separated(form: GemmForm, t: GemmMapping, target: Target) -> Iterator[GemmMapping]:
+    """The mapping, with weights in pieces that fit: with pairs of SwiGLU leaving the accumulators, and with a concentrated result doing so,
+    where there is room."""
+    t = replace(t, weight_subs=_weight_subs(target, form, t))
     if form.weights == 2 and not form.residual and not form.moments:
         pairs = (replace(t, pairs_aside=n) for n in range(min(t.n // target.geometry.cols, MOST_PAIRS), 0, -1))
         yield from itertools.islice((p for p in pairs if problem(target, form, p) is None), 1)

@@ -4,8 +4,8 @@ In: a function in storage order, concentrated, whose layers prune after their at
 it (`hoist`): the importance is taken first, from the prompt's own queries; then the residual stream is pruned, and only the tokens that are kept have
 queries, attention, an o_proj and a residual.  Keys and values are made of all tokens, as before.
 
-Without similarity concentration results are the same: rows of a token that is dropped after the attention are read by nobody.  With it, vectors at the
-sites `query` and `o_proj` merge among the tokens that are kept, and the kept queries are projected from rows that are not merged.
+Without similarity concentration results are the same: rows of a token that is dropped after the attention are read by nobody.  With it, vectors
+at the sites `query` and `o_proj` merge among the tokens that are kept, and the kept queries are projected from rows that are not merged.
 """
 from __future__ import annotations
 
@@ -172,6 +172,6 @@ class _Maker:
             return x
         t = like.type
         type_ = d.ConcentratedType.make(rows(x), t.width, ids.type.shape[0], t.vector, t.m_tile, t.layout)
-        made = d.GatherOp.build(x, ids, layer=op.layer, site=op.site, threshold=op.threshold, block=list(op.block), vector=op.vector, m_tile=op.m_tile,
-                                results=type_, attrs=extra_attributes(op), loc=op.location, ip=self.at)
+        made = d.GatherOp.build(x, ids, layer=op.layer, site=op.site, threshold=op.threshold, block=list(op.block), vector=op.vector,
+                                m_tile=op.m_tile, results=type_, attrs=extra_attributes(op), loc=op.location, ip=self.at)
         return made.result

@@ -124,7 +124,8 @@ def metadata(binary: Binary) -> dict[str, str]:
 def describe(model: str, c: Concentration, tokens: TokenLayout | None) -> dict[str, str]:
     """The metadata of traces of a model with this concentration and these tokens."""
     out = {"model": model, "block": json.dumps(c.block), "vector": str(c.vector), "threshold": repr(c.threshold),
-           "m_tile": str(c.rows_of_tile), "hoist": str(c.hoist).lower(), "overrides": json.dumps([o.model_dump(mode="json", exclude_none=True) for o in c.overrides])}
+           "m_tile": str(c.rows_of_tile), "hoist": str(c.hoist).lower(),
+           "overrides": json.dumps([o.model_dump(mode="json", exclude_none=True) for o in c.overrides])}
     if tokens:
         out |= {"V": str(tokens.V), "S": str(tokens.S), "grid": json.dumps([g.model_dump() for g in tokens.grids])}
     return out

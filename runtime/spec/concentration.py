@@ -121,9 +121,10 @@ class Concentration(Record):
 
     At each of `layers` (decoder layers, ascending) SEC keeps `int(V * alpha)` of the original V visual tokens, alpha from `alphas`.  With
     `similarity`, SIC merges vectors, pieces of `vector` elements of a row, whose cosine similarity with a neighbour in a `block` (frames, rows,
-    columns) is above `threshold`, within tiles of `m_tile` retained visual tokens ("auto": the compiler chooses it).  `overrides` change `similarity`, `threshold` and `block` for
-    some layers and sites; of several that are about the same, the last one counts.  With `hoist`, a layer that prunes does so before its queries:
-    only keys and values are made of all tokens; without, after its attention.  Raises FocusError for a value out of range.
+    columns) is above `threshold`, within tiles of `m_tile` retained visual tokens ("auto": the compiler chooses it).  `overrides` change
+    `similarity`, `threshold` and `block` for some layers and sites; of several that are about the same, the last one counts.  With `hoist`, a
+    layer that prunes does so before its queries: only keys and values are made of all tokens; without, after its attention.  Raises FocusError
+    for a value out of range.
     """
     layers: tuple[LayerNumber, ...] = ()
     alphas: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = ()

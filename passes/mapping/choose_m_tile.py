@@ -17,8 +17,8 @@ from torch_mlir import ir
 from focus.dialects import focus as d
 from focus.dialects.contracts import CONCENTRATION
 from focus.dialects.support import get_attr
-from focus.passes.manager import register_pass
 from focus.passes.kernels.places import ceil
+from focus.passes.manager import register_pass
 from focus.passes.mapping.parts import Context
 from focus.passes.mapping.rates import INDEX
 from focus.passes.mapping.search import Search
