@@ -38,7 +38,7 @@ class GemmMapping(KernelMapping):
     of a concentrated input share one place.  residual_tiles: tiles of the residual under way.  separate_result: a result that is to be
     concentrated leaves the accumulators first.  weight_subs: sub-tiles, one array wide, whose weights are loaded together.
     pairs_aside: of SwiGLU at once, sub-tiles that may leave the accumulators before their activation, which takes long: the gate goes to the vector
-    unit's memory, the other product to that of partial sums.
+    unit's memory, the other product to the memory `up_in`.
     """
     kind: ClassVar[str] = "gemm"
     form: Literal["whole", "gate", "product"] = "whole"
@@ -51,6 +51,7 @@ class GemmMapping(KernelMapping):
     shared_slices: bool = False
     weight_subs: int = 3
     pairs_aside: int = 0
+    up_in: Literal["table", "conc", "vector"] = "table"
 
 
 @dataclass(frozen=True)

@@ -123,10 +123,11 @@ def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Pla
     p.add("moments", "stats", (rows, 2), "f32", int(form.moments))
     vectors = ceil(subs[0], geometry.vector)
     p.add("gate", "vector", (rows, subs[0]), "f16", min(mapping.pairs_aside, len(subs)))
-    p.add("up", "conc", (rows, subs[0]), "f16", min(mapping.pairs_aside, len(subs)))
+    p.add("up", mapping.up_in, (rows, subs[0]), "f16", min(mapping.pairs_aside, len(subs)))
     if form.gathered:
         p.add("retained", "ids", (1, visual), "i32")
-        p.add("unique_out", "table", (rows, min(geometry.vector, subs[0])), "f16", min(TABLES, len(subs) * vectors))
+        tables = 1 if mapping.pairs_aside and mapping.up_in == "table" else TABLES
+        p.add("unique_out", "table", (rows, min(geometry.vector, subs[0])), "f16", min(tables, len(subs) * vectors))
         p.add("map_out", "map", (1, visual), "u16", sum(ceil(width, geometry.vector) for width in subs))
     if mapping.stays == "input":
         p.add("x", "input", (rows, form.k), "f16")

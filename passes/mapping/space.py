@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 from focus.dialects.mapping import AttentionMapping, GemmMapping, KernelMapping, RowsMapping, SpillMapping
 from focus.passes.capacity import SMALLER, fits, no_room
@@ -28,6 +29,7 @@ from focus.runtime.spec.machine import Machine
 
 WEIGHT_SUBS = 3         #: most sub-tiles whose weights are loaded together
 FEW_SUBS = 6            #: array widths of an n-tile up to which all are worth trying; of more, those that cut the result evenly
+UP_IN: tuple[Literal["table", "conc", "vector"], ...] = ("table", "conc", "vector")      #: memories that products may wait in, the emptiest first
 MOST_PAIRS = 3          #: most sub-tiles whose pairs of products leave the accumulators
 MOST_SUBS = 24          #: most array widths of an n-tile
 LONGEST = 1024          #: rows of an m-tile beyond which nothing is gained
@@ -228,7 +230,7 @@ def _gemms(target: Target, form: GemmForm) -> Iterator[GemmMapping]:
                 for stays in ("none", "input") if form.visual is None and not form.resample else ("none",):
                     yield from _separated(form, replace(whole, stays=stays), target)
                 continue
-            for partials, shared in ((4, False), (2, False), (1, False), (1, True)):
+            for partials, shared in ((4, False), (3, False), (2, False), (1, False), (1, True)):
                 yield from _separated(form, replace(whole, partials=partials, shared_slices=shared), target)
 
 
@@ -250,7 +252,8 @@ def _separated(form: GemmForm, t: GemmMapping, target: Target) -> Iterator[GemmM
     where there is room."""
     t = replace(t, weight_subs=_weight_subs(target, form, t))
     if form.weights == 2 and not form.residual and not form.moments:
-        pairs = (replace(t, pairs_aside=n) for n in range(min(t.n // target.geometry.cols, MOST_PAIRS), 0, -1))
+        counts = range(min(t.n // target.geometry.cols, MOST_PAIRS), 0, -1)
+        pairs = (replace(t, pairs_aside=n, up_in=memory) for n in counts for memory in UP_IN)
         yield from itertools.islice((p for p in pairs if problem(target, form, p) is None), 1)
     apart = replace(t, separate_result=True)
     yield apart if form.gathered and problem(target, form, apart) is None else t
