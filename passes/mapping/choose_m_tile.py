@@ -27,8 +27,7 @@ from focus.passes.target import resolve_machine
 from focus.passes.tensor.tensor_ir import body, definition, users
 from focus.runtime.spec.sites import LARGEST_M_TILE
 
-STEPS = 16                  #: candidates are these parts of the largest m-tile
-SMALLEST = LARGEST_M_TILE // 4      #: below, candidates for matching are lost at too many borders of tiles
+SIZES = tuple(LARGEST_M_TILE * part // 16 for part in (16, 12, 10, 8, 6))       #: below, matching loses candidates at too many borders of tiles
 
 
 @register_pass("choose-m-tile", anchor="func.func", level="tensors", help={"machine": "name or file of the machine description"})
@@ -41,11 +40,11 @@ def choose_m_tile(function: ir.OpView, *, machine: str = "focus") -> None:
     target = Target(resolve_machine(machine), gathers[0].vector)
     visual = max(op.result.type.visual for op in gathers)
     sizes = candidates(visual, target.geometry.cols)
-    prices = {}
+    prices, search = {}, Search(target)
     for size in sizes if len(sizes) > 1 else ():
         _set(gathers, size)
         fits = size == LARGEST_M_TILE or count_bytes(function, target) <= target.machine.buffer_bytes("counts")
-        prices[size] = _price(function, target) if fits else inf
+        prices[size] = _price(function, search) if fits else inf
     best = min(sizes, key=lambda size: prices.get(size, 0))
     _set(gathers, best)
     function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(attr.config().fixed(best))
@@ -53,8 +52,7 @@ def choose_m_tile(function: ir.OpView, *, machine: str = "focus") -> None:
 
 def candidates(visual: int, multiple: int) -> list[int]:
     """m-tiles worth trying for so many visual tokens, the largest first: multiples of the array's columns, which every form of attention takes."""
-    parts = [LARGEST_M_TILE * part // STEPS // multiple * multiple for part in range(STEPS, 0, -1)]
-    return [LARGEST_M_TILE] + [size for size in dict.fromkeys(parts) if SMALLEST <= size < min(visual, LARGEST_M_TILE)]
+    return [LARGEST_M_TILE] + [size for size in SIZES[1:] if size < visual and size % multiple == 0]
 
 
 def count_bytes(function: ir.OpView, target: Target) -> int:
@@ -79,8 +77,8 @@ def _set(gathers: list[ir.OpView], m_tile: int) -> None:
         op.result.set_type(d.ConcentratedType.make(t.rows, t.width, t.visual, t.vector, m_tile, t.layout))
 
 
-def _price(function: ir.OpView, target: Target) -> float:
+def _price(function: ir.OpView, search: Search) -> float:
     """What all ops take, mapped as is cheapest; infinity where one has no mapping."""
-    search, context = Search(target), Context(function, target)
+    context = Context(function, search.target)
     parts = Counter(tuple(tuple(choice.kernels) for choice in choices) for op in body(function) for choices in context.parts(op))
     return sum(times * min(sum(map(search.price, kernels)) for kernels in choices if kernels) for choices, times in parts.items())

@@ -39,7 +39,7 @@ BLOCK_ROWS = 256        #: rows that stop together where the keys have passed th
 SPILL_SHARE = 1 / 16    #: of DRAM's capacity that probabilities may take
 EVEN = 32               #: rows that a tile of whole rows is a multiple of, where it can be
 SWEPT_COLS = 64         #: columns of a tile of a sweep over rows that cannot have them all
-ROUND = (8, 16, *(PUBLISHED_SIDE * n for n in (1, 2, 4, 8, 12, 16, 24, 32)))     #: sizes of m-tiles that are always worth trying
+ROUND = (8, 16, *(PUBLISHED_SIDE * n for n in (1, 2, 4, 6, 8, 12, 16, 24, 32)))     #: sizes of m-tiles that are always worth trying
 APART = 32              #: tiles of one shape that may be written out one by one, where their bounds have no common form
 MOVED_COLS = 4096       #: most columns of a tile of rows that are only moved
 
