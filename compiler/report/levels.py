@@ -131,7 +131,7 @@ def predictions(module: ir.Module, machine: Machine) -> dict[str, Predicted]:
             context = Context(function, target)
             for op in function.regions[0].blocks[0].operations:
                 mapping = mapping_of(op)
-                if mapping is None:
+                if mapping is None or op.operation.name == "func.return":      # whose results are written in place, or copied by few cycles
                     continue
                 entry = out.setdefault(path_of(op), Predicted())
                 for form, kernel in assigned(target, list(context.parts(op)), mapping):

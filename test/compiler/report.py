@@ -6,8 +6,8 @@
 # IR-NOT: id="part-text-level_5"
 # RUN: focus-sim %t/m.fxb --timing-only --trace %t/trace.safetensors --html %t/run.html --ir %t/ir > %t.table
 # RUN: filecheck %s --check-prefix RUN-IR --input-file %t/run.html
-# RUN-IR: id="part-array-event_start"
 # RUN-IR: id="part-text-level_11"
+# RUN-IR: id="part-array-event_start"
 # RUN: not focus-sim %t/m.fxb --timing-only --trace %t/trace.safetensors --ir %t/ir 2>&1 | filecheck %s --check-prefix ALONE
 # ALONE: error: --ir is for the report: give --html a file
 # RUN: not focus-sim %t/m.fxb --timing-only --trace %t/trace.safetensors --html %t/x.html --ir %t/none 2>&1 | filecheck %s --check-prefix NONE
