@@ -16,6 +16,9 @@ Report.element = (tag, attributes = {}, ...children) => {
   return node;
 };
 
+/** Gives an element new children; null is none. */
+Report.fill = (node, ...children) => node.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
+
 Report.number = (n) => (n === null || n === undefined || Number.isNaN(n) ? "" : Math.abs(n) >= 100 || Number.isInteger(n) ? Math.round(n).toLocaleString("en-US") : n.toPrecision(3));
 
 Report.bytes = (n) => {
