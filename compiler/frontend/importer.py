@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,7 @@ from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.frontend.surgery import OPERATORS, weightless
 from focus.compiler.frontend.wrapper import Prefill, prefill_of
 from focus.dialects.context import make_context
+from focus.dialects.support import collect
 from focus.passes.tensor.convert_torch_to_focus import RULES, rule_name
 from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.errors import FocusError, first_line
@@ -74,10 +76,11 @@ def import_model(model: nn.Module, inputs: Mapping[str, Any], check: bool = True
     arguments = tuple(tensors[n].to(torch.int64 if n == "input_ids" else torch.float32).contiguous() for n in names)
     with torch.no_grad(), prefill.surgery():
         with weightless(prefill.user) as tied:
-            module = to_backend_form(import_graph(exported(prefill, arguments), names, parameter_names(prefill, tied)))
+            program = exported(prefill, arguments)
+            module = to_backend_form(import_graph(program, names, parameter_names(prefill, tied)))
         check_operators(module)
         if check and has_values(model) and not any(a.is_meta for a in arguments):
-            check_program(model, inputs, prefill, arguments)
+            check_program(model, inputs, prefill, arguments, program)
     return Imported(module=module, params=parameters(model, prefill, module) if has_values(model) else None, tokens=tokens,
                     inputs=[(n, dtype_name(a), tuple(a.shape)) for n, a in zip(names, arguments)],
                     static_inputs={n: (t.float() if t.is_floating_point() else t).numpy() for n, t in tensors.items() if n not in names},
@@ -165,7 +168,7 @@ def import_graph(program: torch.export.ExportedProgram, inputs: tuple[str, ...],
     """The exported graph in the torch dialect, in a fresh context."""
     constants = [s.target for s in program.graph_signature.input_specs if s.kind == InputKind.CONSTANT_TENSOR]
     if constants:
-        raise FocusError(f"the model makes the constant tensor '{constants[0]}' while it runs; it has no mapping")
+        raise FocusError(f"the model makes the constant tensor '{user_path(constants[0])}' while it runs; it has no mapping")
     context = make_context()
     importer = FxImporter(context=context, hooks=NamedParameters(names))
     importer._cc = ModulePathLocations(context, py_attr_tracker=importer._py_attr_tracker)
@@ -185,13 +188,14 @@ def to_backend_form(module: ir.Module) -> ir.Module:
         path.write_text(f"module {{\n{library}\n}}\n")
         options = f"backend-legal-ops={','.join(_KEPT)} extra-library={path}"
         pipeline = f"builtin.module(func.func(torch-match-quantized-custom-ops),torchdynamo-export-to-torch-backend-pipeline{{{options}}})"
-        with module.context:
+        with module.context, collect(module.context) as found:
             try:
                 PassManager.parse(pipeline).run(module.operation)
             except ir.MLIRError as e:
-                problem = e.error_diagnostics[0] if e.error_diagnostics else None
-                where = f"{problem.location}: {problem.message}" if problem else first_line(e)
-                raise FocusError(f"torch-mlir cannot lower the model: {where}") from None
+                where, said = next(((d.path, d.message) for d in found if d.severity == "error"), ("", first_line(e)))
+                if operator := re.search(r"torch\.(aten\.[\w.]+)", said):
+                    raise FocusError(f"{where}: operator '{operator[1]}' has no mapping to the accelerator") from None
+                raise FocusError(f"torch-mlir cannot lower the model: {where}: {said.splitlines()[0]}") from None
     return module
 
 

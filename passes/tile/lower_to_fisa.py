@@ -521,6 +521,9 @@ def _bits(value: float) -> int:
     return struct.unpack("<I", struct.pack("<f", value))[0]
 
 
+_FIELDS = {mnemonic: {f.name: f for f in entry.all_fields} for mnemonic, entry in isa.TABLE.items()}
+
+
 class _Setup:
     """Generators and code of one outermost item."""
 
@@ -573,6 +576,15 @@ class _Setup:
     def flush(self) -> None:
         """Emit the set-up, then the code."""
         for mnemonic, values, argument in self.before:
+            self._check(mnemonic, values)
             fisa.instruction(mnemonic, values, argument=argument)
         for mnemonic, values, path in self.code:
+            self._check(mnemonic, values)
             fisa.instruction(mnemonic, values, loc=path or None)
+
+    def _check(self, mnemonic: str, values: dict[str, int]) -> None:
+        """Raise OpError for a number that the instruction cannot hold."""
+        for name, value in values.items():
+            f = _FIELDS[mnemonic][name]
+            if not f.low <= value <= f.high:
+                raise OpError(self.kernel.op, f"takes '{mnemonic}' with {name} {value}; {f.low}..{f.high} can be encoded")

@@ -185,6 +185,22 @@ def check_hooks(family: Family, model: nn.Module) -> None:
                              "their modules, on embed_tokens, the last norm and lm_head are compiled")
 
 
+def check_compiled(model: nn.Module) -> None:
+    """Raise FocusError for a module that torch.compile has its hands on: what it runs cannot be exported."""
+    for path, module in model.named_modules():
+        if type(module).__module__.startswith("torch._dynamo") or module._compiled_call_impl is not None:
+            raise FocusError(f"{path or type(model).__name__}: this module is compiled by torch.compile; the module itself expected")
+
+
+def check_parameters(model: nn.Module) -> None:
+    """Raise FocusError for a parameter or buffer that is more than its numbers: of a class of its own, sparse, quantised, complex."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if type(tensor) not in (nn.Parameter, Tensor):
+            raise FocusError(f"{name}: a {type(tensor).__name__} has no mapping; a plain tensor expected")
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
+            raise FocusError(f"{name}: a dense tensor of real numbers expected, got {tensor.dtype}, {tensor.layout}")
+
+
 # ---- configuration -------------------------------------------------------------------------------------------------------------
 def setting(config: Any, where: str, key: str, holds: Callable[[Any], bool], expected: str) -> Any:
     """The value of `key`.  Raises FocusError, naming `where` and the key, unless it `holds`."""
