@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import logging
 import re
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +36,7 @@ from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.frontend.surgery import OPERATORS, weightless
 from focus.compiler.frontend.wrapper import Prefill, prefill_of
 from focus.dialects.context import make_context
-from focus.dialects.support import collect
+from focus.dialects.support import collect, path_of
 from focus.passes.tensor.convert_torch_to_focus import RULES, rule_name
 from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.errors import FocusError, first_line
@@ -120,13 +122,14 @@ def exported(prefill: Prefill, arguments: tuple[torch.Tensor, ...]) -> torch.exp
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the graphs a failing export logs (its exception says enough) and PyTorch's warnings about its own code."""
-    before = logging.root.manager.disable
+    """Silence the graphs a failing export logs and prints (its exception says enough) and PyTorch's warnings about its own code."""
+    before, said = logging.root.manager.disable, io.StringIO()
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(said):
             warnings.simplefilter("ignore", FutureWarning)
             yield
+        sys.stderr.write(said.getvalue())                   # the model's own
     finally:
         logging.disable(before)
 
@@ -169,6 +172,9 @@ def import_graph(program: torch.export.ExportedProgram, inputs: tuple[str, ...],
     constants = [s.target for s in program.graph_signature.input_specs if s.kind == InputKind.CONSTANT_TENSOR]
     if constants:
         raise FocusError(f"the model makes the constant tensor '{user_path(constants[0])}' while it runs; it has no mapping")
+    changed = [*program.graph_signature.buffers_to_mutate.values(), *program.graph_signature.user_inputs_to_mutate.values()]
+    if changed:
+        raise FocusError(f"the model changes '{user_path(changed[0])}' while it runs; it has no mapping")
     context = make_context()
     importer = FxImporter(context=context, hooks=NamedParameters(names))
     importer._cc = ModulePathLocations(context, py_attr_tracker=importer._py_attr_tracker)
@@ -194,7 +200,7 @@ def to_backend_form(module: ir.Module) -> ir.Module:
             except ir.MLIRError as e:
                 where, said = next(((d.path, d.message) for d in found if d.severity == "error"), ("", first_line(e)))
                 if operator := re.search(r"torch\.(aten\.[\w.]+)", said):
-                    raise FocusError(f"{where}: operator '{operator[1]}' has no mapping to the accelerator") from None
+                    raise FocusError(_without_mapping(where, operator[1])) from None
                 raise FocusError(f"torch-mlir cannot lower the model: {where}: {said.splitlines()[0]}") from None
     return module
 
@@ -213,7 +219,11 @@ def check_operators(module: ir.Module) -> None:
     """Raise FocusError for the first operator that the conversion has no rule for."""
     for name, op in operators(module):
         if rule_name(op) not in RULES:
-            raise FocusError(f"{op.location.name_str}: operator '{name.removeprefix('torch.')}' has no mapping to the accelerator")
+            raise FocusError(_without_mapping(path_of(op), name.removeprefix("torch.")))
+
+
+def _without_mapping(path: str, operator: str) -> str:
+    return f"{path or 'the model'}: operator '{operator}' has no mapping to the accelerator"
 
 
 # ---- parameters ----------------------------------------------------------------------------------------------------------------

@@ -155,6 +155,27 @@ tried("internvl-tiny", lambda m: m.model.multi_modal_projector.register_forward_
 # CHECK-NEXT: ACCEPTED
 tried("llava-tiny", lambda m: m.model.language_model.layers[0].register_forward_pre_hook(lambda module, args: (args[0] + args[0], *args[1:])))
 
+
+
+def counting(m):
+    module = m.model.visual.blocks[0].mlp
+    module.register_buffer("seen", torch.zeros(()))
+    module.register_forward_hook(lambda module, args, out: module.seen.add_(1) and None)
+
+
+def weighing(m):
+    weights = torch.linspace(0, 1, 64)
+    m.model.language_model.layers[1].mlp.register_forward_hook(lambda module, args, out: out * weights)
+
+
+# CHECK-NEXT: the model changes 'model.visual.blocks.0.mlp.seen' while it runs; it has no mapping
+tried("qwen2-vl-tiny", counting)
+# CHECK-NEXT: the model makes the constant tensor 'model.language_model.layers.1.mlp.lifted_tensor_0' while it runs
+tried("llava-next-tiny", weighing)
+sys.stderr = sys.stdout                                     # of a failing export nothing is printed but the error
+# CHECK-NEXT: InternVLForConditionalGeneration: torch.export failed: Could not guard on data-dependent expression
+tried("internvl-tiny", lambda m: m.model.vision_tower.encoder.layer[0].mlp.register_forward_hook(lambda module, args, out: out if out.sum() > 0 else -out))
+
 # ---- methods
 class Features(modeling_llava.LlavaModel):
     def get_image_features(self, *args, **kwargs):
