@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import islice
 
 from focus.passes.kernels.attention import attention_generators
-from focus.passes.kernels.forms import AttentionForm, GemmForm, RowsForm, SpillForm
+from focus.passes.kernels.forms import AttentionForm, GemmForm
 from focus.passes.kernels.linear import gemm_generators
 from focus.passes.kernels.places import Places
 from focus.passes.mapping import trial as trials
