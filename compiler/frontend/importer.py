@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import io
 import logging
+import operator
 import re
 import sys
 import tempfile
@@ -110,14 +111,21 @@ def dtype_name(tensor: torch.Tensor) -> str:
 
 # ---- export --------------------------------------------------------------------------------------------------------------------
 def exported(prefill: Prefill, arguments: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram:
-    """The graph of one prefill, composite operators kept whole (the empty decomposition table still makes the graph functional)."""
+    """The graph of one prefill, functional, composite operators kept whole."""
     try:
         with quiet():
-            return torch.export.export(prefill, arguments, strict=False).run_decompositions({})
+            program = torch.export.export(prefill, arguments, strict=False)
+            return program if _is_functional(program.graph) else program.run_decompositions({})     # this takes longer than the export
     except FocusError:
         raise
     except Exception as e:
         raise FocusError(f"{prefill.family.class_name}: torch.export failed: {first_line(e)}") from e
+
+
+def _is_functional(graph: torch.fx.Graph) -> bool:
+    """Whether no operator of a graph writes to what it is given, and none holds a graph of its own."""
+    targets = [node.target for node in graph.nodes if node.op not in ("placeholder", "output")]
+    return all(target is operator.getitem or (isinstance(target, torch._ops.OpOverload) and not target._schema.is_mutable) for target in targets)
 
 
 @contextlib.contextmanager
@@ -199,8 +207,8 @@ def to_backend_form(module: ir.Module) -> ir.Module:
                 PassManager.parse(pipeline).run(module.operation)
             except ir.MLIRError as e:
                 where, said = next(((d.path, d.message) for d in found if d.severity == "error"), ("", first_line(e)))
-                if operator := re.search(r"torch\.(aten\.[\w.]+)", said):
-                    raise FocusError(_without_mapping(where, operator[1])) from None
+                if found_name := re.search(r"torch\.(aten\.[\w.]+)", said):
+                    raise FocusError(_without_mapping(where, found_name[1])) from None
                 raise FocusError(f"torch-mlir cannot lower the model: {where}: {said.splitlines()[0]}") from None
     return module
 

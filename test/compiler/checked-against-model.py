@@ -160,7 +160,7 @@ tried("llava-tiny", lambda m: m.model.language_model.layers[0].register_forward_
 def counting(m):
     module = m.model.visual.blocks[0].mlp
     module.register_buffer("seen", torch.zeros(()))
-    module.register_forward_hook(lambda module, args, out: module.seen.add_(1) and None)
+    module.register_forward_hook(lambda module, args, out: out + module.seen.add_(1))
 
 
 def weighing(m):
