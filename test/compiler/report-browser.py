@@ -130,6 +130,15 @@ with opened(sys.argv[1]) as page:
     print("pictures", page.script("const c = document.querySelector('#frames'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; "
                                   "return new Set(d).size > 20"))
 
+    # ---- at twice the size of text, nothing is wider than the window
+    # CHECK: wide []
+    page.script("document.documentElement.style.fontSize = '200%'")
+    wide = []
+    for tab in ("passes", "time", "cost", "tokens"):
+        page.click(f"#tab-{tab}")
+        wide += [tab] if page.script("return document.documentElement.scrollWidth > document.documentElement.clientWidth") else []
+    print("wide", wide)
+
     # ---- light and dark, and no errors
     shades = [page.script("return getComputedStyle(document.body).backgroundColor")]
     page.click("#theme")

@@ -61,8 +61,8 @@ Report.parts.cost = (() => {
         { type: "scatter", name: "modules", data: points, symbolSize: (p) => 5 + 20 * Math.sqrt(p[3] / largest), itemStyle: { opacity: 0.7 } }] };
   }
 
-  const horizontal = (names, series, format) => ({ grid: { left: 8, right: 40, top: series.length > 1 ? 30 : 8, bottom: 24, containLabel: true }, legend: series.length > 1 ? Report.legend() : undefined,
-    tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: format }, xAxis: Report.axis({ type: "value", axisLabel: { color: Report.colour("text"), formatter: (n) => format(n) } }),
+  const horizontal = (names, series, format, max) => ({ grid: { left: 8, right: 40, top: series.length > 1 ? 30 : 8, bottom: 24, containLabel: true }, legend: series.length > 1 ? Report.legend() : undefined,
+    tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: format }, xAxis: Report.axis({ type: "value", max, axisLabel: { color: Report.colour("text"), formatter: (n) => format(n) } }),
     yAxis: Report.axis({ type: "category", inverse: true, data: names }), series });
 
   function energyOptions() {
@@ -78,7 +78,7 @@ Report.parts.cost = (() => {
     const stalls = causes || Object.keys(report.units[names[0]].stalls);
     return horizontal(names, [{ type: "bar", stack: "all", name: "works", data: share((u) => u.busy) },
       ...stalls.map((c) => ({ type: "bar", stack: "all", name: `waits: ${c}`, data: share((u) => u.stalls[c]) })),
-      { type: "bar", stack: "all", name: "idle", data: share((u) => u.idle), itemStyle: { color: Report.colour("line") } }], (n) => `${+n.toPrecision(3)} %`);
+      { type: "bar", stack: "all", name: "idle", data: share((u) => u.idle), itemStyle: { color: Report.colour("line") } }], (n) => `${+n.toPrecision(3)} %`, 100);
   }
 
   function predictedOptions() {

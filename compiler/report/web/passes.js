@@ -165,6 +165,7 @@ Report.parts.passes = (() => {
     for (const name of ["ir", "diff", "follow"]) $(`#view-${name}`).setAttribute("aria-pressed", view === name);
     $("#editor").hidden = view === "follow";
     $("#follow").hidden = view !== "follow";
+    $("#value-side").hidden = view !== "ir";
     listPasses();
     if (view === "follow") return follow();
     const now = selected(await level(pass), module);

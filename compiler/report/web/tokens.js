@@ -70,9 +70,10 @@ Report.parts.tokens = (() => {
       if (!p || !shownFrames.includes(p.frame)) continue;
       const [x, y] = corner(p.frame), cw = width / p.grid.width, ch = height / p.grid.height, box = [x + p.w * cw, y + p.h * ch, cw, ch];
       cells.set(token, box);
+      if (!pixels) { g.fillStyle = Report.colour("accent"); g.fillRect(...box); }         // no pictures: tokens alone
       if (!there.has(token)) { g.fillStyle = Report.colour("dim"); g.fillRect(...box); }
       else if (share.has(token)) { g.fillStyle = `hsla(${210 - 190 * share.get(token)}, 90%, 50%, .55)`; g.fillRect(...box); }
-      if (width > 300 || there.size < 400) { g.strokeStyle = "rgba(128,128,128,.35)"; g.lineWidth = 0.5; g.strokeRect(...box); }
+      if (width > 300 || there.size < 400 || !pixels) { g.strokeStyle = "rgba(128,128,128,.35)"; g.lineWidth = 0.5; g.strokeRect(...box); }
     }
     drawChosen(g);
     const scope = only === "all" ? [...there] : [...there].filter((t) => out[t] && out[t].frame === Number(only));
