@@ -8,6 +8,7 @@ The pass `map` writes the attribute, a person may edit it, `tile` reads it.  All
 """
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
@@ -122,13 +123,19 @@ def _default(cls: type, name: str) -> Any:
     return next(f.default for f in fields(cls) if f.name == name)
 
 
+@functools.cache
+def hints_of(cls: type[KernelMapping]) -> dict[str, Any]:
+    """The types of the fields of a kind of mapping."""
+    return get_type_hints(cls)
+
+
 def from_dict(values: dict[str, Any], what: str = "mapping") -> KernelMapping:
     """The kernel mapping of field values.  Raises FocusError for an unknown kind or field and for a value of the wrong type."""
     kind = values.get("kind")
     cls = KINDS.get(kind) if isinstance(kind, str) else None
     if cls is None:
         raise FocusError(f"{what}: kind is {kind!r}, expected one of {', '.join(KINDS)}")
-    hints = get_type_hints(cls)
+    hints = hints_of(cls)
     for name, value in values.items():
         if name != "kind":
             check_field(cls, hints, name, value, what)
