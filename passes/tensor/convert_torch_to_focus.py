@@ -400,8 +400,8 @@ RULES.update({
 })
 
 
-def _elementwise_rule(kind: str) -> Rule:
-    """Sum or product in the memory order of the operand with the result's shape; the other may repeat over leading axes."""
+def _elementwise_rule(kind: type[d.Elementwise]) -> Rule:
+    """Sum, product or the like in the memory order of the operand with the result's shape; the other may repeat over leading axes."""
     def convert(c: Converter, op: ir.Operation) -> View:
         if len(op.operands) > 2 and c.scalar(op, 2) != 1:
             raise NoMapping(op, f"its alpha is {c.scalar(op, 2)}; only 1 is mapped")
@@ -417,12 +417,12 @@ def _elementwise_rule(kind: str) -> Rule:
         a, b = a.permute(order), repeated.permute(order)
         rows, last = range(a.rank - 1), [a.rank - 1]
         x, y = c.as_matrix(op, a, rows, last), c.as_matrix(op, b, b.period(rows), last)
-        made = (d.AddOp if kind == "add" else d.MulOp).build(x, y, results=x.type)
+        made = kind.build(x, y, results=x.type)
         return c.view_of(made.result, a.shape).permute(_inverse(order))
     return convert
 
 
-RULES.update({"torch.aten.add.Tensor": _elementwise_rule("add"), "torch.aten.mul.Tensor": _elementwise_rule("mul")})
+RULES.update({"torch.aten.add.Tensor": _elementwise_rule(d.AddOp), "torch.aten.mul.Tensor": _elementwise_rule(d.MulOp)})
 
 
 @rule("torch.aten.cat")
