@@ -124,9 +124,9 @@ def _default(cls: type, name: str) -> Any:
 
 
 @functools.cache
-def hints_of(cls: type[KernelMapping]) -> dict[str, Any]:
+def _hints(kind: str) -> dict[str, Any]:
     """The types of the fields of a kind of mapping."""
-    return get_type_hints(cls)
+    return get_type_hints(KINDS[kind])
 
 
 def from_dict(values: dict[str, Any], what: str = "mapping") -> KernelMapping:
@@ -135,7 +135,7 @@ def from_dict(values: dict[str, Any], what: str = "mapping") -> KernelMapping:
     cls = KINDS.get(kind) if isinstance(kind, str) else None
     if cls is None:
         raise FocusError(f"{what}: kind is {kind!r}, expected one of {', '.join(KINDS)}")
-    hints = hints_of(cls)
+    hints = _hints(cls.kind)
     for name, value in values.items():
         if name != "kind":
             check_field(cls, hints, name, value, what)
