@@ -1,7 +1,7 @@
 """Pass registry, textual pipelines of our passes and upstream ones, and the runner.
 
-In: a module and a pipeline.  Out: the module changed in place, and the seconds each pass took; whoever watches (`watch.py`) sees the IR around
-each pass.
+In: a module and a pipeline.  Out: the module changed in place, and the seconds each pass took; a watcher (`watch.py`) sees the IR around each
+pass.
 
 Writing a pass, in a file of its own in `passes/`:
 

@@ -203,7 +203,7 @@ def _fixed(interface: Interface) -> tuple[fxb.FixedInput, ...]:
 
 
 def _memory_map(func, buffers: list) -> fxb.MemoryMap:
-    """Regions of DRAM by what they hold, and the live ranges of what takes turns in one place."""
+    """Regions of DRAM by what they hold, and the live ranges of values that share places."""
     regions, top = [], get_attr(func, "focus.dram_bytes")
     for kind, name in (("param", "parameters"), ("input", "inputs"), ("output", "outputs"), ("temp", "intermediates")):
         ops = [op for op in buffers if op.kind == kind]

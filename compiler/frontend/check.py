@@ -100,7 +100,7 @@ class _Pair:
     exported: ExportedProgram
 
     def own(self, record: Record | None = None) -> Tensor:
-        """Logits of the model's last token; `record` is told of each module's output."""
+        """Logits of the model's last token; `record` is called with each module's output."""
         with untouched(self.model), self._exact(), _hooked(self.model, record):
             try:
                 result = self.model(**self.inputs)
@@ -261,7 +261,7 @@ def _culprit(pair: _Pair) -> str:
         if ours.given.differs(own.given):
             if own.taken is None or ours.taken is None or not ours.taken.differs(own.taken):
                 return _named(own.path, own.module)
-            # What it reads was made otherwise: by a module that the program goes round, or by what holds both it and what still agreed.
+            # Its input differs already: made by a module that the program does not call, or by one that contains both it and the last that agreed.
             round_ = [call.path for call in between if _changed(call.module)]
             above = [path for path in _above(own.path) if _changed(pair.model.get_submodule(path))]
             path = [*round_, *above, _common(last, own.path)][0]

@@ -47,7 +47,7 @@ class Prefill(nn.Module):
         self.family, self.plan, self.runs, self.tokens = family, plan, runs, tokens
 
     def surgery(self) -> AbstractContextManager[None]:
-        """The context in which `forward` may be called or exported.  Raises FocusError when a module was patched by somebody else."""
+        """The context in which `forward` may be called or exported.  Raises FocusError when a module was patched already."""
         with foreseen(self.family, self.user):
             patches = self.family.patches(self.user, self.plan, self.table)
             check_patchable(self.user, patches)
@@ -114,8 +114,8 @@ def prefill_of(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Prefill, To
 
 @contextmanager
 def foreseen(family: Family, model: nn.Module) -> Iterator[None]:
-    """Run the block; what it raises is a FocusError: a module of `model` that is not what its configuration says, or a value that nobody looks
-    at."""
+    """Run the block; what it raises is a FocusError: a module of `model` that is not what its configuration says, or a value of an
+    unexpected kind."""
     try:
         yield
     except FocusError:

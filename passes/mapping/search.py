@@ -155,7 +155,7 @@ class _Remembered:
             table = json.loads(path.read_text(encoding="utf-8"))
             return {k: None if v is None else (float(v[0]), float(v[1])) for k, v in table.items()}
         except (OSError, ValueError, TypeError, AttributeError, IndexError, RecursionError):
-            return {}                   # none yet, or one that nobody can read: simulate again
+            return {}                   # no file yet, or one that cannot be read: simulate again
 
     def save(self) -> None:
         if not self.changed:

@@ -43,7 +43,7 @@ def lower_to_fisa(module):
 
 
 def _lower_routine(name: str, func: ir.OpView, control: _Control) -> None:
-    """A `fisa.routine` of a function's kernels at the insertion point.  It may be called whatever came before it."""
+    """A `fisa.routine` of a function's kernels at the insertion point.  It relies on nothing that ran before it."""
     routine = fisa.RoutineOp.build(sym_name=name, arguments=len(func.arguments))
     control.forget()
     with ir.InsertionPoint(routine.block):

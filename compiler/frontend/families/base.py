@@ -172,7 +172,7 @@ def check_attention_function(config: Any, where: str) -> None:
 
 
 def check_hooks(family: Family, model: nn.Module) -> None:
-    """Raise FocusError for a forward hook on a module that the prefill goes round: the hook would not run."""
+    """Raise FocusError for a forward hook on a module that the prefill does not call: the hook would not run."""
     attentions = [layer.self_attn for layer in decoder_of(model).layers]
     heads = [getattr(attention, name) for attention in attentions for name in ("q_norm", "k_norm") if hasattr(attention, name)]
     read = {id(part) for whole in (*family.read(model), *heads) for part in whole.modules()}
