@@ -39,7 +39,7 @@ SCOPES = ("whole", "backbone")      #: the whole model, or its decoder layers on
 
 @dataclass
 class Compilation:
-    """A compilation: the module at its present level, the seconds of each pass, and the binary once it is made, with the parameter values of that time."""
+    """A compilation: the module at its present level, the seconds of each pass, and the binary once it is made, with its parameter values."""
     module: ir.Module
     seconds: list[tuple[str, float]] = field(default_factory=list)
     made: fxb.Binary | None = None

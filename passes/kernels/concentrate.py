@@ -151,7 +151,7 @@ def emit_gather(b: TileBuilder, name: str, gather: Gather, slots: int, loc: ir.L
 
 # ---- norms -------------------------------------------------------------------------------------------------------------------
 def norm_places(form: RowsForm, mapping: RowsMapping) -> Places:
-    """What a norm takes on chip: whole rows, which are read once; or parts of them, read a second time where the moments have to be computed first."""
+    """What a norm takes on chip: whole rows, which are read once; or parts of them, read a second time where moments are computed first."""
     p, rows, cols = Places(), min(mapping.m, form.rows), min(mapping.n, form.cols)
     p.add("norm_weight", "vector", (1, form.cols), "f16")
     p.add("norm_bias", "vector", (1, form.cols), "f16", int(form.bias))

@@ -1,4 +1,4 @@
-"""What the simulator says of a mapping: a program of the form's kernels alone, timed without data.
+"""The simulated cost of a mapping: a program of the form's kernels alone, timed without data.
 
 In: a target, a form, a mapping.  Out: `trial`, cycles and DRAM bytes of all kernels of the form, as the program would take them.
 
@@ -63,7 +63,7 @@ class _Scene:
     sites: list[Concentrated] = field(default_factory=list)
 
     def emit(self, form: Form, mapping: KernelMapping) -> float:
-        """Emit kernels; by how much all of the form's take longer."""
+        """Emit kernels; the factor from what is emitted to all kernels of the form."""
         loc = ir.Location.name(TIMED)
         if isinstance(form, GemmForm) and isinstance(mapping, GemmMapping):
             return self._gemm(form, mapping, loc)
@@ -119,7 +119,7 @@ class _Scene:
         passes = ceil(form.rows, t.m) * form.tiles * ceil(form.k, b.geometry.rows) * ceil(t.n, cols) * form.weights
         n = min(form.n, t.n * max(TILES, PASSES // passes))
         if form.gathered and ceil(form.n, cols) % (t.n // cols):
-            n = min(n, form.n // t.n * t.n)         # columns that whole n-tiles leave have a mapping of their own
+            n = min(n, form.n // t.n * t.n)         # columns left over after whole n-tiles have a mapping of their own
         groups = None if form.visual is None else (TileGroup(0, form.tiles, form.rows - form.visual, form.visual),)
         rows = form.rows if groups is None else form.rows * form.tiles
         x: Mat | Concentrated = self.conc(groups, form.k, form.visual or 1) if form.unique and groups else self.mat(rows, form.k)
