@@ -63,7 +63,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class Options:
-    """How to compile, beside what, for which machine and how concentrated.  Raises FocusError for a value that is none."""
+    """Options of a compilation besides the model, its inputs, the machine and the concentration.  Raises FocusError for a wrong value."""
     scope: str = "whole"            #: or "backbone": decoder layers on the visual tokens and one prompt token, parameters without values
     stop: str = "binary"            #: the level to stop at: "torch" | "focus" | "tiled" | "fisa" | "binary"
     check: bool = True              #: compare what is compiled with the model's own forward (two forwards), where inputs and parameters have values
@@ -92,7 +92,7 @@ class Options:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Options:
-        """From keyword arguments.  Raises FocusError for a name that is none."""
+        """From keyword arguments.  Raises FocusError for an unknown name."""
         known = [f.name for f in fields(cls)]
         for name in options:
             if name not in known:
@@ -181,7 +181,7 @@ def _finish(source: _Source, machine: Machine, options: Options, seconds: list[t
 
 
 def _source(model, inputs: Mapping[str, Any], options: Options, concentration: Callable[[int], Concentration]) -> _Source:
-    """The module to begin with, imported or written.  `concentration`: what is meant for a decoder of so many layers."""
+    """The module to begin with, imported, or made from a backbone.  `concentration`: from the number of decoder layers to the one to compile."""
     from focus.compiler.frontend.backbone import Backbone, backbone_module
     if not isinstance(model, Backbone) and options.scope == "backbone":
         from focus.compiler.frontend.importer import backbone_of

@@ -223,7 +223,7 @@ def _first_tensor(value: Any) -> Tensor | None:
 
 @contextlib.contextmanager
 def _hooked(model: nn.Module, record: Record | None) -> Iterator[None]:
-    """Run the block with `record` told of each call of a module of `model`, in the order in which they end."""
+    """Run the block with `record` called for each call of a module of `model`, in the order in which they end."""
     with contextlib.ExitStack() as handles:
         for path, module in model.named_modules() if record else ():
             def hook(module: nn.Module, args: tuple, kwargs: dict, output: Any, path: str = path) -> None:
@@ -251,7 +251,7 @@ def compared(pair: _Pair) -> Iterator[tuple[Call, Call | None]]:
 
 
 def _culprit(pair: _Pair) -> str:
-    """The first module whose output differs, and what it does, as the beginning of a sentence."""
+    """The first module whose output differs, and what it is, as the start of an error message."""
     between: list[Call] = []                                # calls without a counterpart since the last that agreed
     last = ""
     for own, ours in compared(pair):
@@ -301,7 +301,7 @@ def _above(path: str) -> list[str]:
 
 
 def _common(before: str, after: str) -> str:
-    """Path of the innermost module that holds both, what runs between the two being its own."""
+    """Path of the innermost module that contains both; what runs between the two is part of it."""
     whole = []
     for a, b in zip(before.split(".")[:-1], after.split(".")[:-1]):
         if a != b:

@@ -245,7 +245,7 @@ def parameters(model: nn.Module, prefill: Prefill, module: ir.Module) -> dict[st
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of the model: called, it gives the value of now, as numpy."""
+    """A parameter of the model: calling it gives its current value, as numpy."""
     name: str
     tensor: torch.Tensor
 
@@ -253,7 +253,7 @@ class Parameter:
         return as_numpy(self.name, self.tensor)
 
     def digest(self) -> bytes:
-        """Of the bytes of now.  Rows and columns of the bytes, laid out as a table of 64-bit words, are summed, and the sums are hashed: as fast
+        """A digest of the current bytes.  Rows and columns of the bytes, laid out as a table of 64-bit words, are summed, and the sums are hashed: as fast
         as memory is read.  A changed, or moved, word changes it; only changes that cancel in rows and in columns do not."""
         raw = self.tensor.detach().contiguous().view(-1).view(torch.uint8).cpu()
         whole = len(raw) // (8 * _DIGEST_WIDTH) * 8 * _DIGEST_WIDTH
