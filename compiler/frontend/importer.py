@@ -253,7 +253,7 @@ class Parameter:
         return as_numpy(self.name, self.tensor)
 
     def digest(self) -> bytes:
-        """A digest of the current bytes.  Rows and columns of the bytes, laid out as a table of 64-bit words, are summed, and the sums are hashed: as fast
+        """A digest of the current bytes.  Rows and columns of a table of them, as 64-bit words, are summed, and the sums are hashed: as fast
         as memory is read.  A changed, or moved, word changes it; only changes that cancel in rows and in columns do not."""
         raw = self.tensor.detach().contiguous().view(-1).view(torch.uint8).cpu()
         whole = len(raw) // (8 * _DIGEST_WIDTH) * 8 * _DIGEST_WIDTH

@@ -51,7 +51,7 @@ class NoMapping(OpError):
 # ---- values --------------------------------------------------------------------------------------------------------------
 @dataclass(eq=False)
 class Memory:
-    """The row-major memory that views are of: a focus value or a parameter, under whatever shape, or the box of it, that is asked for."""
+    """The row-major memory that views refer to: a focus value or a parameter, read in any shape, or a box of it."""
     shape: tuple[int, ...]
     make: Callable[[tuple[int, ...]], ir.Value]
     values: dict[tuple[int, ...] | Box, ir.Value] = field(default_factory=dict)

@@ -105,7 +105,7 @@ def _address(root: ir.Value) -> int:
 
 
 class _Registers:
-    """Numbers of generators or scalar registers, by what they hold: what is still set up from before is not set up again."""
+    """Numbers of generators or scalar registers, by the contents they have: contents that are in place already are not set up again."""
 
     def __init__(self, size: int, noun: str):
         self.size, self.noun = size, noun
@@ -158,7 +158,7 @@ class _Control:
         self.sic, self.credits = None, dict.fromkeys(self.credits, 0)
 
     def forget(self) -> None:
-        """Nothing is known of what generators, registers and semaphores hold."""
+        """Forget the contents of generators, registers and semaphores."""
         for registers in (self.agus, self.extents, self.scalars):
             registers.ready.clear()
         self.credits = dict.fromkeys(range(1, isa.NUM_SEMAPHORES + 1))
