@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 from torch_mlir import ir
@@ -35,11 +36,17 @@ TIMED = "timed"         #: module path of the kernels that count
 BEFORE = "before"       #: of those that only set the counts of unique vectors
 
 
+@cache
+def _context() -> ir.Context:
+    """One for all trials of a process: making it takes longer than many a trial."""
+    return make_context()
+
+
 def trial(target: Target, form: Form, mapping: KernelMapping) -> Cost:
     """Cycles and DRAM bytes of the form's kernels with a legal mapping.  Raises FocusError where it cannot be emitted."""
     if isinstance(form, RowsForm) and form.what == "cut":
         return Cost(0, 0)
-    with make_context(), ir.Location.unknown():
+    with _context(), ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             function = ir.Operation.create("func.func", attributes={
@@ -51,7 +58,8 @@ def trial(target: Target, form: Form, mapping: KernelMapping) -> Cost:
             share = scene.emit(form, mapping)
             ir.Operation.create("func.return")
         function.attributes["focus.tokens"] = scene.tokens()
-        manager.run(module, [Step("schedule", {"machine": target.machine}), Step("allocate", {"machine": target.machine}), Step("lower-to-fisa")])
+        steps = [Step("schedule", {"machine": target.machine}), Step("allocate", {"machine": target.machine}), Step("lower-to-fisa")]
+        manager.run(module, steps, verify_each=False)           # the mapping that is chosen is emitted again, and verified, by the compilation
         return scene.time(*encode_program(walk(module, "fisa.program")[0]), share)
 
 
