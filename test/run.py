@@ -7,12 +7,15 @@ exit code 1 when a test failed.
     python test/run.py test/dialects -v     one folder
 """
 import json
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import lit.main
 
 ROOT = Path(__file__).resolve().parent.parent
+SKIPPED = "UNSUPPORTED"     #: a test whose REQUIRES is not there
 LEFT_OUT = "EXCLUDED"       #: what lit calls a test that `--filter` and its like leave out
 
 
@@ -23,19 +26,24 @@ def main(argv: list[str]) -> int:
     results.unlink(missing_ok=True)
     paths = [] if any(not a.startswith("-") and Path(a).exists() for a in argv) else [str(ROOT / "test")]
     sys.argv = ["lit", "-sv", "--output", str(results), *argv, *paths]
-    try:
-        lit.main.main()
-        code = 0
-    except SystemExit as e:
-        code = e.code
+    with tempfile.TemporaryDirectory(prefix="focus-test-") as shared:
+        os.environ["FOCUS_TEST_IMPORTS"] = shared       # models that several tests compile are exported once
+        try:
+            lit.main.main()
+            code = 0
+        except SystemExit as e:
+            code = e.code
     if not results.exists():
         print("0 passed, 1 failed")
         return 1
-    codes = [t["code"] for t in json.loads(results.read_text())["tests"]]
-    passed = codes.count("PASS")
-    failed = len(codes) - passed - codes.count(LEFT_OUT)        # no test of ours is skipped, expected to fail, or tried again
+    tests = json.loads(results.read_text())["tests"]
+    codes = [t["code"] for t in tests]
+    passed, skipped = codes.count("PASS"), [t["name"] for t in tests if t["code"] == SKIPPED]
+    failed = len(codes) - passed - len(skipped) - codes.count(LEFT_OUT)         # no test of ours is expected to fail, or tried again
     if code and not failed:
         failed = 1                  # lit itself found something wrong
+    if skipped:
+        print(f"{len(skipped)} skipped, which need a browser (Debian: apt-get install chromium chromium-driver): {', '.join(skipped)}")
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
 

@@ -55,7 +55,7 @@ def map(function: ir.OpView, *, machine: str = "focus", overrides: str = "", sav
 # ---- overrides ---------------------------------------------------------------------------------------------------------------
 @dataclass
 class Overrides:
-    """What a user has fixed: (pattern of module paths, form or None, whole mappings or None, fields), in the order of the file."""
+    """What the user fixed: (pattern of module paths, form or None, whole mappings or None, fields), in the order of the file."""
     entries: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     source: str = ""
 
@@ -133,7 +133,7 @@ class Mapper:
                 mapping = self.search.choose(form, fields if strict or self.search.price(form, fields) < inf else {})
                 kernels.append(mapping)
                 rest = rest_of(self.target, form, mapping)
-                if rest is not None:        # columns that whole n-tiles leave have a kernel of their own
+                if rest is not None:        # columns left over after whole n-tiles have a kernel of their own
                     kernels.append(self.search.choose(rest, fields if self.search.price(rest, fields) < inf else {}))
         return Mapping(name, tuple(kernels))
 
@@ -146,7 +146,7 @@ class Mapper:
 
 
 def rest_of(target: Target, form: Form, mapping: KernelMapping) -> GemmForm | None:
-    """The form of the columns that whole n-tiles leave, where the result is gathered."""
+    """The form of the columns left over after whole n-tiles, where the result is gathered."""
     if not isinstance(form, GemmForm) or not isinstance(mapping, GemmMapping) or not form.gathered:
         return None
     cols = target.geometry.cols
@@ -191,7 +191,7 @@ def _matches(choice: Choice, mapping: Mapping, todo: list[KernelMapping]) -> boo
 
 
 def key_of(op: ir.OpView, counts: dict[str, int]) -> str:
-    """What names an op in a file of mappings: its module path; the second op of the same path is `path#1`, and so on."""
+    """The name of an op in a file of mappings: its module path; the second op of the same path is `path#1`, and so on."""
     path = path_of(op) or op.operation.name
     number = counts.get(path, 0)
     counts[path] = number + 1
@@ -199,7 +199,7 @@ def key_of(op: ir.OpView, counts: dict[str, int]) -> str:
 
 
 def mappings_of(function: ir.OpView) -> dict[str, Mapping]:
-    """The mappings of a mapped function, by what names each op in a file."""
+    """The mappings of a mapped function, by the name of each op in a file."""
     counts: dict[str, int] = {}
     found = {}
     for op in function.regions[0].blocks[0].operations:

@@ -43,7 +43,7 @@ class Context:
         return handler(self, op) if handler else iter(())
 
     def lead(self) -> int:
-        """Text rows that some visual token comes after, and so may see."""
+        """Text rows in front of some visual token, which may see them."""
         return sum(self.tokens.run_list[-1]) - self.visual if self.visual else 0
 
     def groups(self, type_: fd.ConcentratedType) -> tuple[TileGroup, ...]:
@@ -67,7 +67,7 @@ class Context:
             if op.activation == "swiglu" and op.residual is None and op.moments is None:
                 gate = replace(form, weights=1, half="gate", gathered=False, slow=True, aside=True, biases=int(op.bias is not None))
                 product = replace(form, weights=1, half="product", residual=True, slow=False, biases=int(op.up_bias is not None))
-                choices.append(Choice("halves", (gate, product)))       # of equal price, both products at once are taken
+                choices.append(Choice("halves", (gate, product)))       # of equal cost, both products at once are taken
             yield choices
 
     def matmul(self, op: ir.OpView) -> Iterator[list[Choice]]:
@@ -177,7 +177,7 @@ class ConcShape:
 _PARTS = {
     "focus.linear": Context.linear, "focus.matmul": Context.matmul, "focus.rms_norm": Context.norm, "focus.layer_norm": Context.norm,
     "focus.gather": Context.gather, "focus.rope": Context.rope, "focus.attention": Context.attention, "focus.importance": Context.importance,
-    "focus.activation": Context.elementwise, "focus.add": Context.elementwise, "focus.mul": Context.elementwise,
+    "focus.activation": Context.elementwise, **{op.OPERATION_NAME: Context.elementwise for op in fd.ELEMENTWISE},
     "focus.add_visual": Context.add_visual, "focus.embedding": Context.moved, "focus.take_rows": Context.moved, "focus.prune": Context.moved,
     "focus.select_ids": Context.select_ids, "tensor.concat": Context.moved, "focus.patch_embed": Context.patch_embed, "func.return": Context.returned,
 }

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 from focus.runtime.run.energy import power_mw
 from focus.runtime.spec.concentration import Concentration
@@ -84,7 +85,7 @@ class Row:
         frames, height, width = self.grid
         return frames * height * (width + self.row_gap)
 
-    def concentration(self, sec: bool = True, sic: bool = True, m_tile: int = M_TILE) -> Concentration:
+    def concentration(self, sec: bool = True, sic: bool = True, m_tile: int | Literal["auto"] = "auto") -> Concentration:
         """The schedule and threshold published for this workload."""
         layers, alphas = self.schedule if sec else ((), ())
         return Concentration(layers=layers, alphas=alphas, threshold=self.threshold, similarity=sic, m_tile=m_tile)
