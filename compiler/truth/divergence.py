@@ -156,11 +156,13 @@ class _Recorded:
             return theirs if theirs.size == rows * columns else None
         before, after = (self.trace[f"retained/{layer[1]}/{site}"] for site in ("q_proj", "gate_proj"))
         had = next((ids for ids in (before, after) if len(ids) + len(self.text) == len(theirs)), None)
-        has = next((ids for ids in (before, after) if len(ids) + len(self.text) == rows), None)
-        if had is None or has is None or theirs.shape[1] != columns:
+        prompt = self.text[self.text > self.visual.max(initial=-1)]         # whose queries a layer that prunes makes first
+        orders = [*(np.concatenate((self.visual[ids], self.text)) for ids in (before, after)), prompt]
+        wanted = next((order for order in orders if len(order) == rows), None)
+        if had is None or wanted is None or theirs.shape[1] != columns:
             return None
         places = np.sort(np.concatenate((self.visual[had], self.text)))
-        return theirs[np.searchsorted(places, np.concatenate((self.visual[has], self.text)))]
+        return theirs[np.searchsorted(places, wanted)]
 
 
 def _path_of(root: nn.Module, module: nn.Module) -> str:

@@ -39,11 +39,11 @@ def hoist_pruning(function: ir.OpView) -> None:
 class _Layer:
     """A layer that prunes after its attention.
 
-    h: the residual stream that enters; norm: of it; projection: the ops from the normed rows to the queries, in order; choice: importance, top-k and
+    h: the residual stream that enters; norm: of it (None where a model has none); projection: the ops from the normed rows to the queries, in order; choice: importance, top-k and
     ids left; out: the linear layer after the attention; added: the residual add, where it is an op of its own.
     """
     h: ir.Value
-    norm: ir.OpView
+    norm: ir.OpView | None
     projection: list[ir.OpView]
     attention: ir.OpView
     importance: ir.OpView
@@ -94,13 +94,13 @@ def _layer_of(prune: ir.OpView) -> _Layer:
         if not isinstance(projection[0], (d.RopeOp, *NORMS)):
             raise OpError(prune, "belongs to a layer whose queries are no linear projection, normed by heads and rotated")
         projection.insert(0, definition(projection[0].x))
-    normed = definition(projection[0].x)
-    norm = definition(normed.x) if isinstance(normed, d.GatherOp) else normed
-    if not isinstance(norm, NORMS):
-        raise OpError(prune, "belongs to a layer whose queries are not made from a norm of the residual stream")
-    if norm.x not in ((added.a, added.b) if added is not None else (out.residual,)):
+    gather = definition(projection[0].x)
+    normed = gather.x if isinstance(gather, d.GatherOp) else projection[0].x
+    norm = definition(normed) if isinstance(definition(normed), NORMS) else None
+    h = normed if norm is None else norm.x
+    if h not in ((added.a, added.b) if added is not None else (out.residual,)):
         raise OpError(prune, "belongs to a layer whose attention is added to another stream than the one it is made from")
-    return _Layer(norm.x, norm, projection, attention, importance, topk, select, out, added, prune)
+    return _Layer(h, norm, projection, attention, importance, topk, select, out, added, prune)
 
 
 def _reads(op: Any, value: ir.Value) -> bool:
@@ -140,12 +140,12 @@ class _Maker:
     def rows_of(self, value: ir.Value, count: int) -> ir.Value:
         """The last `count` rows, which are the prompt's."""
         made = d.SliceOp.build(value, offsets=[rows(value) - count, 0], sizes=[count, value.type.shape[1]], results=matrix_type(count, value),
-                               loc=definition(value).location if definition(value) is not None else self.layer.norm.location, ip=self.at)
+                               loc=self.layer.attention.location, ip=self.at)
         return made.result
 
     def queries(self, stream: ir.Value, ids: ir.Value | None) -> ir.Value:
         """Queries of rows of the residual stream: of the prompt's without `ids`, else of all text rows and of these visual tokens."""
-        x = self.norm(self.layer.norm, stream)
+        x = stream if self.layer.norm is None else self.norm(self.layer.norm, stream)
         for op in self.layer.projection:
             if isinstance(op, d.LinearOp):
                 x = self.linear(op, x)

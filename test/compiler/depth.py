@@ -31,7 +31,7 @@ def levels(layers: int, concentration: Concentration) -> list[tuple]:
     steps = pipeline("focus", concentration)[1:]
     for number, step in enumerate(steps):
         manager.run(module, [step])
-        if number >= 6:
+        if number >= [s.name for s in steps].index("tile"):
             shared = routines(module)
             out.append((step.name, len(shared), sum(len(walk(r)) for r in shared), len(to_text(module, locations=False).splitlines())))
     return out
@@ -67,7 +67,7 @@ def tiled(concentration: Concentration, kind: type) -> tuple[int, list[str]]:
     """Number of routines, and the text of the routine of every call, names left out."""
     module = backbone_module(backbone(4))
     tile.Routines = kind
-    manager.run(module, pipeline("focus", concentration)[1:8])
+    manager.run(module, pipeline("focus", concentration)[1:10])
     texts = {get_attr(f, "sym_name"): re.sub(r'@\w+|name = "[\w.]*"', "", f.operation.get_asm(use_local_scope=True)) for f in routines(module)}
     return len(texts), [texts[call.callee.value] for call in walk(module, "func.call")]
 

@@ -16,14 +16,20 @@ model, inputs = zoo.build("llava-onevision-small")
 settings = Concentration(layers=(0, 2), alphas=(0.4, 0.1), similarity=False)
 logits, trace, details = reference_details(model, inputs, settings)
 
-# Attention of a pruning layer still sees all tokens, its MLP and everything later those that are left; alpha is of the original 129.
-# CHECK: 0 [129, 129, 129, 51, 51]
+# Keys and values of a pruning layer are still of all tokens, what follows of those that are left; alpha is of the original 129.
+# CHECK: 0 [129, 51, 51, 51, 51]
 # CHECK-NEXT: 1 [51, 51, 51, 51, 51]
-# CHECK-NEXT: 2 [51, 51, 51, 12, 12]
+# CHECK-NEXT: 2 [51, 12, 12, 12, 12]
 # CHECK-NEXT: 3 [12, 12, 12, 12, 12]
 sites = ("q_proj", "query", "o_proj", "gate_proj", "down_proj")
 for layer in range(4):
     print(layer, [len(trace[f"retained/{layer}/{site}"]) for site in sites])
+# Without `hoist` all of its attention sees all tokens; logits are the same, and the tokens kept too.
+# CHECK-NEXT: 0 [129, 129, 129, 51, 51]
+# CHECK-NEXT: later True True
+later, seen = focus.reference(model, inputs, settings.model_copy(update={"hoist": False}))
+print(0, [len(seen[f"retained/0/{site}"]) for site in sites])
+print("later", relative(later, logits) < 1e-6, all((seen[f"retained/{i}/down_proj"] == trace[f"retained/{i}/down_proj"]).all() for i in range(4)))
 # CHECK-NEXT: keys ['retained']
 print("keys", sorted({key.split("/")[0] for key in trace}))
 

@@ -23,7 +23,7 @@ def one_by_one(x, ids, tokens, settings):
                 continue
             at = ids[t] - df * grid.frame_stride - dh * grid.height_stride - dw * grid.width_stride
             row = list(ids).index(at) if at >= grid.first and at in ids else -1
-            if row < 0 or row // settings.m_tile != t // settings.m_tile:
+            if row < 0 or row // settings.rows_of_tile != t // settings.rows_of_tile:
                 continue
             norm = np.linalg.norm(x[t, j]) * np.linalg.norm(x[row, j])
             similarity = min(x[t, j] @ x[row, j] / norm, 1.0) if norm else 0.0
