@@ -25,7 +25,7 @@ def tool(function: Callable[[list[str] | None], int | None]) -> Main:
     def main(argv: list[str] | None = None) -> int:
         try:
             code = function(argv)
-            if sys.stdout is not None:                      # closed by the caller: >&-
+            if sys.stdout is not None and not sys.stdout.closed:        # closed by the caller (>&-) or by the tool
                 sys.stdout.flush()
             return code or 0
         except FocusError as e:
