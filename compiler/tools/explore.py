@@ -18,7 +18,7 @@ from typing import Any
 
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
-from focus.runtime.tools.cli import tool
+from focus.runtime.tools.cli import parsed, tool
 
 LONGEST = 200           #: characters of an attribute's text
 #: colours of node data, from the least to the most
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the graphs, a .json file")
     parser.add_argument("--report", type=Path, metavar="FILE", help="a report of focus-sim: cycles, DRAM bytes, ... of modules as node data")
     parser.add_argument("--check", type=Path, metavar="FILE", help="what focus-sim --check --json printed: differences to PyTorch as node data")
-    args = parser.parse_args(argv)
+    args = parsed(parser, argv)
     if args.output.suffix != ".json":
         raise FocusError(f"{args.output}: a .json file expected")
     files = sorted(args.ir.glob("[0-9][0-9]-*.mlir"))
