@@ -91,16 +91,17 @@ def page() -> str:
     with tempfile.TemporaryDirectory() as folder:
         binary = compile_model(model, inputs, dump_ir=folder).binary
         assert binary is not None
-        levels = {path.stem[:2]: list(_lines(path)) for path in sorted(Path(folder).glob("*.mlir"))}
+        levels = {path.stem[3:]: list(_lines(path)) for path in sorted(Path(folder).glob("*.mlir"))}
     made = lambda level, *names: _block(line for name in names for line in levels[level] if re.match(rf"%{re.escape(name)}[\w#]*(:\d+)? =", line))
     whole = [f"{MLP}.gate_proj", f"{MLP}.act_fn", f"{MLP}.up_proj", MLP, DOWN]
-    parts = {"torch": made("00", *whole), "converted": made("01", *whole), "fused": made("03", MLP, DOWN), "concentrated": made("04", MLP, DOWN),
-             "laid": _block(line for line in levels["05"] if line.startswith(f"%{MLP}") and '"focus.gather"' in line),
-             "mapped": made("07", MLP, DOWN)}
-    call = next(line for line in levels["10"] if line.startswith("call @linear") and f"%{DOWN}.weight" in line)
+    parts = {"torch": made("input", *whole), "converted": made("convert-torch-to-focus", *whole), "fused": made("fuse", MLP, DOWN),
+             "concentrated": made("insert-concentration", MLP, DOWN),
+             "laid": _block(line for line in levels["assign-layout"] if line.startswith(f"%{MLP}") and '"focus.gather"' in line),
+             "mapped": made("map", MLP, DOWN)}
+    call = next(line for line in levels["allocate"] if line.startswith("call @linear") and f"%{DOWN}.weight" in line)
     routine = re.search(r"@\w+", call)
     assert routine is not None
-    body = _after(levels["10"], lambda line: "func.func private" in line and f"{routine[0]}(" in line)
+    body = _after(levels["allocate"], lambda line: "func.func private" in line and f"{routine[0]}(" in line)
     short = [re.sub(rf"%{re.escape(DOWN)}_(\d+)", r"%\1", line) for line in body]
     wanted = ['name = "x"', 'name = "w.0"', 'name = "map"', '"focus.load"', '"focus.mm"', '"focus.scatter"']
     parts |= {"call": _block([call]), "tiles": _block(next(line for line in short if mark in line) for mark in wanted)}

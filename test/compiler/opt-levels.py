@@ -45,7 +45,7 @@ path, counts, said = Path(sys.argv[1]) / "in.mlir", Counter(), {}
 for name in manager.load_passes():
     for level, source in levels.items():
         path.write_text(source)
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as err:
+        with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())), contextlib.redirect_stderr(io.StringIO()) as err:
             code = opt.main([str(path), f"--{name}"])
         first = err.getvalue().partition("\n")[0]
         assert code in (0, 1) and bool(code) == bool(first) and "raised" not in err.getvalue() and "left IR" not in err.getvalue(), (name, level, err.getvalue())
