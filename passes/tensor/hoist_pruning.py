@@ -39,8 +39,8 @@ def hoist_pruning(function: ir.OpView) -> None:
 class _Layer:
     """A layer that prunes after its attention.
 
-    h: the residual stream that enters; norm: of it (None where a model has none); projection: the ops from the normed rows to the queries, in order; choice: importance, top-k and
-    ids left; out: the linear layer after the attention; added: the residual add, where it is an op of its own.
+    h: the residual stream that enters; norm: of it (None where a model has none); projection: the ops from the normed rows to the queries, in
+    order; choice: importance, top-k and ids left; out: the linear layer after the attention; added: the residual add, where it is an op of its own.
     """
     h: ir.Value
     norm: ir.OpView | None
