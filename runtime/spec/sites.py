@@ -1,12 +1,16 @@
-"""Where a decoder layer's values are concentrated, and in what pieces where a request does not say.
+"""Where a layer's values are concentrated, and in what pieces where a request does not say.
 
 In: nothing.  Out: the names of the sites, the default vector and m-tile.  They stand apart from the configuration because the dialects need them,
 which load without pydantic.
 """
 from typing import Literal, get_args
 
-SiteName = Literal["q_proj", "query", "o_proj", "gate_proj", "down_proj"]      #: the values SIC concentrates in a decoder layer, in execution order
-SITES: tuple[str, ...] = get_args(SiteName)
-ATTENTION_SITES = SITES[:3]         #: of them, those that see the tokens from before the layer prunes
+DecoderSite = Literal["q_proj", "query", "o_proj", "gate_proj", "down_proj"]
+VisionSite = Literal["vision.q_proj", "vision.query", "vision.o_proj", "vision.fc1", "vision.fc2"]
+SiteName = Literal[DecoderSite, VisionSite]
+SITES: tuple[str, ...] = get_args(DecoderSite)          #: the values SIC concentrates in a decoder layer, in execution order
+VISION_SITES: tuple[str, ...] = get_args(VisionSite)    #: those of a layer of the vision tower, where a request asks for it
+ALL_SITES = SITES + VISION_SITES
+ATTENTION_SITES = SITES[:3]         #: of the decoder's, those that see the tokens from before the layer prunes
 PUBLISHED_VECTOR = 32               #: elements of a vector in the authors' implementation
 LARGEST_M_TILE = 1024               #: most retained visual tokens of a tile
