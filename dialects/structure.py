@@ -47,6 +47,8 @@ class BufferOp(FocusOp, name="buffer"):
     the token layout; `constant` is "positions" (of the leading text rows and of all rows in storage order), "token_ids" (0, 1, ...) or "zeros".
     "retained": an output for the trace, the original indices of the visual tokens left.  "unique", "map", "counts": unique vectors, maps and
     numbers of unique vectors of the concentrated operand of number `site` in `focus.sites`.  `port`: the number of an input in `focus.ports`.
+    `holds`: "output of <module path>" or "input of <module path>", if an intermediate is just that in the PyTorch model; `lead`: how many rows stand
+    before it in the buffer.
 
     Attributes added later: `slots` (ring slots, by schedule), `address` (bytes, by allocate) and, where others have the same place at other times,
     `lives` (first and last kernel of the program, by allocate).
@@ -82,6 +84,10 @@ class BufferOp(FocusOp, name="buffer"):
             wanted = " or ".join(f'"{name}" of {element}' for name, element in CONSTANTS.items())
             self.fail(f"has constant {self._said('constant')} of {dtype} and role {self._said('role')}; expected {wanted} with role \"constant\"")
         self._check_number("site", role in SITE_ROLES, f"roles {', '.join(SITE_ROLES)}")
+        holds = get_attr(self, "holds")
+        if holds is not None and (self.kind != "temp" or not isinstance(holds, str) or not holds.startswith(("output of ", "input of "))):
+            self.fail(f"of kind \"{self.kind}\" holds {self._said('holds')}; \"output of ...\" or \"input of ...\" expected, of an intermediate")
+        self._check_number("lead", holds is not None, "holds", needed=False)
         self._check_number("port", self.kind == "input", "kind \"input\"", needed=False)
 
     def _check_number(self, name: str, belongs: bool, where: str, needed: bool = True) -> None:

@@ -343,11 +343,31 @@ def verify(op: Any, what: str = "module") -> None:
         raise DiagnosedError(found, f"{what} does not verify")
 
 
+@dataclass(frozen=True)
+class AsmForm:
+    """How IR is printed: with locations, in the generic form, with elements attributes and resource strings of more than so many elements and
+    characters elided; `pretty`: locations for people, which do not parse; `local`: nothing is hoisted out of an op."""
+    locations: bool = False
+    generic: bool = False
+    most_elements: int | None = None
+    most_resource: int | None = None
+    pretty: bool = False
+    local: bool = False
+    regions: bool = True
+
+    def text(self, op: Any) -> str:
+        """The text of an op or module.  Values are named after module paths."""
+        operation = op.operation
+        with operation.context, ir.Location.unknown():      # printing verifies, and verifiers of ours make types
+            return operation.get_asm(
+                enable_debug_info=self.locations or self.pretty, pretty_debug_info=self.pretty, print_generic_op_form=self.generic,
+                use_name_loc_as_prefix=True, large_elements_limit=self.most_elements, large_resource_limit=self.most_resource,
+                use_local_scope=self.local, skip_regions=not self.regions)
+
+
 def to_text(op: Any, locations: bool = True, generic: bool = False) -> str:
     """Print an op or module.  Values are named after module paths; with `locations`, these paths survive parsing the text again."""
-    operation = op.operation
-    with operation.context, ir.Location.unknown():      # printing verifies, and verifiers of ours make types
-        return operation.get_asm(enable_debug_info=locations, print_generic_op_form=generic, use_name_loc_as_prefix=True)
+    return AsmForm(locations, generic).text(op)
 
 
 def walk(root: Any, kind: str | type | tuple[type, ...] | None = None) -> list[ir.OpView]:

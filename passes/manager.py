@@ -1,6 +1,7 @@
 """Pass registry, textual pipelines of our passes and upstream ones, and the runner.
 
-In: a module and a pipeline.  Out: the module changed in place, the seconds each pass took, and on request one IR file per pass.
+In: a module and a pipeline.  Out: the module changed in place, and the seconds each pass took; whoever watches (`watch.py`) sees the IR around
+each pass.
 
 Writing a pass, in a file of its own in `passes/`:
 
@@ -20,23 +21,22 @@ of ours anchored on an op below the current one finds it by itself.  From Python
 import importlib
 import inspect
 import re
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from torch_mlir import ir
 from torch_mlir.passmanager import PassManager
 
-from focus.dialects.contracts import INPUT, LEVEL, MACHINE, check_module
-from focus.dialects.support import DiagnosedError, Diagnostic, OpError, collect, set_attr, to_text
+from focus.dialects.contracts import LEVEL, MACHINE, check_module
+from focus.dialects.support import DiagnosedError, Diagnostic, OpError, collect, set_attr
 from focus.passes.pipeline import pass_names
 from focus.passes.steps import MODULE, Step
+from focus.passes.watch import Watcher
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.files import atomic_write
 
 
 class PipelineError(FocusError):
@@ -260,63 +260,42 @@ def _first_reason(text: str) -> str:
 
 
 # ---- running ----------------------------------------------------------------------------------------------------------------
-@dataclass
-class Printing:
-    """Which IR to print around passes, as MLIR's `--mlir-print-ir-*` flags ask, and where."""
-    before_all: bool = False
-    after_all: bool = False
-    after_change: bool = False
-    tree_dir: Path | None = None
-    locations: bool = False
-    generic: bool = False
-    stream: TextIO | None = None
-
-    def show(self, text: str, when: str, step: Step) -> None:
-        print(f"// -----// IR Dump {when} {step} //----- //\n{text}", file=self.stream or sys.stderr)
-
-
-@dataclass(frozen=True)
-class Dump:
-    """A folder for one IR file per pass: `00-input.mlir`, `01-<pass>.mlir`, ....  `done` and `level`: passes that ran before, and the last of them,
-    which number and name the file of what is begun with."""
-    folder: Path
-    done: int = 0
-    level: str = INPUT
-
-    def write(self, module: ir.Module, number: int, name: str) -> None:
-        _write(Path(self.folder) / f"{number:02d}-{name}.mlir", to_text(module, locations=True))
-
-
-def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, verify_each: bool = True, dump: Dump | None = None,
-        printing: Printing | None = None, progress: Callable[[str], None] | None = None) -> list[tuple[str, float]]:
+def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, verify_each: bool = True, watchers: Sequence[Watcher] = (),
+        progress: Callable[[str], None] | None = None) -> list[tuple[str, float]]:
     """Run a pipeline on a module in place; the (pass, seconds) of each step.
 
-    `dump` says where one file per pass goes, each of which parses and verifies alone.  `progress` is told each pass's name before it runs.  In a
-    module with the attribute `focus.level`, each pass of the compiler's pipeline (`pipeline.py`) leaves its name there.  Raises PassFailed with
-    every diagnostic when a pass fails or leaves IR that does not verify.
+    `watchers` are told of the module around each pass, `progress` each pass's name before it runs.  In a module with the attribute
+    `focus.level`, each pass of the compiler's pipeline (`pipeline.py`) leaves its name there.  Raises PassFailed with every diagnostic when a pass
+    fails or leaves IR that does not verify.
     """
     context = module.context
     with context, ir.Location.unknown(context):
-        steps = _as_steps(pipeline)
-        seconds, printer = [], printing or Printing()
-        if dump:
-            dump.write(module, dump.done, dump.level)
-        for number, step in enumerate(steps, 1):
+        steps = as_steps(pipeline)
+        seconds = []
+        for watcher in watchers:
+            watcher.begin(module, steps)
+        for step in steps:
             if progress:
                 progress(step.name)
-            before = to_text(module, printer.locations, printer.generic) if printer.before_all or printer.after_change else ""
-            if printer.before_all:
-                printer.show(before, "Before", step)
+            for watcher in watchers:
+                watcher.before(module, step)
             start = time.perf_counter()
-            run_step(module, step, verify_each)
+            try:
+                run_step(module, step, verify_each)
+            except PassFailed:
+                for watcher in watchers:
+                    watcher.failed(module, step)
+                raise
             seconds.append((step.name, time.perf_counter() - start))
-            _print_after(module, step, number, printer, before)
-            if dump:
-                dump.write(module, dump.done + number, step.name)
+            for watcher in watchers:
+                watcher.after(module, step, seconds[-1][1])
+        for watcher in watchers:
+            watcher.end(module)
     return seconds
 
 
-def _as_steps(pipeline: Sequence[Step | str] | str) -> list[Step]:
+def as_steps(pipeline: Sequence[Step | str] | str) -> list[Step]:
+    """The steps of a pipeline, each with the ops it runs on.  Raises PipelineError."""
     if isinstance(pipeline, str):
         return parse_pipeline(pipeline)
     steps: list[Step] = []
@@ -415,25 +394,6 @@ def _anchors(root: ir.Operation, path: Sequence[str]) -> list[ir.OpView]:
         inner = (o.operation for op in ops for region in op.regions for block in region for o in block)
         ops = [o for o in inner if o.name == name]
     return [op.opview for op in ops]
-
-
-def _print_after(module: ir.Module, step: Step, number: int, printer: Printing, before: str) -> None:
-    if not (printer.after_all or printer.after_change or printer.tree_dir):
-        return
-    text = to_text(module, printer.locations, printer.generic)
-    if printer.after_all or (printer.after_change and text != before):
-        printer.show(text, "After", step)
-    if printer.tree_dir:
-        _write(Path(printer.tree_dir) / "builtin_module_no-symbol-name" / f"{number - 1}_{step.name}.mlir", text)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise FocusError(f"{path.parent}: cannot create: {e.strerror}") from None
-    with atomic_write(path) as temporary:
-        temporary.write_text(text)
 
 
 def timing_report(seconds: Sequence[tuple[str, float]]) -> str:

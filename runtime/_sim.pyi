@@ -26,9 +26,9 @@ class Simulator:
     def read(self, address: int, nbytes: int) -> numpy.typing.NDArray[numpy.uint8]:
         """Bytes of DRAM as uint8."""
 
-    def run(self, functional: bool, sanitize: bool = False, counts: Iterable[numpy.typing.NDArray[numpy.int32]] | None = None, progress: Callable[[int, int], object] | None = None, timeline: int = 0, window_begin: int = 0, window_end: int = ..., max_instructions: int = ..., max_bytes: int = ...) -> dict[str, Any]:
+    def run(self, functional: bool, sanitize: bool = False, counts: Iterable[numpy.typing.NDArray[numpy.int32]] | None = None, progress: Callable[[int, int], object] | None = None, timeline: int = 0, window_begin: int = 0, window_end: int = ..., max_instructions: int = ..., max_bytes: int = ..., captures: Sequence[tuple[int, int, int]] = []) -> dict[str, Any]:
         """
-        Execute the program; returns raw counters.  counts: per site an int32 array of unique vectors of (tile, slice), needed when not functional.  progress: called with (instructions done, in all) a few times a second.  timeline: how many (unit, instruction, start, finish) events to return, of those that start in the cycles window_begin <= start < window_end.  max_instructions, max_bytes: stop with an error after executing more, or after operands have read and written more; of bytes, only when functional.
+        Execute the program; returns raw counters.  counts: per site an int32 array of unique vectors of (tile, slice), needed when not functional.  progress: called with (instructions done, in all) a few times a second.  timeline: how many (unit, instruction, start, finish) events to return, of those that start in the cycles window_begin <= start < window_end; with them waits (cycles, why, event whose signal it waited for or -1, DRAM bytes) and touched (event, operand, space, address, pitch, rows, bytes of a row, access).  max_instructions, max_bytes: stop with an error after executing more, or after operands have read and written more; of bytes, only when functional.  captures: (address, bytes, kernel) in the order of the kernels, bytes of DRAM to return as they are when that kernel ends.
         """
 
     def trace(self) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ TOOLS = {
     "focus-opt": "focus.compiler.tools.opt",
     "focusc": "focus.compiler.tools.focusc",
     "focus-translate": "focus.runtime.tools.translate",
-    "focus-sim": "focus.runtime.tools.simulate",
+    "focus-sim": "focus.compiler.tools.simulate",
     "focus-trace": "focus.compiler.tools.trace_tool",
     "filecheck": "filecheck.main",
 }

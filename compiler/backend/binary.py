@@ -17,7 +17,7 @@ from torch_mlir import ir
 from focus.compiler.backend.interface import Interface
 from focus.dialects import focus as fd
 from focus.dialects.contracts import SITE_TABLE
-from focus.dialects.support import OpError, get_attr, walk
+from focus.dialects.support import OpError, get_attr, path_of, walk
 from focus.passes.encode import encode_program
 from focus.passes.tile.kernel_ir import buffer_bytes, is_routine
 from focus.runtime.run import fxb
@@ -211,7 +211,17 @@ def _memory_map(func, buffers: list) -> fxb.MemoryMap:
             start = min(get_attr(op, "address") for op in ops)
             end = max(get_attr(op, "address") + fxb.Param(**_placed(op, name="x")).nbytes for op in ops) if kind != "temp" else top
             regions.append(fxb.Region(name=name, address=start, bytes=max(0, end - start)))
-    return fxb.MemoryMap(dram_bytes=max(1, top), regions=tuple(regions), lives=tuple(_live_range(op) for op in buffers if get_attr(op, "lives")))
+    return fxb.MemoryMap(dram_bytes=max(1, top), regions=tuple(regions), lives=tuple(_live_range(op) for op in buffers if get_attr(op, "lives")),
+                         values=tuple(_value(op) for op in buffers if get_attr(op, "lives") and get_attr(op, "holds")))
+
+
+def _value(op: ir.OpView) -> fxb.HeldValue:
+    """What an intermediate buffer holds of the model's modules, without the rows before it."""
+    type_, lead = op.operation.result.type, get_attr(op, "lead", 0)
+    rows, cols = type_.shape
+    place: dict[str, Any] = _placed(op, name=path_of(op), shape=(rows - lead, cols))
+    place["address"] += lead * (buffer_bytes(type_) // rows)
+    return fxb.HeldValue(**place, holds=get_attr(op, "holds"), kernel=get_attr(op, "lives")[1])
 
 
 def _live_range(op: ir.OpView) -> fxb.LiveRange:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from os import PathLike
 from pathlib import Path
@@ -22,6 +22,7 @@ from focus.dialects.contracts import CONCENTRATION, INPUT, LEVEL, ConcentrationA
 from focus.dialects.support import set_attr
 from focus.passes import manager
 from focus.passes.pipeline import pass_names, pipeline
+from focus.passes.watch import Dump, Watcher
 from focus.runtime.run import fxb
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line, path_of, warn
@@ -71,6 +72,7 @@ class Options:
     save_mappings: str | PathLike | None = None     #: a TOML file to write, with the mappings that were chosen
     search: int = 0                 #: mappings of a form that are simulated, to take the best (0: the cost model decides)
     progress: Callable[[str], None] | None = None   #: told the name of each stage as it begins
+    watchers: Sequence[Watcher] = ()                #: told of the module around each pass (`focus.passes.watch`)
 
     def __post_init__(self) -> None:
         for value, what, known in ((self.scope, "scope", SCOPES), (self.stop, "level", STOPS)):
@@ -85,6 +87,8 @@ class Options:
             raise FocusError(f"search is {self.search!r}, expected a number of 0 to {MOST_SEARCHED}")
         if self.progress is not None and not callable(self.progress):
             raise FocusError(f"progress: a function expected, got {type(self.progress).__name__}")
+        if not isinstance(self.watchers, (list, tuple)) or not all(isinstance(w, Watcher) for w in self.watchers):
+            raise FocusError(f"watchers: a list of focus.passes.watch.Watcher expected, got {self.watchers!r}")
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Options:
@@ -159,12 +163,12 @@ def _finish(source: _Source, machine: Machine, options: Options, seconds: list[t
         config = main_of(source.module).attributes[CONCENTRATION].config()
     whole = pipeline(machine, config, os.fspath(options.mappings or ""), os.fspath(options.save_mappings or ""), options.search)
     steps = whole[source.done:len(_until(options.stop))]
-    dump = None
+    watchers = list(options.watchers)
     if options.dump_ir:
-        dump = manager.Dump(Path(options.dump_ir), source.done, pass_names()[source.done - 1] if source.done else INPUT)
+        watchers.append(Dump(Path(options.dump_ir), source.done, pass_names()[source.done - 1] if source.done else INPUT))
         if source.params is not None:
             write_tables(Path(options.dump_ir), source.params)
-    result.seconds += manager.run(source.module, steps, dump=dump, progress=options.progress)
+    result.seconds += manager.run(source.module, steps, watchers=watchers, progress=options.progress)
     if options.stop == "binary":
         options.tell("encode")
         start = time.perf_counter()

@@ -23,6 +23,7 @@ from focus.runtime.tools.cli import tool
 
 if TYPE_CHECKING:
     from focus.compiler.backend.compile import Compilation
+    from focus.passes.watch import Watcher
 
 IR_SUFFIXES = (".mlir", ".mlirbc")
 EMIT = ("torch", "focus", "tiled", "fisa", "asm", "binary")
@@ -63,6 +64,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("which MODEL? (focusc --list shows the zoo)")
     resumed = args.model.endswith(IR_SUFFIXES)
     _check_resuming(parser, args, resumed)
+    if args.print_ir_module and not _prints(args):
+        parser.error("--print-ir-module says what of the IR is printed; say when with --print-ir-after or another")
     if args.emit == "binary" and args.output == "-":
         parser.error("a binary needs a file to be written to: give one with -o")
     machine = Machine.load(args.machine)
@@ -107,6 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--search", type=int, default=0, metavar="N",
                         help="simulate the N best mappings of each kernel and take the best; what was simulated is remembered (default: cost model)")
     parser.add_argument("--dump-ir", type=Path, metavar="DIR", help="write the IR before the first and after each pass to numbered files")
+    parser.add_argument("--print-ir-before", metavar="PASS", action="append", default=[], help="print the IR before this pass to standard error")
+    parser.add_argument("--print-ir-after", metavar="PASS", action="append", default=[], help="print the IR after this pass (may be repeated)")
+    parser.add_argument("--print-ir-after-all", action="store_true", help="print the IR after each pass")
+    parser.add_argument("--print-ir-after-change", action="store_true", help="print the IR after passes only where they changed it")
+    parser.add_argument("--print-ir-module", metavar="PATH",
+                        help="of the IR that is printed, only the ops of this module path and below it, and the routines they call")
     parser.add_argument("--timing", action="store_true", help="print the seconds each pass took to standard error")
     parser.add_argument("--list", action="store_true", help="list the zoo and stop")
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
@@ -142,7 +151,8 @@ def _resume(machine: Machine, args: argparse.Namespace, tell: Callable[[str], No
     from focus.compiler.backend.compile import resume
     weights = args.weights if args.weights and args.emit != "asm" else False
     return resume(args.model, weights, machine, concentration=args.concentration, inputs_file=args.inputs, scope=args.scope, stop=_stop(args),
-                  dump_ir=args.dump_ir, mappings=args.mappings, save_mappings=args.save_mappings, search=args.search, progress=tell)
+                  watchers=_watchers(args), dump_ir=args.dump_ir, mappings=args.mappings, save_mappings=args.save_mappings, search=args.search,
+                  progress=tell)
 
 
 # ---- before anything heavy ---------------------------------------------------------------------------------------------------
@@ -159,7 +169,21 @@ def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.
     concentration = arguments.concentration(args.model, args.concentration, machine)
     return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=_stop(args), dump_ir=args.dump_ir, progress=tell,
                          mappings=args.mappings, save_mappings=args.save_mappings, search=args.search,
-                         check=not args.no_check)
+                         check=not args.no_check, watchers=_watchers(args))
+
+
+def _watchers(args: argparse.Namespace) -> list[Watcher]:
+    """Who is told of the IR around the passes."""
+    from focus.dialects.support import AsmForm
+    from focus.passes.watch import Printing
+    if not _prints(args):
+        return []
+    return [Printing(args.print_ir_before, args.print_ir_after, after_all=args.print_ir_after_all, only_changed=args.print_ir_after_change,
+                     path=args.print_ir_module or "", form=AsmForm(local=bool(args.print_ir_module)))]
+
+
+def _prints(args: argparse.Namespace) -> bool:
+    return bool(args.print_ir_before or args.print_ir_after or args.print_ir_after_all or args.print_ir_after_change)
 
 
 def _stop(args: argparse.Namespace) -> str:

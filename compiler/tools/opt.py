@@ -4,17 +4,23 @@ In: a file (or standard input) with a module in any mix of the `torch`, `focus`,
 passes, or the diagnostics.  Works like mlir-opt; without passes it parses, verifies and prints.  Starts without importing torch.
 """
 import argparse
+import io
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # numpy comes with the bindings; its thread pool costs more than our start-up
 
+import torch_mlir.dialects
+
+from focus import DISTRIBUTION
 from focus.dialects.context import make_context, parse_file, parse_text
-from focus.dialects.support import DiagnosedError, Diagnostic, ir, to_text
-from focus.passes.manager import Dump, Printing, find_pass, load_passes, parse_pipeline, run, timing_report
+from focus.dialects.support import AsmForm, DiagnosedError, Diagnostic, ir
+from focus.passes.manager import find_pass, load_passes, parse_pipeline, run, timing_report
+from focus.passes.watch import Dump, Printing, Reproducer, Statistics, Watcher, pipeline_text
 from focus.runtime.spec.errors import FocusError, printable
 from focus.runtime.spec.files import atomic_write
 from focus.runtime.tools.cli import tool
@@ -32,24 +38,65 @@ Upstream flags: """ + ", ".join("--" + f for f in UPSTREAM_FLAGS)
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser("focus-opt", description="Parse, transform, verify and print IR of the Focus compiler.", epilog=EPILOG,
                                 formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    p.add_argument("file", nargs="?", default="-", help="input file; - for standard input (default)")
-    p.add_argument("-o", metavar="FILE", default="-", help="output file; - for standard output (default)")
-    p.add_argument("--pass-pipeline", metavar="TEXT", help="passes to run, in MLIR's pipeline syntax")
-    p.add_argument("--machine", metavar="FILE", help="machine file or name, for every pass with an option 'machine'")
-    p.add_argument("--list-passes", action="store_true", help="list our passes with their options and stop")
-    p.add_argument("--dump-ir", metavar="DIR", help="write the IR after each pass to a numbered file in DIR")
-    p.add_argument("--split-input-file", action="store_true", help="handle the parts between '// -----' lines one by one")
-    p.add_argument("--verify-diagnostics", action="store_true", help="check the diagnostics against 'expected-error {{...}}' comments")
-    p.add_argument("--no-verify-each", action="store_true", help="do not verify the IR after each pass")
-    p.add_argument("--allow-unregistered-dialect", action="store_true", help="accept ops of unknown dialects")
-    p.add_argument("--mlir-print-ir-before-all", action="store_true", help="print the IR before each pass to standard error")
-    p.add_argument("--mlir-print-ir-after-all", action="store_true", help="print the IR after each pass to standard error")
-    p.add_argument("--mlir-print-ir-after-change", action="store_true", help="print the IR after each pass that changed it")
-    p.add_argument("--mlir-print-ir-tree-dir", metavar="DIR", help="write the IR after each pass to a file in a tree under DIR")
-    p.add_argument("--mlir-timing", action="store_true", help="print the time each pass took to standard error")
-    p.add_argument("--mlir-print-debuginfo", action="store_true", help="print locations (module paths)")
-    p.add_argument("--mlir-print-op-generic", action="store_true", help="print every op in the generic form")
+    p.add_argument("file", nargs="?", default="-", help="input file, text or bytecode; - for standard input (default)")
+    p.add_argument("--version", action="version", version=_version(), help="print the versions of this tool and of MLIR and stop")
+    files = p.add_argument_group("input and output")
+    files.add_argument("-o", metavar="FILE", default="-", help="output file; - for standard output (default)")
+    files.add_argument("--emit-bytecode", action="store_true", help="write MLIR bytecode, not text")
+    files.add_argument("--split-input-file", action="store_true", help="handle the parts between '// -----' lines one by one")
+    files.add_argument("--verify-diagnostics", action="store_true", help="check the diagnostics against 'expected-error {{...}}' comments")
+    files.add_argument("--allow-unregistered-dialect", action="store_true", help="accept ops of unknown dialects")
+    files.add_argument("--show-dialects", action="store_true", help="print the names of the dialects that are known, and stop")
+    passes = p.add_argument_group("passes")
+    passes.add_argument("--pass-pipeline", metavar="TEXT", help="passes to run, in MLIR's pipeline syntax")
+    passes.add_argument("--machine", metavar="FILE", help="machine file or name, for every pass with an option 'machine'")
+    passes.add_argument("--list-passes", action="store_true", help="list our passes with their options and stop")
+    passes.add_argument("--dump-pass-pipeline", action="store_true", help="print the pipeline that is run to standard error")
+    passes.add_argument("--verify-each", type=_true_or_false, default=True, metavar="true|false",
+                        help="whether to verify the IR after each pass (default true)")
+    around = p.add_argument_group("IR around passes, to standard error")
+    around.add_argument("--mlir-print-ir-before", metavar="PASS", action="append", default=[], help="print the IR before this pass (may be repeated)")
+    around.add_argument("--mlir-print-ir-after", metavar="PASS", action="append", default=[], help="print the IR after this pass (may be repeated)")
+    around.add_argument("--mlir-print-ir-before-all", action="store_true", help="print the IR before each pass")
+    around.add_argument("--mlir-print-ir-after-all", action="store_true", help="print the IR after each pass")
+    around.add_argument("--mlir-print-ir-after-change", action="store_true", help="print the IR after passes only where they changed it")
+    around.add_argument("--mlir-print-ir-after-failure", action="store_true", help="print the IR after a pass that failed")
+    around.add_argument("--mlir-print-ir-tree-dir", metavar="DIR", help="write the IR after each pass to a file in a tree under DIR")
+    around.add_argument("--dump-ir", metavar="DIR", help="write the IR after each pass to a numbered file in DIR")
+    form = p.add_argument_group("form of the IR")
+    form.add_argument("--mlir-print-debuginfo", action="store_true", help="print locations (module paths)")
+    form.add_argument("--mlir-pretty-debuginfo", action="store_true", help="print locations for people; the result does not parse")
+    form.add_argument("--mlir-print-op-generic", action="store_true", help="print every op in the generic form")
+    form.add_argument("--mlir-print-local-scope", action="store_true", help="print nothing of an op (locations, aliases) elsewhere")
+    form.add_argument("--mlir-print-skip-regions", action="store_true", help="leave out what is inside ops")
+    form.add_argument("--mlir-elide-elementsattrs-if-larger", metavar="N", type=_count, help="print '...' for elements attributes of more elements")
+    form.add_argument("--mlir-elide-resource-strings-if-larger", metavar="N", type=_count, help="print '...' for resources of more characters")
+    watch = p.add_argument_group("time, statistics and failures of passes")
+    watch.add_argument("--mlir-timing", action="store_true", help="print the time each pass took to standard error")
+    watch.add_argument("--mlir-pass-statistics", action="store_true", help="print how many ops each pass found, left, added and removed")
+    watch.add_argument("--mlir-pass-pipeline-crash-reproducer", metavar="FILE",
+                       help="if a pass fails or the process dies, leave a file with the IR and the pipeline, for --run-reproducer")
+    watch.add_argument("--mlir-pass-pipeline-local-reproducer", action="store_true",
+                       help="let the reproducer hold the IR before the pass that fails, and that pass alone")
+    watch.add_argument("--run-reproducer", action="store_true", help="run the pipeline that stands in the input file, a reproducer")
     return p
+
+
+def _version() -> str:
+    return f"focus-opt {version(DISTRIBUTION)} (MLIR of torch-mlir {version('torch-mlir')})"
+
+
+def _true_or_false(text: str) -> bool:
+    values = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in values:
+        raise argparse.ArgumentTypeError(f"true or false expected, got '{text}'")
+    return values[text.lower()]
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a number expected, got '{text}'")
+    return int(text)
 
 
 def _split_pass_flags(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -74,6 +121,23 @@ def list_passes() -> str:
             if o.kind is not object:        # only Python code can set these
                 lines.append(f"    {o.name.replace('_', '-')}=<{o.type_name}>: {o.help} (default {o.default!r})")
     return "\n".join(lines)
+
+
+def dialects() -> list[str]:
+    """The names of the dialects that a context knows: ours, and those of MLIR and torch-mlir that come with Python bindings."""
+    files = (Path(torch_mlir.dialects.__path__[0])).glob("*_ops_gen.py")
+    named = {match[1] for file in files if (match := _NAMESPACE.search(file.read_text()))}
+    context, found = make_context(), []
+    for name in named | {"focus", "fisa"}:
+        try:
+            context.get_dialect_descriptor(name)
+            found.append(name)
+        except ValueError:              # has bindings, but is not linked into this build of MLIR
+            continue
+    return sorted(found)
+
+
+_NAMESPACE = re.compile(r'DIALECT_NAMESPACE = "([\w.]+)"')
 
 
 # ---- one module -------------------------------------------------------------------------------------------------------------
@@ -111,25 +175,72 @@ def _read(args: argparse.Namespace) -> list[_Input]:
     return inputs
 
 
-def _transform(source: _Input, args: argparse.Namespace, pipeline: str) -> tuple[str, list[Diagnostic]]:
-    """The module's text after the passes, and no diagnostics; or "" and the diagnostics."""
+@dataclass
+class _Output:
+    """What the passes made of a module, or why they did not."""
+    written: bytes = b""
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+
+def _transform(source: _Input, args: argparse.Namespace, pipeline: str) -> _Output:
+    """Run the pipeline on a module."""
     context = make_context()
     context.allow_unregistered_dialects = args.allow_unregistered_dialect
-    printing = Printing(args.mlir_print_ir_before_all, args.mlir_print_ir_after_all, args.mlir_print_ir_after_change,
-                        args.mlir_print_ir_tree_dir, args.mlir_print_debuginfo, args.mlir_print_op_generic)
     with context, ir.Location.unknown():
         try:
             # leading newlines keep the line numbers of the whole file
             module = parse_file(source.path) if source.path else parse_text("\n" * source.lines_before + source.text, source.file)
+            verify = args.verify_each
+            if args.run_reproducer:
+                pipeline, verify = _reproduced(source)
             steps = parse_pipeline(pipeline, {"machine": args.machine} if args.machine else {})
-            dump = Dump(Path(args.dump_ir)) if args.dump_ir else None
-            seconds = run(module, steps, verify_each=not args.no_verify_each, dump=dump, printing=printing)
+            if args.dump_pass_pipeline:
+                print(f"Pass Manager with {len(steps)} passes:\n{pipeline_text(steps)}", file=sys.stderr)
+            statistics = Statistics()
+            seconds = run(module, steps, verify_each=verify, watchers=_watchers(args, statistics))
         except DiagnosedError as e:
-            return "", e.diagnostics or [Diagnostic("error", str(e), source.file)]
+            return _Output(diagnostics=e.diagnostics or [Diagnostic("error", str(e), source.file)])
         if args.mlir_timing:
             print(timing_report(seconds), file=sys.stderr)
-        text = to_text(module, args.mlir_print_debuginfo, args.mlir_print_op_generic)
-        return text if text.endswith("\n") else text + "\n", []
+        if args.mlir_pass_statistics:
+            print(statistics.report(), file=sys.stderr)
+        if args.emit_bytecode:
+            stream = io.BytesIO()
+            module.operation.write_bytecode(stream)
+            return _Output(stream.getvalue())
+        return _Output((_form(args).text(module).rstrip("\n") + "\n").encode())
+
+
+def _form(args: argparse.Namespace) -> AsmForm:
+    return AsmForm(args.mlir_print_debuginfo, args.mlir_print_op_generic, args.mlir_elide_elementsattrs_if_larger,
+                   args.mlir_elide_resource_strings_if_larger, args.mlir_pretty_debuginfo, args.mlir_print_local_scope,
+                   not args.mlir_print_skip_regions)
+
+
+def _watchers(args: argparse.Namespace, statistics: Statistics) -> list[Watcher]:
+    """Who is told of the IR around the passes, as the flags ask."""
+    watchers: list[Watcher] = [
+        Printing(args.mlir_print_ir_before, args.mlir_print_ir_after, args.mlir_print_ir_before_all, args.mlir_print_ir_after_all,
+                 args.mlir_print_ir_after_change, args.mlir_print_ir_after_failure, args.mlir_print_ir_tree_dir, form=_form(args))]
+    if args.dump_ir:
+        watchers.append(Dump(Path(args.dump_ir)))
+    if args.mlir_pass_statistics:
+        watchers.append(statistics)
+    if args.mlir_pass_pipeline_crash_reproducer:
+        watchers.append(Reproducer(Path(args.mlir_pass_pipeline_crash_reproducer), args.mlir_pass_pipeline_local_reproducer, args.verify_each))
+    return watchers
+
+
+_REPRODUCER = re.compile(r'mlir_reproducer:\s*\{(.*?)\n\s*\}', re.DOTALL)
+
+
+def _reproduced(source: _Input) -> tuple[str, bool]:
+    """The pipeline that a reproducer holds, and whether to verify after each pass.  Raises FocusError for a file that is none."""
+    held = _REPRODUCER.search(source.text.rpartition("{-#")[2]) if "{-#" in source.text else None
+    text = held and re.search(r'pipeline:\s*("(?:[^"\\]|\\.)*")', held[1])
+    if not held or not text:
+        raise FocusError(f"{source.file}: is no reproducer: it holds no resource 'mlir_reproducer' with a pipeline")
+    return ir.StringAttr(ir.Attribute.parse(text[1])).value, "verify_each: false" not in held[1]
 
 
 # ---- diagnostics ------------------------------------------------------------------------------------------------------------
@@ -201,30 +312,38 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(others)
     if args.pass_pipeline is not None and elements:
         parser.error("give passes either as flags or as --pass-pipeline, not both")
-    if args.list_passes:
-        print(list_passes())
+    if args.run_reproducer and (args.pass_pipeline is not None or elements):
+        parser.error("--run-reproducer runs the passes that stand in the file; give no others")
+    if args.mlir_pass_pipeline_local_reproducer and not args.mlir_pass_pipeline_crash_reproducer:
+        parser.error("--mlir-pass-pipeline-local-reproducer says what --mlir-pass-pipeline-crash-reproducer writes: give it a file")
+    if args.emit_bytecode and args.split_input_file:
+        parser.error("--emit-bytecode writes one module, --split-input-file has several")
+    if args.list_passes or args.show_dialects:
+        print(list_passes() if args.list_passes else "Available Dialects: " + ",".join(dialects()))
         return 0
     pipeline = args.pass_pipeline if args.pass_pipeline is not None else ",".join(elements)
-    ok, texts = True, []
+    ok, written = True, []
     for source in _read(args):
-        text, found = _transform(source, args, pipeline)
+        output = _transform(source, args, pipeline)
         if args.verify_diagnostics:
-            ok &= _check_diagnostics(found, source)
-        elif found:
-            _print_diagnostics(found, source)
+            ok &= _check_diagnostics(output.diagnostics, source)
+        elif output.diagnostics:
+            _print_diagnostics(output.diagnostics, source)
             ok = False
-        texts.append(text)
+        written.append(output.written)
     if ok:
-        _write("// -----\n".join(texts), args.o)
+        _write(b"// -----\n".join(written), args.o)
     return 0 if ok else 1
 
 
-def _write(text: str, to: str) -> None:
+def _write(output: bytes, to: str) -> None:
     if to == "-":
-        print(text, end="")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(output)
+        sys.stdout.buffer.flush()
         return
     with atomic_write(to) as temporary:
-        temporary.write_text(text)
+        temporary.write_bytes(output)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ class Tiler:
             return self.b.buffer("dram", *self._matrix(value), self._dtype(value), self._output_name(uses[0].operand_number), "output")
         lead = self._lead() if any(u.owner.operation.name == "focus.attention" and u.operand_number in (1, 2) and u.owner.causal for u in uses) else 0
         rows, cols = self._matrix(value)
-        whole = self.b.buffer("dram", lead + rows, cols, self._dtype(value), name, "temp")
+        whole = self.b.buffer("dram", lead + rows, cols, self._dtype(value), name, "temp", **_holds(value, lead))
         if not lead:
             return whole
         self.led[value] = whole         # keys or values: the first rows are copies of text rows, made before the attention
@@ -458,6 +458,36 @@ HANDLERS = {
 }
 #: ops that are only another view of their operand; a concat must copy them
 VIEWS = {"focus.param", "focus.slice", "focus.reshape", "focus.last_row", "focus.token_ids"}
+
+
+def _holds(value: ir.Value, lead: int) -> dict[str, Any]:
+    """Attributes of the buffer of a value that a module of the model takes or gives as it is: which, and how many rows stand before the value's.
+
+    Weights say so: an op that has the weight of its own path gives what the module of that path does, unless it does more, and takes what it
+    takes; others are parts of modules, or were fused."""
+    made = producer(value)
+    found = [f"output of {path_of(made)}"] if made is not None and _is_module(made.opview) and not _does_more(made.opview) else []
+    for use in value.uses:
+        user = use.owner.operation.opview
+        if use.operand_number == 0 and isinstance(user, _WITH_WEIGHTS) and _is_module(user, inside=True):
+            found.append(f"input of {path_of(user)}")
+    return {} if not found else {"holds": found[0]} | ({"lead": lead} if lead else {})
+
+
+_WITH_WEIGHTS = (fd.LinearOp, fd.LayerNormOp, fd.RMSNormOp)
+
+
+def _is_module(op: ir.OpView, inside: bool = False) -> bool:
+    """Whether an op has the weight of the module of its path (`inside`: or of one in it)."""
+    if not isinstance(op, _WITH_WEIGHTS) or not path_of(op):
+        return False
+    param = producer(op.weight)
+    name = param.opview.name if param is not None and isinstance(param.opview, fd.ParamOp) else ""
+    return name.startswith(f"{path_of(op)}.") if inside else name == f"{path_of(op)}.weight"
+
+
+def _does_more(op: ir.OpView) -> bool:
+    return isinstance(op, fd.LinearOp) and (op.activation != "none" or op.residual is not None)
 
 
 def _flat(shape: list[int]) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """Focus: from a PyTorch vision-language model to a binary for the Focus accelerator, and a simulator that runs it.
 
-In: nothing at import time.  Out: `compile`, `load`, `reference`, `agreement`, `fidelity`, `Concentration`, `Machine` and `FocusError`, each imported
-from the room that owns it when it is first used (PEP 562), so that the small tools start without importing torch or MLIR; `__version__`, that of
-the package installed (pyproject.toml states it).
+In: nothing at import time.  Out: `compile`, `load`, `reference`, `agreement`, `check`, `fidelity`, `Concentration`, `Machine` and `FocusError`,
+each imported from the room that owns it when it is first used (PEP 562), so that the small tools start without importing torch or MLIR;
+`__version__`, that of the package installed (pyproject.toml states it).
 """
 import importlib
 import importlib.metadata
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from focus.compiler.backend.compile import compile
     from focus.compiler.truth.agreement import agreement
+    from focus.compiler.truth.divergence import check
     from focus.compiler.truth.fidelity import fidelity
     from focus.compiler.truth.reference import reference
     from focus.runtime.run.executable import load
@@ -25,13 +26,14 @@ _EXPORTS = {
     "load": "focus.runtime.run.executable",
     "reference": "focus.compiler.truth.reference",
     "agreement": "focus.compiler.truth.agreement",
+    "check": "focus.compiler.truth.divergence",
     "fidelity": "focus.compiler.truth.fidelity",
     "Concentration": "focus.runtime.spec.concentration",
     "Machine": "focus.runtime.spec.machine",
     "FocusError": "focus.runtime.spec.errors",
 }
 
-__all__ = ["Concentration", "FocusError", "Machine", "__version__", "agreement", "compile", "fidelity", "load", "reference"]
+__all__ = ["Concentration", "FocusError", "Machine", "__version__", "agreement", "check", "compile", "fidelity", "load", "reference"]
 
 
 def __getattr__(name: str) -> Any:

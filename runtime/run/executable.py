@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from focus.runtime.run import fxb, report, trace as traces
 from focus.runtime.run.fxb import STORED, Binary, FixedInput, Port
+from focus.runtime.run.timeline import Timeline
 from focus.runtime.run.trace import Trace
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line
@@ -49,12 +50,12 @@ class Budget:
 class Result:
     """`outputs`: name -> array of the port's dtype and shape; `trace`: keys of docs/algorithm.md; `report`: see runtime/run/report.py.
 
-    `timeline`, if events were asked for, is int64 [n, 4] of unit, instruction, first cycle, last cycle.
+    `timeline`: what happened when; empty if no events were asked for.
     """
     outputs: dict[str, np.ndarray]
     trace: Trace
     report: dict[str, Any]
-    timeline: np.ndarray | None = None
+    timeline: Timeline
 
 
 class _Engine:
@@ -161,21 +162,37 @@ class Executable:
         left from earlier kernels.  `timeline` keeps that many instructions' times, of those that start in the cycles `window`.
         Raises FocusError for an input that is missing, unknown, or of another shape, type or token layout.
         """
+        _check_watching(progress, timeline, window, sanitize)
+        return self._execute(inputs, sanitize, progress, timeline, window)[0]
+
+    @one_line
+    def run_with_values(self, inputs: Mapping[str, Any], *, progress: Progress | None = None) -> tuple[Result, list[np.ndarray]]:
+        """`run`, and what modules of the model take and give in the middle of it: an array [rows, features], in its stored type, for each of
+        `binary.memory_map.values`.  The rows of a decoder are in storage order: visual tokens first, then text.  Memory: that of all these values."""
+        _check_watching(progress, 0, WHOLE)
+        order = sorted(range(len(self.binary.memory_map.values)), key=lambda i: self.binary.memory_map.values[i].kernel)
+        wanted = [self.binary.memory_map.values[i] for i in order]
+        result, raw = self._execute(inputs, False, progress, 0, WHOLE, [(v.address, v.nbytes, v.kernel) for v in wanted])
+        found: dict[int, np.ndarray] = {i: data.view(STORED[v.stored]).reshape(v.shape) for i, v, data in zip(order, wanted, raw.get("captured", []))}
+        return result, [found[i] for i in range(len(found))]
+
+    def _execute(self, inputs: Mapping[str, Any], sanitize: bool, progress: Progress | None, timeline: int, window: tuple[int, int],
+                 captures: Sequence[tuple[int, int, int]] = ()) -> tuple[Result, dict[str, Any]]:
+        """The result of a run, and the simulator's raw counters."""
         if self.binary.timing_only:
             raise FocusError(f"{self.binary.model or 'the program'} was compiled without parameter values and can only be timed "
                              f"(focus-sim --timing-only, Executable.time)")
-        _check_watching(progress, timeline, window, sanitize)
         stored, counted = self._take_inputs(inputs)
         self._check_memory()
         with self._simulator(loaded=True) as simulator:
             for port in self.binary.inputs:
                 simulator.write(port.address, _bytes(stored[port.name]))
-            raw = simulator.run(True, sanitize, None, progress, timeline, *window, self.budget.instructions, self.budget.bytes)
+            raw = simulator.run(True, sanitize, None, progress, timeline, *window, self.budget.instructions, self.budget.bytes, list(captures))
             lists = [simulator.read(p.address, p.nbytes).view(STORED[p.stored]) for p in self.binary.id_lists]
             found = traces.from_simulator(simulator.trace(), self.binary, lists)
             outputs = {port.name: _read(simulator, port) for port in self.binary.outputs}
         counts = [traces.unique_counts(found, site) for site in self.binary.sites]
-        return Result(outputs, found, report.build(self.binary, raw, "functional", counts, counted), raw.get("timeline"))
+        return Result(outputs, found, report.build(self.binary, raw, "functional", counts, counted), Timeline.of(raw)), raw
 
     @one_line
     def time(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None) -> dict[str, Any]:
@@ -187,8 +204,8 @@ class Executable:
 
     @one_line
     def time_with_timeline(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None, timeline: int = 0,
-                           window: tuple[int, int] = WHOLE) -> tuple[dict[str, Any], np.ndarray | None]:
-        """`time`, and the times of the first `timeline` instructions that start in the cycles `window`."""
+                           window: tuple[int, int] = WHOLE) -> tuple[dict[str, Any], Timeline]:
+        """`time`, and the time line of the first `timeline` instructions that start in the cycles `window`."""
         _check_watching(progress, timeline, window)
         if trace is None and self.binary.sites:
             raise FocusError("the program merges similar vectors, so its time depends on the data: a trace is needed (--trace of focus-sim, "
@@ -201,7 +218,7 @@ class Executable:
         with self._simulator(loaded=False) as simulator:
             raw = simulator.run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window,
                                 self.budget.instructions, self.budget.bytes)
-        return report.build(self.binary, raw, "timing", counts), raw.get("timeline")
+        return report.build(self.binary, raw, "timing", counts), Timeline.of(raw)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     @contextmanager

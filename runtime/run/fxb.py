@@ -146,11 +146,20 @@ class LiveRange(Record):
         return self
 
 
+class HeldValue(Placed):
+    """A value [rows, features] that is in DRAM at the end of kernel `kernel`; `name` is the module path it is computed for.  `holds` says what it is
+    in the PyTorch model: "output of <module path>" or "input of <module path>"."""
+    holds: Annotated[Text, PydanticField(pattern="^(output|input) of .")]
+    kernel: Number
+
+
 class MemoryMap(Record):
-    """DRAM as the program uses it: addresses 0 .. dram_bytes - 1; and whose places in DRAM and the count memory are given to others."""
+    """DRAM as the program uses it: addresses 0 .. dram_bytes - 1; whose places in DRAM and the count memory are given to others; and which
+    values of the model's modules are in DRAM at some time."""
     dram_bytes: Annotated[Address, PydanticField(gt=0)]
     regions: Many[Region] = ()
     lives: Many[LiveRange] = ()
+    values: Many[HeldValue] = ()
 
 
 class Site(Record):
@@ -464,6 +473,9 @@ def _check_lives(binary: Binary) -> None:
         furthest.append(e if not furthest or e.end > furthest[-1].end else furthest[-1])
     placed: dict[str, list[tuple[int, int]]] = {space: [] for space in sizes}               # (address, number) in order; apart from each other
     ends: list[tuple[int, int]] = []                                                        # (last kernel, number) of those, a heap
+    for value in binary.memory_map.values:
+        if value.end > sizes["dram"]:
+            raise FocusError(f"the value {value.holds} reaches byte {value.end} of a DRAM of {sizes['dram']}")
     lives = binary.memory_map.lives
     for number in sorted(range(len(lives)), key=lambda i: lives[i].first):
         live = lives[number]

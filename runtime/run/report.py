@@ -1,7 +1,6 @@
 """The report of a run.
 
-In: the simulator's raw counters and the binary.  Out: `build`, a dictionary of plain numbers and strings (JSON); `show`, tables for people;
-`chrome_trace`, the instructions on a time line for Perfetto.
+In: the simulator's raw counters and the binary.  Out: `build`, a dictionary of plain numbers and strings (JSON); `show`, tables for people.
 
 Keys:
     model, machine, array_rule      names; the rule of machine.array
@@ -29,7 +28,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from focus.runtime.run.energy import Usage, area_mm2, energy
-from focus.runtime.spec.isa import Unit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -121,21 +119,6 @@ def describe(finding: Mapping[str, Any], binary: Binary) -> str:
                    f"no semaphore leads from one to the other")
 
 
-# ---- time line -------------------------------------------------------------------------------------------------------
-def chrome_trace(binary: Binary, timeline: np.ndarray) -> dict[str, Any]:
-    """Trace-event JSON that ui.perfetto.dev and chrome://tracing open.  `timeline`: int64 [n, 4] of unit, instruction, first, last cycle.
-
-    One row per unit; one microsecond on screen is one cycle.
-    """
-    names = [{"ph": "M", "name": "thread_name", "pid": 0, "tid": int(u), "args": {"name": u.name.lower()}} for u in Unit if u != Unit.CTRL]
-    events = []
-    for unit, instruction, start, finish in timeline.tolist():
-        module = binary.modules[int(binary.source[instruction])]
-        events.append({"ph": "X", "name": binary.program[instruction].instr.mnemonic, "cat": module, "pid": 0, "tid": unit, "ts": start,
-                       "dur": finish - start, "args": {"instruction": instruction, "module": module}})
-    return {"traceEvents": names + events, "displayTimeUnit": "ns", "otherData": {"model": binary.model, "machine": binary.machine.name}}
-
-
 # ---- tables ----------------------------------------------------------------------------------------------------------
 def show(report: Mapping[str, Any], console: Console | None = None, modules: int = 12) -> None:
     """Print a report as tables, with the `modules` that take the most cycles."""
@@ -151,6 +134,14 @@ def show(report: Mapping[str, Any], console: Console | None = None, modules: int
             console.print()
     for line in _remarks(report):
         console.print(line, highlight=False, markup=False)
+
+
+def print_table(table, width: int = 160) -> None:
+    """Print one table; where there is no terminal, as wide as `width` characters."""
+    from rich.console import Console
+
+    console = Console()
+    (console if console.is_terminal else Console(width=width)).print(table)
 
 
 def empty_table(first: str, *columns: str):

@@ -35,6 +35,7 @@ void Engine::issue(const Decoded& d) {
     UnitState& unit = counters_.units[size_t(d.unit)];
     fetch_ = std::max(fetch_, unit.started[unit.head]);         // room in the queue
     int64_t start = wait(d, unit);
+    recording_ = watched(start);
     if (sanitizer_) sanitizer_->begin(d.unit, pc_);
     control_.use_agus(d.mems, d.num_mems);
     Cost cost = execute(d);
@@ -55,6 +56,7 @@ void Engine::issue(const Decoded& d) {
     unit.started[unit.head] = whole_cycles(start);
     unit.head = unit.head + 1 == uint32_t(machine_.queue_depth) ? 0 : unit.head + 1;
     ++unit.instructions;
+    event_.dram_bytes = std::max(cost.bus_bytes, int64_t(0));
     signal(d, finish);
     record(d, start, finish);
 }
@@ -63,6 +65,7 @@ void Engine::issue(const Decoded& d) {
 int64_t Engine::wait(const Decoded& d, UnitState& unit) {
     int64_t start = unit.free;
     Stall why = QUEUE_STALL;
+    int64_t by = -1;
     if (fetch_ > start) start = fetch_;
     for (int i = 0; i < d.num_waits; ++i) {
         if (!control_.first_from(d.wait_depth[i])) continue;
@@ -73,10 +76,19 @@ int64_t Engine::wait(const Decoded& d, UnitState& unit) {
         if (c.time > start) {
             start = c.time;
             why = stall_of(c.unit);
+            by = c.event;
         }
     }
     unit.stall[why] += start - unit.free;
+    event_.waited = start - unit.free;
+    event_.why = why;
+    event_.signalled_by = by;
     return start;
+}
+
+/// Whether an instruction that starts then is to be on the time line.
+bool Engine::watched(int64_t start) const {
+    return counters_.timeline.size() < options_.timeline && start >= options_.window_begin * CYCLE && start < options_.window_end * CYCLE;
 }
 
 void Engine::signal(const Decoded& d, int64_t time) {
@@ -84,7 +96,8 @@ void Engine::signal(const Decoded& d, int64_t time) {
         if (!control_.last_from(d.signal_depth[i])) continue;
         Semaphore& s = semaphores_[d.signal[i]];
         if (s.count() == 0xffff) fail(d, text("semaphore %d has 65535 credits already", d.signal[i]));
-        s.put({time, d.unit, sanitizer_ ? sanitizer_->signal(d.unit, d.signal[i]) : 0});
+        s.put({time, d.unit, sanitizer_ ? sanitizer_->signal(d.unit, d.signal[i]) : 0,
+               recording_ ? int64_t(counters_.timeline.size()) : -1});
     }
 }
 
@@ -93,8 +106,9 @@ void Engine::record(const Decoded& d, int64_t start, int64_t finish) {
         module_->ticks += finish - frontier_;
         frontier_ = finish;
     }
-    if (counters_.timeline.size() < options_.timeline && start >= options_.window_begin * CYCLE && start < options_.window_end * CYCLE)
-        counters_.timeline.push_back({int64_t(d.unit), pc_, start, finish});
+    if (recording_)
+        counters_.timeline.push_back({int64_t(d.unit), pc_, start, finish, event_.waited, event_.why, event_.signalled_by, event_.dram_bytes});
+    recording_ = false;
 }
 
 void Engine::drain(const Decoded& d) {
@@ -110,7 +124,7 @@ void Engine::drain(const Decoded& d) {
         if (sanitizer_) snapshots.push_back(c.snapshot);
     }
     if (sanitizer_) sanitizer_->take(Unit::CTRL, int(d.values[isa::drain::id]), wanted, snapshots);
-    if (sanitizer_ && d.values[isa::drain::end]) end_kernel();
+    if (d.values[isa::drain::end]) end_kernel();
 }
 
 }  // namespace focus

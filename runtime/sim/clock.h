@@ -27,6 +27,7 @@ struct Credit {
     int64_t time;
     isa::Unit unit;
     uint32_t snapshot;                      // of the sanitizer
+    int64_t event;                          // on the time line, or -1
 };
 
 /// Credits of one semaphore, first signalled first taken.

@@ -76,13 +76,23 @@ void Engine::set_grid(const Decoded& d) {
 
 /// Gives up what the kernel left on chip, and in the places whose last kernel it was.
 void Engine::end_kernel() {
+    for (size_t i = captured_.size(); i < options_.captures.size() && options_.captures[i].kernel <= kernel_; ++i) {
+        const Capture& c = options_.captures[i];
+        captured_.emplace_back(size_t(c.bytes));
+        read(c.address, captured_.back().data(), c.bytes);
+    }
+    if (sanitizer_) forget();
+    ++kernel_;
+}
+
+/// What a kernel that ends leaves behind means nothing to the next ones.
+void Engine::forget() {
     for (int s = 0; s < isa::NUM_SPACE; ++s)
         if (Space(s) != Space::DRAM && Space(s) != Space::COUNTS) sanitizer_->give_up(Space(s), 0, memory_.size(Space(s)));
     for (; lives_over_ < lives_.size() && lives_[lives_over_].last <= kernel_; ++lives_over_) {
         const LiveRange& live = lives_[lives_over_];
         sanitizer_->give_up(live.space, live.begin, live.end);
     }
-    ++kernel_;
 }
 
 /// Instructions the program will execute.  Nothing about loops depends on data, so a walk over loops and extents tells; it gives up after

@@ -24,7 +24,12 @@ struct Activity {
     int64_t sic_pairs = 0, sic_vectors = 0, scatter_rows = 0, sec_maxima = 0;
 };
 
-struct Event { int64_t unit, instruction, start, finish; };
+/// An instruction on the time line, in ticks: how long its unit waited for it, why, and for which event's signal (-1: none, or one that is not on
+/// the time line); the bytes it moved from or to DRAM.
+struct Event { int64_t unit, instruction, start, finish, waited, why, signalled_by, dram_bytes; };
+
+/// What an operand of an event reads or writes: `rows` rows of `row_bytes`.
+struct Touched { int64_t event, operand, space, address, pitch, rows, row_bytes, access; };
 
 struct Counters {
     int64_t ticks = 0, instructions = 0, macs = 0, passes = 0;
@@ -36,6 +41,7 @@ struct Counters {
     Activity activity;
     std::vector<ModuleCounters> modules;
     std::vector<Event> timeline;
+    std::vector<Touched> touched;           // by the events of the time line
 };
 
 }  // namespace focus

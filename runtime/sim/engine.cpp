@@ -74,6 +74,7 @@ void Engine::reset() {
     grids_.clear();
     fetch_ = frontier_ = kernel_ = 0;
     lives_over_ = 0;
+    captured_.clear();
     polled_ = std::chrono::steady_clock::now();
     moved_ = poll_moved_ = poll_at_ = 0;
     sanitizer_ = options_.sanitize ? std::make_unique<Sanitizer>(program_) : nullptr;

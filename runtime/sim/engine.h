@@ -40,6 +40,9 @@ struct Site {
 /// A live range: bytes whose contents are given up after kernel number `last`, so that others may have their place.
 struct LiveRange { isa::Space space; int64_t begin, end, last; };
 
+/// Bytes of DRAM to keep as they are when kernel number `kernel` ends.
+struct Capture { int64_t address, bytes, kernel; };
+
 struct Options {
     bool functional = true, sanitize = false;
     std::vector<std::vector<int32_t>> counts;       // per site, tile-major, when not functional
@@ -47,6 +50,7 @@ struct Options {
     int64_t window_begin = 0, window_end = INT64_MAX / CYCLE;       // these cycles
     bool count_total = false;                       // whether tick needs the total
     int64_t max_instructions = INT64_MAX, max_bytes = INT64_MAX;    // the run's budget: instructions executed, bytes read and written
+    std::vector<Capture> captures;                  // in the order of their kernels
     std::function<void(int64_t done, int64_t total)> tick;  // called ten times a second; may throw, to stop the run
 };
 
@@ -60,6 +64,8 @@ class Engine {
 
     const Counters& counters() const { return counters_; }
     const std::vector<Site>& sites() const { return sites_; }
+    /// Of the last run, in the order of its options.
+    const std::vector<std::vector<uint8_t>>& captured() const { return captured_; }
     const Sanitizer* sanitizer() const { return sanitizer_.get(); }
     const Program& program() const { return program_; }
 
@@ -89,11 +95,13 @@ class Engine {
     void set_agu(const Decoded& d);
     void set_grid(const Decoded& d);
     void end_kernel();
+    void forget();
     int64_t count_instructions() const;
 
     // queues, semaphores and the bus (clock.cpp)
     void issue(const Decoded& d);
     int64_t wait(const Decoded& d, UnitState& unit);
+    bool watched(int64_t start) const;
     void signal(const Decoded& d, int64_t time);
     void drain(const Decoded& d);
     void record(const Decoded& d, int64_t start, int64_t finish);
@@ -105,6 +113,8 @@ class Engine {
     Tile resolve(const Decoded& d, int mem, int64_t rows, int64_t cols);
     Tile operand(const Decoded& d, int mem, int64_t rows, int64_t cols, isa::Access access);
     void touch(int mem, const Tile& t, isa::Access access);
+    void show(int mem, const Tile& t, isa::Access access);
+    void look_up(int mem, Tile t, int64_t first, int64_t rows, int64_t bytes);
     int64_t row_count(const Decoded& d, int mem, int64_t rows);
     uint8_t* data(const Tile& t, int64_t row = 0) { return memory_.at(t.space, t.address + row * t.pitch); }
     Rows rows_of(const Tile& t, int64_t row = 0) { return {data(t, row), t.pitch, t.dtype}; }
@@ -142,6 +152,7 @@ class Engine {
     std::vector<std::string> module_names_;         // for messages; may be empty
     std::vector<LiveRange> lives_;                  // in the order in which they end, for the sanitizer
     std::set<std::array<int64_t, 2>> written_;      // DRAM ranges the host wrote, for the sanitizer
+    std::vector<std::vector<uint8_t>> captured_;
     Memory memory_{machine_};
     Options options_;
     std::unique_ptr<Sanitizer> sanitizer_;
@@ -154,10 +165,12 @@ class Engine {
     std::array<float, isa::NUM_SCALARS> scalars_{};
     std::map<std::pair<isa::Space, int64_t>, int64_t> columns_;        // that the moments at an address are of
     ModuleCounters* module_ = nullptr;
+    bool recording_ = false;                        // whether the instruction under way goes to the time line, as
+    Event event_{};
     uint32_t pc_ = 0;
     int64_t fetch_ = 0, frontier_ = 0, total_ = 0;
-    int64_t kernel_ = 0;                            // kernels that have ended, and
-    size_t lives_over_ = 0;                         // live ranges; counted for the sanitizer only
+    int64_t kernel_ = 0;                            // kernels that have ended
+    size_t lives_over_ = 0;                         // live ranges that have; counted for the sanitizer only
     std::chrono::steady_clock::time_point polled_;
     int64_t poll_at_ = 0;                           // number of instructions, and
     int64_t moved_ = 0, poll_moved_ = 0;            // bytes read and written so far, and how many of them

@@ -3,6 +3,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -212,9 +213,16 @@ nb::dict result_dict(const Engine& engine) {
     out["activity"] = activity_dict(c.activity);
     out["modules"] = modules_dict(c);
     if (!c.timeline.empty()) {
-        std::vector<int64_t> rows;
-        for (const Event& e : c.timeline) rows.insert(rows.end(), {e.unit, e.instruction, e.start / CYCLE, whole_cycles(e.finish) / CYCLE});
+        std::vector<int64_t> rows, waits, touched;
+        for (const Event& e : c.timeline) {
+            rows.insert(rows.end(), {e.unit, e.instruction, e.start / CYCLE, whole_cycles(e.finish) / CYCLE});
+            waits.insert(waits.end(), {e.start / CYCLE - (e.start - e.waited) / CYCLE, e.why, e.signalled_by, e.dram_bytes});
+        }
+        for (const Touched& t : c.touched)
+            touched.insert(touched.end(), {t.event, t.operand, t.space, t.address, t.pitch, t.rows, t.row_bytes, t.access});
         out["timeline"] = table(rows, c.timeline.size(), 4);
+        out["waits"] = table(waits, c.timeline.size(), 4);
+        out["touched"] = table(touched, c.touched.size(), 8);
     }
     if (engine.sanitizer()) {
         nb::list findings;
@@ -272,7 +280,7 @@ class Simulator {
     }
 
     nb::dict run(bool functional, bool sanitize, nb::object counts, nb::object progress, size_t timeline, int64_t window_begin, int64_t window_end,
-                 int64_t max_instructions, int64_t max_bytes) {
+                 int64_t max_instructions, int64_t max_bytes, const std::vector<std::array<int64_t, 3>>& captures) {
         Options o;
         o.functional = functional;
         o.sanitize = sanitize;
@@ -282,6 +290,8 @@ class Simulator {
         o.count_total = !progress.is_none();
         o.max_instructions = max_instructions;
         o.max_bytes = max_bytes;
+        for (const auto& c : captures) o.captures.push_back({c[0], c[1], c[2]});
+        if (!captures.empty() && !functional) throw Error("values are captured in functional runs");
         if (sanitize && !functional) throw Error("the sanitizer needs a functional run");
         if (!functional) o.counts = read_counts(counts);
         o.tick = [&](int64_t done, int64_t total) {
@@ -293,7 +303,11 @@ class Simulator {
             nb::gil_scoped_release released;
             engine_.run(std::move(o));
         }
-        return result_dict(engine_);
+        nb::dict out = result_dict(engine_);
+        nb::list captured;
+        for (const auto& bytes : engine_.captured()) captured.append(table(bytes, bytes.size(), 0));
+        if (!captures.empty()) out["captured"] = captured;
+        return out;
     }
 
     nb::list trace() const {
@@ -381,14 +395,18 @@ NB_MODULE(_sim, m) {
              "Bytes of DRAM as uint8.")
         .def("run", &Simulator::run, "functional"_a, "sanitize"_a = false, "counts"_a = nb::none(), "progress"_a = nb::none(), "timeline"_a = 0,
              "window_begin"_a = 0, "window_end"_a = INT64_MAX, "max_instructions"_a = INT64_MAX - 1, "max_bytes"_a = INT64_MAX - 1,
+             "captures"_a = std::vector<std::array<int64_t, 3>>(),
              nb::sig("def run(self, functional: bool, sanitize: bool = False, "
                      "counts: collections.abc.Iterable[numpy.typing.NDArray[numpy.int32]] | None = None, "
                      "progress: collections.abc.Callable[[int, int], object] | None = None, timeline: int = 0, window_begin: int = 0, "
-                     "window_end: int = ..., max_instructions: int = ..., max_bytes: int = ...) -> dict[str, typing.Any]"),
+                     "window_end: int = ..., max_instructions: int = ..., max_bytes: int = ..., "
+                     "captures: collections.abc.Sequence[tuple[int, int, int]] = []) -> dict[str, typing.Any]"),
              "Execute the program; returns raw counters.  counts: per site an int32 array of unique vectors of (tile, slice), needed when not "
              "functional.  progress: called with (instructions done, in all) a few times a second.  timeline: how many (unit, instruction, "
-             "start, finish) events to return, of those that start in the cycles window_begin <= start < window_end.  max_instructions, max_bytes: "
-             "stop with an error after executing more, or after operands have read and written more; of bytes, only when functional.")
+             "start, finish) events to return, of those that start in the cycles window_begin <= start < window_end; with them waits (cycles, why, event whose "
+             "signal it waited for or -1, DRAM bytes) and touched (event, operand, space, address, pitch, rows, bytes of a row, access).  max_instructions, max_bytes: "
+             "stop with an error after executing more, or after operands have read and written more; of bytes, only when functional.  "
+             "captures: (address, bytes, kernel) in the order of the kernels, bytes of DRAM to return as they are when that kernel ends.")
         .def("trace", &Simulator::trace, nb::sig("def trace(self) -> list[dict[str, typing.Any]]"),
              "What the last functional run concentrated: a dict of layer, site, retained, group, zero for each site.");
     using focus::Timing;

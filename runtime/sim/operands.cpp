@@ -56,7 +56,23 @@ void Engine::touch(int mem, const Tile& t, Access access) {
     Traffic& traffic = counters_.sram[size_t(t.space)];
     if (access & isa::READ) traffic.read += bytes;
     if (access & isa::WRITE) traffic.write += bytes;
-    if (sanitizer_ && bytes) sanitizer_->access(mem, {t.space, t.address, t.pitch, t.rows, t.row_bytes}, access);
+    show(mem, t, access);
+}
+
+/// Shows an access to the sanitizer and the time line.
+void Engine::show(int mem, const Tile& t, Access access) {
+    if (t.rows * t.row_bytes == 0) return;
+    if (recording_)
+        counters_.touched.push_back({int64_t(counters_.timeline.size()), mem, int64_t(t.space), t.address, t.pitch, t.rows, t.row_bytes, access});
+    if (sanitizer_) sanitizer_->access(mem, {t.space, t.address, t.pitch, t.rows, t.row_bytes}, access);
+}
+
+/// Rows that are looked up by number, some several times: counts `bytes`, and shows `rows` rows from `first` on, which is as far as is known.
+void Engine::look_up(int mem, Tile t, int64_t first, int64_t rows, int64_t bytes) {
+    counters_.sram[size_t(t.space)].read += bytes;
+    t.address += first * t.pitch;
+    t.rows = rows;
+    show(mem, t, isa::READ);
 }
 
 /// `rows`, or what the count memory says (at most `rows`) when operand `mem` is there.

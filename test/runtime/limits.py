@@ -62,7 +62,7 @@ loops = PROGRAM.replace("loop trips=e2", "ext id=e3 full=16777215 total=16777215
 binary(loops).save(folder / "endless.fxb")
 np.savez(folder / "x.npz", **x)
 for mode in (["--timing-only"], ["--inputs", str(folder / "x.npz")], ["--inputs", str(folder / "x.npz"), "--sanitize"]):
-    command = [sys.executable, "-P", "-m", "focus.runtime.tools.simulate", str(folder / "endless.fxb"), *mode]
+    command = [sys.executable, "-P", "-m", "focus.compiler.tools.simulate", str(folder / "endless.fxb"), *mode]
     stopped = subprocess.run([*command, "--max-instructions", "1000000"], capture_output=True, text=True)
     assert stopped.returncode == 1 and "stopped after 1000000 instructions" in stopped.stderr, stopped
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

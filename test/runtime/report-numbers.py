@@ -12,7 +12,7 @@ from small import binary
 from focus.runtime.run import energy
 from focus.runtime.run.energy import Usage
 from focus.runtime.run.executable import Executable
-from focus.runtime.run.report import chrome_trace
+from focus.runtime.run.timeline import chrome_trace
 from focus.runtime.spec.machine import Machine
 
 result = Executable(merged.binary()).run({"x": merged.inputs()}, timeline=1000)

@@ -44,8 +44,7 @@ Engine::Cost Engine::scatter(const Decoded& d) {
         unique = unique_rows(numbers, mapped);
     }
     Tile from = resolve(d, src, own + unique, ncols);
-    counters_.sram[size_t(from.space)].read += (own + mapped) * from.row_bytes;
-    if (sanitizer_) sanitizer_->access(src, {from.space, from.address, from.pitch, from.rows, from.row_bytes}, isa::READ);
+    look_up(src, from, 0, own + (options_.functional ? unique : mapped), (own + mapped) * from.row_bytes);
     Tile to = operand(d, dst, own + mapped, ncols, init ? isa::WRITE : isa::READ_WRITE);
     if (options_.functional) {
         kernels().scatter(rows_of(from), rows_of(to), nullptr, own, ncols, init);

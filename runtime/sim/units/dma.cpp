@@ -91,9 +91,7 @@ Engine::Cost Engine::expand(const Decoded& d) {
     const uint16_t* numbers = options_.functional ? reinterpret_cast<const uint16_t*>(data(m)) : nullptr;
     int64_t unique = unique_rows(numbers, mapped);
     Tile from = resolve(d, src, own + unique, ncols);
-    counters_.sram[size_t(from.space)].read += mapped * from.row_bytes;
-    if (sanitizer_ && unique)
-        sanitizer_->access(src, {from.space, from.address + own * from.pitch, from.pitch, unique, from.row_bytes}, isa::READ);
+    look_up(src, from, own, options_.functional ? unique : mapped, mapped * from.row_bytes);
     Tile to = operand(d, dst, mapped, ncols, isa::WRITE);
     check_moved(d, from, to);
     for (int64_t t = 0; numbers && t < mapped; ++t) {

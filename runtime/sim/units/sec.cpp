@@ -56,8 +56,7 @@ Engine::Cost Engine::sec_select(const Decoded& d) {
     int64_t length = extent(d, n), keep = extent(d, k);
     if (length == 0 || keep == 0) return {};
     Tile from = resolve(d, src, 1, length);
-    counters_.sram[size_t(from.space)].read += keep * 4;
-    if (sanitizer_) sanitizer_->access(src, {from.space, from.address, from.pitch, 1, from.row_bytes}, isa::READ);
+    look_up(src, from, 0, 1, keep * 4);
     Tile chosen = operand(d, sel, 1, keep, isa::READ), to = operand(d, dst, 1, keep, isa::WRITE);
     if (options_.functional) {
         const int32_t* list = reinterpret_cast<const int32_t*>(data(from));

@@ -16,6 +16,7 @@ import numpy as np
 from focus.runtime.run import report as reports
 from focus.runtime.run.executable import WHOLE, Budget, Executable
 from focus.runtime.run.fxb import Values, open_tensors
+from focus.runtime.run.timeline import chrome_trace
 from focus.runtime.run.trace import Trace
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
@@ -28,6 +29,7 @@ examples:
   focus-sim demo.fxb --inputs in.safetensors --outputs out.safetensors --trace t.safetensors --report r.json
   focus-sim demo.fxb --timing-only --trace t.safetensors          the same cycles again, without data
   focus-sim demo.fxb --inputs in.safetensors --sanitize           find missing semaphores, unwritten and stale reads
+  focus-sim demo.fxb --inputs in.safetensors --check llava-onevision-demo   where the run begins to differ from PyTorch's model
   focus-sim demo.fxb --inputs in.safetensors --timeline t.json    then open t.json in ui.perfetto.dev
 
 Inputs are named as the model's own forward names them. The machine is the one the program was compiled for.
@@ -39,12 +41,17 @@ How cycles and energy are counted: docs/machine.md.
 def main(argv: list[str] | None = None) -> None:
     parser = _parser()
     args = parser.parse_args(argv)
+    if args.check and (args.timing_only or args.outputs or args.sanitize or args.trace or args.report or args.timeline):
+        parser.error("--check compares a run with a model: it takes --inputs at most, and writes no files")
     if args.timing_only and (args.inputs or args.outputs or args.sanitize):
         parser.error("--timing-only uses no data: it takes neither --inputs, --outputs nor --sanitize")
     if (args.events is not None or args.trace_window) and not args.timeline:
         parser.error("--events and --trace-window say what --timeline keeps: give it a file")
     check_outputs(args.outputs, args.report, args.timeline, None if args.timing_only else args.trace)
     exe = Executable.load(args.binary, args.weights, max_instructions=args.max_instructions, max_bytes=args.max_bytes)
+    if args.check:
+        _check(exe, args)
+        return
     progress = None if args.json or not sys.stderr.isatty() else _show_progress
     if args.timing_only:
         report, timeline = exe.time_with_timeline(Trace.load(args.trace) if args.trace else None, progress=progress, timeline=_events(args),
@@ -60,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.report:
         _save_json(args.report, report)
     if args.timeline:
-        _save_json(args.timeline, reports.chrome_trace(exe.binary, timeline if timeline is not None else np.empty((0, 4), np.int64)))
+        _save_json(args.timeline, chrome_trace(exe.binary, timeline))
     _print(report, args.json)
 
 
@@ -76,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--timing-only", action="store_true", help="no data: the same instructions and cycles, with sizes from --trace")
     parser.add_argument("--sanitize", action="store_true",
                         help="find reads of unwritten or stale bytes and accesses that no semaphore orders; exit with 1 if any")
+    parser.add_argument("--check", metavar="MODEL",
+                        help="compare what modules take and give with PyTorch's, and name the first that differs more than fp16 explains (then exit "
+                             "with 1); MODEL as focusc takes it")
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="write the instructions' times for Perfetto")
     parser.add_argument("--events", type=_natural, metavar="N", help=f"how many instructions --timeline keeps (default {EVENTS})")
     parser.add_argument("--trace-window", type=_natural, nargs=2, metavar=("FROM", "TO"),
@@ -133,6 +143,24 @@ def _save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 def _save_json(path: Path, value: Mapping[str, Any]) -> None:
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value, indent=None if "traceEvents" in value else 1) + "\n", encoding="utf-8")
+
+
+def _check(exe: Executable, args: argparse.Namespace) -> None:
+    """Print how each module compares with the model's.  Raises FocusError for the first that differs."""
+    from focus.compiler.frontend import arguments
+    from focus.compiler.truth.divergence import check
+    model, inputs = arguments.load(args.check, args.inputs, "whole")
+    found = check(exe, model, inputs)
+    if args.json:
+        print(json.dumps({"values": [v.__dict__ | {"differs": v.differs} for v in found.values], "skipped": found.skipped}, indent=1))
+    else:
+        table = reports.empty_table("Module", "what", "difference", "fp16 explains", "")
+        for path, v in found.modules().items():
+            table.add_row(path, v.holds.split(" of ")[0], f"{v.error:.1e}", f"{v.allowed:.1e}", "differs" if v.differs else "")
+        reports.print_table(table)
+        print(f"{len(found.values)} values compared; {found.skipped} have no counterpart of their size in PyTorch")
+    if found.first is not None:
+        raise FocusError(str(found))
 
 
 def _show_progress(done: int, total: int) -> None:
