@@ -137,13 +137,13 @@ def _residual_add(attention: ir.OpView, value: ir.Value, what: str) -> ir.Value:
 
 
 # ---- inserting ---------------------------------------------------------------------------------------------------------------
-def gather_value(value: ir.Value, ids: ir.Value, config: Concentration, **fields: Any) -> None:
+def gather_value(value: ir.Value, ids: ir.Value, config: Concentration, attrs: dict[str, Any] | None = None, **fields: Any) -> None:
     """Concentrate `value` for the linear layers or the attention that read it; other uses stay dense."""
     readers = [u for u in users(value) if (isinstance(u, d.LinearOp) and u.x == value) or (isinstance(u, d.AttentionOp) and u.q == value)]
     type_ = d.ConcentratedType.make(rows(value), value.type.shape[1], ids.type.shape[0], config.vector, config.m_tile)
     producer = definition(value)
     with producer.location, ir.InsertionPoint.after(producer):
-        gather = d.GatherOp.build(value, ids, vector=config.vector, m_tile=config.m_tile, results=type_, **fields)
+        gather = d.GatherOp.build(value, ids, vector=config.vector, m_tile=config.m_tile, results=type_, attrs=attrs, **fields)
     for reader in readers:
         reader.operation.operands[0] = gather.result
 
@@ -162,8 +162,9 @@ def concentrate_tower(function: ir.OpView, config: Concentration) -> None:
             tables[tower.ids] = made.result
         for site, value in tower_sites(attention).items():
             if settings[site].similarity:
-                gather_value(value, tables[tower.ids], config, layer=number, site=site, threshold=settings[site].threshold,
-                             block=list(settings[site].block), grids=tower.grids, cells=[*tower.sides, *tower.reach])
+                cells = {d.GRIDS: list(tower.grids), d.CELLS: [*tower.sides, *tower.reach]}
+                gather_value(value, tables[tower.ids], config, cells, layer=number, site=site, threshold=settings[site].threshold,
+                             block=list(settings[site].block))
 
 
 class _Inserter:
