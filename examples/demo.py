@@ -1,8 +1,9 @@
 """The whole path on real video: a vision-language model compiled and run on the simulated accelerator, dense and concentrated.
 
 In: `llava-onevision-demo` of the zoo (SigLIP tower, Qwen2 decoder with grouped-query attention, random weights; frames of a real clip and
-a prompt), or any MODEL that focusc takes.  Out: what `make demo` prints, and in build/demo: demo.fxb (concentrated) and demo-dense.fxb, ir/ with one
-file per pass, and the inputs, trace and reports that the tools take.  Exit code 1 when a result differs from PyTorch by more than it may.
+a prompt), or any MODEL that focusc takes.  Out: what `make demo` prints, and in build/demo: report.html to look at, demo.fxb (concentrated) and
+demo-dense.fxb, ir/ with one file per pass, and the inputs, trace and reports that the tools take.  Exit code 1 when a result differs from PyTorch by
+more than it may.
 """
 from __future__ import annotations
 
@@ -23,10 +24,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from focus.compiler.report import page
+from focus.compiler.report.run import Ran
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.sites import SITES
 from focus.runtime.tools.cli import tool
 
+EVENTS = 200_000            #: instructions on the report's time line
 DENSE_LIMIT = 1e-2          #: relative L2 difference of the logits that fp16 explains
 console = Console(width=110, highlight=False)
 
@@ -36,6 +40,7 @@ class Run:
     """One compiled program and what came out of it."""
     executable: Any
     result: Any
+    recorder: Any           #: of the IR, for the report; None of the run that it does not show
 
     @property
     def logits(self) -> np.ndarray:
@@ -117,19 +122,21 @@ def describe(model, inputs) -> None:
 def compile_and_run(title: str, model, inputs, path: Path, **how) -> Run:
     """Compile (`how`: see compile_model), write the binary, run it on data, and once more without data: the same cycles are expected."""
     from focus.compiler.backend.compile import compile_model
+    from focus.compiler.report.levels import Recorder
     from focus.runtime.run.executable import Executable, load
     with stage(f"{title}: import, passes, encode") as tell:
-        compilation = compile_model(model, inputs, progress=tell, **how)
+        recorder = Recorder() if "dump_ir" in how else None
+        compilation = compile_model(model, inputs, progress=tell, watchers=[recorder] if recorder else [], **how)
     with stage(f"{title}: write {path}"):
         Executable(compilation.binary).save(path)
         executable = load(path)
     with stage(f"{title}: run on the simulator") as tell:
-        result = executable.run(inputs, progress=tell)
+        result = executable.run(inputs, progress=tell, timeline=EVENTS if recorder else 0)
     with stage(f"{title}: timing only, from the trace"):
         cycles = executable.time(result.trace)["cycles"]
     if cycles != result.report["cycles"]:
         raise FocusError(f"demo: {cycles} cycles without data, {result.report['cycles']} with")
-    return Run(executable, result)
+    return Run(executable, result, recorder)
 
 
 def compare(model, inputs, dense: Run, concentrated: Run) -> dict[str, float]:
@@ -222,8 +229,12 @@ def save(folder: Path, inputs, dense: Run, concentrated: Run) -> None:
     concentrated.trace.save(folder / "trace.safetensors")
     for name, run in (("report-dense", dense), ("report", concentrated)):
         (folder / f"{name}.json").write_text(json.dumps(run.report, indent=1) + "\n", encoding="utf-8")
+    with stage(f"write {folder}/report.html"):
+        page.write(folder / "report.html", concentrated.recorder, Ran(concentrated.executable, concentrated.report, concentrated.result.timeline,
+                                                                      concentrated.trace, inputs))
     files = len(list((folder / "ir").glob("*.mlir")))
-    console.print(f"\nwritten to {folder}: demo.fxb, demo-dense.fxb, ir/ ({files} files), inputs, trace, reports; for example\n"
+    console.print(f"\nwritten to {folder}: report.html (open it in a browser), demo.fxb, demo-dense.fxb, ir/ ({files} files), inputs, trace,\n"
+                  f"reports; for example\n"
                   f"  focus-sim {folder}/demo.fxb --inputs {folder}/inputs.safetensors\n"
                   f"  focus-sim {folder}/demo.fxb --timing-only --trace {folder}/trace.safetensors")
 

@@ -1,5 +1,6 @@
 # Configuration of the lit suite.  In: lit's `config` and `lit_config`.  Out: what a test is, how RUN lines run, what they may name.
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -30,5 +31,7 @@ config.test_exec_root = os.environ.get("FOCUS_TEST_OUTPUT", str(here.parent / "b
 config.environment.update(environment)
 config.environment.update({name: os.environ[name] for name in ("FOCUS_SIM", "PYTHONPATH") if name in os.environ})     # another build of the core
 config.environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), config.environment.get("PATH", "")])
+if shutil.which("chromium") and shutil.which("chromedriver"):
+    config.available_features.add("chromium")           # of the system: no package for Python brings it
 config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(("%root", str(here.parent)))

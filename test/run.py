@@ -13,6 +13,7 @@ from pathlib import Path
 import lit.main
 
 ROOT = Path(__file__).resolve().parent.parent
+SKIPPED = "UNSUPPORTED"     #: a test whose REQUIRES is not there
 LEFT_OUT = "EXCLUDED"       #: what lit calls a test that `--filter` and its like leave out
 
 
@@ -31,11 +32,14 @@ def main(argv: list[str]) -> int:
     if not results.exists():
         print("0 passed, 1 failed")
         return 1
-    codes = [t["code"] for t in json.loads(results.read_text())["tests"]]
-    passed = codes.count("PASS")
-    failed = len(codes) - passed - codes.count(LEFT_OUT)        # no test of ours is skipped, expected to fail, or tried again
+    tests = json.loads(results.read_text())["tests"]
+    codes = [t["code"] for t in tests]
+    passed, skipped = codes.count("PASS"), [t["name"] for t in tests if t["code"] == SKIPPED]
+    failed = len(codes) - passed - len(skipped) - codes.count(LEFT_OUT)         # no test of ours is expected to fail, or tried again
     if code and not failed:
         failed = 1                  # lit itself found something wrong
+    if skipped:
+        print(f"{len(skipped)} skipped, which need a browser (Debian: apt-get install chromium chromium-driver): {', '.join(skipped)}")
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
 

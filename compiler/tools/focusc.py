@@ -23,6 +23,7 @@ from focus.runtime.tools.cli import tool
 
 if TYPE_CHECKING:
     from focus.compiler.backend.compile import Compilation
+    from focus.compiler.report.levels import Recorder
     from focus.passes.watch import Watcher
 
 IR_SUFFIXES = (".mlir", ".mlirbc")
@@ -72,17 +73,21 @@ def main(argv: list[str] | None = None) -> None:
     arguments.check_concentration(args.concentration)
     _check_places(args)
     inputs: Mapping[str, Any] = {}
+    recorder = _recorder(args)
     with arguments.progress(args.quiet) as tell:
         if resumed:
-            compilation = _resume(machine, args, tell)
+            compilation = _resume(machine, args, tell, recorder)
         else:
             tell("load model")
             model, inputs = arguments.load(args.model, args.inputs, args.scope)
-            compilation = _compile(model, inputs, machine, args, tell)
+            compilation = _compile(model, inputs, machine, args, tell, recorder)
         tell("write")
         if args.save_inputs:
             _save_inputs(args.save_inputs, inputs)
         _write(compilation, args.emit, args.output)
+        if recorder is not None:
+            tell("report")
+            _write_report(args.html, recorder, compilation)
     if args.timing:
         from focus.passes.manager import timing_report
         print(timing_report(compilation.seconds), file=sys.stderr)
@@ -109,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--save-mappings", default="", metavar="FILE", help="write the mapping of every op (TOML); --mappings takes it")
     parser.add_argument("--search", type=int, default=0, metavar="N",
                         help="simulate the N best mappings of each kernel and take the best; what was simulated is remembered (default: cost model)")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a report to look at, one HTML file: the IR after each pass")
     parser.add_argument("--dump-ir", type=Path, metavar="DIR", help="write the IR before the first and after each pass to numbered files")
     parser.add_argument("--print-ir-before", metavar="PASS", action="append", default=[], help="print the IR before this pass to standard error")
     parser.add_argument("--print-ir-after", metavar="PASS", action="append", default=[], help="print the IR after this pass (may be repeated)")
@@ -145,41 +151,59 @@ def _check_resuming(parser: argparse.ArgumentParser, args: argparse.Namespace, r
         parser.error("--save-inputs needs a model: an IR file has no inputs")
 
 
-def _resume(machine: Machine, args: argparse.Namespace, tell: Callable[[str], None]) -> Compilation:
+def _resume(machine: Machine, args: argparse.Namespace, tell: Callable[[str], None], recorder: Recorder | None) -> Compilation:
     if args.weights:
         arguments.hush()
     from focus.compiler.backend.compile import resume
     weights = args.weights if args.weights and args.emit != "asm" else False
     return resume(args.model, weights, machine, concentration=args.concentration, inputs_file=args.inputs, scope=args.scope, stop=_stop(args),
-                  watchers=_watchers(args), dump_ir=args.dump_ir, mappings=args.mappings, save_mappings=args.save_mappings, search=args.search,
-                  progress=tell)
+                  watchers=_watchers(args, recorder), dump_ir=args.dump_ir, mappings=args.mappings, save_mappings=args.save_mappings,
+                  search=args.search, progress=tell)
 
 
 # ---- before anything heavy ---------------------------------------------------------------------------------------------------
 def _check_places(args: argparse.Namespace) -> None:
     """Raise FocusError now for what could not be written after minutes of work."""
-    check_outputs(args.save_inputs, None if args.output == "-" else args.output)
+    check_outputs(args.save_inputs, args.html, None if args.output == "-" else args.output)
     if args.dump_ir is not None and args.dump_ir.exists() and not args.dump_ir.is_dir():
         raise FocusError(f"{args.dump_ir}: cannot write: is no folder")
 
 
 # ---- the work ------------------------------------------------------------------------------------------------------------------
-def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.Namespace, tell: Callable[[str], None]) -> Compilation:
+def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.Namespace, tell: Callable[[str], None],
+             recorder: Recorder | None) -> Compilation:
     from focus.compiler.backend.compile import compile_model
     concentration = arguments.concentration(args.model, args.concentration, machine)
     return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=_stop(args), dump_ir=args.dump_ir, progress=tell,
                          mappings=args.mappings, save_mappings=args.save_mappings, search=args.search,
-                         check=not args.no_check, watchers=_watchers(args))
+                         check=not args.no_check, watchers=_watchers(args, recorder))
 
 
-def _watchers(args: argparse.Namespace) -> list[Watcher]:
+def _watchers(args: argparse.Namespace, recorder: Recorder | None) -> list[Watcher]:
     """Who is told of the IR around the passes."""
     from focus.dialects.support import AsmForm
     from focus.passes.watch import Printing
-    if not _prints(args):
-        return []
-    return [Printing(args.print_ir_before, args.print_ir_after, after_all=args.print_ir_after_all, only_changed=args.print_ir_after_change,
-                     path=args.print_ir_module or "", form=AsmForm(local=bool(args.print_ir_module)))]
+    watchers: list[Watcher] = [] if recorder is None else [recorder]
+    if _prints(args):
+        watchers.append(Printing(args.print_ir_before, args.print_ir_after, after_all=args.print_ir_after_all,
+                                 only_changed=args.print_ir_after_change, path=args.print_ir_module or "",
+                                 form=AsmForm(local=bool(args.print_ir_module))))
+    return watchers
+
+
+def _recorder(args: argparse.Namespace) -> Recorder | None:
+    """What keeps the IR for the report, if one is to be written."""
+    if not args.html:
+        return None
+    from focus.compiler.report.levels import Recorder
+    return Recorder()
+
+
+def _write_report(path: Path, recorder: Recorder, compilation: Compilation) -> None:
+    from focus.compiler.report import page
+    from focus.compiler.report.run import Ran
+    from focus.runtime.run.executable import Executable
+    page.write(path, recorder, None if compilation.made is None else Ran(Executable(compilation.made)))
 
 
 def _prints(args: argparse.Namespace) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from focus.compiler.report.run import Ran
 from focus.runtime.run import report as reports
 from focus.runtime.run.executable import WHOLE, Budget, Executable
 from focus.runtime.run.fxb import Values, open_tensors
@@ -30,6 +31,7 @@ examples:
   focus-sim demo.fxb --timing-only --trace t.safetensors          the same cycles again, without data
   focus-sim demo.fxb --inputs in.safetensors --sanitize           find missing semaphores, unwritten and stale reads
   focus-sim demo.fxb --inputs in.safetensors --check llava-onevision-demo   where the run begins to differ from PyTorch's model
+  focus-sim demo.fxb --inputs in.safetensors --html r.html --ir ir   a report to look at; ir is a folder of focusc --dump-ir
   focus-sim demo.fxb --inputs in.safetensors --timeline t.json    then open t.json in ui.perfetto.dev
 
 Inputs are named as the model's own forward names them. The machine is the one the program was compiled for.
@@ -45,21 +47,25 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--check compares a run with a model: it takes --inputs at most, and writes no files")
     if args.timing_only and (args.inputs or args.outputs or args.sanitize):
         parser.error("--timing-only uses no data: it takes neither --inputs, --outputs nor --sanitize")
-    if (args.events is not None or args.trace_window) and not args.timeline:
+    if (args.events is not None or args.trace_window) and not args.timeline and not args.html:
         parser.error("--events and --trace-window say what --timeline keeps: give it a file")
-    check_outputs(args.outputs, args.report, args.timeline, None if args.timing_only else args.trace)
+    if args.ir and not args.html:
+        parser.error("--ir is for the report: give --html a file")
+    check_outputs(args.outputs, args.report, args.timeline, args.html, None if args.timing_only else args.trace)
     exe = Executable.load(args.binary, args.weights, max_instructions=args.max_instructions, max_bytes=args.max_bytes)
     if args.check:
         _check(exe, args)
         return
     progress = None if args.json or not sys.stderr.isatty() else _show_progress
+    inputs: Mapping[str, Values] = {}
     if args.timing_only:
-        report, timeline = exe.time_with_timeline(Trace.load(args.trace) if args.trace else None, progress=progress, timeline=_events(args),
+        trace = Trace.load(args.trace) if args.trace else None
+        report, timeline = exe.time_with_timeline(trace, progress=progress, timeline=_events(args),
                                                    window=_window(args.trace_window))
     else:
         inputs = _load_inputs(args.inputs) if args.inputs else {}
         result = exe.run(inputs, sanitize=args.sanitize, progress=progress, timeline=_events(args), window=_window(args.trace_window))
-        report, timeline = result.report, result.timeline
+        report, timeline, trace = result.report, result.timeline, result.trace
         if args.outputs:
             _save_arrays(args.outputs, result.outputs)
         if args.trace:
@@ -68,6 +74,8 @@ def main(argv: list[str] | None = None) -> None:
         _save_json(args.report, report)
     if args.timeline:
         _save_json(args.timeline, chrome_trace(exe.binary, timeline))
+    if args.html:
+        _write_html(args, Ran(exe, report, timeline, trace, inputs))
     _print(report, args.json)
 
 
@@ -87,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
                         help="compare what modules take and give with PyTorch's, and name the first that differs more than fp16 explains (then exit "
                              "with 1); MODEL as focusc takes it")
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="write the instructions' times for Perfetto")
+    parser.add_argument("--html", type=Path, metavar="FILE",
+                        help="write a report to look at: time line, cost, concentration; one HTML file that opens anywhere")
+    parser.add_argument("--ir", type=Path, metavar="DIR", help="let the report show the IR, too, from a folder of focusc --dump-ir")
     parser.add_argument("--events", type=_natural, metavar="N", help=f"how many instructions --timeline keeps (default {EVENTS})")
     parser.add_argument("--trace-window", type=_natural, nargs=2, metavar=("FROM", "TO"),
                         help="keep only instructions for --timeline that start in these cycles (default: the first ones)")
@@ -108,7 +119,16 @@ def _natural(text: str) -> int:
 
 
 def _events(args: argparse.Namespace) -> int:
-    return (EVENTS if args.events is None else args.events) if args.timeline else 0
+    return (EVENTS if args.events is None else args.events) if args.timeline or args.html else 0
+
+
+def _write_html(args: argparse.Namespace, ran: Ran) -> None:
+    from focus.compiler.report import page
+    recorder = None
+    if args.ir:
+        from focus.compiler.report.levels import read_dump
+        recorder = read_dump(args.ir)
+    page.write(args.html, recorder, ran)
 
 
 def _window(given: list[int] | None) -> tuple[int, int]:

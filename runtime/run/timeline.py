@@ -81,16 +81,15 @@ def occupancy(timeline: Timeline, space: Space, size: int) -> tuple[np.ndarray, 
     """
     blocks = -(-size // BLOCK)
     first, last = np.full(blocks, -1, np.int64), np.full(blocks, -1, np.int64)         # of what is there: begin of its writing, end of its reading
-    lives: list[tuple[int, int, int]] = []                                             # begin, end, blocks
+    lives: list[np.ndarray] = []                                                       # [3, n] of begin, end, blocks
 
     def give_up(at: slice) -> None:
         begin, end = first[at], last[at]
         full = np.flatnonzero(end >= 0)
         if not len(full):
             return
-        edges = np.flatnonzero((np.diff(begin[full]) != 0) | (np.diff(end[full]) != 0)) + 1
-        for run in np.split(full, edges):
-            lives.append((int(begin[run[0]]), int(end[run[0]]), len(run)))
+        starts = np.r_[0, np.flatnonzero((np.diff(begin[full]) != 0) | (np.diff(end[full]) != 0)) + 1]
+        lives.append(np.stack([begin[full[starts]], end[full[starts]], np.diff(np.r_[starts, len(full)])]))
 
     here = timeline.touched[timeline.touched[:, 2] == space]
     when = timeline.events[here[:, 0], 2:]
@@ -108,7 +107,7 @@ def occupancy(timeline: Timeline, space: Space, size: int) -> tuple[np.ndarray, 
     give_up(slice(None))
     if not lives:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    begin, end, count = np.array(lives).T
+    begin, end, count = np.concatenate(lives, axis=1)
     times, place = np.unique(np.r_[begin, end], return_inverse=True)
     change = np.bincount(place, np.r_[count, -count], len(times)).astype(np.int64)
     return times, np.cumsum(change) * BLOCK

@@ -8,7 +8,7 @@ from pathlib import Path
 
 #: runtime < dialects < passes < compiler, and the order inside each
 ROOMS = ("runtime/spec", "runtime/run", "runtime/evaluate", "runtime/tools", "runtime", "dialects", "passes", "passes/tensor", "passes/kernels",
-         "passes/mapping", "passes/tile", "compiler/frontend", "compiler/truth", "compiler/backend", "compiler/evaluate", "compiler/tools", "compiler")
+         "passes/mapping", "passes/tile", "compiler/frontend", "compiler/truth", "compiler/backend", "compiler/report", "compiler/evaluate", "compiler/tools", "compiler")
 
 
 def imports(source: str) -> set[str]:
