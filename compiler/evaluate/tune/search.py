@@ -30,7 +30,7 @@ FIRST = SiteSettings(True, 0.8, (2, 2, 2))      #: the first way to merge that i
 BOLDER = (SiteSettings(True, 0.7, (2, 2, 2)),)  #: ... then these where it loses next to nothing ...
 #: ... or these where it does not
 MILDER = (SiteSettings(True, 0.9, (2, 2, 2)), SiteSettings(True, 0.95, (2, 2, 2)), SiteSettings(True, 0.9, (2, 1, 1)))
-NOTHING = 0.01                  #: share of the budget that is next to nothing
+NOTHING, LITTLE = 0.01, 0.05    #: shares of the budget that are next to nothing, and less than is worth other ways
 BISECTIONS = 12                 #: of the price of loss of the schedule under which merging is measured
 PRICES = np.geomspace(1 / 16, 64, 11)           #: of loss, in dense cycles a nat: the first trials
 #: global thresholds and blocks of the comparison
@@ -148,8 +148,7 @@ class Search:
             for (layer, site, settings), loss, m in zip(pending, losses, measured):
                 unique, of = m.unique[f"{layer}/{site}"]
                 effects[layer, site].append(SiteEffect(settings, float(loss), unique / max(of, 1)))
-            pending = [(*place, settings) for place, known in effects.items()
-                       for settings in (BOLDER if known[0].loss < NOTHING * goal.limit else MILDER)]
+            pending = [(*place, settings) for place, known in effects.items() for settings in _further(known[0].loss / goal.limit)]
         return effects
 
     # ---- concentrations --------------------------------------------------------------------------------------------------------------
@@ -221,6 +220,11 @@ class Search:
                 schedule = best(Effects(only, {}), self.costs, Weights(self.price(trial), *self.slope(trial)))
                 return schedule if settings is None else _merged(schedule, settings)
             self.improve(goal, trials, propose, "global")
+
+
+def _further(share: float) -> tuple[SiteSettings, ...]:
+    """The ways to measure where the first one loses a share of the budget."""
+    return BOLDER if share < NOTHING else () if share < LITTLE else MILDER
 
 
 def _only(base: Concentration, layer: int, site: str, settings: SiteSettings) -> Concentration:
