@@ -10,6 +10,7 @@ and text tokens is, from assign-layout on, in storage order: visual rows first, 
 Algorithm: Wei et al., "Focus: A Streaming Concentration Architecture for Efficient Vision-Language Models", HPCA 2026 (arXiv 2512.14661).
 """
 from math import prod
+from typing import TYPE_CHECKING
 
 from torch_mlir.dialects import tensor
 
@@ -283,8 +284,12 @@ class ActivationOp(FocusOp, name="activation", traits=[Pure]):
         self.expect_shape("result", self.matrix("x"), "f16", "the shape of x")
 
 
-class _Elementwise(FocusOp):
-    """What add and mul check."""
+class Elementwise(FocusOp):
+    """Base of ops that combine two matrices element by element, by the function of `v.zip` whose name the op has."""
+    if TYPE_CHECKING:
+        a: Any
+        b: Any
+        result: Any
 
     def check(self) -> None:
         (rows, cols), (b_rows, b_cols) = self.matrix("a"), self.matrix("b")
@@ -293,18 +298,21 @@ class _Elementwise(FocusOp):
         self.expect_shape("result", (rows, cols), "f16", "the shape of a")
 
 
-class AddOp(_Elementwise, name="add", traits=[Pure]):
+class AddOp(Elementwise, name="add", traits=[Pure]):
     """a + b; b's rows divide a's rows and repeat."""
     result: Result[Any]
     a: Operand[Any]
     b: Operand[Any]
 
 
-class MulOp(_Elementwise, name="mul", traits=[Pure]):
+class MulOp(Elementwise, name="mul", traits=[Pure]):
     """a * b; b's rows divide a's rows and repeat."""
     result: Result[Any]
     a: Operand[Any]
     b: Operand[Any]
+
+
+ELEMENTWISE: tuple[type[Elementwise], ...] = (AddOp, MulOp)
 
 
 class AddVisualOp(FocusOp, name="add_visual", traits=[Pure]):

@@ -8,6 +8,7 @@ The pass `map` writes the attribute, a person may edit it, `tile` reads it.  All
 """
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
@@ -35,7 +36,7 @@ class GemmMapping(KernelMapping):
     stays: "input" keeps an m-tile's whole rows in the input buffer for all n-tiles; "none" streams k-slices again for each n-tile.
     form: "whole"; or SwiGLU in halves, whose "gate" goes through DRAM and multiplies the "product".
     partials: buffers of partial sums of unique vectors that wait for the scatter unit (0: the input is dense); shared_slices: all k-slices
-    of a concentrated input share one place.  residual_tiles: tiles of the residual under way.  separate_result: a result that is to be
+    of a concentrated input share one place.  residual_tiles: tiles of the residual in flight.  separate_result: a result that is to be
     concentrated leaves the accumulators first.
     """
     kind: ClassVar[str] = "gemm"
@@ -56,7 +57,7 @@ class AttentionMapping(KernelMapping):
     kv_cols: head columns of a tile of keys; out_cols: output columns accumulated at once (fewer than a head has: scores are made again for the
     others).  stays: "queries" keeps a strand's queries in the input buffer.  split: scores and accumulators in tiles one array wide, so that
     the vector unit works on one while the array works on the next.  partials: buffers of partial sums of unique queries (0: dense queries);
-    block_rows: rows that leave off together once the keys have passed them (0: all rows see all steps).
+    block_rows: rows that stop together: a causal block visits no keys after its last row (0: all rows visit all steps).
     """
     kind: ClassVar[str] = "attention"
     m: int = PUBLISHED_SIDE
@@ -122,13 +123,19 @@ def _default(cls: type, name: str) -> Any:
     return next(f.default for f in fields(cls) if f.name == name)
 
 
+@functools.cache
+def _hints(kind: str) -> dict[str, Any]:
+    """The types of the fields of a kind of mapping."""
+    return get_type_hints(KINDS[kind])
+
+
 def from_dict(values: dict[str, Any], what: str = "mapping") -> KernelMapping:
     """The kernel mapping of field values.  Raises FocusError for an unknown kind or field and for a value of the wrong type."""
     kind = values.get("kind")
     cls = KINDS.get(kind) if isinstance(kind, str) else None
     if cls is None:
         raise FocusError(f"{what}: kind is {kind!r}, expected one of {', '.join(KINDS)}")
-    hints = get_type_hints(cls)
+    hints = _hints(cls.kind)
     for name, value in values.items():
         if name != "kind":
             check_field(cls, hints, name, value, what)

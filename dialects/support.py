@@ -346,7 +346,8 @@ def verify(op: Any, what: str = "module") -> None:
 @dataclass(frozen=True)
 class AsmForm:
     """How IR is printed: with locations, in the generic form, with elements attributes and resource strings of more than so many elements and
-    characters elided; `pretty`: locations for people, which do not parse; `local`: nothing is hoisted out of an op."""
+    characters elided; `pretty`: locations for people, which do not parse; `local`: nothing is hoisted out of an op; `verified`: the IR is known to be
+    valid, which saves verifying it once more."""
     locations: bool = False
     generic: bool = False
     most_elements: int | None = None
@@ -354,6 +355,7 @@ class AsmForm:
     pretty: bool = False
     local: bool = False
     regions: bool = True
+    verified: bool = False
 
     def text(self, op: Any) -> str:
         """The text of an op or module.  Values are named after module paths."""
@@ -362,7 +364,7 @@ class AsmForm:
             return operation.get_asm(
                 enable_debug_info=self.locations or self.pretty, pretty_debug_info=self.pretty, print_generic_op_form=self.generic,
                 use_name_loc_as_prefix=True, large_elements_limit=self.most_elements, large_resource_limit=self.most_resource,
-                use_local_scope=self.local, skip_regions=not self.regions)
+                use_local_scope=self.local, skip_regions=not self.regions, assume_verified=self.verified)
 
 
 def to_text(op: Any, locations: bool = True, generic: bool = False) -> str:

@@ -3,8 +3,8 @@
 In: a `fisa.program` and the routines of its module.  Out: 16 bytes per instruction, and the module path each computes for.
 
 A routine is encoded once.  For each call its words are copied, the addresses and the site of the call added where they belong; the source is the
-path of the call.  Since a routine sets up all that it uses, set-up that finds its generator, register or semaphore as it would leave
-it is left out.
+path of the call.  A routine sets up all that it uses; of that, what would set a generator, register or semaphore to the value it has
+already is left out.
 """
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Pass registry, textual pipelines of our passes and upstream ones, and the runner.
 
-In: a module and a pipeline.  Out: the module changed in place, and the seconds each pass took; whoever watches (`watch.py`) sees the IR around
-each pass.
+In: a module and a pipeline.  Out: the module changed in place, and the seconds each pass took; a watcher (`watch.py`) sees the IR around each
+pass.
 
 Writing a pass, in a file of its own in `passes/`:
 
@@ -97,7 +97,7 @@ class Pass:
     level: str = ""                 #: of LEVELS: what it runs on, or "" for any IR
 
 
-#: levels of IR (docs/architecture.md), with what error messages call them
+#: levels of IR (docs/levels.md), with what error messages call them
 LEVELS = {"torch": "ops of the torch dialect", "tensors": "ops of the focus dialect on tensors", "kernels": "kernels, which the pass tile makes",
           "fisa": "instructions, which the pass lower-to-fisa makes"}
 _KERNEL_OPS = ("focus.kernel", "focus.buffer", "focus.window")

@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 import traceback
+import warnings
 from dataclasses import dataclass, field
 
 import lit.formats
@@ -33,7 +34,8 @@ TOOLS = {
 _USES_TORCH = re.compile(r"^\s*(?:import|from)\s+(?:torch|transformers)\b|focus\.(?:compile|reference|agreement)\(|focus\.compiler(?!\.tools\.opt)"
                          r"|from focus import", re.MULTILINE)
 _TORCH_MODULES = ("torch", "torch.export", "torch._dynamo", "torch_mlir.fx", "transformers",
-                  "transformers.models.llava_onevision.modeling_llava_onevision", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl")
+                  "transformers.models.llava_onevision.modeling_llava_onevision", "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl",
+                  "focus.compiler.tools.focusc", "focus.compiler.frontend.zoo", "focus.compiler.backend.compile", "focus.compiler.truth.agreement")
 _TOKEN = re.compile(r"""\s*(?:(2>&1|2>|>>|>|<|&&|\|\||\|)|((?:[^\s'"|&<>;()$`*?\[\]\\#]|'[^']*'|"[^"$`\\]*")+))""")
 
 _WRITE = os.O_WRONLY | os.O_CREAT
@@ -188,15 +190,29 @@ def _run_pipeline(pipeline: list[Command], folder: str, environment: dict[str, s
         return codes, text
 
 
+def _export_once() -> None:
+    """Export the smallest module there is: the first export of a process imports hundreds of modules."""
+    import torch
+
+    class Increment(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + 1
+
+    with warnings.catch_warnings(action="ignore"):
+        torch.export.export(Increment(), (torch.zeros(1),)).run_decompositions()
+
+
 def _warm_up(source: str, lines: list[str]) -> None:
     """Import in this worker what the test will need, so that later tests find it there."""
-    for module in ("focus.compiler.tools.opt", "filecheck.main"):
+    for module in ("focus.compiler.tools.opt", "focus.passes.pipeline", "filecheck.main", "hypothesis"):
         importlib.import_module(module)
     with open(source, errors="replace") as f:
         text = f.read()
-    if (source.endswith(".py") and _USES_TORCH.search(text)) or any("focusc " in line for line in lines):
+    needs_torch = (source.endswith(".py") and _USES_TORCH.search(text)) or any("focusc " in line for line in lines)
+    if needs_torch and "torch" not in sys.modules:
         for module in _TORCH_MODULES:
             importlib.import_module(module)
+        _export_once()
 
 
 class FocusTest(lit.formats.ShTest):

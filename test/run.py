@@ -7,7 +7,9 @@ exit code 1 when a test failed.
     python test/run.py test/dialects -v     one folder
 """
 import json
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import lit.main
@@ -24,11 +26,13 @@ def main(argv: list[str]) -> int:
     results.unlink(missing_ok=True)
     paths = [] if any(not a.startswith("-") and Path(a).exists() for a in argv) else [str(ROOT / "test")]
     sys.argv = ["lit", "-sv", "--output", str(results), *argv, *paths]
-    try:
-        lit.main.main()
-        code = 0
-    except SystemExit as e:
-        code = e.code
+    with tempfile.TemporaryDirectory(prefix="focus-test-") as shared:
+        os.environ["FOCUS_TEST_IMPORTS"] = shared       # models that several tests compile are exported once
+        try:
+            lit.main.main()
+            code = 0
+        except SystemExit as e:
+            code = e.code
     if not results.exists():
         print("0 passed, 1 failed")
         return 1

@@ -53,13 +53,13 @@ class ParamValues(Mapping):
         self._digests: dict[str, bytes] = {}
 
     def freeze(self) -> None:
-        """Hold on to the values of now.  Up to `SNAPSHOT` bytes, as they are stored, they are copied.  Of more, a digest is kept, and a parameter
+        """Keep the current values.  Up to `SNAPSHOT` bytes, as they are stored, they are copied.  Of more, a digest is kept, and a parameter
         whose source has changed is a FocusError when it is asked for."""
         if sum(entry.place.nbytes for entry in self._entries.values()) <= SNAPSHOT:
             self._kept = {name: fxb.store(self[name], entry.place.stored)[0] for name, entry in self._entries.items()}
-            # A value that is stored as its source has it may be the source's own memory.
+            # A value that is stored in the type of its source may share the source's memory.
             self._kept = {name: value if value.base is None and value.flags.owndata else value.copy() for name, value in self._kept.items()}
-            self._sources = {}                              # so that the model can go
+            self._sources = {}                              # so that the model can be freed
         else:
             used = {entry.source for entry in self._entries.values() if entry.source in self._sources}
             self._digests = {source: _digest(self._sources[source]) for source in used}
@@ -91,7 +91,7 @@ class ParamValues(Mapping):
         if self._tokens is None:
             return np.arange(shape[-1], dtype=np.int32).reshape(shape)
         order = self._tokens.storage_order()
-        lead = shape[-1] - len(order)           # the first text rows stand ahead of the visual ones once more
+        lead = shape[-1] - len(order)           # copies of the leading text rows stand in front of the visual ones
         return np.concatenate([order[self._tokens.V:self._tokens.V + lead], order]).astype(np.int32).reshape(shape)
 
     def __contains__(self, name: object) -> bool:
@@ -112,8 +112,8 @@ def _digest(source: Callable[[], np.ndarray]) -> bytes:
 
 
 def lost(value: np.ndarray, stored: fxb.Stored) -> str:
-    """What a parameter loses in its stored type, in words: values that become infinite, NaN and infinities it has, or all of it, where
-    everything rounds to zero.  Empty where nothing is wrong."""
+    """What a parameter loses in its stored type, in words: values that become infinite, NaN and infinite ones it has, or that all its values
+    round to zero.  Empty where nothing is wrong."""
     if value.dtype.kind != "f" or not value.size:
         return ""
     low, high = float(value.min()), float(value.max())
@@ -161,7 +161,7 @@ def _placed(op: ir.OpView, **extra) -> dict:
 
 
 def _params(buffers: list) -> tuple[dict[str, _Param], tuple[fxb.Param, ...]]:
-    """The parameters by name in the binary, and the table of places; what several ops use stands once, at its address."""
+    """The parameters by name in the binary, and the table of places; one that several ops use is listed once."""
     entries: dict[str, _Param] = {}
     known: set[tuple] = set()
     for op in buffers:
@@ -203,7 +203,7 @@ def _fixed(interface: Interface) -> tuple[fxb.FixedInput, ...]:
 
 
 def _memory_map(func, buffers: list) -> fxb.MemoryMap:
-    """Regions of DRAM by what they hold, and the live ranges of what takes turns in one place."""
+    """Regions of DRAM by what they hold, and the live ranges of values that share places."""
     regions, top = [], get_attr(func, "focus.dram_bytes")
     for kind, name in (("param", "parameters"), ("input", "inputs"), ("output", "outputs"), ("temp", "intermediates")):
         ops = [op for op in buffers if op.kind == kind]

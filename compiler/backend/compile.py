@@ -39,7 +39,7 @@ SCOPES = ("whole", "backbone")      #: the whole model, or its decoder layers on
 
 @dataclass
 class Compilation:
-    """A compilation under way: the module so far, where the seconds went, and the binary once there is one, with the parameter values of then."""
+    """A compilation: the module at its present level, the seconds of each pass, and the binary once it is made, with its parameter values."""
     module: ir.Module
     seconds: list[tuple[str, float]] = field(default_factory=list)
     made: fxb.Binary | None = None
@@ -63,7 +63,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class Options:
-    """How to compile, beside what, for which machine and how concentrated.  Raises FocusError for a value that is none."""
+    """Options of a compilation besides the model, its inputs, the machine and the concentration.  Raises FocusError for a wrong value."""
     scope: str = "whole"            #: or "backbone": decoder layers on the visual tokens and one prompt token, parameters without values
     stop: str = "binary"            #: the level to stop at: "torch" | "focus" | "tiled" | "fisa" | "binary"
     check: bool = True              #: compare what is compiled with the model's own forward (two forwards), where inputs and parameters have values
@@ -92,7 +92,7 @@ class Options:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Options:
-        """From keyword arguments.  Raises FocusError for a name that is none."""
+        """From keyword arguments.  Raises FocusError for an unknown name."""
         known = [f.name for f in fields(cls)]
         for name in options:
             if name not in known:

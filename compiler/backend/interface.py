@@ -68,7 +68,7 @@ class Interface:
         return min((run.layers for run in self.towers), default=0)
 
     def attach(self, function: ir.OpView) -> None:
-        """Write it to a function, in sequence order.  Raises FocusError for a fixed input of a type that the IR has no name for."""
+        """Write it to a function, in sequence order.  Raises FocusError for a fixed input of a type that the IR cannot hold."""
         role = lambda name: ("token_ids", self.vocabulary or 0) if name == TOKEN_IDS else ("data", 0)
         ports = [fd.PortAttr.make(name, dtype, shape, *role(name)) for name, dtype, shape in self.inputs]
         values = {contracts.MODEL: self.model, contracts.LAYERS: self.layers, contracts.PORTS: ir.ArrayAttr.get(ports),

@@ -47,7 +47,7 @@ class Dumped:
 
     @classmethod
     def read(cls, path: str | PathLike) -> Dumped:
-        """The module of a file.  Raises FocusError for what cannot be read or gone on from."""
+        """The module of a file.  Raises FocusError for a file that cannot be read or resumed from."""
         module = parse_file(path, make_context())
         with module.context, ir.Location.unknown():
             done = _passes_done(module, path)
@@ -62,7 +62,7 @@ class Dumped:
         return pass_names()[self.done - 1] if self.done else INPUT
 
     def check_machine(self, machine: Machine) -> None:
-        """Raise FocusError where passes have cut the module for another machine.  (What a machine is to the passes on tensors only limits them.)"""
+        """Raise FocusError where passes have cut the module for another machine.  (Passes on tensors only check limits of the machine.)"""
         made_for = get_attr(self.module.operation, MACHINE)
         cut = self.done > pass_names().index("assign-layout") + 1
         if cut and made_for is not None and made_for != machine_mark(machine):

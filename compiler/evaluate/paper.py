@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
-import importlib
+import importlib.util
 import json
 import sys
 import time
@@ -25,10 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from focus.compiler.evaluate import plots
+from focus.compiler.evaluate.workers import source_key
 from focus.runtime.evaluate import baselines, synth
 from focus.runtime.evaluate.baselines import DecoderSizes, Estimate, Row
 from focus.runtime.run.executable import Executable
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, warn
 from focus.runtime.spec.files import atomic_write
 from focus.runtime.tools.cli import tool
 
@@ -164,16 +165,6 @@ def terms(record: Mapping[str, Any], row: Row, decoder: DecoderSizes = baselines
 
 
 # ---- all rows ----------------------------------------------------------------------------------------------------------------
-def source_key() -> str:
-    """SHA-256 over the package's sources and machine files: a kept row is valid while it stays the same."""
-    digest = hashlib.sha256()
-    for room in ("runtime", "dialects", "passes", "compiler"):
-        folder = Path(importlib.import_module(f"focus.{room}").__path__[0])
-        for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".toml", ".cpp", ".h")):
-            digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
 def run_all(rows: Iterable[Row], folder: Path, jobs: int, tell: Callable[[str], None]) -> list[dict[str, Any]]:
     """Records of all rows; rows already in `<folder>/paper/` are read from there."""
     rows, key, kept = list(rows), source_key(), folder / "paper"
@@ -331,6 +322,12 @@ def _write(folder: Path, records: list[dict[str, Any]], wholes: list[dict[str, A
         table.writerows(records)
     with atomic_write(folder / "paper.md") as temporary:
         temporary.write_text(text)
+    if importlib.util.find_spec("matplotlib"):
+        for rule in dict.fromkeys(r["rule"] for r in records):
+            plots.speedups(folder / f"paper-speedup-{rule}.svg", records, rule)
+            plots.energies(folder / f"paper-energy-{rule}.svg", records, rule)
+    else:
+        warn("matplotlib is not installed: no plots are drawn")
 
 
 @tool
@@ -340,7 +337,7 @@ def main(argv: list[str] | None = None) -> None:
                         help=f"which rows (default all): {', '.join(r.name for r in baselines.ROWS)}")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="rows at a time (default 1)")
     parser.add_argument("--whole", action="store_true", help="the whole LLaVA models too (imports PyTorch)")
-    parser.add_argument("--output", type=Path, default=Path("build"), metavar="DIR", help="where paper.json, .csv and .md go (default build)")
+    parser.add_argument("--output", type=Path, default=Path("build"), metavar="DIR", help="where paper.json, .csv, .md and plots go (default build)")
     args = parser.parse_args(argv)
     if args.jobs < 1:
         parser.error("--jobs: 1 or more expected")

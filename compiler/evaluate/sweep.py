@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import itertools
 import json
 import re
@@ -21,6 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from focus.compiler.evaluate import plots
+from focus.compiler.evaluate.workers import Rows, computed, source_key
 from focus.compiler.frontend import arguments
 from focus.runtime.spec.concentration import PRESETS, Concentration
 from focus.runtime.spec.errors import FocusError
@@ -54,21 +59,26 @@ def main(argv: list[str] | None = None) -> int:
     check_distinct(axes)
     if args.output is not None and args.output.suffix not in (".csv", ".json"):
         raise FocusError(f"{args.output}: a .csv or .json file expected")
-    check_outputs(args.output)
+    if args.jobs < 1:
+        raise FocusError(f"--jobs {args.jobs}: 1 or more expected")
+    check_outputs(args.output, args.svg, args.resume)
     for spec in args.concentration or []:
         arguments.check_concentration(spec)
     points = list(combinations([Machine.load(m) for m in args.machine or ["focus"]], args.concentration or [None], axes))
     with arguments.progress(args.quiet) as tell:
         tell("load model")
         model, inputs = (None, {}) if all(p.error for p in points) else arguments.load(args.model, args.inputs, args.scope)
-        rows = []
-        for number, point in enumerate(points, 1):
-            tell(", ".join([f"{number} of {len(points)}", *(f"{k} {v}" for k, v in point.settings.items())]))
-            rows.append(row(point, lambda machine: execute(model, inputs, machine, _configured(args.model, model, point, machine), args.scope,
-                                                           args.ratio)))
+        kept = Rows(args.resume, _identity(args, inputs) if args.resume else None)
+
+        def measured(point: Point) -> dict[str, Any]:
+            return row(point, lambda machine: execute(model, inputs, machine, _configured(args.model, model, point, machine), args.scope, args.ratio))
+
+        rows = _computed(measured, points, args.jobs, kept, tell)
     done = [r for r in rows if "error" not in r]
     mark_front(done)
     _show(rows, args.model)
+    if args.svg is not None and done:
+        plots.sweep(args.svg, done, _settings(done), args.model)
     if args.output is not None:
         _write(args.output, rows)
     return 0 if done else 1
@@ -86,8 +96,42 @@ def _parser() -> argparse.ArgumentParser:
                         help="time without data, with a synthetic trace of R retained tokens per unique vector "
                              f"(default: run on data; {RATIO} for a model without values)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the rows to a .csv or .json file too")
+    parser.add_argument("--svg", type=Path, metavar="FILE",
+                        help="draw cycles and energy of the rows, with the front; where one number varies, over it too")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="rows at a time, each in a process of its own (default 1)")
+    parser.add_argument("--resume", type=Path, metavar="FILE",
+                        help="keep finished rows in FILE, and take those that are there from it: a sweep that was stopped goes on")
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
     return parser
+
+
+def _identity(args: argparse.Namespace, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the rows of a file are of, beside their own settings."""
+    digest = hashlib.sha256()
+    for name, value in sorted(inputs.items()):
+        digest.update(name.encode() + np.ascontiguousarray(value).tobytes())
+    return {"model": args.model, "scope": args.scope, "ratio": args.ratio, "inputs": digest.hexdigest(), "source": source_key()}
+
+
+def _computed(measured: Callable[[Point], dict[str, Any]], points: Sequence[Point], jobs: int, kept: Rows, tell: Callable[[str], None]) -> list[dict]:
+    """The rows of all points.  Processes that compute them have one thread each."""
+    tasks = {_key(point): point for point in points}
+    if jobs > 1:
+        import torch
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)            # set before they are forked: those of their parent are not theirs
+    try:
+        found = computed(measured, tasks, jobs, kept, lambda done, of: tell(f"{done} of {of} rows"))
+    finally:
+        if jobs > 1:
+            torch.set_num_threads(threads)
+    by = dict(zip(tasks, found))
+    return [dict(by[_key(point)]) for point in points]
+
+
+def _key(point: Point) -> str:
+    machine = None if point.machine is None else point.machine.model_dump(mode="json")
+    return json.dumps([machine, point.concentration, dict(point.settings), dict(point.changes)], sort_keys=True)
 
 
 # ---- axes --------------------------------------------------------------------------------------------------------------------

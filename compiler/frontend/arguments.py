@@ -64,7 +64,7 @@ def check_concentration(spec: str | None) -> None:
 
 
 def concentration(model: str, spec: str | None, machine: Machine) -> Concentration | str:
-    """The concentration meant for a MODEL: presets of an entry at full size are its published schedule; None is all the machine has units for."""
+    """The concentration meant for a MODEL: presets of an entry at full size are its published schedule; None: all the machine has units for."""
     from focus.compiler.frontend.loading import concentration_of
     spec = spec or ("full" if machine.sec.present and machine.sic.present else "off")
     return concentration_of(model, spec) if spec in PRESETS else spec
@@ -88,7 +88,7 @@ def hush() -> None:
 
 @contextlib.contextmanager
 def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A function to tell what is being done: one line that changes on a terminal, nothing anywhere else."""
+    """A function that shows what is being done: one line that changes on a terminal, nothing elsewhere."""
     if quiet or not sys.stderr.isatty():
         yield lambda name: None
         return

@@ -1,11 +1,12 @@
-"""Whether the program computes what the model does: the prefill that is compiled, run in PyTorch beside the model's own forward.
+"""Whether the program computes what the model does: the graph that is compiled, run in PyTorch beside the model's own forward.
 
-In: the user's model and inputs, and the wrapped prefill with its arguments.  Out: nothing, or a FocusError that names the first module whose
-output differs.
+In: the user's model and inputs, and the wrapped prefill with its arguments and exported graph.  Out: nothing, or a FocusError that names the
+first module whose output differs.
 
 Both run in float32, whatever the model is stored in: what is compiled is the model's weights, not the rounding of its arithmetic.  That takes
-two forwards.  Only when the logits differ, both run once more with a hook on every module, and the outputs of a module are compared by its
-path.  Their layouts differ ([1, S, D] and [S, D]), their elements' order does not; so some elements of each are kept, not the whole.
+two forwards.  Only when the logits differ, the prefill's modules and the model run once more with a hook on every module, and the outputs of a
+module are compared by its path; where those agree, a module became something else when it was exported.  Their layouts differ ([1, S, D] and
+[S, D]), their elements' order does not; so some elements of each are kept, not the whole.
 """
 from __future__ import annotations
 
@@ -18,6 +19,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.export.graph_signature import InputKind, OutputKind
+from torch.fx import GraphModule, Interpreter, Node
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
@@ -33,14 +37,19 @@ from focus.runtime.spec.errors import FocusError, first_line
 LIMIT = 1e-4
 KEPT = 4096             #: elements that are kept of an output to compare it
 _HALF = (torch.float16, torch.bfloat16)
+_OTHERS = (*_HALF, torch.float64)
 
 
-def check_program(model: nn.Module, inputs: Mapping[str, Any], prefill: Prefill, arguments: tuple[Tensor, ...]) -> None:
-    """Raise FocusError unless `prefill(*arguments)`, called under its surgery, gives the logits of `model(**inputs)`'s last token."""
-    pair = _Pair(model, _own_inputs(model, inputs), prefill, arguments)
-    found = difference(pair.program(), pair.own())
+def check_program(model: nn.Module, inputs: Mapping[str, Any], prefill: Prefill, arguments: tuple[Tensor, ...], exported: ExportedProgram) -> None:
+    """Raise FocusError unless the exported graph of `prefill`, on `arguments`, gives the logits of `model(**inputs)`'s last token.
+
+    Called under the prefill's surgery."""
+    pair = _Pair(model, _own_inputs(model, inputs), prefill, arguments, exported)
+    own = pair.own()
+    found = difference(pair.compiled(), own)
     if found > LIMIT:
-        raise FocusError(f"{_culprit(pair)} in the model's own forward than in the program: the logits differ by {found:.1e} "
+        culprit = _culprit(pair) if difference(pair.program(), own) > LIMIT else _export_culprit(pair)
+        raise FocusError(f"{culprit}: the logits differ by {found:.1e} "
                          f"(relative L2 difference, at most {LIMIT:.0e} expected)" + ("; the model is in training mode" if model.training else ""))
 
 
@@ -56,16 +65,16 @@ def difference(a: Tensor, b: Tensor) -> float:
 
 # ---- the two forwards ------------------------------------------------------------------------------------------------------------
 class InFloat32(TorchDispatchMode):
-    """Every operation on fp16 or bf16 in float32: arguments are converted when they are used, and nothing is rounded to 16 bits again."""
+    """Every operation on fp16, bf16 or float64 in float32: arguments are converted when they are used, and nothing is rounded to 16 bits again."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if not func._schema.is_mutable:
-            args, kwargs = tree_map(self._widened, (args, kwargs or {}))
+            args, kwargs = tree_map(self._in_float32, (args, kwargs or {}))
         return func(*args, **(kwargs or {}))
 
     @staticmethod
-    def _widened(value: Any) -> Any:
-        return torch.float32 if isinstance(value, torch.dtype) and value in _HALF else _float(value)
+    def _in_float32(value: Any) -> Any:
+        return torch.float32 if isinstance(value, torch.dtype) and value in _OTHERS else _float(value)
 
 
 class ConvolutionsInFloat32(TorchFunctionMode):
@@ -78,19 +87,20 @@ class ConvolutionsInFloat32(TorchFunctionMode):
 
 
 def _float(value: Any) -> Any:
-    return value.float() if isinstance(value, Tensor) and value.dtype in _HALF else value
+    return value.float() if isinstance(value, Tensor) and value.dtype in _OTHERS else value
 
 
 @dataclass
 class _Pair:
-    """The model with its inputs, and the program's prefill with its arguments."""
+    """The model with its inputs, and the program's prefill with its arguments and its graph."""
     model: nn.Module
     inputs: dict[str, Any]
     prefill: Prefill
     arguments: tuple[Tensor, ...]
+    exported: ExportedProgram
 
     def own(self, record: Record | None = None) -> Tensor:
-        """Logits of the model's last token; `record` is told of each module's output."""
+        """Logits of the model's last token; `record` is called with each module's output."""
         with untouched(self.model), self._exact(), _hooked(self.model, record):
             try:
                 result = self.model(**self.inputs)
@@ -104,25 +114,56 @@ class _Pair:
         return logits[:, -1]
 
     def program(self, record: Record | None = None) -> Tensor:
-        """Logits of the prefill that is compiled."""
+        """Logits of the prefill's modules."""
+        with self._exact(), _hooked(self.prefill.user, record), self._running():
+            return self.prefill(*self._given())
+
+    def compiled(self, record: Callable[[Node, Any], None] | None = None) -> Tensor:
+        """Logits of the graph that is compiled, with the model's parameters; `record` is told of each node and its value."""
+        state = dict(self.prefill.named_parameters(remove_duplicate=False)) | dict(self.prefill.named_buffers(remove_duplicate=False))
+        signature, given = self.exported.graph_signature, iter(self._given())
+        values = [next(given) if spec.kind == InputKind.USER_INPUT else state[str(spec.target)] for spec in signature.input_specs]
+        with self._exact(), self._running():
+            results = _Graph(self.exported.graph_module, record).run(*values)
+        return results[[spec.kind for spec in signature.output_specs].index(OutputKind.USER_OUTPUT)]
+
+    def _given(self) -> list[Tensor]:
+        """The arguments where the model is, and the tables with them."""
         device = next(self.prefill.user.parameters()).device
         self.prefill.const.to(device)
-        with self._exact(), _hooked(self.prefill.user, record):
-            try:
-                return self.prefill(*(a.to(device) for a in self.arguments))
-            except Exception as e:
-                raise FocusError(f"{self.prefill.family.class_name}: the prefill that is compiled fails on these inputs: {first_line(e)}") from e
+        return [a.to(device) for a in self.arguments]
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as e:
+            raise FocusError(f"{self.prefill.family.class_name}: the prefill that is compiled fails on these inputs: {first_line(e)}") from e
 
     @contextlib.contextmanager
     def _exact(self) -> Iterator[None]:
-        """No gradients, 16-bit numbers widened, and random numbers left as they are."""
-        half = any(t.dtype in _HALF for t in (*self.model.parameters(), *self.model.buffers()))
+        """No gradients, everything in float32, and random numbers left as they are."""
+        other = any(t.dtype in _OTHERS for t in (*self.model.parameters(), *self.model.buffers()))
         with contextlib.ExitStack() as modes:
             modes.enter_context(torch.no_grad())
             modes.enter_context(torch.random.fork_rng(devices=[]))
-            for mode in (ConvolutionsInFloat32(), InFloat32()) if half else ():
+            for mode in (ConvolutionsInFloat32(), InFloat32()) if other else ():
                 modes.enter_context(mode)
             yield
+
+
+class _Graph(Interpreter):
+    """Runs a graph; `record` is told of each node and its value."""
+
+    def __init__(self, module: GraphModule, record: Callable[[Node, Any], None] | None):
+        super().__init__(module)
+        self.record = record
+
+    def run_node(self, n: Node) -> Any:
+        value = super().run_node(n)
+        if self.record:
+            self.record(n, value)
+        return value
 
 
 def _own_inputs(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +223,7 @@ def _first_tensor(value: Any) -> Tensor | None:
 
 @contextlib.contextmanager
 def _hooked(model: nn.Module, record: Record | None) -> Iterator[None]:
-    """Run the block with `record` told of each call of a module of `model`, in the order in which they end."""
+    """Run the block with `record` called for each call of a module of `model`, in the order in which they end."""
     with contextlib.ExitStack() as handles:
         for path, module in model.named_modules() if record else ():
             def hook(module: nn.Module, args: tuple, kwargs: dict, output: Any, path: str = path) -> None:
@@ -210,7 +251,7 @@ def compared(pair: _Pair) -> Iterator[tuple[Call, Call | None]]:
 
 
 def _culprit(pair: _Pair) -> str:
-    """The first module whose output differs, and what it does, as the beginning of a sentence."""
+    """The first module whose output differs, and what it is, as the start of an error message."""
     between: list[Call] = []                                # calls without a counterpart since the last that agreed
     last = ""
     for own, ours in compared(pair):
@@ -219,14 +260,32 @@ def _culprit(pair: _Pair) -> str:
             continue
         if ours.given.differs(own.given):
             if own.taken is None or ours.taken is None or not ours.taken.differs(own.taken):
-                return _named(pair, own.path, own.module)
-            # What it reads was made otherwise: by a module that the program goes round, or by what holds both it and what still agreed.
+                return _named(own.path, own.module)
+            # Its input differs already: made by a module that the program does not call, or by one that contains both it and the last that agreed.
             round_ = [call.path for call in between if _changed(call.module)]
             above = [path for path in _above(own.path) if _changed(pair.model.get_submodule(path))]
             path = [*round_, *above, _common(last, own.path)][0]
-            return _named(pair, path, pair.model.get_submodule(path))
+            return _named(path, pair.model.get_submodule(path))
         between, last = [], own.path
-    return _named(pair, "", pair.model)
+    return _named("", pair.model)
+
+
+def _export_culprit(pair: _Pair) -> str:
+    """The first module whose last value in the graph is not what the same module gives when it runs."""
+    made: dict[str, Fingerprint | None] = {}
+    calls: list[Call] = []
+
+    def record(node: Node, value: Any) -> None:
+        for path, _ in (node.meta.get("nn_module_stack") or {}).values():
+            made[path] = Fingerprint.of(value)              # the last one stays
+
+    pair.compiled(record)
+    pair.program(calls.append)
+    for call in calls:
+        graph = made.get(f"user.{call.path}")
+        if graph and call.given and graph.size == call.given.size and graph.differs(call.given):
+            return _named(call.path, call.module, "when it is exported than when it runs")
+    return _named("", pair.model, "when it is exported than when it runs")
 
 
 def _changed(module: nn.Module) -> bool:
@@ -242,7 +301,7 @@ def _above(path: str) -> list[str]:
 
 
 def _common(before: str, after: str) -> str:
-    """Path of the innermost module that holds both, what runs between the two being its own."""
+    """Path of the innermost module that contains both; what runs between the two is part of it."""
     whole = []
     for a, b in zip(before.split(".")[:-1], after.split(".")[:-1]):
         if a != b:
@@ -251,6 +310,6 @@ def _common(before: str, after: str) -> str:
     return ".".join(whole)
 
 
-def _named(pair: _Pair, path: str, module: nn.Module) -> str:
+def _named(path: str, module: nn.Module, where: str = "in the model's own forward than in the program") -> str:
     kind = type(module).__name__
-    return f"{path}: this {kind} computes something else" if path else f"{kind}: it computes something else"
+    return f"{path}: this {kind} computes something else {where}" if path else f"{kind}: it computes something else {where}"

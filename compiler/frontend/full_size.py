@@ -63,7 +63,7 @@ def build(name: str, scope: str = "whole") -> tuple[Any, dict[str, Any]]:
 
 
 def preset(name: str, spec: str) -> Concentration:
-    """What a preset ("off", "sec", "sic", "full") means for an entry: the schedule and threshold published for it."""
+    """The concentration that a preset ("off", "sec", "sic", "full") stands for with an entry: the schedule and threshold published for it."""
     full = FULL_SIZE[name].concentration
     layers, alphas = (full.layers, full.alphas) if spec in ("sec", "full") else ((), ())
     return full.model_copy(update={"layers": layers, "alphas": alphas, "similarity": spec in ("sic", "full")})
@@ -83,7 +83,7 @@ def shell(make: Callable[[], Any]):
 
 
 def _table(module, name: str, buffer):
-    """The values of a buffer that a constructor on the meta device left out."""
+    """The values of a buffer, which a constructor on the meta device does not compute."""
     import torch
     if name in ("inv_freq", "original_inv_freq"):
         compute = getattr(module, "compute_default_rope_parameters", None) or module.compute_axial_rope_parameters

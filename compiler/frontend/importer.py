@@ -11,7 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import logging
+import operator
+import re
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +38,7 @@ from focus.compiler.frontend.layout import TowerRows
 from focus.compiler.frontend.surgery import OPERATORS, weightless
 from focus.compiler.frontend.wrapper import Prefill, prefill_of
 from focus.dialects.context import make_context
+from focus.dialects.support import collect, path_of
 from focus.passes.tensor.convert_torch_to_focus import RULES, rule_name
 from focus.runtime.evaluate.baselines import DecoderSizes
 from focus.runtime.spec.errors import FocusError, first_line
@@ -77,10 +82,11 @@ def import_model(model: nn.Module, inputs: Mapping[str, Any], check: bool = True
     arguments = tuple(tensors[n].to(torch.int64 if n == "input_ids" else torch.float32).contiguous() for n in names)
     with torch.no_grad(), prefill.surgery():
         with weightless(prefill.user) as tied:
-            module = to_backend_form(import_graph(exported(prefill, arguments), names, parameter_names(prefill, tied)))
+            program = exported(prefill, arguments)
+            module = to_backend_form(import_graph(program, names, parameter_names(prefill, tied)))
         check_operators(module)
         if check and has_values(model) and not any(a.is_meta for a in arguments):
-            check_program(model, inputs, prefill, arguments)
+            check_program(model, inputs, prefill, arguments, program)
     return Imported(module=module, params=parameters(model, prefill, module) if has_values(model) else None, tokens=tokens,
                     inputs=[(n, dtype_name(a), tuple(a.shape)) for n, a in zip(names, arguments)],
                     towers=dict(prefill.towers),
@@ -109,25 +115,33 @@ def dtype_name(tensor: torch.Tensor) -> str:
 
 # ---- export --------------------------------------------------------------------------------------------------------------------
 def exported(prefill: Prefill, arguments: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram:
-    """The graph of one prefill, composite operators kept whole (the empty decomposition table still makes the graph functional)."""
+    """The graph of one prefill, functional, composite operators kept whole."""
     try:
         with quiet():
-            return torch.export.export(prefill, arguments, strict=False).run_decompositions({})
+            program = torch.export.export(prefill, arguments, strict=False)
+            return program if _is_functional(program.graph) else program.run_decompositions({})     # this takes longer than the export
     except FocusError:
         raise
     except Exception as e:
         raise FocusError(f"{prefill.family.class_name}: torch.export failed: {first_line(e)}") from e
 
 
+def _is_functional(graph: torch.fx.Graph) -> bool:
+    """Whether no operator of a graph writes to what it is given, and none holds a graph of its own."""
+    targets = [node.target for node in graph.nodes if node.op not in ("placeholder", "output")]
+    return all(target is operator.getitem or (isinstance(target, torch._ops.OpOverload) and not target._schema.is_mutable) for target in targets)
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the graphs a failing export logs (its exception says enough) and PyTorch's warnings about its own code."""
-    before = logging.root.manager.disable
+    """Silence the graphs a failing export logs and prints (its exception says enough) and PyTorch's warnings about its own code."""
+    before, said = logging.root.manager.disable, io.StringIO()
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(said):
             warnings.simplefilter("ignore", FutureWarning)
             yield
+        sys.stderr.write(said.getvalue())                   # the model's own
     finally:
         logging.disable(before)
 
@@ -169,7 +183,10 @@ def import_graph(program: torch.export.ExportedProgram, inputs: tuple[str, ...],
     """The exported graph in the torch dialect, in a fresh context."""
     constants = [s.target for s in program.graph_signature.input_specs if s.kind == InputKind.CONSTANT_TENSOR]
     if constants:
-        raise FocusError(f"the model makes the constant tensor '{constants[0]}' while it runs; it has no mapping")
+        raise FocusError(f"the model makes the constant tensor '{user_path(constants[0])}' while it runs; it has no mapping")
+    changed = [*program.graph_signature.buffers_to_mutate.values(), *program.graph_signature.user_inputs_to_mutate.values()]
+    if changed:
+        raise FocusError(f"the model changes '{user_path(changed[0])}' while it runs; it has no mapping")
     context = make_context()
     importer = FxImporter(context=context, hooks=NamedParameters(names))
     importer._cc = ModulePathLocations(context, py_attr_tracker=importer._py_attr_tracker)
@@ -189,13 +206,14 @@ def to_backend_form(module: ir.Module) -> ir.Module:
         path.write_text(f"module {{\n{library}\n}}\n")
         options = f"backend-legal-ops={','.join(_KEPT)} extra-library={path}"
         pipeline = f"builtin.module(func.func(torch-match-quantized-custom-ops),torchdynamo-export-to-torch-backend-pipeline{{{options}}})"
-        with module.context:
+        with module.context, collect(module.context) as found:
             try:
                 PassManager.parse(pipeline).run(module.operation)
             except ir.MLIRError as e:
-                problem = e.error_diagnostics[0] if e.error_diagnostics else None
-                where = f"{problem.location}: {problem.message}" if problem else first_line(e)
-                raise FocusError(f"torch-mlir cannot lower the model: {where}") from None
+                where, said = next(((d.path, d.message) for d in found if d.severity == "error"), ("", first_line(e)))
+                if found_name := re.search(r"torch\.(aten\.[\w.]+)", said):
+                    raise FocusError(_without_mapping(where, found_name[1])) from None
+                raise FocusError(f"torch-mlir cannot lower the model: {where}: {said.splitlines()[0]}") from None
     return module
 
 
@@ -213,7 +231,11 @@ def check_operators(module: ir.Module) -> None:
     """Raise FocusError for the first operator that the conversion has no rule for."""
     for name, op in operators(module):
         if rule_name(op) not in RULES:
-            raise FocusError(f"{op.location.name_str}: operator '{name.removeprefix('torch.')}' has no mapping to the accelerator")
+            raise FocusError(_without_mapping(path_of(op), name.removeprefix("torch.")))
+
+
+def _without_mapping(path: str, operator: str) -> str:
+    return f"{path or 'the model'}: operator '{operator}' has no mapping to the accelerator"
 
 
 # ---- parameters ----------------------------------------------------------------------------------------------------------------
@@ -228,7 +250,7 @@ def parameters(model: nn.Module, prefill: Prefill, module: ir.Module) -> dict[st
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of the model: called, it gives the value of now, as numpy."""
+    """A parameter of the model: calling it gives its current value, as numpy."""
     name: str
     tensor: torch.Tensor
 
@@ -236,7 +258,7 @@ class Parameter:
         return as_numpy(self.name, self.tensor)
 
     def digest(self) -> bytes:
-        """Of the bytes of now.  Rows and columns of the bytes, laid out as a table of 64-bit words, are summed, and the sums are hashed: as fast
+        """A digest of the current bytes.  Rows and columns of a table of them, as 64-bit words, are summed, and the sums are hashed: as fast
         as memory is read.  A changed, or moved, word changes it; only changes that cancel in rows and in columns do not."""
         raw = self.tensor.detach().contiguous().view(-1).view(torch.uint8).cpu()
         whole = len(raw) // (8 * _DIGEST_WIDTH) * 8 * _DIGEST_WIDTH

@@ -62,7 +62,7 @@ def load_model(spec: str, inputs_file: str | os.PathLike | None = None, scope: s
 
 
 def concentration_of(spec: str, preset: str) -> Concentration | str:
-    """What a preset means for a model: the published schedule for an entry at full size, else the preset itself."""
+    """The concentration that a preset stands for with a model: the published schedule for an entry at full size, else the preset itself."""
     return full_size.preset(spec, preset) if spec in FULL_SIZE else preset
 
 
@@ -71,7 +71,7 @@ def read_inputs(path: str | os.PathLike) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
     try:
-        with open(path, "rb"):              # says more of what cannot be opened
+        with open(path, "rb"):              # its message is clearer when a file cannot be opened
             return load_file(path)
     except OSError as e:
         raise FocusError(f"{path}: cannot read: {e.strerror or e}") from None
@@ -96,7 +96,7 @@ def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, An
         result = getattr(module, function)()
     except FocusError:
         raise
-    except (Exception, SystemExit) as e:        # whatever the user's code raises is the user's to read, as one line
+    except (Exception, SystemExit) as e:        # any exception of the user's code is shown as one line
         raise FocusError(f"{path}:{function}: {type(e).__name__}: {(str(e).strip().splitlines() or [''])[0]}") from e
     finally:
         sys.path.pop(0)

@@ -292,7 +292,7 @@ def patched(patches: Iterable[Patch]) -> Iterator[None]:
 
 
 def check_patchable(model: nn.Module, patches: Iterable[Patch]) -> None:
-    """Raise FocusError for a module whose forward somebody else has replaced: what it computes is not what its class says."""
+    """Raise FocusError for a module whose forward was replaced: what it computes is not what its class says."""
     replaced = {id(module) for module, _ in patches}
     for path, module in model.named_modules():
         own = "forward" in module.__dict__

@@ -121,7 +121,7 @@ def llava_onevision_video(frames: np.ndarray, image_size: int) -> dict[str, np.n
 
 def anyres_images(images: Sequence[np.ndarray], image_size: int, pinpoints: list[list[int]]) -> dict[str, np.ndarray]:
     """`pixel_values` float32 [images, patches, 3, image_size, image_size] and `image_sizes` int64 [images, 2] (height, width) of images uint8
-    [H, W, 3] of any sizes, each at the best of `pinpoints` (height, width); images with fewer patches than another are filled up with zeros."""
+    [H, W, 3] of any sizes, each at the best of `pinpoints` (height, width); images with fewer patches than others are padded with zeros."""
     from transformers.image_processing_utils import select_best_resolution  # only needed here, and slow to import
     sizes = [image.shape[:2] for image in images]
     patches = [anyres_patches(image, image_size, select_best_resolution(size, pinpoints)) for image, size in zip(images, sizes)]

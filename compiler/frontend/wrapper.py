@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from focus.compiler.frontend.families import Family, Plan, family_of
-from focus.compiler.frontend.families.base import check_hooks, checked_inputs, decoder_of
+from focus.compiler.frontend.families.base import check_compiled, check_hooks, check_parameters, checked_inputs, decoder_of
 from focus.compiler.frontend.layout import PlacedRun, TowerRows, token_layout
 from focus.compiler.frontend.surgery import add_visual, check_patchable, patched, skeleton
 from focus.runtime.spec.errors import FocusError, first_line
@@ -53,8 +53,8 @@ class Prefill(nn.Module):
         return {f"const.{kind}_cells": self.plan.towers[kind] for kind in self.plan.pixels}
 
     def surgery(self) -> AbstractContextManager[None]:
-        """The context in which `forward` may be called or exported.  Raises FocusError when a module was patched by somebody else."""
-        with foreseen(self.family):
+        """The context in which `forward` may be called or exported.  Raises FocusError when a module was patched already."""
+        with foreseen(self.family, self.user):
             patches = self.family.patches(self.user, self.plan, self.table)
             check_patchable(self.user, patches)
         return patched(patches)
@@ -107,8 +107,11 @@ def prefill_of(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Prefill, To
     """
     family = family_of(model)
     tensors = checked_inputs(family, inputs)
-    with foreseen(family):
+    with foreseen(family, model):
         user = skeleton(model)
+    with foreseen(family, user):
+        check_compiled(user)
+        check_parameters(user)
         plan = family.plan(user, tensors)
         check_hooks(family, user)
         tokens, runs = token_layout(plan.ids, plan.token_ids, plan.items)
@@ -116,12 +119,18 @@ def prefill_of(model: nn.Module, inputs: Mapping[str, Any]) -> tuple[Prefill, To
 
 
 @contextmanager
-def foreseen(family: Family) -> Iterator[None]:
-    """Run the block; what it raises is a FocusError: a module that is not what its configuration says, or a value that nobody looks at."""
+def foreseen(family: Family, model: nn.Module) -> Iterator[None]:
+    """Run the block; what it raises is a FocusError: a module of `model` that is not what its configuration says, or a value of an
+    unexpected kind."""
     try:
         yield
     except FocusError:
         raise
+    except AttributeError as e:
+        path = next((path for path, module in model.named_modules() if module is e.obj), None)
+        if path is None:
+            raise FocusError(f"{family.class_name}: model and inputs have no mapping: {type(e).__name__}: {first_line(e)}") from e
+        raise FocusError(f"{path or family.class_name}: this {type(e.obj).__name__} has no '{e.name}', which a {family.class_name} has there") from e
     except Exception as e:
         raise FocusError(f"{family.class_name}: model and inputs have no mapping: {type(e).__name__}: {first_line(e)}") from e
 

@@ -56,7 +56,7 @@ class Level:
     def of(cls, module: ir.Module, name: str, seconds: float | None = None) -> Level:
         """Of a module now."""
         lines, numbers, paths = [], [], {"": 0}
-        for line in AsmForm(locations=True, local=True).text(module).splitlines():
+        for line in AsmForm(locations=True, local=True, verified=True).text(module).splitlines():
             found = [m[1] for m in _LOCATION.finditer(line) if m[1]]
             path = found[-1] if found and not line.lstrip().startswith(("func.func", "module")) else ""
             lines.append(_LOCATION.sub("", line))

@@ -25,12 +25,14 @@ PIXELS = 96             #: longest side of a picture of a frame
 
 @dataclass
 class Ran:
-    """A program, and, if it was run, what came of it.  `inputs`: those of the run, for pictures of the frames."""
+    """A program, and, if it was run, what came of it.  `inputs`: those of the run, for pictures of the frames.  `errors`, by module path: what was
+    compared with PyTorch ("output of ..."), the relative L2 difference, and how much of it fp16 explains (`focus.check`)."""
     executable: Executable
     report: Mapping[str, Any] | None = None
     timeline: Timeline | None = None
     trace: Trace | None = None
     inputs: Mapping[str, Any] | None = None
+    errors: Mapping[str, tuple[str, float, float]] | None = None
 
     def parts(self) -> tuple[dict[str, Any], Arrays, dict[str, str]]:
         """JSON, arrays, and texts."""
@@ -42,6 +44,8 @@ class Ran:
         texts = {"assembly": _assembly(binary)}
         if self.report is not None:
             out["report"] = dict(self.report)
+        if self.errors is not None:
+            out["errors"] = {path: {"holds": holds, "error": error, "allowed": allowed} for path, (holds, error, allowed) in self.errors.items()}
         if self.timeline is not None and len(self.timeline):
             arrays |= _time_arrays(self.timeline)
             out["causes"] = list(self.timeline.causes)

@@ -27,7 +27,7 @@ writes the IR after each to a file that `focus-opt` reads. Each can be run alone
 
 Options are written `name=value`, several in quotes with spaces between; `focus-opt --list-passes` shows them too.
 `focus-opt --machine FILE` gives the machine to every pass that has such an option. Upstream passes (`canonicalize`, `cse`, ...) can
-stand between. How to write a pass: [the README](../README.md#bring-your-own-pass) and the head of `passes/manager.py`.
+stand between. How to write a pass: [change X](change.md#a-pass) and the head of `passes/manager.py`.
 
 | | pass | |
 |---|---|---|

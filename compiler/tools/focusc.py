@@ -180,7 +180,7 @@ def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.
 
 
 def _watchers(args: argparse.Namespace, recorder: Recorder | None) -> list[Watcher]:
-    """Who is told of the IR around the passes."""
+    """The watcher that sees the IR around the passes."""
     from focus.dialects.support import AsmForm
     from focus.passes.watch import Printing
     watchers: list[Watcher] = [] if recorder is None else [recorder]

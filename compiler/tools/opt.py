@@ -218,7 +218,7 @@ def _form(args: argparse.Namespace) -> AsmForm:
 
 
 def _watchers(args: argparse.Namespace, statistics: Statistics) -> list[Watcher]:
-    """Who is told of the IR around the passes, as the flags ask."""
+    """The watcher that sees the IR around the passes, by the flags."""
     watchers: list[Watcher] = [
         Printing(args.mlir_print_ir_before, args.mlir_print_ir_after, args.mlir_print_ir_before_all, args.mlir_print_ir_after_all,
                  args.mlir_print_ir_after_change, args.mlir_print_ir_after_failure, args.mlir_print_ir_tree_dir, form=_form(args))]

@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = _parser()
     args = parser.parse_args(argv)
     if args.check and (args.timing_only or args.outputs or args.sanitize or args.trace or args.report or args.timeline):
-        parser.error("--check compares a run with a model: it takes --inputs at most, and writes no files")
+        parser.error("--check compares a run with a model: it takes --inputs at most, and writes --html only")
     if args.timing_only and (args.inputs or args.outputs or args.sanitize):
         parser.error("--timing-only uses no data: it takes neither --inputs, --outputs nor --sanitize")
     if (args.events is not None or args.trace_window) and not args.timeline and not args.html:
@@ -179,6 +179,10 @@ def _check(exe: Executable, args: argparse.Namespace) -> None:
             table.add_row(path, v.holds.split(" of ")[0], f"{v.error:.1e}", f"{v.allowed:.1e}", "differs" if v.differs else "")
         reports.print_table(table)
         print(f"{len(found.values)} values compared; {found.skipped} have no counterpart of their size in PyTorch")
+    if args.html:
+        result = exe.run(inputs, timeline=_events(args), window=_window(args.trace_window))
+        errors = {path: (v.holds, v.error, v.allowed) for path, v in found.modules().items()}
+        _write_html(args, Ran(exe, result.report, result.timeline, result.trace, inputs, errors))
     if found.first is not None:
         raise FocusError(str(found))
 

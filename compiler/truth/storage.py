@@ -3,7 +3,7 @@
 In: a model, inputs and the name of a storage.  Out: `as_stored`, the model with weights that the storage holds; `stored_outputs`, a context in
 which its modules hand on such values; `check_storage`.
 
-How far that is from float32 says what such storage alone does to a model, whoever computes it.
+How far that is from float32 says what such storage alone does to a model, on any machine.
 """
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from focus.passes.kernels.places import Places, ceil, widths
 from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, group_tiles
 from focus.runtime.spec.geometry import Geometry
 
-VALUE_TILES = 2         #: tiles of value columns, one array wide, that take turns in a step
+VALUE_TILES = 2         #: tiles of value columns, one array wide, that rotate in a step
 
 
 class Cut(Protocol):
@@ -100,7 +100,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of a strand that leave off together: from the key column `until` on, none of them sees anything (None: never)."""
+    """Rows of a strand that stop together: from the key column `until` on, causality hides all keys from them (None: never)."""
     row: int
     rows: int
     until: int | None = None
@@ -299,8 +299,8 @@ def emit_concentrated_attention(b: TileBuilder, att: Attention, mappings: tuple[
 
 
 def _blocks_of(group: TileGroup, m_tile: int, lead: int, t: AttentionMapping) -> list[Block]:
-    """The visual rows of a tile in blocks of about `t.block_rows`.  In the loop over several tiles, and without a loop over key columns, in one
-    that never leaves off."""
+    """The visual rows of a tile in blocks of about `t.block_rows`; in one block that never stops early in a loop over several tiles, and where there
+    is no loop over key columns."""
     if not t.block_rows or group.count > 1 or lead + group.first * m_tile + group.visual <= t.step:
         return [Block(0, group.visual)]
     size = ceil(group.visual, ceil(group.visual, t.block_rows))

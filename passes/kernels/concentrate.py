@@ -1,4 +1,4 @@
-"""Sweeps that read an operand back and leave it normalised, rotated, combined or concentrated (SIC).
+"""Kernels that sweep over the rows of an operand in DRAM: norms, RoPE, elementwise ops, and similarity concentration (SIC).
 
 In: operands as `Mat`, targets as `Mat` or `Concentrated`.  Out: one `focus.kernel` for each shape of m-tile.
 """
@@ -151,7 +151,7 @@ def emit_gather(b: TileBuilder, name: str, gather: Gather, slots: int, loc: ir.L
 
 # ---- norms -------------------------------------------------------------------------------------------------------------------
 def norm_places(form: RowsForm, mapping: RowsMapping) -> Places:
-    """What a norm takes on chip: whole rows, which are read once; or parts of them, read again for the moments where nobody knows these."""
+    """What a norm takes on chip: whole rows, which are read once; or parts of them, read a second time where moments are computed first."""
     p, rows, cols = Places(), min(mapping.m, form.rows), min(mapping.n, form.cols)
     p.add("norm_weight", "vector", (1, form.cols), "f16")
     p.add("norm_bias", "vector", (1, form.cols), "f16", int(form.bias))

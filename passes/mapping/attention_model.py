@@ -1,4 +1,4 @@
-"""What attention takes: cycles and DRAM bytes of its kernels, on the chip and through DRAM.
+"""Cost of attention: cycles and DRAM bytes of its kernels, on the chip and through DRAM.
 
 In: rates, a form, a mapping.  Out: `predict_attention`, `predict_spilled`.
 
@@ -171,7 +171,7 @@ def predict_spilled(rates: Rates, form: SpillForm, mapping: SpillMapping) -> Cos
 
 
 def seen(rows: int, m: int, keys: int) -> float:
-    """Share of rows x keys that m-tiles of causal attention visit: each the columns up to its last row's; further keys stand in front."""
+    """Share of rows x keys that causal attention visits: each m-tile the columns up to that of its last row, and the keys in front of all."""
     ends = [min(rows, at + m) for at in range(0, rows, m)]
     return sum((end - at) * (keys - rows + end) for at, end in zip(range(0, rows, m), ends)) / (rows * keys)
 
@@ -187,7 +187,7 @@ def _making(rates: Rates, form: SpillForm, t: SpillMapping) -> Cost:
     nbytes = (rows * UNIQUE_SHARE * ceil(form.keys, t.step) + sum(c for _, c in form.tiles) * form.keys) * form.head_dim * VALUE
     nbytes += spilled_bytes(form.visual, form.keys, g)
     alone = sum((tm.array_latency(r) + tm.scatter(r, g.cols) + tm.vector("v.softmax", r, g.cols, extra=True) + 2 * rates.latency) * c
-                for r, c in form.tiles)           # of each tile's first and last step, which nothing overlaps
+                for r, c in form.tiles)           # of each tile's first and last step, which overlap with nothing
     return Cost(max(array, scatter, vector, rates.bus(nbytes)), nbytes).times(share) + Cost(alone, 0)
 
 

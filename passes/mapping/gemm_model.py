@@ -1,9 +1,9 @@
-"""What a GEMM takes: cycles and DRAM bytes of its kernels.
+"""Cost of a GEMM: cycles and DRAM bytes of its kernels.
 
 In: rates, a form, a mapping.  Out: `predict_gemm`.
 
 A kernel is n-tiles of k-slices.  A slice takes as long as its array passes, its scatters, its loads, or the period of the slowest ring of
-buffers.  Between n-tiles the array waits for accumulators that have no second slot until the epilogue has left them.
+buffers.  Between n-tiles the array waits for accumulators without a second slot until the epilogue has read them.
 """
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def predict_gemm(rates: Rates, form: GemmForm, mapping: GemmMapping) -> Cost:
 
 
 def row_tiles(rows: int, m: int) -> list[tuple[int, int]]:
-    """(rows, how many) of the tiles that m cuts `rows` into."""
+    """(rows of a tile, number of such tiles) when `rows` are cut into tiles of m."""
     full, rest = divmod(rows, m)
     return [(m, full)] * (full > 0) + [(rest, 1)] * (rest > 0)
 
@@ -107,7 +107,7 @@ class _Tile:
         return total
 
     def ends(self) -> float:
-        """Cycles that nothing hides: the first loads, and the epilogue of the last n-tile."""
+        """Cycles that overlap with nothing: the first loads, and the epilogue of the last n-tile."""
         n = min(self.mapping.n, self.form.n)
         first = self._weights(n) + self._input() + (self.rows * self.form.k * VALUE if self.mapping.stays == "input" else 0)
         out, gather = self._results(n), max(self._gathers(n), default=0)
@@ -153,7 +153,7 @@ class _Tile:
         return Cost(max(main, sum(epilogues), sum(gathers), rates.bus(nbytes)), nbytes)
 
     def _slice(self, n: int) -> float:
-        """Cycles of a k-slice: all its passes, or what holds them up."""
+        """Cycles of a k-slice: those of its passes, or of the slowest thing they wait for."""
         rates, form, t = self.rates, self.form, self.mapping
         subs, cols = self._subs(n), rates.geometry.cols
         each = subs * form.weights

@@ -59,7 +59,7 @@ def map(function: ir.OpView, *, machine: str = "focus", overrides: str = "", sav
 # ---- overrides ---------------------------------------------------------------------------------------------------------------
 @dataclass
 class Overrides:
-    """What a user has fixed: (pattern of module paths, form or None, whole mappings or None, fields), in the order of the file."""
+    """What the user fixed: (pattern of module paths, form or None, whole mappings or None, fields), in the order of the file."""
     entries: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     source: str = ""
 
@@ -144,7 +144,7 @@ class Mapper:
                 mapping = self.search.choose(form, fields if strict or self.search.price(form, fields) < inf else {})
                 kernels.append(mapping)
                 rest = rest_of(self.target, form, mapping)
-                if rest is not None:        # columns that whole n-tiles leave have a kernel of their own
+                if rest is not None:        # columns left over after whole n-tiles have a kernel of their own
                     kernels.append(self.search.choose(rest, fields if self.search.price(rest, fields) < inf else {}))
         return Mapping(name, tuple(kernels))
 
@@ -157,7 +157,7 @@ class Mapper:
 
 
 def rest_of(target: Target, form: Form, mapping: KernelMapping) -> GemmForm | None:
-    """The form of the columns that whole n-tiles leave, where the result is gathered."""
+    """The form of the columns left over after whole n-tiles, where the result is gathered."""
     if not isinstance(form, GemmForm) or not isinstance(mapping, GemmMapping) or not form.gathered:
         return None
     cols = target.geometry.cols
@@ -202,7 +202,7 @@ def _matches(choice: Choice, mapping: Mapping, todo: list[KernelMapping]) -> boo
 
 
 def key_of(op: ir.OpView, counts: dict[str, int]) -> str:
-    """What names an op in a file of mappings: its module path; the second op of the same path is `path#1`, and so on."""
+    """The name of an op in a file of mappings: its module path; the second op of the same path is `path#1`, and so on."""
     path = path_of(op) or op.operation.name
     number = counts.get(path, 0)
     counts[path] = number + 1
@@ -210,7 +210,7 @@ def key_of(op: ir.OpView, counts: dict[str, int]) -> str:
 
 
 def mappings_of(function: ir.OpView) -> dict[str, Mapping]:
-    """The mappings of a mapped function, by what names each op in a file."""
+    """The mappings of a mapped function, by the name of each op in a file."""
     counts: dict[str, int] = {}
     found = {}
     for op in function.regions[0].blocks[0].operations:
@@ -244,7 +244,7 @@ class Context:
         return handler(self, op) if handler else iter(())
 
     def lead(self) -> int:
-        """Text rows that some visual token comes after, and so may see."""
+        """Text rows in front of some visual token, which may see them."""
         return sum(self.tokens.run_list[-1]) - self.visual if self.visual else 0
 
     def groups(self, type_: fd.ConcentratedType) -> tuple[TileGroup, ...]:
@@ -268,7 +268,7 @@ class Context:
             if op.activation == "swiglu" and op.residual is None and op.moments is None:
                 gate = replace(form, weights=1, half="gate", gathered=False, slow=True, aside=True, biases=int(op.bias is not None))
                 product = replace(form, weights=1, half="product", residual=True, slow=False, biases=int(op.up_bias is not None))
-                choices.append(Choice("halves", (gate, product)))       # of equal price, both products at once are taken
+                choices.append(Choice("halves", (gate, product)))       # of equal cost, both products at once are taken
             yield choices
 
     def matmul(self, op: ir.OpView) -> Iterator[list[Choice]]:
@@ -376,7 +376,7 @@ class ConcShape:
 _PARTS = {
     "focus.linear": Context.linear, "focus.matmul": Context.matmul, "focus.rms_norm": Context.norm, "focus.layer_norm": Context.norm,
     "focus.gather": Context.gather, "focus.rope": Context.rope, "focus.attention": Context.attention, "focus.importance": Context.importance,
-    "focus.activation": Context.elementwise, "focus.add": Context.elementwise, "focus.mul": Context.elementwise,
+    "focus.activation": Context.elementwise, **{op.OPERATION_NAME: Context.elementwise for op in fd.ELEMENTWISE},
     "focus.add_visual": Context.add_visual, "focus.embedding": Context.moved, "focus.take_rows": Context.moved, "focus.prune": Context.moved,
     "focus.select_ids": Context.select_ids, "tensor.concat": Context.moved, "focus.patch_embed": Context.patch_embed, "func.return": Context.returned,
 }

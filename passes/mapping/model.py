@@ -1,4 +1,4 @@
-"""What a mapping costs: cycles and DRAM bytes of its kernels, from the machine's own rates.
+"""The cost model of mappings: cycles and DRAM bytes of kernels, from the machine's own rates.
 
 In: a form, a legal mapping, a target.  Out: `predict`, the cycles and bytes that the simulator would count; `weighed`, what a search compares.
 
@@ -38,7 +38,7 @@ def weighed(target: Target, cost: Cost) -> float:
 
 
 def price(target: Target, form: Form, mapping: KernelMapping) -> float:
-    """What a search compares: the mapping's own kernels and, where whole n-tiles leave columns over, their own kernel's start."""
+    """What a search compares: the cost of the mapping's kernels, and of starting the kernel for columns left over after whole n-tiles."""
     cost = weighed(target, predict(target, form, mapping))
     if isinstance(form, GemmForm) and isinstance(mapping, GemmMapping) and form.gathered:
         subs = mapping.n // target.geometry.cols

@@ -45,7 +45,7 @@ class Rates:
         return (max(1, round(visual * UNIQUE_SHARE)) if visual else 0) + identity
 
     def transfer(self, rows: int, width: int, pitch: int) -> float:
-        """Bytes on the bus of `rows` rows of `width` bytes, `pitch` bytes apart, in whole bursts: rows begin anywhere that the pitch lets them."""
+        """Bytes on the bus of `rows` rows of `width` bytes, `pitch` bytes apart, in whole bursts: a row begins wherever the pitch puts it."""
         if width >= pitch:
             return ceil(rows * width, self.burst) * self.burst
         starts = range(0, self.burst, gcd(pitch, self.burst))
@@ -56,7 +56,7 @@ class Rates:
         return nbytes / self.bytes_per_cycle
 
     def period(self, use: float, nbytes: float, slots: float) -> float:
-        """Cycles between loads into a ring of `slots`: from the begin of a load of `nbytes` to the end of its last use, `use` cycles after the
+        """Cycles between loads into a ring of `slots`: from the start of a load of `nbytes` to the end of its last use, `use` cycles after the
         first."""
         return (use + self.latency + self.bus(nbytes)) / slots
 

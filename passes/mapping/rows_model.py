@@ -1,4 +1,4 @@
-"""What sweeps over rows and their movement take: cycles and DRAM bytes.
+"""Cost of sweeps over rows and of moving rows: cycles and DRAM bytes.
 
 In: rates, a form, a mapping.  Out: `predict_rows`.
 

@@ -43,7 +43,7 @@ def _chosen_for(machine: str, vector: int) -> Chosen:
 
 @dataclass
 class Search:
-    """Chooses mappings; equal forms are chosen for once.  width: how many mappings of a form are simulated (0: none)."""
+    """Chooses mappings, once for equal forms.  width: how many mappings of a form are simulated (0: none)."""
     target: Target
     width: int = 0
     chosen: Chosen = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Search:
         return self._find(form, overrides or {})[1]
 
     def choose(self, form: Form, overrides: dict[str, Any] | None = None) -> KernelMapping:
-        """The cheapest legal mapping.  Raises FocusError where there is none: which memory is too small, or which override cannot be."""
+        """The cheapest legal mapping.  Raises FocusError where there is none: which memory is too small, or which override is not legal."""
         overrides = overrides or {}
         mapping, _ = self._find(form, overrides)
         if mapping is not None:
@@ -70,7 +70,7 @@ class Search:
         raise no_mapping(self.target, form)
 
     def decide(self, forms: dict[Form, int]) -> None:
-        """Simulate the best mappings of forms that occur so many times each; what is chosen afterwards is chosen by that."""
+        """Simulate the best mappings of forms, given with how often each occurs; later choices use the result."""
         if not self.width:
             return
         ranked = {form: self._ranked(form, list(candidates(self.target, form))) for form in forms if not isinstance(form, RowsForm)}
@@ -100,7 +100,7 @@ class Search:
         if key not in self.chosen:
             legal = list(candidates(self.target, form))
             fixed = {k: v for k, v in overrides.items() if legal and hasattr(legal[0], k)}
-            if fixed:           # what a user wants need not be among those worth trying
+            if fixed:           # fields that the user fixed may lie outside the candidates
                 changed = dict.fromkeys(replace(m, **fixed) for m in legal)
                 legal = [m for m in changed if problem(self.target, form, m) is None]
             ranked = self._ranked(form, legal)
@@ -143,10 +143,10 @@ def _in_processes(jobs: list[Job]) -> list[Cost | None]:
     return found
 
 
-# ---- memory ------------------------------------------------------------------------------------------------------------------
+# ---- cache -------------------------------------------------------------------------------------------------------------------
 @dataclass
 class _Remembered:
-    """What mappings of one form took on one machine: the text of a mapping -> (cycles, bytes), or None."""
+    """Simulated costs of the mappings of one form on one machine: the text of a mapping -> (cycles, bytes), or None."""
     path: Path
     costs: dict[str, tuple[float, float] | None]
     changed: bool = False
@@ -166,7 +166,7 @@ class _Remembered:
             table = json.loads(path.read_text(encoding="utf-8"))
             return {k: None if v is None else (float(v[0]), float(v[1])) for k, v in table.items()}
         except (OSError, ValueError, TypeError, AttributeError, IndexError, RecursionError):
-            return {}                   # none yet, or one that nobody can read: simulate again
+            return {}                   # no file yet, or one that cannot be read: simulate again
 
     def save(self) -> None:
         if not self.changed:
@@ -195,7 +195,7 @@ def _key(mapping: KernelMapping) -> str:
 
 @cache
 def _build() -> str:
-    """A sum of all that decides what a kernel takes: the code that emits and lowers it, and the simulator."""
+    """A hash of all that a simulated cost depends on: the code that emits and lowers kernels, and the simulator."""
     package = Path(__file__).parents[2]
     total = hashlib.sha256()
     for file in sorted(_files(package)):

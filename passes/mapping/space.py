@@ -39,7 +39,7 @@ MOVED_COLS = 4096       #: most columns of a tile of rows that are only moved
 
 @dataclass(frozen=True)
 class Target:
-    """A machine, and how long the vectors of the request are that is compiled for it."""
+    """A machine, and the vector length of the request that is compiled for it."""
     machine: Machine
     vector: int
 
@@ -179,7 +179,7 @@ def spilled_bytes(rows: int, keys: int, g: Geometry) -> int:
 
 # ---- candidates --------------------------------------------------------------------------------------------------------------
 def candidates(target: Target, form: Form) -> Iterator[KernelMapping]:
-    """Every legal mapping worth trying, those that take most first."""
+    """Every legal mapping worth trying, those with the largest tiles first."""
     return (mapping for mapping in _tried(target, form) if problem(target, form, mapping) is None)
 
 
@@ -274,7 +274,7 @@ def _spills(target: Target, form: SpillForm) -> Iterator[SpillMapping]:
 
 
 def tile_rows(machine: Machine, longest: int = LONGEST, **row_bytes: int) -> int:
-    """Rows of a tile that takes `row_bytes[memory]` bytes per row in each of these memories: what fits, in multiples of `EVEN` if it can be."""
+    """Rows of a tile that takes `row_bytes[memory]` bytes per row in each of these memories: as many as fit, a multiple of `EVEN` if possible."""
     fit = min(machine.buffer_bytes(memory) // n for memory, n in row_bytes.items())
     return max(1, min(longest, fit // EVEN * EVEN or fit))
 

@@ -1,4 +1,4 @@
-"""What the simulator says of a mapping: a program of the form's kernels alone, timed without data.
+"""The simulated cost of a mapping: a program of the form's kernels alone, timed without data.
 
 In: a target, a form, a mapping.  Out: `trial`, cycles and DRAM bytes of all kernels of the form, as the program would take them.
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 from torch_mlir import ir
@@ -35,11 +36,17 @@ TIMED = "timed"         #: module path of the kernels that count
 BEFORE = "before"       #: of those that only set the counts of unique vectors
 
 
+@cache
+def _context() -> ir.Context:
+    """One for all trials of a process: making it takes longer than many a trial."""
+    return make_context()
+
+
 def trial(target: Target, form: Form, mapping: KernelMapping) -> Cost:
     """Cycles and DRAM bytes of the form's kernels with a legal mapping.  Raises FocusError where it cannot be emitted."""
     if isinstance(form, RowsForm) and form.what == "cut":
         return Cost(0, 0)
-    with make_context(), ir.Location.unknown():
+    with _context(), ir.Location.unknown():
         module = ir.Module.create()
         with ir.InsertionPoint(module.body):
             function = ir.Operation.create("func.func", attributes={
@@ -51,7 +58,8 @@ def trial(target: Target, form: Form, mapping: KernelMapping) -> Cost:
             share = scene.emit(form, mapping)
             ir.Operation.create("func.return")
         function.attributes["focus.tokens"] = scene.tokens()
-        manager.run(module, [Step("schedule", {"machine": target.machine}), Step("allocate", {"machine": target.machine}), Step("lower-to-fisa")])
+        steps = [Step("schedule", {"machine": target.machine}), Step("allocate", {"machine": target.machine}), Step("lower-to-fisa")]
+        manager.run(module, steps, verify_each=False)           # the mapping that is chosen is emitted again, and verified, by the compilation
         return scene.time(*encode_program(walk(module, "fisa.program")[0]), share)
 
 
@@ -63,7 +71,7 @@ class _Scene:
     sites: list[Concentrated] = field(default_factory=list)
 
     def emit(self, form: Form, mapping: KernelMapping) -> float:
-        """Emit kernels; by how much all of the form's take longer."""
+        """Emit kernels; the factor from what is emitted to all kernels of the form."""
         loc = ir.Location.name(TIMED)
         if isinstance(form, GemmForm) and isinstance(mapping, GemmMapping):
             return self._gemm(form, mapping, loc)
@@ -119,7 +127,7 @@ class _Scene:
         passes = ceil(form.rows, t.m) * form.tiles * ceil(form.k, b.geometry.rows) * ceil(t.n, cols) * form.weights
         n = min(form.n, t.n * max(TILES, PASSES // passes))
         if form.gathered and ceil(form.n, cols) % (t.n // cols):
-            n = min(n, form.n // t.n * t.n)         # columns that whole n-tiles leave have a mapping of their own
+            n = min(n, form.n // t.n * t.n)         # columns left over after whole n-tiles have a mapping of their own
         groups = None if form.visual is None else (TileGroup(0, form.tiles, form.rows - form.visual, form.visual),)
         rows = form.rows if groups is None else form.rows * form.tiles
         x: Mat | Concentrated = self.conc(groups, form.k, form.visual or 1) if form.unique and groups else self.mat(rows, form.k)

@@ -60,7 +60,7 @@ def _is_text(piece: ir.Value) -> bool:
 
 # ---- layers ------------------------------------------------------------------------------------------------------------------
 def _number_layers(stream: ir.Value, tokens: TokenLayout) -> None:
-    """`focus.layer` on the decoder's ops on all rows.  What leads from the residual stream to an attention is that layer's already."""
+    """`focus.layer` on the decoder's ops on all rows.  The ops from the residual stream to an attention belong to the attention's layer."""
     depth = {stream: 0}
     layers = 0
     for op in downstream(stream):

@@ -79,7 +79,7 @@ def _row_aligned(stream: ir.Value) -> Iterator[tuple[ir.OpView, int]]:
     inside = {stream}
     for op in downstream(stream):
         operands = list(op.operation.operands)
-        aligned = [op.cos, op.sin] if isinstance(op, d.RopeOp) else [op.a, op.b] if isinstance(op, (d.AddOp, d.MulOp)) else \
+        aligned = [op.cos, op.sin] if isinstance(op, d.RopeOp) else [op.a, op.b] if isinstance(op, d.Elementwise) else \
             [op.residual] if isinstance(op, d.LinearOp) and op.residual is not None else []
         yield from ((op, operands.index(v)) for v in aligned if v not in inside and rows(v) > 1)
         inside.update(op.operation.results)

@@ -14,15 +14,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from types import NoneType
 from typing import Any
 
 from torch_mlir import ir
 
 from focus.dialects import focus as d
-from focus.dialects.support import OpError, path_of
+from focus.dialects.support import DiagnosedError, OpError, path_of, verify
 from focus.passes.manager import register_pass
 from focus.passes.tensor.tensor_ir import erase_dead
-from focus.passes.tensor.views import Box, View
+from focus.passes.tensor.views import BadView, Box, View
 
 PARAM = "torch.vlm.param"       #: the operator that stands for a parameter or constant table
 PARAM_NAME = "vlm.name"         #: its attribute: the full name
@@ -50,7 +51,7 @@ class NoMapping(OpError):
 # ---- values --------------------------------------------------------------------------------------------------------------
 @dataclass(eq=False)
 class Memory:
-    """The row-major memory that views are of: a focus value or a parameter, under whatever shape, or the box of it, that is asked for."""
+    """The row-major memory that views refer to: a focus value or a parameter, read in any shape, or a box of it."""
     shape: tuple[int, ...]
     make: Callable[[tuple[int, ...]], ir.Value]
     values: dict[tuple[int, ...] | Box, ir.Value] = field(default_factory=dict)
@@ -142,8 +143,11 @@ class Converter:
         known = value_tensor(result.type)
         if known is None:
             raise NoMapping(op, f"its result {result.type} has no static shape")
-        with op.location:
-            view = rule(self, op)
+        try:
+            with op.location:
+                view = rule(self, op)
+        except BadView as e:
+            raise NoMapping(op, str(e)) from e
         if view is None:
             raise NoMapping(op, f"its result of shape {list(known[0])} is no view of its operand; that would move data")
         if view.shape != known[0]:
@@ -153,15 +157,29 @@ class Converter:
     # -- operands --
     def view(self, op: ir.Operation, index: int) -> View:
         """The view of a tensor operand."""
-        return self.views[op.operands[index]]
+        return self.view_at(op, self.operand(op, index), index)
 
-    def scalar(self, op: ir.Operation, index: int) -> Any:
-        """The Python value of a constant operand (int, float, bool, str, None, or a list of them)."""
-        return _constant(op, op.operands[index])
+    def view_at(self, op: ir.Operation, value: ir.Value, index: int) -> View:
+        if value not in self.views:
+            raise NoMapping(op, f"operand {index} is {value.type}; a tensor expected")
+        return self.views[value]
+
+    @staticmethod
+    def operand(op: ir.Operation, index: int) -> ir.Value:
+        if index >= len(op.operands):
+            raise NoMapping(op, f"it has {len(op.operands)} operands; {index + 1} or more expected")
+        return op.operands[index]
+
+    def scalar(self, op: ir.Operation, index: int, *kinds: type) -> Any:
+        """The Python value of a constant operand (int, float, bool, str, None, or a list of them), which is one of `kinds`, if there are any."""
+        value = _constant(op, self.operand(op, index))
+        if kinds and type(value) not in kinds:
+            raise NoMapping(op, f"operand {index} is {value!r}; {' or '.join(k.__name__ for k in kinds)} expected")
+        return value
 
     def matrix(self, op: ir.Operation, operand: int | ir.Value) -> ir.Value:
         """The focus matrix of a tensor operand: all axes but the last are rows, the last one is the features."""
-        view = self.views[op.operands[operand] if isinstance(operand, int) else operand]
+        view = self.view(op, operand) if isinstance(operand, int) else self.view_at(op, operand, 0)
         last = max(view.rank - 1, 0)
         return self.as_matrix(op, view, range(last), range(last, view.rank))
 
@@ -184,7 +202,7 @@ class Converter:
 
     def vector(self, op: ir.Operation, index: int) -> ir.Value | None:
         """The focus vector of a 1-d operand, which must be the whole of its memory; None for torch's None."""
-        if op.operands[index] not in self.views:
+        if self.operand(op, index) not in self.views:
             return None
         view = self.view(op, index)
         if view.strides != (1,) or view.shape != (prod(view.root.shape),):
@@ -203,6 +221,10 @@ class Converter:
 
     def result(self, op: ir.Operation, made: ir.Operation) -> View:
         """The view of the first result of `made`, which holds the result of `op` in row-major order."""
+        try:
+            verify(made)
+        except DiagnosedError as e:             # of operands that the torch dialect lets pass
+            raise NoMapping(op, e.diagnostics[0].message if e.diagnostics else str(e)) from e
         return self.view_of(made.operation.results[0], shape_of(op.results[0]))
 
 
@@ -268,6 +290,8 @@ RULES.update({
 def _param(c: Converter, op: ir.Operation) -> View:
     known = value_tensor(op.results[0].type)
     assert known is not None, op
+    if PARAM_NAME not in op.attributes or not isinstance(op.attributes[PARAM_NAME], ir.StringAttr):
+        raise NoMapping(op, f"it has no string {PARAM_NAME}")
     name, loc, shape, element = op.attributes[PARAM_NAME].value, op.location, known[0], stored(known[1])
 
     def param(other: tuple[int, ...]) -> ir.Value:
@@ -302,13 +326,13 @@ def _rms_norm(c: Converter, op: ir.Operation) -> View:
     x, weight = c.matrix(op, 0), c.vector(op, 2)
     if weight is None:
         raise NoMapping(op, "it has no weight")
-    return c.result(op, d.RMSNormOp.build(x, weight, eps=_epsilon(c.scalar(op, 3)), results=x.type))
+    return c.result(op, d.RMSNormOp.build(x, weight, eps=_epsilon(c.scalar(op, 3, float, NoneType)), results=x.type))
 
 
 @rule("torch.vlm.head_norm")
 def _head_norm(c: Converter, op: ir.Operation) -> View:
     x = c.matrix(op, 0)
-    return c.result(op, d.RMSNormOp.build(x, c.vector(op, 1), eps=c.scalar(op, 2), results=x.type))
+    return c.result(op, d.RMSNormOp.build(x, c.vector(op, 1), eps=c.scalar(op, 2, float), results=x.type))
 
 
 @rule("torch.aten.layer_norm")
@@ -317,11 +341,11 @@ def _layer_norm(c: Converter, op: ir.Operation) -> View:
     x, weight, bias = c.matrix(op, 0), c.vector(op, 2), c.vector(op, 3)
     if weight is None or bias is None:
         raise NoMapping(op, "it has no weight or no bias")
-    return c.result(op, d.LayerNormOp.build(x, weight, bias, eps=c.scalar(op, 4), results=x.type))
+    return c.result(op, d.LayerNormOp.build(x, weight, bias, eps=c.scalar(op, 4, float), results=x.type))
 
 
 def _check_norm(c: Converter, op: ir.Operation) -> None:
-    shape, over = c.view(op, 0).shape, c.scalar(op, 1)
+    shape, over = c.view(op, 0).shape, c.scalar(op, 1, list)
     if over != [shape[-1]]:
         raise NoMapping(op, f"it normalises over {over} of {list(shape)}; only the last axis is mapped")
 
@@ -335,7 +359,10 @@ def _rope(c: Converter, op: ir.Operation) -> View:
 @rule("torch.vlm.attention")
 def _attention(c: Converter, op: ir.Operation) -> View:
     q, k, v = (c.matrix(op, i) for i in range(3))
-    heads, kv_heads, scale, causal, segments = (c.scalar(op, i) for i in range(3, 8))
+    heads, kv_heads, scale = c.scalar(op, 3, int), c.scalar(op, 4, int), c.scalar(op, 5, float)
+    causal, segments = c.scalar(op, 6, int, bool), c.scalar(op, 7, list)
+    if heads < 1:
+        raise NoMapping(op, f"it has {heads} heads")
     made = d.AttentionOp.build(q, k, v, heads=heads, kv_heads=kv_heads, head_dim=q.type.shape[1] // heads, scale=scale, causal=bool(causal),
                                segments=segments if len(segments) > 1 else [], results=q.type)
     return c.result(op, made)
@@ -344,6 +371,8 @@ def _attention(c: Converter, op: ir.Operation) -> View:
 @rule("torch.vlm.patch_embed")
 def _patch_embed(c: Converter, op: ir.Operation) -> View:
     pixels, kernel = c.view(op, 0), c.view(op, 1)
+    if pixels.rank != 4 or kernel.rank != 4:
+        raise NoMapping(op, f"images and a kernel of rank 4 expected, got {list(pixels.shape)} and {list(kernel.shape)}")
     count, _, height, width = pixels.shape
     dim, _, patch, across = kernel.shape
     if patch != across or patch > min(height, width):
@@ -371,8 +400,8 @@ RULES.update({
 })
 
 
-def _elementwise_rule(kind: str) -> Rule:
-    """Sum or product in the memory order of the operand with the result's shape; the other may repeat over leading axes."""
+def _elementwise_rule(kind: type[d.Elementwise]) -> Rule:
+    """Sum, product or the like in the memory order of the operand with the result's shape; the other may repeat over leading axes."""
     def convert(c: Converter, op: ir.Operation) -> View:
         if len(op.operands) > 2 and c.scalar(op, 2) != 1:
             raise NoMapping(op, f"its alpha is {c.scalar(op, 2)}; only 1 is mapped")
@@ -388,12 +417,12 @@ def _elementwise_rule(kind: str) -> Rule:
         a, b = a.permute(order), repeated.permute(order)
         rows, last = range(a.rank - 1), [a.rank - 1]
         x, y = c.as_matrix(op, a, rows, last), c.as_matrix(op, b, b.period(rows), last)
-        made = (d.AddOp if kind == "add" else d.MulOp).build(x, y, results=x.type)
+        made = kind.build(x, y, results=x.type)
         return c.view_of(made.result, a.shape).permute(_inverse(order))
     return convert
 
 
-RULES.update({"torch.aten.add.Tensor": _elementwise_rule("add"), "torch.aten.mul.Tensor": _elementwise_rule("mul")})
+RULES.update({"torch.aten.add.Tensor": _elementwise_rule(d.AddOp), "torch.aten.mul.Tensor": _elementwise_rule(d.MulOp)})
 
 
 @rule("torch.aten.cat")
@@ -401,7 +430,7 @@ def _cat(c: Converter, op: ir.Operation) -> View:
     """Rows one after another; where axes of the memory stand outside the concatenated one, block by block."""
     views = [c.views[v] for v in op.operands[0].owner.operands]
     order = max(views, key=lambda v: prod(v.shape)).memory_order()
-    at = order.index(views[0].axis(c.scalar(op, 1)))
+    at = order.index(views[0].axis(c.scalar(op, 1, int)))
     if at == len(order) - 1:
         raise NoMapping(op, "it concatenates features, not rows")
     pieces = [v.permute(order) for v in views if prod(v.shape)]
@@ -435,7 +464,7 @@ def _take_rows(c: Converter, op: ir.Operation) -> View:
 @rule("torch.vlm.add_visual")
 def _add_visual(c: Converter, op: ir.Operation) -> View:
     x, features = c.matrix(op, 0), c.matrix(op, 1)
-    return c.result(op, d.AddVisualOp.build(x, features, runs=c.scalar(op, 2), results=x.type))
+    return c.result(op, d.AddVisualOp.build(x, features, runs=c.scalar(op, 2, list), results=x.type))
 
 
 def _inverse(order: Sequence[int]) -> list[int]:

@@ -39,7 +39,7 @@ def _feeds_causal_attention(value: ir.Value) -> bool:
 
 
 def pieces(value: ir.Value) -> Iterator[ir.Value]:
-    """The values a concatenation puts together, through nested ones; a value that is none is its own piece."""
+    """The values a concatenation puts together, through nested ones; any other value is its own piece."""
     op = definition(value)
     if not isinstance(op, d.ConcatOp):
         yield value

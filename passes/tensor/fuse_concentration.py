@@ -31,7 +31,7 @@ def fuse_concentration(function: ir.OpView, *, machine: str = "focus") -> None:
 
 
 def _only_user(gather: ir.OpView) -> bool:
-    """Whether nobody else reads the value.  Attention reads the text rows of its queries dense, so it is a user too."""
+    """Whether the value has no other reader.  Attention reads the text rows of its queries dense, so it is a user too."""
     return len(users(gather.x)) == 1 and not any(isinstance(op, d.AttentionOp) for op in users(gather.result))
 
 

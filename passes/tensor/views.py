@@ -14,6 +14,10 @@ from math import prod
 from typing import Any
 
 
+class BadView(ValueError):
+    """An axis, an index or a step that the view does not have."""
+
+
 @dataclass(frozen=True)
 class Box:
     """`rows` x `cols` elements at (`row`, `col`) of the memory seen as a row-major matrix with `pitch` columns."""
@@ -43,8 +47,11 @@ class View:
         return len(self.shape)
 
     def axis(self, axis: int, extra: int = 0) -> int:
-        """A possibly negative axis number as 0..rank-1+extra."""
-        return axis + self.rank + extra if axis < 0 else axis
+        """A possibly negative axis number as 0..rank-1+extra.  Raises BadView where there is none of it, as all that take an axis do."""
+        rank = self.rank + extra
+        if not -rank <= axis < rank:
+            raise BadView(f"there is no axis {axis} in rank {rank}")
+        return axis + rank if axis < 0 else axis
 
     def permute(self, order: Sequence[int]) -> View:
         order = [self.axis(a) for a in order]
@@ -67,6 +74,8 @@ class View:
 
     def select(self, axis: int, index: int) -> View:
         axis = self.axis(axis)
+        if not -self.shape[axis] <= index < self.shape[axis]:
+            raise BadView(f"there is no index {index} in an axis of {self.shape[axis]}")
         index += self.shape[axis] if index < 0 else 0
         return View(self.root, self.shape[:axis] + self.shape[axis + 1:], self.strides[:axis] + self.strides[axis + 1:],
                     self.offset + index * self.strides[axis])
@@ -74,6 +83,8 @@ class View:
     def slice(self, axis: int, start: int, stop: int, step: int = 1) -> View:
         """Elements start, start + step, ... before `stop` of one axis; bounds may be negative or beyond the end, as in torch."""
         axis = self.axis(axis)
+        if step < 1:
+            raise BadView(f"there is no step of {step}")
         chosen = range(self.shape[axis])[start:stop:step]
         shape, strides = list(self.shape), list(self.strides)
         shape[axis], strides[axis] = len(chosen), strides[axis] * step

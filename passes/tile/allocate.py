@@ -1,6 +1,6 @@
 """allocate: addresses for every buffer, on-chip and in DRAM.
 
-In: scheduled kernels.  Out: `address` on every `focus.buffer`; on those that take turns outside kernels also `lives`, the numbers of the first
+In: scheduled kernels.  Out: `address` on every `focus.buffer`; on those that share places outside kernels also `lives`, the numbers of the first
 and the last kernel of the program that may use them; `focus.dram_bytes` on every function that is no routine.
 
 On-chip buffers of one kernel lie side by side (kernels do not overlap in time).  DRAM holds, from address 0: parameters, inputs, outputs, then

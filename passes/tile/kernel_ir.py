@@ -148,5 +148,5 @@ def steps_of(func: ir.OpView) -> list[ir.OpView]:
 
 
 def is_routine(func: ir.OpView) -> bool:
-    """Whether a function is there to be called, on memrefs that others bring."""
+    """Whether a function is a routine: private, on memrefs that its callers give."""
     return get_attr(func, "sym_visibility") == "private"

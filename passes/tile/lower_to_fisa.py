@@ -43,7 +43,7 @@ def lower_to_fisa(module):
 
 
 def _lower_routine(name: str, func: ir.OpView, control: _Control) -> None:
-    """A `fisa.routine` of a function's kernels at the insertion point.  It may be called whatever came before it."""
+    """A `fisa.routine` of a function's kernels at the insertion point.  It relies on nothing that ran before it."""
     routine = fisa.RoutineOp.build(sym_name=name, arguments=len(func.arguments))
     control.forget()
     with ir.InsertionPoint(routine.block):
@@ -105,7 +105,7 @@ def _address(root: ir.Value) -> int:
 
 
 class _Registers:
-    """Numbers of generators or scalar registers, by what they hold: what is still set up from before is not set up again."""
+    """Numbers of generators or scalar registers, by the contents they have: contents that are in place already are not set up again."""
 
     def __init__(self, size: int, noun: str):
         self.size, self.noun = size, noun
@@ -158,7 +158,7 @@ class _Control:
         self.sic, self.credits = None, dict.fromkeys(self.credits, 0)
 
     def forget(self) -> None:
-        """Nothing is known of what generators, registers and semaphores hold."""
+        """Forget the contents of generators, registers and semaphores."""
         for registers in (self.agus, self.extents, self.scalars):
             registers.ready.clear()
         self.credits = dict.fromkeys(range(1, isa.NUM_SEMAPHORES + 1))
@@ -522,6 +522,9 @@ def _bits(value: float) -> int:
     return struct.unpack("<I", struct.pack("<f", value))[0]
 
 
+_FIELDS = {mnemonic: {f.name: f for f in entry.all_fields} for mnemonic, entry in isa.TABLE.items()}
+
+
 class _Setup:
     """Generators and code of one outermost item."""
 
@@ -574,6 +577,15 @@ class _Setup:
     def flush(self) -> None:
         """Emit the set-up, then the code."""
         for mnemonic, values, argument in self.before:
+            self._check(mnemonic, values)
             fisa.instruction(mnemonic, values, argument=argument)
         for mnemonic, values, path in self.code:
+            self._check(mnemonic, values)
             fisa.instruction(mnemonic, values, loc=path or None)
+
+    def _check(self, mnemonic: str, values: dict[str, int]) -> None:
+        """Raise OpError for a number that the instruction cannot hold."""
+        for name, value in values.items():
+            f = _FIELDS[mnemonic][name]
+            if not f.low <= value <= f.high:
+                raise OpError(self.kernel.op, f"takes '{mnemonic}' with {name} {value}; {f.low}..{f.high} can be encoded")

@@ -26,7 +26,7 @@ class ModulePath(str):
 
 @dataclass(frozen=True)
 class Routine:
-    """An emitted function: its symbol, and the DRAM buffers (rows, cols, dtype, name) that callers bring besides their operands."""
+    """An emitted function: its symbol, and the DRAM buffers (rows, cols, dtype, name) that callers give besides their operands."""
     name: str
     scratch: list[tuple[int, int, str, str]]
 

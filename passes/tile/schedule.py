@@ -5,7 +5,7 @@ and `credits` on kernels, an array of `#focus.credit<semaphore, initial count>`.
 
 A buffer lives for one iteration of the loop body it stands in.  For so long it belongs to one unit at a time; where program order
 passes from one unit to another, the last access of the one signals a semaphore that the first access of the other waits on.  The
-last owner hands it back to the first for the next iteration; as many iterations may be under way as the buffer has slots (double buffering), which is
+last owner hands it back to the first for the next iteration; as many iterations may be in flight as the buffer has slots (double buffering), which is
 the semaphore's initial count.  Slots are given as the machine's buffers allow: first to what DMA loads in the innermost loops.
 Where a kernel would need more semaphores than there are, hand-overs of the same kind share one.
 """

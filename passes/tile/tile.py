@@ -47,7 +47,7 @@ def tile(module, *, machine: str = "focus"):
 
 @dataclass
 class Tiler:
-    """State of the pass over one function: where each tensor lies, and what has been emitted."""
+    """The state of the pass for one function: where each tensor lies, and what has been emitted."""
     func: ir.OpView
     routines: Routines
     where: dict = field(default_factory=dict)           #: tensor value -> Mat or Concentrated
@@ -142,7 +142,7 @@ class Tiler:
         return self.b.window(whole, lead, 0, rows, cols)
 
     def _lead(self) -> int:
-        """Text rows that some visual token comes after, and so may see."""
+        """Text rows in front of some visual token, which may see them."""
         return sum(self.tokens.run_list[-1]) - self.visual if self.visual else 0
 
     def _concat_place(self, concat: ir.OpView) -> Mat:
@@ -172,7 +172,7 @@ class Tiler:
                 raise OpError(op, str(e)) from None
 
     def _begin(self, op: ir.OpView, otherwise: str) -> None:
-        """Make `op` the one that is worked on.  `otherwise`: what stands for its module path where it has none."""
+        """Set the op that is being emitted.  `otherwise`: its name where it has no module path."""
         path = path_of(op)
         self.op, self.name = op, ModulePath(path or otherwise)
         self.loc = op.location if path else ir.Location.name(otherwise, op.location)
@@ -452,10 +452,10 @@ HANDLERS = {
     "focus.param": Tiler.param, "focus.patch_embed": Tiler.patch_embed, "focus.embedding": Tiler.embedding, "focus.take_rows": Tiler.take_rows,
     "tensor.concat": Tiler.concat, "focus.slice": Tiler.slice, "focus.reshape": Tiler.reshape, "focus.last_row": Tiler.last_row,
     "focus.linear": Tiler.linear, "focus.matmul": Tiler.matmul, "focus.rms_norm": Tiler.norm, "focus.layer_norm": Tiler.norm,
-    "focus.rope": Tiler.rope, "focus.attention": Tiler.attention, "focus.activation": Tiler.elementwise, "focus.add": Tiler.elementwise,
-    "focus.mul": Tiler.elementwise, "focus.token_ids": Tiler.token_ids, "focus.importance": Tiler.importance, "focus.topk": Tiler.topk,
+    "focus.rope": Tiler.rope, "focus.attention": Tiler.attention, "focus.activation": Tiler.elementwise,
+    "focus.token_ids": Tiler.token_ids, "focus.importance": Tiler.importance, "focus.topk": Tiler.topk,
     "focus.select_ids": Tiler.select_ids, "focus.add_visual": Tiler.add_visual, "focus.prune": Tiler.prune, "focus.gather": Tiler.gather,
-}
+} | {op.OPERATION_NAME: Tiler.elementwise for op in fd.ELEMENTWISE}
 #: ops that are only another view of their operand; a concat must copy them
 VIEWS = {"focus.param", "focus.slice", "focus.reshape", "focus.last_row", "focus.token_ids"}
 

@@ -1,1 +1,1 @@
-"""What a run stands beside: closed formulas of other accelerators, traces with wanted ratios."""
+"""What runs are compared with or timed by: closed formulas of other accelerators, synthetic traces with given ratios."""

@@ -126,12 +126,17 @@ def disassemble(text: np.ndarray, source: np.ndarray | None = None, modules: lis
     Raises FocusError for a word that is no instruction.
     """
     lines, depth, module = [], 0, None
+    known: dict[bytes, str] = {}                # most words stand in a program many times
+    words = np.ascontiguousarray(text).tobytes()
     for i, (instr, values) in enumerate(decode_program(text, where)):
         if source is not None and modules is not None and source[i] != module:
             module = source[i]
             lines.append(f'.module "{_escape(modules[module])}"')
         depth -= instr.mnemonic == "endloop" and depth > 0
-        lines.append("  " * depth + format_instruction(instr, values))
+        word = words[i * WORD_BYTES:(i + 1) * WORD_BYTES]
+        if word not in known:
+            known[word] = format_instruction(instr, values)
+        lines.append("  " * depth + known[word])
         depth += instr.mnemonic == "loop"
     return "\n".join(lines) + "\n" if lines else ""
 
@@ -201,6 +206,7 @@ def assemble(listing: str, where: str = "<assembly>", modules: list[str] | None 
     """
     numbers = {path: i for i, path in reversed(list(enumerate(modules or [])))}
     out, source, module = bytearray(), [], None
+    known: dict[str, bytes] = {}
     for number, line in enumerate(listing.split("\n"), 1):
         at = f"{where}:{number}"
         body = line.strip()
@@ -214,7 +220,9 @@ def assemble(listing: str, where: str = "<assembly>", modules: list[str] | None 
             continue
         if module is None:
             module = numbers.setdefault("", len(numbers))
-        out += _assemble_line(line, at)
+        if body not in known:
+            known[body] = _assemble_line(line, at)
+        out += known[body]
         source.append(module)
     text = np.frombuffer(bytes(out), np.uint8).reshape(-1, WORD_BYTES)
     return Assembly(text, np.array(source, np.uint32), list(numbers) if modules is None else _extend(modules, numbers))

@@ -27,7 +27,7 @@ FLAGS = ("use_cache", "return_dict", "output_attentions", "output_hidden_states"
 MASK = "attention_mask"                     #: as processors give it: ones, since there is one request and no padding
 MOST_EVENTS = 2 ** 30                       #: of a time line
 Progress = Callable[[int, int], None]       #: called with (instructions done, instructions in all) a few times a second
-ENGINES_BYTES = 4 << 30                     #: DRAM of all engines of one program together, if there are to be several
+ENGINES_BYTES = 4 << 30                     #: most DRAM that several engines of one program take together
 
 
 @dataclass(frozen=True)

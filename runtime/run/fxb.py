@@ -39,10 +39,10 @@ from focus.runtime.spec.sites import SITES, SiteName
 from focus.runtime.spec.tokens import TokenLayout
 
 FORMAT = "fxb 1"
-# Limits of a file, far beyond any program (docs/binary.md lists them): what takes the host's time and memory before a run's own budget counts.
+# Limits of a file, far beyond any real program (docs/binary.md lists them): they bound the time and memory of loading.  Runs have their own.
 MOST_HEADER = 32 << 20                      #: bytes of the header, which is read as JSON
 MOST_LAYERS = 1 << 16                       #: of a decoder
-MOST_VECTORS = 1 << 29                      #: that all sites' traces name; the largest published video has 104 million
+MOST_VECTORS = 1 << 29                      #: in the traces of all sites together; the largest published video has 104 million
 STORED: dict[str, np.dtype[Any]] = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "i32": np.dtype("<i4")}      #: how values lie in DRAM
 _SAFETENSORS: dict[str, np.dtype[Any]] = {
     "F16": np.dtype("<f2"), "F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I32": np.dtype("<i4"), "I64": np.dtype("<i8"), "I8": np.dtype("i1"),
@@ -126,8 +126,8 @@ class Region(Record):
 
 
 class LiveRange(Record):
-    """Bytes of DRAM or the count memory that mean something from kernel `first` to kernel `last` of the program, numbered from 0 by the
-    drains that end them; before and after that, others may have their place."""
+    """A live range: bytes of DRAM or the count memory that hold a value from kernel `first` to kernel `last` of the program, numbered from 0 by
+    the drains that end them; before and after, they may hold other values."""
     name: Name
     space: Literal["dram", "counts"]
     address: Address
@@ -154,8 +154,8 @@ class HeldValue(Placed):
 
 
 class MemoryMap(Record):
-    """DRAM as the program uses it: addresses 0 .. dram_bytes - 1; whose places in DRAM and the count memory are given to others; and which
-    values of the model's modules are in DRAM at some time."""
+    """DRAM as the program uses it, addresses 0 .. dram_bytes - 1; the live ranges of values in DRAM and the count memory that share places; and
+    which values of the model's modules are in DRAM at some time."""
     dram_bytes: Annotated[Address, PydanticField(gt=0)]
     regions: Many[Region] = ()
     lives: Many[LiveRange] = ()
@@ -464,7 +464,7 @@ def _check_disjoint(entries: list[tuple[str, Placed]]) -> None:
 
 
 def _check_lives(binary: Binary) -> None:
-    """Live ranges lie inside their memories, those in DRAM apart from all that has a place for good; no two have one place at one time."""
+    """Live ranges lie inside their memories; those in DRAM overlap no parameter, input or output; no two overlap in bytes and in time."""
     sizes = {"dram": binary.memory_map.dram_bytes, "counts": binary.machine.buffer_bytes("counts")}
     lasting: list[Placed] = sorted((*binary.param_table, *binary.inputs, *binary.outputs, *binary.id_lists), key=lambda e: e.address)
     starts = [e.address for e in lasting]

@@ -142,7 +142,7 @@ def describe(model: str, c: Concentration, tokens: TokenLayout | None) -> dict[s
 def check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
     """Whether a trace can drive a binary: it has every site, in the right sizes, and obeys the algorithm.
 
-    Raises FocusError naming the file, if it is from one, and the first key that does not; says so when the trace is of another model.
+    Raises FocusError with the file, if the trace is from one, and the first key that is wrong; and with the model, if the trace is of another.
     """
     try:
         _check(trace, binary)

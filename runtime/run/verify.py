@@ -22,7 +22,7 @@ from focus.runtime.spec.isa import Field, Instruction, Most, Space, Unit, Where
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.types import BYTES, ELEMENTS, DType
 
-_STEPS = 32                     #: instructions looked at, for each of the program; real ones take one to three
+_STEPS = 32                     #: most instructions visited per instruction of the program; compiled programs need one to three
 _UNSET_MAYBE = object()         # set only inside a loop that may run zero times
 _UNKNOWN = object()             # set, but to one of several values
 _SIZES = {Most.ROWS: "array rows", Most.COLS: "array columns", Most.VECTOR: "elements of a vector"}
@@ -63,7 +63,7 @@ class Access(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The byte after the last one touched in the last slot of a ring, but for what extents and strides add."""
+        """The byte after the last one touched in the last slot of a ring, without what extents and strides add."""
         return self.agu.base + self.agu.ring_bytes + (self.rows.fixed - 1) * self.agu.pitch + self.cols.fixed * self.element
 
 
@@ -179,9 +179,9 @@ class _Checker:
         return frozenset((kinds[d.instr.mnemonic], d.values["id"]) for d in body if d.instr.mnemonic in kinds)
 
     def limits(self, keys: list[Key]) -> Limits:
-        """Counters of the open loops at which the state of all of `keys` is what it is now.
+        """Ranges of the open loops' counters for which all of `keys` have the values they have here.
 
-        A value that the body sets only further down is the one from before the loop in the first iteration, and the one of the body in
+        A value that the body sets only after this point is the one from before the loop in the first iteration, and the one of the body in
         all others.
         """
         out = (self.loops[-1].limits + [(0, self.loops[-1].most - 1)]) if self.loops else []

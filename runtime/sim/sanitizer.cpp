@@ -69,7 +69,7 @@ void Sanitizer::take(isa::Unit unit, int semaphore, int64_t credits, std::span<c
     if (unit == isa::Unit::CTRL) join_found(unit);
 }
 
-/// The control unit takes, and nobody else: all that has been signalled so far, in program order, is all that can be.
+/// For a semaphore that only the control unit waits for: when it waits, all signals there can be have been made, in program order.
 void Sanitizer::join_counted(int semaphore, int64_t credits) {
     Counted& s = counted_[semaphore];
     s.taken += credits;

@@ -1,1 +1,1 @@
-"""The vocabulary: instructions, machines, tokens, concentrations, and how a user is told that one is wrong."""
+"""The vocabulary: instructions, machines, tokens, concentrations, and the errors for wrong ones."""

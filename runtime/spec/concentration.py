@@ -105,7 +105,7 @@ class Override(Record):
 
 
 def _override(value: Any) -> Any:
-    """A table as an override; what is wrong in it is told by its place in the list."""
+    """A table as an override.  An error in it is reported with its place in the list."""
     try:
         return Override(**value) if isinstance(value, Mapping) else value
     except FocusError as e:

@@ -1,4 +1,4 @@
-"""What the stack has to say to its user: the one exception every tool reports without a traceback, and warnings.
+"""Errors and warnings shown to the user: the one exception that every tool reports without a traceback, and `warn`.
 
 In: a message.  Out: `FocusError`; `printable`, any text without characters that act on a terminal; `one_line`, which makes any exception
 a FocusError; `first_line` of any exception; `path_of` what is given as a file; `warn`.
@@ -33,13 +33,14 @@ class FocusError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception of somebody else's says, as one line; its type where it says nothing."""
+    """The message of any exception as one line; the name of its type where it has none."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def one_line(function: Callable[P, T]) -> Callable[P, T]:
-    """A function that raises FocusError for whatever goes wrong in it; what nobody foresaw says so.  Calls of a wrong form stay TypeErrors."""
+    """The function, but every exception it raises becomes a FocusError; one that is no FocusError already is reported as unexpected.  Calls with
+    arguments that the signature does not have stay TypeErrors."""
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -62,5 +63,5 @@ def path_of(value: object, what: str) -> Path:
 
 
 def warn(message: str) -> None:
-    """One line `warning: <message>` on standard error, about something that is allowed and probably not meant."""
+    """One line `warning: <message>` on standard error, about something that is allowed but probably not intended."""
     print(f"warning: {printable(message)}", file=sys.stderr, flush=True)

@@ -57,7 +57,7 @@ def check_outputs(*paths: str | os.PathLike | None) -> None:
 def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` when the block ends, remove it when the block raises.
 
-    Whoever uses it writes the temporary path in full (it exists and is empty at the start).  A link stays one: what it points to is
+    The caller writes the temporary path in full (it exists and is empty at the start).  A link stays one: what it points to is
     replaced.  A pipe or a device (/dev/null, /dev/stdout) stays one too: the finished file is copied into it.
     Raises FocusError when the folder does not exist or cannot be written.
     """

@@ -1,6 +1,6 @@
-"""What a grid of visual tokens is, however its numbers are held: the part of it that needs no pydantic, without which dialects load.
+"""What follows from the numbers of a grid of visual tokens.  Needs no pydantic, so that the dialects can use it.
 
-In: a class with the numbers as fields.  Out: `GridNumbers`, from which it has what follows from them.
+In: a class with the numbers as fields.  Out: `GridNumbers`, its base class.
 """
 from __future__ import annotations
 

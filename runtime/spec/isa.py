@@ -288,6 +288,7 @@ def _sync() -> tuple[Field, ...]:
 
 
 SYNC_FIELDS = _sync()
+_SYNC_DEFAULTS = {f.name: NO_SEM if f.kind == "sem" else ALWAYS for f in SYNC_FIELDS}
 
 
 F16, F32, I32, U16 = ((t,) for t in DType)
@@ -593,10 +594,8 @@ def decode(raw: bytes) -> tuple[Instruction, dict[str, int]]:
 
 def default_value(f: Field) -> int | None:
     """The value a field has when it is not written: none for semaphores, absent for optional operands, its own default; else None."""
-    if f.kind == "sem" and f in SYNC_FIELDS:
-        return NO_SEM
-    if f in SYNC_FIELDS:
-        return ALWAYS
+    if f.name in _SYNC_DEFAULTS:
+        return _SYNC_DEFAULTS[f.name]
     if f.kind == "mem" and f.optional:
         return NO_AGU
     return f.default
@@ -626,7 +625,7 @@ def _check() -> None:
                 if not set(named) <= {e.name for e in i.fields if e.kind == "ext"}:
                     raise TypeError(f"{i.mnemonic}: rows or columns of operand '{f.name}' are '{side}', which no extent gives")
         names = [f.name for f in i.fields]
-        if (i.moves and i.field("src").types != i.field("dst").types) or len(set(names)) != len(names):
+        if (i.moves and i.field("src").types != i.field("dst").types) or len(set(names)) != len(names) or set(names) & set(_SYNC_DEFAULTS):
             raise TypeError(f"{i.mnemonic}: operands that are moved have the same element types, and fields different names")
 
 

@@ -29,7 +29,7 @@ Name = Annotated[Text, Field(min_length=1)]                               #: of 
 
 
 T = TypeVar("T")
-Many = Annotated[tuple[T, ...], FailFast()]                 #: any number of values; of a wrong one in a million, only the first is told
+Many = Annotated[tuple[T, ...], FailFast()]                 #: any number of values; only the first wrong value is reported
 
 
 class Record(BaseModel):

@@ -1,7 +1,7 @@
-"""Where a layer's values are concentrated, and in what pieces where a request does not say.
+"""The sites of a layer at which values are concentrated, and the default sizes of their vectors and m-tiles.
 
-In: nothing.  Out: the names of the sites, the default vector and m-tile.  They stand apart from the configuration because the dialects need them,
-which load without pydantic.
+In: nothing.  Out: these names and numbers.  They are apart from the configuration (`concentration.py`) because the dialects need them and load
+without pydantic.
 """
 from typing import Literal, get_args
 

@@ -1,7 +1,7 @@
 """How many cycles an instruction takes on a machine.
 
 In: a machine's JSON.  Out: `Timing`; `Machine.timing` is that of a machine.  The rules are stated once, in the simulator's core
-(`runtime/sim/timing.h`), and read here by whoever predicts a run: the compiler's cost model, closed forms, tests.  docs/machine.md explains them.
+(`runtime/sim/timing.h`), and read here by all that predicts cycles: the cost model, closed forms, tests.  docs/machine.md explains them.
 
 All results are cycles of the unit alone: waiting for operands, for room in the queue or for the bus comes on top.
 """

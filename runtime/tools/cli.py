@@ -32,7 +32,7 @@ def tool(function: Callable[[list[str] | None], int | None]) -> Main:
             print(f"error: {e}", file=sys.stderr)
             return 1
         except OSError as e:
-            if not isinstance(e, BrokenPipeError):          # else the reader of our output has left; nobody is there to tell
+            if not isinstance(e, BrokenPipeError):          # else the reader of our output has closed it, and there is nobody to report to
                 print(f"error: {e.filename or 'standard output'}: {e.strerror or e}", file=sys.stderr)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)    # what is still buffered goes nowhere
             return 1

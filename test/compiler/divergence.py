@@ -1,7 +1,7 @@
 # `focus.check` compares what modules take and give in a run with PyTorch's modules, and names the first that a wrong weight changes; `focus-sim --check`
 # prints a table and fails.
 # RUN: %python %s %t | filecheck %s
-# RUN: focus-sim %t.fxb --check %S/Inputs/wrong_weight.py:right | filecheck %s --check-prefix RIGHT
+# RUN: focus-sim %t.fxb --check %S/Inputs/wrong_weight.py:right --html %t.html | filecheck %s --check-prefix RIGHT
 # RIGHT: Module
 # RIGHT: model.vision_tower.encoder.layers.1.mlp.fc1 {{ *}} input
 # RIGHT: model.language_model.layers.1.self_attn.q_proj {{ *}} output

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from focus.compiler.tools import simulate
 from focus.compiler.tools.focusc import main
-from focus.runtime.tools import simulate
 
 folder = Path(sys.argv[1])
 os.chdir(folder)

@@ -123,6 +123,18 @@ config.write_text(config.read_text().replace('"model_type": "gemma3"', '"model_t
 # CHECK-NEXT: FOLDER/model: cannot load the model:
 refuse(f"{folder}/model")
 
+# Of other families and other parts: a bias of a projection that the tower has none of, a class head, a decoder's norms of heads.
+for name, stray in (("internvl-tiny", "model.vision_tower.encoder.layer.0.attention.q_norm.weight"), ("llava-tiny", "model.vision_tower.head.probe"),
+                    ("qwen2-vl-tiny", "model.language_model.layers.0.self_attn.q_norm.weight")):
+    zoo.build(name)[0].save_pretrained(folder / name)
+    file = folder / name / "model.safetensors"
+    tensors = {key: tensor.clone() for key, tensor in load_file(file).items()}
+    save_file(tensors | {stray: torch.ones(8)}, file, {"format": "pt"})
+    refuse(str(folder / name))
+# CHECK-NEXT: FOLDER/internvl-tiny: the model of config.json has no place for 1 of the weights, 'model.vision_tower.encoder.layer.0.attention.q_norm.weight' first
+# CHECK-NEXT: FOLDER/llava-tiny: the model of config.json has no place for 1 of the weights, 'model.vision_tower.head.probe' first
+# CHECK-NEXT: FOLDER/qwen2-vl-tiny: the model of config.json has no place for 1 of the weights, 'model.language_model.layers.0.self_attn.q_norm.weight' first
+
 # A configuration for which no request can be made.
 huge = folder / "huge"
 zoo.build("llava-next-tiny")[0].save_pretrained(huge)

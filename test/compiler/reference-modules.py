@@ -60,12 +60,18 @@ def no_norm(model):
     layers(model)[0].input_layernorm = nn.Identity()
 
 
+def tower_norms(model):
+    for layer in model.model.vision_tower.encoder.layers:
+        layer.layer_norm1 = nn.RMSNorm(layer.layer_norm1.weight.shape[0])
+
+
 def shared(model):
     layers(model)[1].mlp = layers(model)[0].mlp
 
 
 for name, change in (("qwen3-vl-tiny", head_bias), ("llava-onevision-tiny", last_norm), ("qwen2.5-vl-tiny", second_norm), ("internvl-tiny", adapters),
-                     ("qwen3-vl-tiny", hooks), ("llava-tiny", inner_hooks), ("qwen2-vl-tiny", no_norm), ("llava-next-video-tiny", shared)):
+                     ("qwen3-vl-tiny", hooks), ("llava-tiny", inner_hooks), ("qwen2-vl-tiny", no_norm), ("llava-next-video-tiny", shared),
+                     ("llava-tiny", tower_norms)):
     model, inputs = zoo.build(name)
     plain = last_logits(model, inputs)
     change(model)
@@ -82,6 +88,7 @@ for name, change in (("qwen3-vl-tiny", head_bias), ("llava-onevision-tiny", last
 # CHECK-NEXT: inner_hooks True exact agrees
 # CHECK-NEXT: no_norm True exact agrees
 # CHECK-NEXT: shared True exact agrees
+# CHECK-NEXT: tower_norms True exact agrees
 
 # What would be left out is refused, as it is by the compiler.
 model, inputs = zoo.build("qwen2.5-vl-tiny")

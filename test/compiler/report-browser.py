@@ -10,6 +10,7 @@ import torch
 sys.path.insert(0, sys.argv[2])
 from browser import Keys, opened
 
+import focus
 from focus.compiler.backend.compile import compile_model
 from focus.compiler.frontend import zoo
 from focus.compiler.report import page as pages
@@ -24,7 +25,9 @@ model, inputs = zoo.build("llava-onevision-tiny")
 recorder = Recorder()
 exe = Executable(compile_model(model, inputs, check=False, watchers=[recorder]).binary)
 result = exe.run(inputs, timeline=100_000)
-pages.write(sys.argv[1], recorder, Ran(exe, result.report, result.timeline, result.trace, inputs))
+compared = focus.check(exe, model, inputs).modules()
+errors = {path: (v.holds, v.error, v.allowed) for path, v in compared.items()}
+pages.write(sys.argv[1], recorder, Ran(exe, result.report, result.timeline, result.trace, inputs, errors))
 line, report, binary, levels = result.timeline, result.report, exe.binary, recorder.levels
 assembly = lambda i: format_instruction(binary.program[i].instr, binary.program[i].values)
 number = lambda text: int(text.replace(",", ""))
@@ -39,18 +42,15 @@ with opened(sys.argv[1]) as page:
     # CHECK: gathers insert-concentration +15 (then 15) True
     print("gathers", page.text("#op-found").split(")")[0] + ")", levels[4].ops["focus.gather"] == 15)
 
-    # ---- the difference to the pass before: only the second text has gathers
+    # ---- the difference to the pass before, of a module: only the second text has gathers
     page.script("document.querySelectorAll('#pass-list button')[4].click()")
+    page.enter("#module", MLP)
     page.click("#view-diff")
-    page.until("document.querySelectorAll('.cm-mergeView .cm-editor').length === 2")
+    page.until("document.querySelectorAll('.cm-mergeView .cm-changedLine, .cm-mergeView .cm-insertedLine').length > 0")
     # CHECK: difference True 0
     before, after = page.script("return [...document.querySelectorAll('.cm-mergeView .cm-content')].map((c) => [...c.querySelectorAll('.cm-line')]"
                                 ".filter((l) => l.innerText.includes('focus.gather')).length)")
     print("difference", after > 0, before)
-    # CHECK: of a module True
-    page.enter("#module", MLP)
-    page.until("document.querySelectorAll('.cm-mergeView .cm-changedLine, .cm-mergeView .cm-insertedLine').length > 0")
-    print("of a module", MLP in page.text(".cm-mergeView"))
 
     # ---- a value's definition and uses
     page.click("#view-ir")
@@ -107,7 +107,10 @@ with opened(sys.argv[1]) as page:
     row = page.row("#module-table")
     # CHECK: cost True True True
     print("cost", row[0] == most, number(row[1]) == report["modules"][most]["cycles"], number(row[3]) == round(recorder.predicted[most].cycles))
-    # CHECK: charts 6
+    # CHECK: compared True
+    row = page.script("return [...document.querySelectorAll('#module-table tbody tr')].map((r) => r.innerText.split('\\t')).find((r) => r[0].trim() === arguments[0])", f"{MLP}.down_proj")
+    print("compared", row[-2].strip() == page.script("return arguments[0].toExponential(1)", compared[f"{MLP}.down_proj"].error))
+    # CHECK: charts 7
     print("charts", page.script("return [...document.querySelectorAll('#cost .chart canvas')].length"))
 
     # ---- concentration: tokens left after a layer, and whose vectors stand for others'
@@ -126,6 +129,15 @@ with opened(sys.argv[1]) as page:
     # CHECK: pictures True
     print("pictures", page.script("const c = document.querySelector('#frames'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; "
                                   "return new Set(d).size > 20"))
+
+    # ---- at twice the size of text, nothing is wider than the window
+    # CHECK: wide []
+    page.script("document.documentElement.style.fontSize = '200%'")
+    wide = []
+    for tab in ("passes", "time", "cost", "tokens"):
+        page.click(f"#tab-{tab}")
+        wide += [tab] if page.script("return document.documentElement.scrollWidth > document.documentElement.clientWidth") else []
+    print("wide", wide)
 
     # ---- light and dark, and no errors
     shades = [page.script("return getComputedStyle(document.body).backgroundColor")]

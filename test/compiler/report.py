@@ -4,9 +4,10 @@
 # IR: <title>LlavaOnevisionForConditionalGeneration - Focus</title>
 # IR: id="part-text-level_4"
 # IR-NOT: id="part-text-level_5"
-# RUN: focus-sim %t/m.fxb --timing-only --trace %t/trace.safetensors --html %t/run.html --ir %t/ir > %t.table
+# RUN: rm -rf %t/ir2 && mkdir %t/ir2 && cp %t/ir/00-input.mlir %t/ir/03-fuse.mlir %t/ir2
+# RUN: focus-sim %t/m.fxb --timing-only --trace %t/trace.safetensors --html %t/run.html --ir %t/ir2 > %t.table
 # RUN: filecheck %s --check-prefix RUN-IR --input-file %t/run.html
-# RUN-IR: id="part-text-level_11"
+# RUN-IR: id="part-text-level_1"
 # RUN-IR: id="part-array-event_start"
 # RUN: not focus-sim %t/m.fxb --timing-only --trace %t/trace.safetensors --ir %t/ir 2>&1 | filecheck %s --check-prefix ALONE
 # ALONE: error: --ir is for the report: give --html a file

@@ -110,7 +110,7 @@ tiny = case("llava-onevision-tiny")
 with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
     file.write('["*"]\nform = "spill"\n')
     file.flush()
-    exe = focus.compile(tiny.model, tiny.inputs, "focus", "full", mappings=file.name)
+    exe = tiny.compile("full", mappings=file.name)
 result = exe.run(tiny.inputs, sanitize=True)
 wanted, _ = focus.reference(tiny.model, tiny.inputs, "full", decisions=result.trace)
 print("model", distance(result.outputs["logits"], wanted) < 3e-3, result.report["sanitizer"]["total"],

@@ -7,7 +7,7 @@ import sys
 import torch
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
-from models import Case, zoo
+from models import case, zoo
 
 
 @torch.no_grad()
@@ -21,11 +21,11 @@ def with_outliers(model, channel=7):
 
 explained = checked = 0
 for name in ("llava-tiny", "qwen2.5-vl-tiny"):
-    model, inputs = zoo.build(name)
+    c = case(name)
     for seed in range(2):
-        with_outliers(zoo.randomise(model, seed))
+        with_outliers(zoo.randomise(c.model, seed))
         for mode in ("sec", "sic", "full"):
-            run = Case(model, inputs).run(mode)
+            run = c.run(mode)
             explained, checked = explained + run.agreement.explained, checked + 1
             print(*[f"{name} {seed} {mode}: {run.agreement}\n"] * (not run.agreement.explained), end="")
 print(f"{explained} of {checked} explained")

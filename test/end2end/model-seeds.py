@@ -6,15 +6,15 @@ import sys
 import torch  # noqa: F401
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "Inputs"))
-from models import Case, zoo
+from models import case, zoo
 
 held = checked = 0
 for name in ("llava-onevision-tiny", "qwen2.5-vl-tiny"):
-    model, inputs = zoo.build(name)
+    c = case(name)
     for seed in range(100, 104):
-        zoo.randomise(model, seed)
+        zoo.randomise(c.model, seed)
         for mode in ("sec", "sic", "full"):
-            run = Case(model, inputs).run(mode)
+            run = c.run(mode)
             held, checked = held + run.agreement.holds, checked + 1
             print(*[f"{name} {seed} {mode}: {run.agreement}"] * (not run.agreement.holds), end="")
 print(f"{held} of {checked} hold")

@@ -32,6 +32,7 @@ from focus.runtime.spec.machine import MACHINES, Machine
 
 Case = Callable[[Random], object]
 BUDGET = dict(max_instructions=3_000_000, max_bytes=2_000_000_000)
+DIFFERENCE = 5e-3                                       #: relative, of a run and the interpreter: what fp16 in between can make
 MOST_INPUT = 1 << 24                                    #: bytes of an input that are worth making up
 
 
@@ -253,8 +254,11 @@ def _run_function(f, y, machine) -> None:
     outcome = execute(f.text(y), f.inputs, f.params, machine)
     if outcome.functional["findings_total"]:
         raise Finding(f"the sanitizer finds {outcome.functional['findings'][:2]}")
-    if not outcome.error < 5e-3:
-        raise Finding(f"relative error {outcome.error:.2g}")
+    if not outcome.error < DIFFERENCE:
+        from follow import error_with_choices
+        with_choices = error_with_choices(f.text(y), f.inputs, f.params, outcome) if outcome.trace else outcome.error
+        if not with_choices < DIFFERENCE:
+            raise Finding(f"relative error {outcome.error:.2g}, with the same choices {with_choices:.2g}")
 
 
 # ---- IR --------------------------------------------------------------------------------------------------------------
@@ -295,18 +299,28 @@ def ir(folder: Path) -> Case:
             chosen = rng.sample(names, rng.choice((1, 1, 2)))
         path = folder / "damaged.mlir"
         path.write_bytes(source.encode(errors="replace"))
-        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-            code = opt.main([str(path), *(f"--{name}" for name in chosen), *(["--canonicalize"] if rng.random() < 0.1 else [])])
-        said = err.getvalue()
+        code, out, said = called(str(path), *(f"--{name}" for name in chosen), *(["--canonicalize"] if rng.random() < 0.1 else []))
         if code not in (0, 1) or (code == 1 and not said.strip()) or "' raised " in said or "Traceback (" in said or "left IR that does not verify" in said:
             raise Finding(f"focus-opt {' '.join('--' + n for n in chosen)} ends with {code}: {said[-800:]}")
         if code == 1:
             raise FocusError("refused")
-        if out.getvalue():                              # what it printed can be read again
-            path.write_text(out.getvalue())
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as err:
-                if opt.main([str(path), "--allow-unregistered-dialect"]):
-                    raise Finding(f"focus-opt does not read what it wrote after {chosen}: {err.getvalue()[-800:]}")
+        if not out:
+            return
+        path.write_bytes(out)                           # what it printed can be read again
+        again, code_of_it, said = called(str(path), "--allow-unregistered-dialect", *(["--emit-bytecode"] if rng.random() < 0.2 else []))
+        if again:
+            raise Finding(f"focus-opt does not read what it wrote after {chosen}: {said[-800:]}")
+        if code_of_it.startswith(b"ML\xefR"):
+            path.write_bytes(damage.data(rng, code_of_it, _times(rng)))
+            again, _, said = called(str(path), "--allow-unregistered-dialect")
+            if again not in (0, 1) or "Traceback (" in said:
+                raise Finding(f"focus-opt ends with {again} on damaged bytecode: {said[-800:]}")
+
+    def called(*arguments: str) -> tuple[int, bytes, str]:
+        """Exit code, standard output and errors of focus-opt."""
+        with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), write_through=True)) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+            code = opt.main(list(arguments))
+        return code, out.buffer.getvalue(), err.getvalue()
     return case
 
 

@@ -1,6 +1,7 @@
 """Mutation tests of the passes: does the suite notice when one thing in them is changed?
 
-In: how many mutants.  Out: the share that some test caught, by file, and every survivor with the line that was changed.
+In: how many mutants.  Out: the share that some test caught, by file, and every survivor with the line that was changed; exit code 1 where the share
+is less than `SHARE`.  survivors.toml says of those that were met before why no test catches them.
 
     python test/fuzz/mutants.py --number 200                    seed 1
     python test/fuzz/mutants.py --seed 7 --only 31 --verbose    one mutant again, with what the tests say
@@ -19,6 +20,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +28,8 @@ from pathlib import Path
 
 import focus
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 PACKAGE = Path(focus.__file__).parent
 #: folder or file of passes/ -> how the names of the tests of test/passes begin that are about it
 OWN = {"annotate": "annotate", "assign_layout": "layout", "convert": "convert", "views": "convert", "tensor_ir": "convert", "decoder_ir": "insert",
@@ -41,6 +44,7 @@ STAGES = ((("passes",), "semantics|map-search"), (("passes/semantics-dense.py", 
 REST = ((("end2end",), ""), (("compiler", "runtime"), ""))          #: with --whole: what is left of the suite
 MINUTES = 20                        #: for a stage; beyond it the mutant counts as caught, as each test has a limit as well
 MEMORY = 12 << 30                   #: address space of all that tests start; a mutant may ask for any amount
+SHARE = 0.9                         #: of the mutants that tests are to catch
 _COMPARE = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In,
             ast.Is: ast.IsNot, ast.IsNot: ast.Is}
 _BINARY = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.BitOr: ast.BitAnd}
@@ -49,12 +53,19 @@ _CALLS = {"min": "max", "max": "min", "any": "all", "all": "any", "first": "last
 
 @dataclass
 class Mutant:
-    """One change: of a file (relative to the package), at a line, what it was and what it is, and the file's new text."""
+    """One change: of a file (relative to the package), at a line (its number and what stands there), what it was and what it is, and the file's new
+    text."""
     file: Path
     line: int
     before: str
     after: str
     text: str
+    source: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What it is known by when lines have moved."""
+        return self.file.as_posix(), self.source, self.before, self.after
 
 
 class _Sites(ast.NodeVisitor):
@@ -125,15 +136,22 @@ def mutants(rng: random.Random, number: int) -> list[Mutant]:
     chosen = [(file, i) for file, order in places.items() for i in order[:max(1, round(number * len(order) / whole))]]
     out = []
     for file, i in chosen:
-        tree, visitor = ast.parse(file.read_text()), _Sites()
+        whole_text = file.read_text()
+        tree, visitor = ast.parse(whole_text), _Sites()
         visitor.visit(tree)
         node = visitor.found[i]
         before, line = ast.unparse(node), node.lineno
         if not _change(rng, node):
             continue
         out.append(Mutant(file.relative_to(PACKAGE), line, before.split("\n")[0][:100], ast.unparse(ast.fix_missing_locations(node)).split("\n")[0][:100],
-                          ast.unparse(ast.fix_missing_locations(tree))))
+                          ast.unparse(ast.fix_missing_locations(tree)), whole_text.splitlines()[line - 1].strip()))
     return out
+
+
+def reasons() -> dict[tuple[str, str, str, str], str]:
+    """Key -> why no test catches the mutant, of survivors.toml."""
+    known = tomllib.loads((HERE / "survivors.toml").read_text())
+    return {(m["file"], m["line"], m["before"], m["after"]): m["reason"] for m in known.get("mutant", [])}
 
 
 def _package_with(mutant: Mutant, folder: Path) -> None:
@@ -201,7 +219,7 @@ def main() -> int:
     if args.stages and (by := caught(unchanged, list(STAGES[:1]), args.verbose)):
         raise SystemExit(f"{by} fails without any change")
     chosen = [(i, m) for i, m in enumerate(made) if args.only is None or i in args.only]
-    total, found, survivors = Counter(), Counter(), []
+    total, found, survivors, known = Counter(), Counter(), [], reasons()
 
     def judge(item: tuple[int, Mutant]) -> None:
         i, m = item
@@ -210,7 +228,7 @@ def main() -> int:
         found[str(m.file)] += by is not None
         line = f"{i:4} {m.file}:{m.line}: {m.before}  ->  {m.after}"
         if by is None:
-            survivors.append(line)
+            survivors.append(f"{line}\n         {m.source}\n         {known.get(m.key, 'no reason is known')}")
         print(f"{line}   {'caught by ' + by if by else 'SURVIVES'}", flush=True)
 
     with ThreadPoolExecutor(args.jobs) as pool:
@@ -218,10 +236,11 @@ def main() -> int:
     print(f"\n{'':44}{'mutants':>8}{'caught':>8}")
     for file in sorted(total):
         print(f"{file:44}{total[file]:8}{found[file]:8}")
-    print(f"{'':44}{sum(total.values()):8}{sum(found.values()):8}   {sum(found.values()) / max(sum(total.values()), 1):.0%} caught with seed {seed}")
+    share = sum(found.values()) / max(sum(total.values()), 1)
+    print(f"{'':44}{sum(total.values()):8}{sum(found.values()):8}   {share:.0%} caught with seed {seed}")
     if survivors:
         print("\nsurvivors", *sorted(survivors), sep="\n")
-    return 0
+    return int(share < SHARE)
 
 
 if __name__ == "__main__":

@@ -79,3 +79,54 @@ func.func @no_weight(%x: !torch.vtensor<[6,8],f32>) -> !torch.vtensor<[6,8],f32>
 func.func @dynamic(%x: !torch.vtensor<[?,8],f32>) -> !torch.vtensor<[?,8],f32> {
   return %x : !torch.vtensor<[?,8],f32>
 }
+
+// -----
+
+func.func @axis(%x: !torch.vtensor<[6,8],f32>) -> !torch.vtensor<[1,8],f32> {
+  %1 = torch.constant.int 1
+  %7 = torch.constant.int 7
+  // expected-error@+1 {{no mapping for 'torch.aten.slice.Tensor': there is no axis 7 in rank 2}}
+  %y = torch.aten.slice.Tensor %x, %7, %1, %7, %1 : !torch.vtensor<[6,8],f32>, !torch.int, !torch.int, !torch.int, !torch.int -> !torch.vtensor<[1,8],f32>
+  return %y : !torch.vtensor<[1,8],f32>
+}
+
+// -----
+
+func.func @index(%x: !torch.vtensor<[6,8],f32>) -> !torch.vtensor<[8],f32> {
+  %0 = torch.constant.int 0
+  %6 = torch.constant.int 6
+  // expected-error@+1 {{no mapping for 'torch.aten.select.int': there is no index 6 in an axis of 6}}
+  %y = torch.aten.select.int %x, %0, %6 : !torch.vtensor<[6,8],f32>, !torch.int, !torch.int -> !torch.vtensor<[8],f32>
+  return %y : !torch.vtensor<[8],f32>
+}
+
+// -----
+
+func.func @operands(%x: !torch.vtensor<[6,8],f32>) -> !torch.vtensor<[6,8],f32> {
+  %1 = torch.constant.int 1
+  // expected-error@+1 {{no mapping for 'torch.vlm.attention': it has 3 operands; 4 or more expected}}
+  %y = torch.operator "torch.vlm.attention"(%x, %x, %x) : (!torch.vtensor<[6,8],f32>, !torch.vtensor<[6,8],f32>, !torch.vtensor<[6,8],f32>) -> !torch.vtensor<[6,8],f32>
+  return %y : !torch.vtensor<[6,8],f32>
+}
+
+// -----
+
+func.func @kinds(%x: !torch.vtensor<[6,8],f32>, %w: !torch.vtensor<[8],f32>) -> !torch.vtensor<[6,8],f32> {
+  %1 = torch.constant.int 1
+  // expected-error@+1 {{no mapping for 'torch.vlm.head_norm': operand 2 is 1; float expected}}
+  %y = torch.operator "torch.vlm.head_norm"(%x, %w, %1) : (!torch.vtensor<[6,8],f32>, !torch.vtensor<[8],f32>, !torch.int) -> !torch.vtensor<[6,8],f32>
+  return %y : !torch.vtensor<[6,8],f32>
+}
+
+// -----
+
+func.func @segments(%x: !torch.vtensor<[6,8],f32>) -> !torch.vtensor<[6,8],f32> {
+  %1 = torch.constant.int 1
+  %7 = torch.constant.int 7
+  %scale = torch.constant.float 1.000000e+00
+  %false = torch.constant.bool false
+  %segments = torch.prim.ListConstruct %1, %7 : (!torch.int, !torch.int) -> !torch.list<int>
+  // expected-error@+1 {{no mapping for 'torch.vlm.attention': 'focus.attention' op segments sum to 8, expected positive lengths that sum to the 6 rows of q}}
+  %y = torch.operator "torch.vlm.attention"(%x, %x, %x, %1, %1, %scale, %false, %segments) : (!torch.vtensor<[6,8],f32>, !torch.vtensor<[6,8],f32>, !torch.vtensor<[6,8],f32>, !torch.int, !torch.int, !torch.float, !torch.bool, !torch.list<int>) -> !torch.vtensor<[6,8],f32>
+  return %y : !torch.vtensor<[6,8],f32>
+}

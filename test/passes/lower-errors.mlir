@@ -179,3 +179,30 @@ func.func private @inner() {
 func.func @main(%x: !dram) {
   return
 }
+
+// -----
+
+// Numbers that no instruction can hold.
+!dram = memref<128x32xf16, #focus.space<"dram">>
+!box = memref<64x32xf16, strided<[32, 1], offset: ?>, #focus.space<"dram">>
+!rows = memref<64x32xf16, #focus.space<"output">>
+func.func @step() {
+  %x = "focus.buffer"() {name = "x", kind = "input", address = 0 : i64} : () -> !dram
+  // expected-error@below {{takes 'ext' with total 4398046511104; -2147483648..2147483647 can be encoded}}
+  "focus.kernel"() ({
+    %c0 = arith.constant 0 : index
+    %far = arith.constant 281474976710656 : index
+    %c64 = arith.constant 64 : index
+    %c128 = arith.constant 128 : index
+    scf.for %i = %c0 to %c128 step %far {
+      %end = arith.addi %i, %far : index
+      %upper = arith.minsi %c128, %end : index
+      scf.for %j = %c0 to %upper step %c64 {
+        %rows = "focus.buffer"() {name = "rows", kind = "tile", address = 0 : i64} : () -> !rows
+        %box = "focus.window"(%x, %j, %c0) {sizes = array<i64: 64, 32>} : (!dram, index, index) -> !box
+        "focus.load"(%box, %rows) {stream = "kv"} : (!box, !rows) -> ()
+      }
+    }
+  }) {name = "step"} : () -> ()
+  return
+}

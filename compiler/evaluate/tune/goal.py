@@ -1,6 +1,6 @@
 """What a search is for: a distance from the dense model that is allowed, and what shall be small within it.
 
-In: `NAME=X`.  Out: `Goal`.  It stands apart from the search so that a wrong one is told before torch is imported.
+In: `NAME=X`.  Out: `Goal`.  In a file of its own, so that a wrong one is reported before torch is imported.
 """
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def check_attention_function(config: Any, where: str) -> None:
 
 
 def check_hooks(family: Family, model: nn.Module) -> None:
-    """Raise FocusError for a forward hook on a module that the prefill goes round: the hook would not run."""
+    """Raise FocusError for a forward hook on a module that the prefill does not call: the hook would not run."""
     attentions = [layer.self_attn for layer in decoder_of(model).layers]
     heads = [getattr(attention, name) for attention in attentions for name in ("q_norm", "k_norm") if hasattr(attention, name)]
     read = {id(part) for whole in (*family.read(model), *heads) for part in whole.modules()}
@@ -200,6 +200,22 @@ def check_hooks(family: Family, model: nn.Module) -> None:
         if (holds_layers or id(module) in read) and any(getattr(module, name) for name in _HOOKS):
             raise FocusError(f"{path or family.class_name}: a forward hook on this {type(module).__name__} has no mapping; only those on layers and "
                              "their modules, on embed_tokens, the last norm and lm_head are compiled")
+
+
+def check_compiled(model: nn.Module) -> None:
+    """Raise FocusError for a module that torch.compile has its hands on: what it runs cannot be exported."""
+    for path, module in model.named_modules():
+        if type(module).__module__.startswith("torch._dynamo") or module._compiled_call_impl is not None:
+            raise FocusError(f"{path or type(model).__name__}: this module is compiled by torch.compile; the module itself expected")
+
+
+def check_parameters(model: nn.Module) -> None:
+    """Raise FocusError for a parameter or buffer that is more than its numbers: of a class of its own, sparse, quantised, complex."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if type(tensor) not in (nn.Parameter, Tensor):
+            raise FocusError(f"{name}: a {type(tensor).__name__} has no mapping; a plain tensor expected")
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex():
+            raise FocusError(f"{name}: a dense tensor of real numbers expected, got {tensor.dtype}, {tensor.layout}")
 
 
 # ---- configuration -------------------------------------------------------------------------------------------------------------

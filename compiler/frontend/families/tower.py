@@ -158,9 +158,10 @@ def feature_layers(model: nn.Module) -> int:
 def check_tower(model: nn.Module, kinds: tuple[str, ...]) -> None:
     """Raise FocusError for a tower that is none of `kinds`, and for a projector or a feature selection that has no mapping."""
     config, vision = model.config, model.config.vision_config
-    kind, strategy = vision.model_type, config.vision_feature_select_strategy
+    kind = vision.model_type
     if kind not in kinds:
         raise FocusError(f"model.vision_tower: vision tower '{kind}' is not supported; supported: {', '.join(kinds)}")
+    strategy = getattr(config, "vision_feature_select_strategy", _TOWERS[kind].strategy)       # a model without a choice has this one
     if strategy != _TOWERS[kind].strategy:
         raise FocusError(f"config.vision_feature_select_strategy: '{_TOWERS[kind].strategy}' expected for '{kind}', got '{strategy}'")
     for name in ("image_size", "patch_size"):

@@ -16,6 +16,9 @@ Report.element = (tag, attributes = {}, ...children) => {
   return node;
 };
 
+/** Gives an element new children; null is none. */
+Report.fill = (node, ...children) => node.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
+
 Report.number = (n) => (n === null || n === undefined || Number.isNaN(n) ? "" : Math.abs(n) >= 100 || Number.isInteger(n) ? Math.round(n).toLocaleString("en-US") : n.toPrecision(3));
 
 Report.bytes = (n) => {
@@ -147,14 +150,14 @@ Report.link = (text, go) => Report.element("button", { type: "button", class: "l
 // ---- begin --------------------------------------------------------------------------------------------------------------------
 Report.begin = async () => {
   Report.data = JSON.parse(new TextDecoder().decode(await unpack("data")));
-  const { data } = Report;
+  const { data, number } = Report;
   setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   Report.$("#theme").addEventListener("click", () => setTheme(Report.dark() ? "light" : "dark"));
   const facts = [];
   if (data.machine) facts.push(`machine ${data.machine.name}`);
   if (data.report) {
     const r = data.report;
-    facts.push(`${Report.number(r.cycles)} cycles`, `${(r.seconds * 1e3).toPrecision(4)} ms`, `${Report.bytes(r.dram_bytes)} DRAM`, `${(r.energy_j * 1e3).toPrecision(4)} mJ`,
+    facts.push(`${number(r.cycles)} cycles`, `${number(r.seconds * 1e3)} ms`, `${Report.bytes(r.dram_bytes)} DRAM`, `${number(r.energy_j * 1e3)} mJ`,
       `array ${(100 * r.utilization).toFixed(1)} % used`);
   }
   if (data.levels.length) facts.push(`${data.levels.length - 1} passes`);

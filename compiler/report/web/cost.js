@@ -61,8 +61,8 @@ Report.parts.cost = (() => {
         { type: "scatter", name: "modules", data: points, symbolSize: (p) => 5 + 20 * Math.sqrt(p[3] / largest), itemStyle: { opacity: 0.7 } }] };
   }
 
-  const horizontal = (names, series, format) => ({ grid: { left: 8, right: 40, top: series.length > 1 ? 30 : 8, bottom: 24, containLabel: true }, legend: series.length > 1 ? Report.legend() : undefined,
-    tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: format }, xAxis: Report.axis({ type: "value", axisLabel: { color: Report.colour("text"), formatter: (n) => format(n) } }),
+  const horizontal = (names, series, format, max) => ({ grid: { left: 8, right: 40, top: series.length > 1 ? 30 : 8, bottom: 24, containLabel: true }, legend: series.length > 1 ? Report.legend() : undefined,
+    tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: format }, xAxis: Report.axis({ type: "value", max, axisLabel: { color: Report.colour("text"), formatter: (n) => format(n) } }),
     yAxis: Report.axis({ type: "category", inverse: true, data: names }), series });
 
   function energyOptions() {
@@ -78,7 +78,7 @@ Report.parts.cost = (() => {
     const stalls = causes || Object.keys(report.units[names[0]].stalls);
     return horizontal(names, [{ type: "bar", stack: "all", name: "works", data: share((u) => u.busy) },
       ...stalls.map((c) => ({ type: "bar", stack: "all", name: `waits: ${c}`, data: share((u) => u.stalls[c]) })),
-      { type: "bar", stack: "all", name: "idle", data: share((u) => u.idle), itemStyle: { color: Report.colour("line") } }], (n) => `${+n.toPrecision(3)} %`);
+      { type: "bar", stack: "all", name: "idle", data: share((u) => u.idle), itemStyle: { color: Report.colour("line") } }], (n) => `${+n.toPrecision(3)} %`, 100);
   }
 
   function predictedOptions() {
@@ -105,7 +105,21 @@ Report.parts.cost = (() => {
     columns.push(["array used", (r) => r.used, (r) => `${(100 * r.used).toFixed(0)} %`], ["MACs", (r) => r.macs, (r) => number(r.macs)], ["DRAM", (r) => r.dram_bytes, (r) => Report.bytes(r.dram_bytes)]);
     if (some) columns.push(["DRAM predicted", (r) => r.said?.dram_bytes ?? -1, (r) => (r.said ? Report.bytes(Math.round(r.said.dram_bytes)) : "")]);
     columns.push(["instructions", (r) => r.instructions, (r) => number(r.instructions)]);
+    if (Report.data.errors) {
+      for (const r of rows) r.check = Report.data.errors[r.path];
+      const few = (x) => x.toExponential(1);
+      columns.push(["difference to PyTorch", (r) => r.check?.error ?? -1, (r) => (r.check ? element("span", { class: r.check.error > r.check.allowed ? "less" : "", title: r.check.holds }, few(r.check.error) + (r.check.error > r.check.allowed ? " differs" : "")) : "")],
+        ["fp16 explains", (r) => r.check?.allowed ?? -1, (r) => (r.check ? few(r.check.allowed) : "")]);
+    }
     $("#module-table").replaceChildren(Report.table(rows, columns));
+  }
+
+  function errorOptions() {
+    const all = Object.entries(Report.data.errors), few = (x) => Number(x).toExponential(1);
+    const values = (key) => all.map(([path, e]) => ({ value: e[key], name: path }));
+    return { grid: { left: 70, right: 20, top: 30, bottom: 30 }, legend: Report.legend(), tooltip: { trigger: "axis", formatter: (p) => `${p[0].data.name}<br>${p.map((s) => `${s.seriesName}: ${few(s.value)}`).join("<br>")}` },
+      xAxis: Report.axis({ type: "category", data: all.map((_, i) => i + 1), name: "in program order" }), yAxis: Report.axis({ type: "log", axisLabel: { color: Report.colour("text"), formatter: few } }),
+      series: [{ type: "line", name: "difference to PyTorch", data: values("error"), symbolSize: 6 }, { type: "line", name: "fp16 explains", data: values("allowed"), showSymbol: false, lineStyle: { type: "dashed" } }] };
   }
 
   async function begin() {
@@ -118,6 +132,7 @@ Report.parts.cost = (() => {
     const matched = modules().some(([path, m]) => Report.data.predicted[path] && m.cycles);
     if (matched) Report.chart("#predicted", predictedOptions); else $("#predicted-figure").hidden = true;
     if (Report.data.occupancy && Object.keys(Report.data.occupancy).length) Report.chart("#occupancy", occupancyOptions); else $("#occupancy-figure").hidden = true;
+    if (Report.data.errors) Report.chart("#errors", errorOptions); else $("#errors-figure").hidden = true;
     moduleTable();
   }
 

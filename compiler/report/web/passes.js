@@ -122,11 +122,11 @@ Report.parts.passes = (() => {
   const inside = (path, of) => path === of || path.startsWith(`${of}.`);
 
   /** What is to be seen of a level: all, or the lines of a module, then the routines they call. */
-  function selected({ lines, folds }, of) {
+  function selected({ lines, folds }, of, wanted = (path) => inside(path, of)) {
     if (!of) return { lines, folds };
     const routines = new Set(folds.filter((f) => f[2].startsWith("@")));
     const inRoutine = (n) => { for (const f of routines) if (f[0] <= n && n <= f[1]) return true; return false; };
-    const own = lines.filter((line) => inside(line.path, of) && !inRoutine(line.number));
+    const own = lines.filter((line) => wanted(line.path) && !inRoutine(line.number));
     const called = new Set(own.flatMap((line) => [...line.text.matchAll(/\bcall @(\w+)|callee = @(\w+)/g)].map((m) => `@${m[1] || m[2]}`)));
     const bodies = folds.filter((f) => called.has(f[2])).flatMap((f) => lines.slice(f[0], f[1] + 1));
     return { lines: [...own, ...bodies], folds: [] };
@@ -165,6 +165,7 @@ Report.parts.passes = (() => {
     for (const name of ["ir", "diff", "follow"]) $(`#view-${name}`).setAttribute("aria-pressed", view === name);
     $("#editor").hidden = view === "follow";
     $("#follow").hidden = view !== "follow";
+    $("#value-side").hidden = view !== "ir";
     listPasses();
     if (view === "follow") return follow();
     const now = selected(await level(pass), module);
@@ -177,7 +178,7 @@ Report.parts.passes = (() => {
       foldMany();
     } else {
       const before = selected(await level(pass - 1), module).lines.map((line) => line.text).join("\n");
-      const plain = extensions().filter((e) => e !== foldLevels);
+      const plain = [...extensions().filter((e) => e !== foldLevels), V.EditorView.lineWrapping];
       merge = new V.MergeView({ parent: $("#editor"), a: { doc: before, extensions: plain }, b: { doc: text, extensions: plain }, gutter: true,
         collapseUnchanged: { margin: 3, minSize: 6 }, diffConfig: { scanLimit: 2000, timeout: 2000 } });
       editor = null;
@@ -249,7 +250,7 @@ Report.parts.passes = (() => {
       const all = await level(i);
       const at = nearest([...new Set(all.lines.filter((line) => !PARAMETER.test(line.text)).map((line) => line.path))], module);
       if (!at) continue;
-      const { lines } = selected(all, at);
+      const { lines } = selected(all, at, (path) => (at === module ? inside(path, at) : path === at || inside(path, module)));
       const shown = lines.slice(0, 200).map((line) => line.text).join("\n") + (lines.length > 200 ? `\n... ${lines.length - 200} more` : "");
       blocks.push(element("details", { "data-level": Report.data.levels[i].name, ...(i < 1 || ["fuse", "map", "lower-to-fisa"].includes(Report.data.levels[i].name) ? { open: "" } : {}) },
         element("summary", {}, `${i} ${Report.data.levels[i].name}: ${lines.length} lines${at === module ? "" : `, as part of ${at}`}`),
@@ -266,7 +267,7 @@ Report.parts.passes = (() => {
     if (!Report.data.modules) return null;
     const source = await Report.array("source"), words = new Uint8Array((await Report.array("words")).buffer);
     const at = nearest(Report.data.modules, path);
-    const wanted = new Set(Report.data.modules.map((m, i) => [m, i]).filter(([m]) => at && inside(m, at)).map(([, i]) => i));
+    const wanted = new Set(Report.data.modules.map((m, i) => [m, i]).filter(([m]) => at && (at === path ? inside(m, at) : m === at)).map(([, i]) => i));
     const assembly = (await Report.text("assembly")).split("\n");
     const found = [];
     for (let i = 0; i < source.length && i < assembly.length; i++) if (wanted.has(source[i])) found.push(i);

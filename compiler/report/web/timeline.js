@@ -86,7 +86,7 @@ Report.parts.time = (() => {
     const values = e[`occupancy_${name}`], size = Report.data.machine.buffers[name], step = (whole[1] - whole[0]) / values.length, out = [];
     for (let i = 0; i < values.length; i++) {
       const at = whole[0] + i * step;
-      if (at + step >= from && at <= to) out.push([at, (100 * values[i]) / size]);
+      if (at + 2 * step >= from && at - step <= to) out.push([at, (100 * values[i]) / size]);
     }
     return out;
   }

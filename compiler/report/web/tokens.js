@@ -70,15 +70,17 @@ Report.parts.tokens = (() => {
       if (!p || !shownFrames.includes(p.frame)) continue;
       const [x, y] = corner(p.frame), cw = width / p.grid.width, ch = height / p.grid.height, box = [x + p.w * cw, y + p.h * ch, cw, ch];
       cells.set(token, box);
+      if (!pixels) { g.fillStyle = Report.colour("accent"); g.fillRect(...box); }         // no pictures: tokens alone
       if (!there.has(token)) { g.fillStyle = Report.colour("dim"); g.fillRect(...box); }
       else if (share.has(token)) { g.fillStyle = `hsla(${210 - 190 * share.get(token)}, 90%, 50%, .55)`; g.fillRect(...box); }
-      if (width > 300 || there.size < 400) { g.strokeStyle = "rgba(128,128,128,.35)"; g.lineWidth = 0.5; g.strokeRect(...box); }
+      if (width > 300 || there.size < 400 || !pixels) { g.strokeStyle = "rgba(128,128,128,.35)"; g.lineWidth = 0.5; g.strokeRect(...box); }
     }
     drawChosen(g);
     const scope = only === "all" ? [...there] : [...there].filter((t) => out[t] && out[t].frame === Number(only));
     $("#kept").textContent = `After layer ${layer}: ${number(there.size)} of ${number(tokens().V)} visual tokens are left` +
       (only === "all" ? "" : `; of frame ${only}: ${scope.map((t) => `(${out[t].h}, ${out[t].w})`).join(" ") || "none"}`) + ".";
     $("#layer-shown").textContent = String(layer);
+    $("#scale").hidden = !site;
   }
 
   function drawFrame(g, frame, x, y, width, height) {
@@ -119,7 +121,7 @@ Report.parts.tokens = (() => {
     const name = `${layer}/${site}`, s = siteOf(name), links = representatives(name, token), there = new Set(left(layer));
     let until = -1;
     for (let l = 0; l < tokens().layers; l++) if (left(l) && new Set(left(l)).has(token)) until = l;
-    $("#token").replaceChildren(
+    Report.fill($("#token"),
       element("p", {}, element("b", {}, named(token))),
       element("p", {}, until === tokens().layers - 1 ? "is left to the end" : until < 0 ? "is dropped in layer 0" : `is dropped in layer ${until + 1}`),
       s && s.merged && there.has(token) ? element("p", {}, links.length ? `At ${site} of layer ${layer}, of its ${s.slices} vectors others stand for ${links.reduce((sum, [, n]) => sum + n, 0)}:` : `At ${site} of layer ${layer}, all its ${s.slices} vectors are its own.`) : null,

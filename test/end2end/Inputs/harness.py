@@ -3,6 +3,7 @@
 In: the text of a function and its values.  Out: `Outcome`: what the simulator stored, what the interpreter says, and the raw counters.
 """
 import contextlib
+import functools
 import json
 import sys
 import tempfile
@@ -63,9 +64,16 @@ def fixed(**fields):
 BEFORE_MAP: list[Callable[[ir.OpView], None]] = []
 
 
+@functools.cache
+def context() -> ir.Context:
+    """That of all functions of a test: a new one takes longer than a small function's passes."""
+    return make_context()
+
+
 def lower(text: str, machine: Machine | str = "focus"):
-    """The module before and after tile .. lower-to-fisa."""
-    before, after = parse_text(text, context=make_context()), parse_text(text, context=make_context())
+    """The module before and after fuse-concentration .. lower-to-fisa, verified once with all that the passes on tiles have added, and as
+    instructions.  (The tests of whole models verify after every pass.)"""
+    before, after = parse_text(text, context=context()), parse_text(text, context=context())
     names = ("fuse-concentration", "map", "tile", "schedule", "allocate", "lower-to-fisa")
     with after.context, ir.Location.unknown():
         attach_interface(after.body.operations[0])
@@ -75,11 +83,12 @@ def lower(text: str, machine: Machine | str = "focus"):
         file.flush()
         steps = [s for s in pipeline(machine, mappings=file.name if OVERRIDES else "") if s.name in names]
         if BEFORE_MAP:
-            manager.run(after, steps[:1])
+            manager.run(after, steps[:1], verify_each=False)
             with after.context, ir.Location.unknown():
                 for change in BEFORE_MAP:
                     change(after.body.operations[0])
-        manager.run(after, steps[bool(BEFORE_MAP):])
+        manager.run(after, steps[bool(BEFORE_MAP):-2], verify_each=False)
+        manager.run(after, steps[-2:])
     return before, after
 
 

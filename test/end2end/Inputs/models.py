@@ -4,6 +4,8 @@ In: a model and its inputs.  Out: `Case`, whose `run` compiles for a concentrati
 """
 from __future__ import annotations
 
+import contextlib
+import os
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -51,11 +53,11 @@ class Run:
 
 
 class Case:
-    """A model with inputs."""
+    """A model with inputs.  `name`, of the zoo or of this file, lets all tests of one run of the suite import it once between them."""
 
-    def __init__(self, model, inputs):
-        self.model, self.inputs = model, inputs
-        self.imported: dict[str, bytes] = {}        # files of the importer's IR, from which every run goes on
+    def __init__(self, model, inputs, name: str = ""):
+        self.model, self.inputs, self.name = model, inputs, name
+        self.folder: Path | None = None             # of the importer's IR, from which every run goes on
 
     @torch.no_grad()
     def logits(self) -> np.ndarray:
@@ -71,15 +73,22 @@ class Case:
         first = [dict(last=0, sites=list(VISION_SITES), similarity=True, threshold=0.6)]
         return sec.model_copy(update={"overrides": focus.Concentration(overrides=[*random.overrides, *first]).overrides, "m_tile": random.m_tile})
 
-    def compile(self, concentration, machine):
-        """The program: imported and checked against the model once, then compiled from the imported IR with the model's parameters."""
-        with tempfile.TemporaryDirectory() as folder:
-            if not self.imported:
-                compile_model(self.model, self.inputs, machine, "off", stop="torch", dump_ir=folder)
-                self.imported = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
-            for name, data in self.imported.items():
-                Path(folder, name).write_bytes(data)
-            return focus.compile(f"{folder}/00-input.mlir", weights=self.model, machine=machine, concentration=concentration)
+    @property
+    def imported(self) -> Path:
+        """Folder of the importer's IR (`00-input.mlir`) and tables.  Whoever asks first imports the model and checks the IR against it."""
+        if self.folder is None:
+            shared = os.environ.get("FOCUS_TEST_IMPORTS")
+            new = Path(tempfile.mkdtemp(dir=shared))
+            self.folder = Path(shared, self.name) if shared and self.name else new
+            if not (self.folder / "00-input.mlir").exists():
+                compile_model(self.model, self.inputs, "focus", "off", stop="torch", dump_ir=new)
+                with contextlib.suppress(OSError):          # another test may have been faster
+                    new.rename(self.folder)
+        return self.folder
+
+    def compile(self, concentration="off", machine="focus", **options):
+        """The program, compiled from the imported IR with the model's parameters of the moment."""
+        return focus.compile(f"{self.imported}/00-input.mlir", weights=self.model, machine=machine, concentration=concentration, **options)
 
     def run(self, concentration="off", machine="focus") -> Run:
         exe = self.compile(concentration, machine)
@@ -194,7 +203,7 @@ MODELS = {"llava-odd": odd_llava, "clip-odd": odd_clip, "qwen-odd": odd_qwen, "n
 
 def case(name: str) -> Case:
     """A model of the zoo or of this file."""
-    return Case(*(MODELS[name]() if name in MODELS else zoo.build(name)))
+    return Case(*(MODELS[name]() if name in MODELS else zoo.build(name)), name)
 
 
 def sizes(names: list[str]) -> None:
@@ -215,7 +224,7 @@ def sizes(names: list[str]) -> None:
 def norm_weights(c: Case) -> None:
     """A norm weight (or a layer's scale) that is 5 % off, in the parameters of the dense binary, moves the logits further than the comparison
     allows: each norm of the model in turn, the others being right."""
-    exe = focus.compile(c.model, c.inputs, "focus", "off")
+    exe = c.compile()
     exact, norms = c.logits(), {n for n, p in c.model.named_parameters() if p.ndim == 1 and n.endswith(("weight", "lambda_1", "lambda_2"))}
     seen = {}
     for entry in exe.binary.param_table:
