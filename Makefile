@@ -10,6 +10,7 @@
 #   make bench    compile time, simulation speed, start-up, memory
 #   make paper    the published evaluation beside ours at full size: build/paper.json, .csv, .md, plots (ROWS="llava_vid/mvbench ..." JOBS=2)
 #   make docs     write the generated pages of docs/ and the stub of the native module anew
+#   make site     the documentation as a site: build/site
 #   make install  only the environment (also: make venv)
 
 PYTHON ?= python3.11
@@ -22,7 +23,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find python runtime dialects pa
 # -P keeps the repository's own folders off the path: what is run is what was installed
 RUN := $(BIN)/python -P
 
-.PHONY: install venv demo trained tune test fuzz asan mutate bench paper docs clean
+.PHONY: install venv demo trained tune test fuzz asan mutate bench paper docs site clean
 
 install venv: $(STAMP)
 
@@ -106,6 +107,13 @@ docs: $(STAMP)
 	$(RUN) -m focus.compiler.tools.docs docs
 	$(RUN) -W ignore -m focus.compiler.tools.walkthrough docs/walkthrough.md
 	$(RUN) -m nanobind.stubgen -q -m focus.runtime._sim -o runtime/_sim.pyi
+
+$(VENV)/.site: $(STAMP)
+	$(BIN)/python -m pip install --quiet mkdocs-material
+	@touch $@
+
+site: $(VENV)/.site
+	$(BIN)/mkdocs build --strict --quiet
 
 clean:
 	rm -rf $(VENV) build

@@ -27,6 +27,7 @@ TOOLS = {
     "focusc": "focus.compiler.tools.focusc",
     "focus-translate": "focus.runtime.tools.translate",
     "focus-sim": "focus.compiler.tools.simulate",
+    "focus-explore": "focus.compiler.tools.explore",
     "focus-trace": "focus.compiler.tools.trace_tool",
     "filecheck": "filecheck.main",
 }

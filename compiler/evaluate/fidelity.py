@@ -16,7 +16,7 @@ from focus.compiler.frontend import arguments
 from focus.runtime.spec.concentration import PRESETS
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
-from focus.runtime.tools.cli import tool
+from focus.runtime.tools.cli import parsed, tool
 
 if TYPE_CHECKING:
     from focus.compiler.truth.fidelity import Fidelity  # needs torch
@@ -34,7 +34,7 @@ dense model in float32: docs/algorithm.md. The last row is the dense model with 
 
 @tool
 def main(argv: list[str] | None = None) -> int:
-    args = _parser().parse_args(argv)
+    args = parsed(_parser(), argv)
     if args.output is not None and args.output.suffix != ".json":
         raise FocusError(f"{args.output}: a .json file expected")
     check_outputs(args.output)

@@ -31,7 +31,7 @@ from focus.runtime.spec.concentration import PRESETS, Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
 from focus.runtime.spec.machine import Machine
-from focus.runtime.tools.cli import tool
+from focus.runtime.tools.cli import parsed, tool
 
 RATIO = 1.7             #: retained tokens per unique vector where a synthetic trace must do and none is asked for
 MEASURES = ("cycles", "utilization", "dram_bytes", "energy_j", "area_mm2")
@@ -54,7 +54,7 @@ the front: none is better in cycles, energy and area at once.
 
 @tool
 def main(argv: list[str] | None = None) -> int:
-    args = _parser().parse_args(argv)
+    args = parsed(_parser(), argv)
     axes = [parse_axis(text) for text in args.set]
     check_distinct(axes)
     if args.output is not None and args.output.suffix not in (".csv", ".json"):

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from focus.compiler.frontend import arguments
+from focus.passes.pipeline import pass_names
 from focus.runtime.spec.concentration import PRESETS
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
 from focus.runtime.spec.machine import Machine, names
-from focus.runtime.tools.cli import tool
+from focus.runtime.tools.cli import completed, parsed, tool
 
 if TYPE_CHECKING:
     from focus.compiler.backend.compile import Compilation
@@ -57,7 +58,7 @@ A program is compiled for the shapes and the token layout of its inputs. Passes:
 @tool
 def main(argv: list[str] | None = None) -> None:
     parser = _parser()
-    args = parser.parse_args(argv)
+    args = parsed(parser, argv)
     if args.list:
         _list_zoo()
         return
@@ -103,10 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-weights", action="store_true", help="go on from an IR file to a program without parameter values, to be timed")
     parser.add_argument("-o", "--output", default="-", metavar="FILE", help="what to write; - for standard output (IR and assembly)")
     parser.add_argument("--emit", choices=EMIT, default="binary", help="the level to stop at (default %(default)s)")
-    parser.add_argument("--machine", default="focus", metavar="FILE",
-                        help=f"a machine file, or {', '.join(names())} (default focus)")
-    parser.add_argument("--concentration", metavar="WHAT",
-                        help=f"{', '.join(PRESETS)} or a TOML file (default full, or off for a machine without the units)")
+    completed(parser.add_argument("--machine", default="focus", metavar="FILE",
+                                  help=f"a machine file, or {', '.join(names())} (default focus)"), names)
+    completed(parser.add_argument("--concentration", metavar="WHAT",
+                                  help=f"{', '.join(PRESETS)} or a TOML file (default full, or off for a machine without the units)"),
+              lambda: PRESETS)
     parser.add_argument("--no-check", action="store_true",
                         help="do not compare what is compiled with the model's own forward on the inputs, which takes two forwards")
     parser.add_argument("--save-inputs", type=Path, metavar="FILE", help="write the inputs compiled for, as focus-sim --inputs takes them")
@@ -116,8 +118,10 @@ def _parser() -> argparse.ArgumentParser:
                         help="simulate the N best mappings of each kernel and take the best; what was simulated is remembered (default: cost model)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report to look at, one HTML file: the IR after each pass")
     parser.add_argument("--dump-ir", type=Path, metavar="DIR", help="write the IR before the first and after each pass to numbered files")
-    parser.add_argument("--print-ir-before", metavar="PASS", action="append", default=[], help="print the IR before this pass to standard error")
-    parser.add_argument("--print-ir-after", metavar="PASS", action="append", default=[], help="print the IR after this pass (may be repeated)")
+    completed(parser.add_argument("--print-ir-before", metavar="PASS", action="append", default=[],
+                                  help="print the IR before this pass to standard error"), pass_names)
+    completed(parser.add_argument("--print-ir-after", metavar="PASS", action="append", default=[],
+                                  help="print the IR after this pass (may be repeated)"), pass_names)
     parser.add_argument("--print-ir-after-all", action="store_true", help="print the IR after each pass")
     parser.add_argument("--print-ir-after-change", action="store_true", help="print the IR after passes only where they changed it")
     parser.add_argument("--print-ir-module", metavar="PATH",

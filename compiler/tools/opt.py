@@ -23,7 +23,7 @@ from focus.passes.manager import find_pass, load_passes, parse_pipeline, run, ti
 from focus.passes.watch import Dump, Printing, Reproducer, Statistics, Watcher, pipeline_text
 from focus.runtime.spec.errors import FocusError, printable
 from focus.runtime.spec.files import atomic_write
-from focus.runtime.tools.cli import tool
+from focus.runtime.tools.cli import parsed, tool
 
 #: upstream passes that are flags of their own; all others go through --pass-pipeline
 UPSTREAM_FLAGS = ("canonicalize", "cse", "symbol-dce")
@@ -309,7 +309,10 @@ def _check_diagnostics(found: list[Diagnostic], source: _Input) -> bool:
 def main(argv: list[str] | None = None) -> int:
     elements, others = _split_pass_flags(sys.argv[1:] if argv is None else argv)
     parser = _parser()
-    args = parser.parse_args(others)
+    if "_ARGCOMPLETE" in os.environ:            # a shell asks: each pass is a flag
+        for name in (*UPSTREAM_FLAGS, *load_passes()):
+            parser.add_argument(f"--{name}")
+    args = parsed(parser, others)
     if args.pass_pipeline is not None and elements:
         parser.error("give passes either as flags or as --pass-pipeline, not both")
     if args.run_reproducer and (args.pass_pipeline is not None or elements):

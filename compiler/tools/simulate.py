@@ -21,7 +21,7 @@ from focus.runtime.run.timeline import chrome_trace
 from focus.runtime.run.trace import Trace
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
-from focus.runtime.tools.cli import tool
+from focus.runtime.tools.cli import parsed, tool
 
 EVENTS = 200_000            #: instructions that a time line keeps unless told otherwise
 
@@ -42,7 +42,7 @@ How cycles and energy are counted: docs/machine.md.
 @tool
 def main(argv: list[str] | None = None) -> None:
     parser = _parser()
-    args = parser.parse_args(argv)
+    args = parsed(parser, argv)
     if args.check and (args.timing_only or args.outputs or args.sanitize or args.trace or args.report or args.timeline):
         parser.error("--check compares a run with a model: it takes --inputs at most, and writes --html only")
     if args.timing_only and (args.inputs or args.outputs or args.sanitize):

@@ -17,7 +17,7 @@ from focus.runtime.spec.concentration import PRESETS, Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import check_outputs
 from focus.runtime.spec.sites import ALL_SITES
-from focus.runtime.tools.cli import tool
+from focus.runtime.tools.cli import parsed, tool
 
 _EXAMPLES = """
 examples:
@@ -34,7 +34,7 @@ What a trace holds: docs/full-scale.md. A trace of focus-sim --trace serves wher
 
 @tool
 def main(argv: list[str] | None = None) -> None:
-    args = _parser().parse_args(argv)
+    args = parsed(_parser(), argv)
     check_outputs(getattr(args, "output", None))
     {"synth": _synth, "import": _import, "show": _show}[args.command](args)
 

@@ -1,14 +1,15 @@
-"""What the command-line tools of this room share: how they fail.
+"""What all command-line tools share: how they read their arguments, and how they fail.
 
 In: a tool's function of its arguments.  Out: an exit code: 0 (or what the function returns), 1 after `error: ...` on stderr, 2 for wrong
-usage (argparse).
+usage (argparse).  Where argcomplete is installed, a shell completes arguments: `eval "$(register-python-argcomplete focusc)"`.
 """
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from focus.runtime.spec.errors import FocusError
@@ -25,7 +26,7 @@ def tool(function: Callable[[list[str] | None], int | None]) -> Main:
     def main(argv: list[str] | None = None) -> int:
         try:
             code = function(argv)
-            if sys.stdout is not None:                      # closed by the caller: >&-
+            if sys.stdout is not None and not sys.stdout.closed:        # closed by the caller (>&-) or by the tool
                 sys.stdout.flush()
             return code or 0
         except FocusError as e:
@@ -39,6 +40,22 @@ def tool(function: Callable[[list[str] | None], int | None]) -> Main:
         except KeyboardInterrupt:
             return 130
     return main
+
+
+def parsed(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """The arguments of a tool; to a shell that asks for it, how the line may go on."""
+    if "_ARGCOMPLETE" in os.environ:
+        import argcomplete  # what set the variable comes with it
+        argcomplete.autocomplete(parser)
+    return parser.parse_args(argv)
+
+
+def completed(action: argparse.Action, choices: Callable[[], Iterable[str]]) -> None:
+    """Let a shell offer these values of an argument, beside the names of files."""
+    def offered(prefix: str, **_unused: object) -> list[str]:
+        from argcomplete.completers import FilesCompleter
+        return [*(c for c in choices() if c.startswith(prefix)), *FilesCompleter()(prefix)]
+    action.completer = offered      # type: ignore[attr-defined]
 
 
 def read_input(path: str) -> bytes:

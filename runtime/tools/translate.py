@@ -14,7 +14,7 @@ import numpy as np
 from focus.runtime.run import asm, fxb
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write
-from focus.runtime.tools.cli import read_input, tool
+from focus.runtime.tools.cli import parsed, read_input, tool
 
 _EXAMPLES = """
 examples:
@@ -29,7 +29,7 @@ The text form and every instruction: docs/isa.md.
 @tool
 def main(argv: list[str] | None = None) -> None:
     parser = _parser()
-    args = parser.parse_args(argv)
+    args = parsed(parser, argv)
     if args.into and not args.assemble:
         parser.error("--into goes with --assemble")
     if args.into and args.output == "-":

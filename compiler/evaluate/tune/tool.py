@@ -14,7 +14,7 @@ from focus.compiler.evaluate.tune.goal import BUDGETS, COSTS, Goal
 from focus.compiler.frontend import arguments
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.machine import Machine
-from focus.runtime.tools.cli import tool
+from focus.runtime.tools.cli import parsed, tool
 
 FEW = 2             #: requests on which the effect of each layer and site is measured
 
@@ -31,7 +31,7 @@ more trials, goes on where it was: measurements.jsonl holds all that was measure
 
 @tool
 def main(argv: list[str] | None = None) -> int:
-    args = _parser().parse_args(argv)
+    args = parsed(_parser(), argv)
     goal = Goal.parse(args.budget, args.objective)
     if args.trials < 1 or args.jobs < 1 or args.generate < 0:
         raise FocusError("--trials and --jobs: 1 or more expected, --generate: 0 or more")

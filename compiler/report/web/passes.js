@@ -70,7 +70,7 @@ Report.parts.passes = (() => {
         if (match[0] !== name) continue;
         const before = line.text.slice(0, match.index), after = line.text.slice(match.index + name.length);
         const result = /^\s*(?:%[\w.$:-]+\s*,\s*)*$/.test(before) && /^(?::\d+)?\s*(?:,\s*%[\w.$:-]+\s*)*=/.test(after);
-        const argument = /^\s*:\s/.test(after) || /(?:scf\.for|affine\.for)\s+$/.test(before);
+        const argument = /^:\s/.test(after) || /(?:scf\.for|affine\.for)\s+$/.test(before);
         found.push({ from: line.from + match.index, to: line.from + match.index + name.length, line: n, text: line.text.trim(), definition: result || argument });
       }
     }
