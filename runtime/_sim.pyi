@@ -68,6 +68,11 @@ class Timing:
 
     def dma(self, bytes: int) -> float: ...
 
+def occupancy(touched: numpy.typing.NDArray[numpy.int64], events: numpy.typing.NDArray[numpy.int64], space: int, size: int, block: int) -> numpy.typing.NDArray[numpy.int64]:
+    """
+    When the bytes of a memory that hold something still to be read change, and what they are from then on: int64 [k, 2], from tables of a run's time line.  A memory is full or empty by blocks of `block` bytes.
+    """
+
 def select_kernels(name: str) -> bool:
     """
     Use the inner loops of that variant; False when this processor cannot run it.

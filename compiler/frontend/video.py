@@ -135,6 +135,8 @@ def anyres_patches(image: np.ndarray, image_size: int, resolution: tuple[int, in
     """An image [H, W, 3] -> its base patch, which shows it whole, and the patches that cover it at `resolution` (height, width), row by row:
     float32 [patches, 3, image_size, image_size].  It keeps its proportions there, black beside or above and below it."""
     check_pixels(1, *resolution)
+    if any(side % image_size for side in resolution):
+        raise FocusError(f"config.image_grid_pinpoints: multiples of the tower's image_size {image_size} expected, got {list(resolution)}")
     scale = min(r / side for r, side in zip(resolution, image.shape))
     height, width = (min(math.ceil(side * scale), r) for r, side in zip(resolution, image.shape))
     top, left = (resolution[0] - height) // 2, (resolution[1] - width) // 2

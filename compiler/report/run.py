@@ -52,7 +52,7 @@ class Ran:
             out["occupancy"] = _occupancy(binary, self.timeline, arrays)
         if binary.tokens is not None and self.trace is not None:
             out["tokens"] = _tokens(binary, self.trace, arrays)
-            out["frames"] = _frames(self.inputs or {}, arrays)
+            out["frames"] = _frames(self.inputs or {}, sum(g.frames for g in binary.tokens.grids), arrays)
         return out, arrays, texts
 
 
@@ -128,15 +128,16 @@ def _tokens(binary: Binary, trace: Trace, arrays: Arrays) -> dict[str, Any]:
             "layers": binary.layers}
 
 
-def _frames(inputs: Mapping[str, Any], arrays: Arrays) -> dict[str, Any] | None:
-    """Pictures of the frames in the inputs, [n, height, width] RGB bytes, or None where the inputs hold none of that form (patches in rows)."""
+def _frames(inputs: Mapping[str, Any], wanted: int, arrays: Arrays) -> dict[str, Any] | None:
+    """Pictures of the frames in the inputs, [n, height, width] RGB bytes; None where the inputs hold none (patches in rows), or not one for each
+    frame of the token grids (images cut into tiles)."""
     for name in ("pixel_values_videos", "pixel_values"):
         value = inputs.get(name)
         if value is None:
             continue
         value = value.detach().float().numpy() if hasattr(value, "detach") else np.asarray(value, np.float32)
         value = value.reshape(-1, *value.shape[-3:])
-        if value.ndim != 4 or value.shape[1] != 3:
+        if value.ndim != 4 or value.shape[1] != 3 or len(value) != wanted:
             continue
         step = -(-max(value.shape[2:]) // PIXELS)
         small = value[:, :, ::step, ::step]

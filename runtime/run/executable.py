@@ -64,8 +64,9 @@ class _Engine:
     def __init__(self, binary: Binary):
         from focus.runtime import _sim
 
-        self.simulator = _sim.Simulator(np.ascontiguousarray(binary.text), np.ascontiguousarray(binary.source), binary.machine.to_json(),
-                                        binary.sites_json(), list(binary.modules), binary.lives_json())
+        source = np.require(binary.source, requirements=("C", "ALIGNED"))            # in a file it may stand anywhere
+        self.simulator = _sim.Simulator(np.ascontiguousarray(binary.text), source, binary.machine.to_json(), binary.sites_json(),
+                                        list(binary.modules), binary.lives_json())
         self.loaded = False
 
 

@@ -15,7 +15,6 @@ from focus.runtime.spec.isa import TABLE, Space, Unit
 if TYPE_CHECKING:
     from focus.runtime.run.fxb import Binary
 
-READ, WRITE = 1, 2      #: of an access; both where an operand is read and written
 BINS = 2000             #: samples of the DRAM bandwidth in a file for Perfetto
 BLOCK = 64              #: bytes of on-chip memory that are full or empty together
 _STREAMED = [f.name for f in TABLE["mm"].fields if f.kind == "mem"].index("src")          # among the operands of a pass
@@ -28,7 +27,7 @@ class Timeline:
     events: int64 [n, 4] of unit, instruction, first cycle, last cycle.
     waits: int64 [n, 4] of cycles for which the unit had nothing else to do, why (an index of `causes`), the event whose signal ended the wait (-1:
     none, or not on the time line), and bytes moved from or to DRAM.
-    touched: int64 [m, 8] of event, operand, memory, address, pitch, rows, bytes of a row, access (`READ` | `WRITE`).
+    touched: int64 [m, 8] of event, operand, memory, address, pitch, rows, bytes of a row, access (1 read, 2 written, 3 both).
     """
     events: np.ndarray
     waits: np.ndarray
@@ -79,38 +78,9 @@ def occupancy(timeline: Timeline, space: Space, size: int) -> tuple[np.ndarray, 
 
     A block of 64 bytes is full from the start of the instruction that writes it to the end of the last one that reads it before it is written anew.
     """
-    blocks = -(-size // BLOCK)
-    first, last = np.full(blocks, -1, np.int64), np.full(blocks, -1, np.int64)         # of what is there: begin of its writing, end of its reading
-    lives: list[np.ndarray] = []                                                       # [3, n] of begin, end, blocks
-
-    def give_up(at: slice) -> None:
-        begin, end = first[at], last[at]
-        full = np.flatnonzero(end >= 0)
-        if not len(full):
-            return
-        starts = np.r_[0, np.flatnonzero((np.diff(begin[full]) != 0) | (np.diff(end[full]) != 0)) + 1]
-        lives.append(np.stack([begin[full[starts]], end[full[starts]], np.diff(np.r_[starts, len(full)])]))
-
-    here = timeline.touched[timeline.touched[:, 2] == space]
-    when = timeline.events[here[:, 0], 2:]
-    for (_, _, _, address, pitch, rows, row_bytes, access), (start, finish) in zip(here.tolist(), when.tolist()):
-        at = slice(address // BLOCK, -(-(address + (rows - 1) * pitch + row_bytes) // BLOCK))
-        if access & READ:
-            last[at] = np.where(first[at] >= 0, np.maximum(last[at], finish), -1)
-        if access == WRITE:
-            read = last[at] >= 0
-            if read.any():
-                give_up(at)
-            fresh = read | (first[at] < 0)
-            first[at] = np.where(fresh, start, first[at])
-            last[at] = np.where(fresh, -1, last[at])
-    give_up(slice(None))
-    if not lives:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    begin, end, count = np.concatenate(lives, axis=1)
-    times, place = np.unique(np.r_[begin, end], return_inverse=True)
-    change = np.bincount(place, np.r_[count, -count], len(times)).astype(np.int64)
-    return times, np.cumsum(change) * BLOCK
+    from focus.runtime import _sim
+    table = _sim.occupancy(np.ascontiguousarray(timeline.touched), np.ascontiguousarray(timeline.events), int(space), size, BLOCK)
+    return table[:, 0], table[:, 1]
 
 
 # ---- a file for Perfetto -------------------------------------------------------------------------------------------------

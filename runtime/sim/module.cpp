@@ -9,6 +9,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "engine.h"
+#include "occupancy.h"
 #include "timing.h"
 
 namespace nb = nanobind;
@@ -20,6 +21,7 @@ namespace {
 using Bytes = nb::ndarray<const uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Words = nb::ndarray<const uint8_t, nb::shape<-1, 16>, nb::c_contig, nb::device::cpu>;
 using Sources = nb::ndarray<const uint32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Table = nb::ndarray<const int64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Counts = nb::ndarray<const int32_t, nb::c_contig, nb::device::cpu>;
 
 nb::object from_json(const std::string& json) { return nb::module_::import_("json").attr("loads")(json); }
@@ -264,6 +266,27 @@ class Timing {
     Machine m_;
 };
 
+/// Rows of (event, operand, space, address, pitch, rows, bytes of a row, access), and of (unit, instruction, start, finish).
+nb::object occupancy(Table touched, Table events, int64_t space, int64_t size, int64_t block) {
+    if (touched.shape(1) != 8 || events.shape(1) != 4 || size < 0 || block < 1) throw Error("occupancy: tables of 8 and 4 columns expected");
+    Occupancy memory(size, block);
+    for (size_t i = 0; i < touched.shape(0); ++i) {
+        const int64_t* t = touched.data() + 8 * i;
+        if (t[2] != space) continue;
+        if (t[0] < 0 || size_t(t[0]) >= events.shape(0) || t[3] < 0) throw Error("occupancy: an access of no event");
+        const int64_t* e = events.data() + 4 * t[0];
+        memory.access(t[3], t[3] + (t[5] - 1) * t[4] + t[6], e[2], e[3], int(t[7]));
+    }
+    std::vector<int64_t> out;
+    int64_t full = 0, count = 0;
+    for (const auto& [time, change] : memory.changes()) {
+        if (change == 0) continue;
+        out.insert(out.end(), {time, (full += change) * block});
+        ++count;
+    }
+    return table(out, size_t(count), 2);
+}
+
 class Simulator {
   public:
     Simulator(Words words, Sources source, const std::string& machine_json, const std::string& sites_json, std::vector<std::string> modules,
@@ -423,6 +446,11 @@ NB_MODULE(_sim, m) {
         .def("sec_select", &Timing::sec_select, "keep"_a)
         .def("vector", &Timing::vector, "mnemonic"_a, "value"_a, "extra"_a, "rows"_a, "cols"_a)
         .def("dma", &Timing::dma, "bytes"_a);
+    m.def("occupancy", &focus::occupancy, "touched"_a, "events"_a, "space"_a, "size"_a, "block"_a,
+          nb::sig("def occupancy(touched: numpy.typing.NDArray[numpy.int64], events: numpy.typing.NDArray[numpy.int64], space: int, size: int, "
+                  "block: int) -> numpy.typing.NDArray[numpy.int64]"),
+          "When the bytes of a memory that hold something still to be read change, and what they are from then on: int64 [k, 2], from tables of a "
+          "run's time line.  A memory is full or empty by blocks of `block` bytes.");
     m.def("select_kernels", &focus::select_kernels, "name"_a, "Use the inner loops of that variant; False when this processor cannot run it.");
     m.def("kernels", [] { return focus::kernels().name; }, "Name of the inner loops in use.");
 }

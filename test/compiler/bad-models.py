@@ -105,6 +105,8 @@ refuse_images(model, image_sizes=torch.tensor([[70, 70], [70, 20]]))
 refuse_images(model, batch_num_images=torch.tensor([2]))
 # CHECK-NEXT: config.image_grid_pinpoints: multiples of the tower's image_size expected; the one of image 0 is none
 print(error(import_model, llava_next(decoder, tower, image_grid_pinpoints=[[70, 100]]), video_request(model, moving_pattern(1, 70, 70))))
+# CHECK-NEXT: config.image_grid_pinpoints: multiples of the tower's image_size 70 expected, got [70, 100]
+print(error(video_request, llava_next(decoder, tower, image_grid_pinpoints=[[70, 100]]), moving_pattern(1, 70, 70)))
 
 # CHECK-NEXT: model.vision_resampler.pool: MaxPool2d has no mapping; config.spatial_pool_mode 'average' or 'conv' expected
 refuse_images(llava_next_video(decoder, tower, spatial_pool_mode="max"))

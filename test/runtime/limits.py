@@ -66,7 +66,10 @@ for mode in (["--timing-only"], ["--inputs", str(folder / "x.npz")], ["--inputs"
     stopped = subprocess.run([*command, "--max-instructions", "1000000"], capture_output=True, text=True)
     assert stopped.returncode == 1 and "stopped after 1000000 instructions" in stopped.stderr, stopped
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(2.5)
+    while b"_sim." not in Path(f"/proc/{running.pid}/maps").read_bytes():           # until the simulator is there, and the run under way
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.05)
+    time.sleep(0.5)
     assert running.poll() is None, running.communicate()
     running.send_signal(signal.SIGINT)
     begin = time.monotonic()

@@ -86,8 +86,7 @@ Report.parts.tokens = (() => {
   function drawFrame(g, frame, x, y, width, height) {
     const f = Report.data.frames;
     if (!f || !pixels) return;
-    const source = Math.min(f.count - 1, Math.floor((frame * f.count) / places.frames));
-    const image = new ImageData(f.width, f.height), from = source * f.width * f.height * 3;
+    const image = new ImageData(f.width, f.height), from = frame * f.width * f.height * 3;
     for (let i = 0; i < f.width * f.height; i++) {
       for (let c = 0; c < 3; c++) image.data[4 * i + c] = pixels[from + 3 * i + c];
       image.data[4 * i + 3] = 255;
