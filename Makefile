@@ -3,6 +3,7 @@
 #   make demo     compile a model with real video frames, run it dense and concentrated, compare
 #   make trained  the demo with trained weights (CLIP and SmolLM2, 180 MB to download), on the same clip
 #   make tune     find the concentration of the trained model with the fewest cycles within a budget, on several clips: build/tune (JOBS=2)
+#   make tower    what concentrating the vision tower of the trained model is worth, on several clips: build/tower.json
 #   make test     run the test suite; the last line is "N passed, N failed"
 #   make fuzz     damaged files of every kind and random models, for MINUTES=10 with a new seed (SEED=N: that one; COVERAGE=1: lines reached)
 #   make asan     the simulator's tests and MINUTES=2 of fuzzing with a core that checks addresses and undefined behaviour
@@ -23,7 +24,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find python runtime dialects pa
 # -P keeps the repository's own folders off the path: what is run is what was installed
 RUN := $(BIN)/python -P
 
-.PHONY: install venv demo trained tune test fuzz asan mutate bench paper docs site clean
+.PHONY: install venv demo trained tune tower test fuzz asan mutate bench paper docs site clean
 
 install venv: $(STAMP)
 
@@ -55,6 +56,11 @@ tune: $(VENV)/.tune
 	$(RUN) examples/trained.py $(TUNE)/requests
 	$(BIN)/focus-tune examples/trained.py:video --inputs $(TUNE)/requests/tune/*.safetensors --validate $(TUNE)/requests/held-out/*.safetensors \
 	  --budget kl=0.05 --out $(TUNE)
+
+tower: $(VENV)/.trained
+	$(RUN) examples/trained.py $(TUNE)/requests
+	$(RUN) benchmarks/tower.py examples/trained.py:video --inputs $(TUNE)/requests/tower/*.safetensors \
+	  --short $(TUNE)/requests/tower-short/*.safetensors -o build/tower.json
 
 test: $(STAMP)
 	@$(RUN) test/run.py

@@ -115,10 +115,10 @@ def _tokens_problem(V: int, S: int, runs: tuple[int, ...], grids: tuple[int, ...
         end = start + length
     if sum(runs[1::2]) != V:
         return f"token layout has runs of {sum(runs[1::2])} visual tokens, expected {V}"
-    return _grids_problem(grids, V)
+    return grids_problem(grids, V)
 
 
-def _grids_problem(flat: Sequence[int], V: int | None) -> str | None:
+def grids_problem(flat: Sequence[int], V: int | None = None) -> str | None:
     """What is wrong with the extents of grids that should cover `V` visual tokens (None: as many as the grids say)."""
     grids = grids_of(flat)
     if V and not grids:
@@ -169,7 +169,7 @@ def layout_problem(banks: tuple[int, ...], block: tuple[int, ...], capacity: int
     if len(banks) != 3 or len(block) != 3 or min(banks + block) < 1 or max(block) > isa.MAX_BLOCK_SIDE:
         return (f"layout has banks {list(banks)} and block {list(block)}; expected three positive numbers each, those of the block at most "
                 f"{isa.MAX_BLOCK_SIDE}")
-    problem = _grids_problem(grids, None) if len(grids) % 7 == 0 else "layout expects seven numbers per grid"
+    problem = grids_problem(grids, None) if len(grids) % 7 == 0 else "layout expects seven numbers per grid"
     if problem:
         return problem
     for i, g in enumerate(grids_of(grids)):

@@ -1,6 +1,7 @@
 """What passes tell each other, as typed attributes of the `focus` dialect: semaphores, credits, and what stands on `@main`.
 
-In: `base.Attribute`.  Out: `SyncAttr`, `CreditAttr` and the checks of instructions and kernels that carry them; `PortAttr`, `ConcentrationAttr` and
+In: `base.Attribute`.  Out: `SyncAttr`, `CreditAttr` and the checks of instructions and kernels that carry them; `PortAttr`, `TowerAttr`,
+`ConcentrationAttr` and
 `check_main`, the check of the attributes of `@main`; `focus` exports them together with the ops.
 
 `@main` carries, from the importer's module to the last level:
@@ -13,6 +14,7 @@ In: `base.Attribute`.  Out: `SyncAttr`, `CreditAttr` and the checks of instructi
 | `focus.fixed_inputs` | a dictionary of dense values: inputs that the program was specialised to |
 | `focus.tokens` | `#focus.tokens`: where the visual tokens stand |
 | `focus.visual_ids` | an i64 array: vocabulary ids that mark visual positions in the token ids |
+| `focus.towers` | an array of `#focus.tower`: what runs of the vision tower there are, and where their rows are in their pictures |
 | `focus.row_order` | "sequence", or "storage" once the decoder's rows are visual rows first |
 | `focus.concentration` | `#focus.concentration`: what is, or is to be, concentrated |
 | `focus.tables` | a string, where parameters have values: the SHA-256 sum of the tables `const.*` that were computed for this request |
@@ -24,11 +26,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from focus.dialects.base import Attribute, TokensAttr, python_parameters
+from focus.dialects.base import Attribute, TokensAttr, grids_problem, python_parameters
 from focus.dialects.support import F64, I64, Any, Bool, I64Array, InvalidOp, Sequence, Str, get_attr, ir, to_attr, to_python
 from focus.runtime.spec import isa
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.sites import SITES
+from focus.runtime.spec.sites import ALL_SITES
 
 if TYPE_CHECKING:
     from focus.runtime.spec.concentration import Concentration  # needs pydantic, without which dialects load
@@ -38,7 +40,7 @@ MAX_SEMAPHORES = isa.NUM_SEMAPHORES - 1
 MOST_CREDITS = (1 << isa.place_of("sem", "credits")[1]) - 1
 
 MODEL, LAYERS, PORTS, FIXED = "focus.model", "focus.layers", "focus.ports", "focus.fixed_inputs"
-TOKENS, VISUAL_IDS, ROW_ORDER = "focus.tokens", "focus.visual_ids", "focus.row_order"
+TOKENS, VISUAL_IDS, ROW_ORDER, TOWERS = "focus.tokens", "focus.visual_ids", "focus.row_order", "focus.towers"
 CONCENTRATION, TABLES, SITE_TABLE = "focus.concentration", "focus.tables", "focus.sites"
 LEVEL = "focus.level"               #: attribute of the module
 MACHINE = "focus.machine"           #: attribute of the module
@@ -186,6 +188,40 @@ class PortAttr(Attribute, name="port"):
 
 
 @python_parameters
+class TowerAttr(Attribute, name="tower"):
+    """One run of the vision tower: `rows` rows through `layers` layers.  Runs follow one another in the program.
+
+    `ids` names the table that holds, for each row, its index in the grids; `grids` is seven numbers a grid, as in `#focus.tokens`, with cells between
+    pictures that no row has.  `sides`: most frames, rows and columns of a picture.  `reach`: how many rows before a row its neighbour one frame, one
+    row, one column back stands at most.
+    """
+    ids: Str
+    rows: I64
+    layers: I64
+    grids: I64Array
+    sides: I64Array
+    reach: I64Array
+
+    @classmethod
+    def make(cls, ids: str, rows: int, layers: int, grids: Sequence[int], sides: Sequence[int], reach: Sequence[int]) -> "TowerAttr":
+        return cls.get(Str.wrap(ids), I64.wrap(rows), I64.wrap(layers), *map(I64Array.wrap, (grids, sides, reach)))
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with it, or None."""
+        if min(self.rows, self.layers) < 1:
+            return f"#focus.tower has {self.rows} rows and {self.layers} layers, expected some"
+        if len(self.sides) != 3 or len(self.reach) != 3 or min(self.sides) < 1 or min(self.reach) < 0:
+            return f"#focus.tower has sides {self.sides} and reach {self.reach}, expected three positive and three other numbers"
+        return grids_problem(self.grids)
+
+
+def towers_of(function: Any) -> list["TowerAttr"]:
+    """The runs of the vision tower of a function, in order."""
+    return list(function.attributes[TOWERS]) if TOWERS in function.attributes else []
+
+
+@python_parameters
 class ConcentrationAttr(Attribute, name="concentration"):
     """What is concentrated: the fields of a concentration file (docs/algorithm.md).
 
@@ -281,7 +317,7 @@ def main_problem(function: ir.Operation) -> str | None:
             return f"has '{both[0]}' both as a port and in '{FIXED}'"
     if CONCENTRATION in attributes and LAYERS in attributes:
         try:
-            attributes[CONCENTRATION].config().check_depth(attributes[LAYERS].value)
+            attributes[CONCENTRATION].config().check_depth(attributes[LAYERS].value, min((t.layers for t in attributes.get(TOWERS, ())), default=0))
         except FocusError as e:
             return f"attribute '{CONCENTRATION}': {e}"
     return None
@@ -345,6 +381,12 @@ def _tokens(attr: ir.Attribute) -> str | None:
     return attr.problem
 
 
+def _towers(attr: ir.Attribute) -> str | None:
+    if not isinstance(attr, ir.ArrayAttr) or not all(isinstance(tower, TowerAttr) for tower in attr):
+        return f"attribute '{TOWERS}' must be an array of #focus.tower, but is {attr}"
+    return next((f"attribute '{TOWERS}': {tower.problem}" for tower in attr if tower.problem), None)
+
+
 def _row_order(attr: ir.Attribute) -> str | None:
     right = isinstance(attr, ir.StringAttr) and attr.value in ROW_ORDERS
     return None if right else f"attribute '{ROW_ORDER}' must be one of {', '.join(ROW_ORDERS)}, but is {attr}"
@@ -370,12 +412,13 @@ def _sites(attr: ir.Attribute) -> str | None:
         for name, kind in _SITE_FIELDS.items():
             if name not in site or not kind.matches(site[name]):
                 return f"attribute '{SITE_TABLE}': site {number} has {name} = {site[name] if name in site else 'nothing'}, expected {kind.noun}"
-        if to_python(site["site"]) not in SITES or len(to_python(site["tiles"])) % 3:
-            return f"attribute '{SITE_TABLE}': site {number} is {site}, expected a site of {', '.join(SITES)} and three numbers an m-tile"
+        if to_python(site["site"]) not in ALL_SITES or len(to_python(site["tiles"])) % 3:
+            return f"attribute '{SITE_TABLE}': site {number} is {site}, expected a site of {', '.join(ALL_SITES)} and three numbers an m-tile"
     return None
 
 
 #: element types of fixed inputs in the IR -> their numpy names
 FIXED_DTYPES = {"i64": "int64", "i32": "int32", "f32": "float32", "f64": "float64", "i1": "bool"}
 _CHECKS = {MODEL: _a(Str, MODEL), LAYERS: _layers, PORTS: _ports, FIXED: _fixed, TOKENS: _tokens, VISUAL_IDS: _a(I64Array, VISUAL_IDS),
-           ROW_ORDER: _row_order, CONCENTRATION: _concentration, TABLES: _a(Str, TABLES), SITE_TABLE: _sites}
+           ROW_ORDER: _row_order, CONCENTRATION: _concentration, TABLES: _a(Str, TABLES), SITE_TABLE: _sites,
+           TOWERS: _towers}

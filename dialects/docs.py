@@ -30,7 +30,8 @@ def focus_page() -> str:
              "Every op is written in MLIR's generic form. Groups marked *optional* or *variadic* may be empty; an op with more than one such "
              "group says how many values each has in `operandSegmentSizes`.", "", "## Attributes and types", ""]
     for cls, sigil in ((focus.TokensAttr, "#"), (focus.LayoutAttr, "#"), (focus.SpaceAttr, "#"), (focus.ConcentratedType, "!"),
-                       (focus.SyncAttr, "#"), (focus.CreditAttr, "#"), (focus.PortAttr, "#"), (focus.ConcentrationAttr, "#")):
+                       (focus.SyncAttr, "#"), (focus.CreditAttr, "#"), (focus.PortAttr, "#"), (focus.TowerAttr, "#"),
+                       (focus.ConcentrationAttr, "#")):
         parts += _parametric(cls, sigil)
     parts += ["## What stands on `@main`", "", *_module_text(contracts), ""]
     classes = [c for c in focus.Focus.operations if not issubclass(c, tile_ops.TileOp)]

@@ -30,6 +30,7 @@ from focus.dialects.base import (  # noqa: F401  this module is where others fin
     dtype_of,
     element_type,
     grids_of,
+    grids_problem,
     layout_problem,
     mapping_of,
     memref_type,
@@ -43,6 +44,7 @@ from focus.dialects.contracts import (  # noqa: F401
     CreditAttr,
     PortAttr,
     SyncAttr,
+    TowerAttr,
     check_module,
     credit_array,
     pairs,
@@ -50,11 +52,29 @@ from focus.dialects.contracts import (  # noqa: F401
     sync_array,
 )
 from focus.dialects.structure import BUFFER_KINDS, BufferOp, KernelOp, RecastOp, ViewOp, WindowOp  # noqa: F401
-from focus.dialects.support import F64, I64, Any, Bool, I64Array, Operand, Pure, Result, Sequence, Str, default, ir, one_of, register_view, to_attr
+from focus.dialects.support import (
+    F64,
+    I64,
+    Any,
+    Bool,
+    I64Array,
+    Operand,
+    Pure,
+    Result,
+    Sequence,
+    Str,
+    default,
+    get_attr,
+    ir,
+    one_of,
+    register_view,
+    to_attr,
+)
 from focus.runtime.spec.isa import MAX_BLOCK_SIDE
-from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR, SITES
+from focus.runtime.spec.sites import ALL_SITES, LARGEST_M_TILE, PUBLISHED_VECTOR, SITES
 
 GATHERS = "focus.gathers"       #: attribute of a norm or linear layer that concentrates its own result, as the focus.gather that uses it says
+GRIDS, CELLS = "focus.grids", "focus.cells"     #: attributes of a focus.gather in the vision tower
 ACTIVATIONS = ("none", "gelu_tanh", "gelu_erf", "gelu_quick", "silu", "relu")
 
 
@@ -512,16 +532,18 @@ class PruneOp(FocusOp, name="prune", traits=[Pure]):
 
 
 class GatherOp(FocusOp, name="gather", traits=[Pure]):
-    """Similarity concentration of x [n + T, D] at one site of a decoder layer.
+    """Similarity concentration of x [n + T, D] at one site of a layer, of the decoder or of the vision tower (there T = 0).
 
     Each slice of `vector` elements of each visual row joins its most similar candidate within `block` ([f, h, w] sides) of the same
-    m-tile where their cosine similarity exceeds `threshold`; a group's vector is the mean of its members.
+    m-tile where their cosine similarity exceeds `threshold`; a group's vector is the mean of its members.  `ids` are indices in the grids of the
+    function's token layout; in the vision tower in those of `focus.grids`, an i64 array of seven numbers each, and `focus.cells` are the sides of the
+    largest picture, then how many rows before a row its neighbour one frame, one row, one column back stands at most.
     """
     result: Result[Any]
     x: Operand[Any]
     ids: Operand[Any]
     layer: I64
-    site: one_of(*SITES)      # type: ignore[valid-type]
+    site: one_of(*ALL_SITES)      # type: ignore[valid-type]
     threshold: F64
     block: I64Array
     vector: I64 = default(PUBLISHED_VECTOR)
@@ -541,6 +563,12 @@ class GatherOp(FocusOp, name="gather", traits=[Pure]):
             self.fail(f"block must be three sides of 1 to {MAX_BLOCK_SIDE}, but is {self.block}")
         if self.layer < 0:
             self.fail(f"attribute 'layer' must not be negative, but is {self.layer}")
+        grids, cells = (get_attr(self, name, []) for name in (GRIDS, CELLS))
+        if (self.site in SITES) != (not grids) or len(cells) != (6 if grids else 0):
+            self.fail(f"site '{self.site}' has {len(grids)} numbers of '{GRIDS}' and {len(cells)} of '{CELLS}'; expected some and 6 in the vision "
+                      "tower, none in the decoder")
+        if problem := grids_problem(grids):
+            self.fail(problem)
         layout = type_.layout
         if isinstance(layout, LayoutAttr) and layout.block != self.block:
             self.fail(f"layout of result is for block {layout.block}, but the op's block is {self.block}")

@@ -141,20 +141,24 @@ def compile_and_run(title: str, model, inputs, path: Path, **how) -> Run:
 
 def compare(model, inputs, dense: Run, concentrated: Run) -> dict[str, float]:
     """Relative L2 differences of the logits: dense to the unmodified model, concentrated to the plain statement of the algorithm, once
-    choosing for itself and once following what the accelerator chose."""
+    choosing for itself and once following what the accelerator chose.  And what concentration does to the answers: KL divergence of the next-token
+    distributions from the dense model's, share of positions with the same most probable token; KL by storage in fp16 alone."""
     import torch
 
     from focus.compiler.truth.agreement import agreement
+    from focus.compiler.truth.fidelity import fidelity
     with stage("PyTorch, float32: the unmodified model"), torch.no_grad():
         plain = model(**inputs).logits[:, -1].numpy()
     settings = concentrated.executable.concentration
     with stage("PyTorch, float32: focus.reference"):
         followed, free = (agreement(model, inputs, concentrated.result, settings, follow) for follow in (True, False))
+    with stage("PyTorch, float32: focus.fidelity"):
+        answers = fidelity(model, inputs, settings, generate=0)
     show_choices(followed, free)
     if not followed.explained:
         raise FocusError(f"demo: the run does not choose and compute as the reference does: {followed}")
     return {"dense": relative(dense.logits, plain), "concentrated": free.logits, "same choices": followed.logits,
-            "lost": relative(concentrated.logits, plain)}
+            "kl": answers.mean.kl, "top1": answers.mean.top1, "kl of fp16": answers.storage[0].kl}
 
 
 def relative(a: np.ndarray, b: np.ndarray) -> float:
@@ -218,8 +222,9 @@ def show_totals(dense: Run, concentrated: Run, differences: dict[str, float]) ->
             layers = [sum(m["cycles"] for path, m in r["modules"].items() if ".language_model.layers." in path) for r in (a, b)]
             rows.add_row("  in the decoder's layers", *(f"{n:,}" for n in layers), f"{layers[0] / layers[1]:.2f}")
     console.print(rows)
-    console.print(f"\n[bold]speed-up {a['cycles'] / b['cycles']:.2f}x, energy {a['energy_j'] / b['energy_j']:.2f}x less[/bold]; "
-                  f"concentration changes the logits by {differences['lost']:.0%}")
+    console.print(f"\n[bold]speed-up {a['cycles'] / b['cycles']:.2f}x, energy {a['energy_j'] / b['energy_j']:.2f}x less[/bold]\n"
+                  f"Concentration moves the distribution of the next token by {differences['kl']:.2g} nats (KL; fp16 alone: "
+                  f"{differences['kl of fp16']:.1g}),\nand {differences['top1']:.0%} of the positions of the prompt have the same top token.")
 
 
 def save(folder: Path, inputs, dense: Run, concentrated: Run) -> None:

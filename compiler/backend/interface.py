@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch_mlir import ir
 
+from focus.compiler.frontend.layout import TowerRows
 from focus.dialects import contracts, focus as fd
 from focus.dialects.support import I64, OpError, get_attr, set_attr, to_attr
 from focus.passes.tensor.decoder_ir import token_layout
@@ -25,11 +26,31 @@ TABLE = "const."                #: how the names of tables begin that are comput
 
 
 @dataclass(frozen=True)
+class TowerRun:
+    """A run of the vision tower: the fields of `#focus.tower`."""
+    ids: str
+    rows: int
+    layers: int
+    grids: tuple[int, ...]
+    sides: tuple[int, ...]
+    reach: tuple[int, ...]
+
+    @classmethod
+    def of(cls, name: str, tower: TowerRows, layers: int) -> TowerRun:
+        """From what the front end knows of the rows; `name`: of the table of their indices."""
+        return cls(name, len(tower.ids), layers, tuple(tower.tokens.flat_grids()), tower.sides, tower.reach)
+
+    def attribute(self) -> ir.Attribute:
+        return contracts.TowerAttr.make(self.ids, self.rows, self.layers, self.grids, self.sides, self.reach)
+
+
+@dataclass(frozen=True)
 class Interface:
     """How the user's model is called, and for what it was compiled.
 
     inputs: (name, numpy dtype, shape) of each argument of `@main`.  fixed: values of inputs fixed at compile time.  vocabulary: how many tokens the
-    embedding knows (None where none is looked up).  tables: SHA-256 of the computed tables, "" for a program without values.
+    embedding knows (None where none is looked up).  tables: SHA-256 of the computed tables, "" for a program without values.  towers: the runs of the
+    vision tower, in order.
     """
     inputs: tuple[tuple[str, str, tuple[int, ...]], ...]
     fixed: Mapping[str, np.ndarray]
@@ -39,6 +60,12 @@ class Interface:
     tokens: TokenLayout | None = None
     concentration: Concentration = field(default_factory=lambda: Concentration(similarity=False))
     tables: str = ""
+    towers: tuple[TowerRun, ...] = ()
+
+    @property
+    def tower(self) -> int:
+        """Layers of the vision tower; 0 without one."""
+        return min((run.layers for run in self.towers), default=0)
 
     def attach(self, function: ir.OpView) -> None:
         """Write it to a function, in sequence order.  Raises FocusError for a fixed input of a type that the IR cannot hold."""
@@ -51,6 +78,8 @@ class Interface:
         if self.tokens is not None:
             t = self.tokens
             values |= {contracts.TOKENS: fd.TokensAttr.make(t.V, t.S, t.flat_runs(), t.flat_grids()), contracts.VISUAL_IDS: list(t.visual_ids)}
+        if self.towers:
+            values[contracts.TOWERS] = ir.ArrayAttr.get([tower.attribute() for tower in self.towers])
         for name, value in values.items():
             set_attr(function, name, value)
 
@@ -66,7 +95,8 @@ class Interface:
         tokens = token_layout(function) if contracts.TOKENS in function.attributes else None
         return cls(tuple((p.label, p.dtype, tuple(p.shape)) for p in ports), fixed, get_attr(function, contracts.MODEL),
                    get_attr(function, contracts.LAYERS), (below or [0])[0] or None, tokens, function.attributes[contracts.CONCENTRATION].config(),
-                   get_attr(function, contracts.TABLES, ""))
+                   get_attr(function, contracts.TABLES, ""),
+                   tuple(TowerRun(t.ids, t.rows, t.layers, tuple(t.grids), tuple(t.sides), tuple(t.reach)) for t in contracts.towers_of(function)))
 
 
 def _dense(name: str, value: np.ndarray) -> ir.Attribute:

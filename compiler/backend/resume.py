@@ -23,7 +23,7 @@ from torch_mlir import ir
 from focus.compiler.backend.binary import main_of
 from focus.compiler.backend.interface import TABLE, Interface, digest
 from focus.dialects.context import make_context, parse_file
-from focus.dialects.contracts import INPUT, LEVEL, MACHINE
+from focus.dialects.contracts import INPUT, LEVEL, MACHINE, towers_of
 from focus.dialects.support import get_attr, walk
 from focus.passes.pipeline import pass_names
 from focus.passes.target import machine_mark
@@ -71,7 +71,7 @@ class Dumped:
 
     def parameters(self) -> dict[str, tuple[int, ...]]:
         """Shape of each parameter the module uses, by name, but for constants that follow from the token layout."""
-        found: dict[str, tuple[int, ...]] = {}
+        found: dict[str, tuple[int, ...]] = {tower.ids: (tower.rows,) for tower in towers_of(main_of(self.module))}
         for op in walk(main_of(self.module)):
             name = op.operation.name
             if name == "focus.param":
@@ -188,11 +188,14 @@ class _Given:
         """Tables as the front end makes them for the model's request."""
         if self.request is None or not self.request[1]:
             raise FocusError(f"{dumped.path}: the tables of its request are missing: {TABLES_FILE}, which --dump-ir writes beside it")
+        import torch
+
         from focus.compiler.frontend.importer import Parameter
         from focus.compiler.frontend.wrapper import prefill_of
         model, inputs = self.request
         prefill, _, _ = prefill_of(model, inputs)
         tables = {f"{TABLE}{name}": t for name, t in prefill.const.named_buffers()}
+        tables |= {name: torch.from_numpy(tower.ids) for name, tower in prefill.towers.items()}
         self.add_tables({n: (tuple(t.shape), Parameter(n, t)) for n, t in tables.items()})
 
 

@@ -34,6 +34,7 @@ from torch_mlir.passmanager import PassManager
 from focus.compiler.frontend.backbone import Backbone
 from focus.compiler.frontend.check import check_program
 from focus.compiler.frontend.families.base import decoder_of
+from focus.compiler.frontend.layout import TowerRows
 from focus.compiler.frontend.surgery import OPERATORS, weightless
 from focus.compiler.frontend.wrapper import Prefill, prefill_of
 from focus.dialects.context import make_context
@@ -56,7 +57,8 @@ class Imported:
     `module`: in backend form.  `params`: name -> function that gives the value as a numpy array (float32, or int32 for index lists), to be
     read row-major in the shape the IR states.  `inputs`: (name, dtype, shape) of each argument of `@main`, as HF's forward takes them.
     `params` is None for a model on the meta device, whose parameters have shapes but no values.
-    `static_inputs`: numpy values of the inputs that the compiled program depends on but does not read (grids, image sizes).
+    `static_inputs`: numpy values of the inputs that the compiled program depends on but does not read (grids, image sizes).  `towers`: as
+    `Prefill.towers`.
     `model_info`: family and sizes.
     """
     module: ir.Module
@@ -64,6 +66,7 @@ class Imported:
     tokens: TokenLayout
     inputs: list[tuple[str, str, tuple[int, ...]]]
     static_inputs: dict[str, np.ndarray] = field(default_factory=dict)
+    towers: dict[str, TowerRows] = field(default_factory=dict)
     model_info: dict[str, Any] = field(default_factory=dict)
 
 
@@ -86,6 +89,7 @@ def import_model(model: nn.Module, inputs: Mapping[str, Any], check: bool = True
             check_program(model, inputs, prefill, arguments, program)
     return Imported(module=module, params=parameters(model, prefill, module) if has_values(model) else None, tokens=tokens,
                     inputs=[(n, dtype_name(a), tuple(a.shape)) for n, a in zip(names, arguments)],
+                    towers=dict(prefill.towers),
                     static_inputs={n: (t.float() if t.is_floating_point() else t).numpy() for n, t in tensors.items() if n not in names},
                     model_info={"family": family.model_type, "class": family.class_name, **family.info(model)})
 
@@ -236,11 +240,12 @@ def _without_mapping(path: str, operator: str) -> str:
 
 # ---- parameters ----------------------------------------------------------------------------------------------------------------
 def parameters(model: nn.Module, prefill: Prefill, module: ir.Module) -> dict[str, Callable[[], np.ndarray]]:
-    """Name -> value of every parameter the module uses."""
+    """Name -> value of every parameter the module uses, and of those that it needs where its vision tower is concentrated."""
     sources = (dict(model.named_parameters()) | dict(prefill.user.named_buffers(remove_duplicate=False))
                | {f"const.{n}": t for n, t in prefill.const.named_buffers()})
     used = dict.fromkeys(op.attributes["vlm.name"].value for name, op in operators(module) if name == "vlm.param")
-    return {name: Parameter(name, sources[name]) for name in used}
+    sources |= {name: torch.from_numpy(tower.ids) for name, tower in prefill.towers.items()}
+    return {name: Parameter(name, sources[name]) for name in (*used, *prefill.towers)}
 
 
 @dataclass(frozen=True)

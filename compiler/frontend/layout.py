@@ -1,7 +1,8 @@
 """Where the visual tokens of a request stand: from configuration and input ids to a `TokenLayout`.
 
 In: input ids and, from the model's family, one `VisualItem` for each image or video.  Out: `focus.runtime.spec.tokens.TokenLayout` (runs of
-visual positions, grids with strides) and `placement`, which says where the rows of each item go.
+visual positions, grids with strides) and `placement`, which says where the rows of each item go; `TowerRows`, where the rows of a vision tower are
+in their pictures.
 """
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.tokens import Grid, TokenLayout
+from focus.runtime.spec.isa import MAX_BLOCK_SIDE
+from focus.runtime.spec.tokens import Grid, Run, TokenLayout
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,48 @@ def _placed(items: list[VisualItem], runs: list[PlacedRun]) -> list[tuple[int, V
             raise FocusError(f"input_ids: the tokens of {item.kind} {len(placed)} are interrupted by tokens of another kind")
         placed.append((indices[0], item))
     return sorted(placed, key=lambda p: p[0])
+
+
+@dataclass(frozen=True)
+class TowerRows:
+    """Where the rows of a vision tower are in their pictures.
+
+    `ids` int64 [rows]: of each row, its index in the grids of `tokens`.  These have an empty column, row and frame behind each, so that neighbours by
+    arithmetic on indices are neighbours in the picture; rows of no cell (classes) have indices from which no arithmetic leads to another.
+    `sides`: most frames, rows and columns of a picture.  `reach`: how many rows before a row its neighbour one frame, one row and one column back
+    stands, at most.
+    """
+    ids: np.ndarray
+    tokens: TokenLayout
+    sides: tuple[int, int, int]
+    reach: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, cells: np.ndarray) -> TowerRows:
+        """From (picture or video, frame, row, column) of each row: int [rows, 4], -1 for rows of no cell."""
+        inside = cells[:, 0] >= 0
+        number, frame, row, column = cells[inside].T
+        frames = np.zeros(number.max() + 1, int)
+        np.maximum.at(frames, number, frame + 1)
+        first = np.cumsum(frames + MAX_BLOCK_SIDE - 1) - (frames + MAX_BLOCK_SIDE - 1)      # of each video, beyond the reach of any block
+        height, width = int(row.max()) + 1, int(column.max()) + 1
+        strides = (height + 1) * (width + 1), width + 1, 1
+        ids = np.zeros(len(cells), np.int64)
+        ids[inside] = np.stack((first[number] + frame, row, column), 1) @ np.array(strides)
+        total, others = int(first[-1] + frames[-1]) * strides[0], int((~inside).sum())
+        ids[~inside] = total + np.arange(others)
+        grids = [Grid(first=0, frames=total // strides[0], height=height, width=width, frame_stride=strides[0], height_stride=strides[1])]
+        if others:
+            grids.append(Grid(first=total, frames=1, height=1, width=1, frame_stride=others, height_stride=others, width_stride=others))
+        tokens = TokenLayout(V=total + others, S=total + others, runs=(Run(0, total + others),), grids=tuple(grids))
+        place = np.full(total + others, -1)
+        place[ids] = np.arange(len(ids))
+        reach = []
+        for stride in strides:
+            near = place[np.maximum(ids[inside] - stride, 0)]
+            back = (np.flatnonzero(inside) - near)[(near >= 0) & (ids[inside] >= stride)]
+            reach.append(int(back.max(initial=0)))
+        return cls(ids, tokens, (int(frames.max()), height, width), (reach[0], reach[1], reach[2]))
 
 
 def linear_weights(source: int, target: int) -> np.ndarray:

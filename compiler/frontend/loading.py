@@ -87,6 +87,7 @@ def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, An
     if spec is None or spec.loader is None:
         raise FocusError(f"{path}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module             # what a file defines may ask for its module: dataclasses do
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from focus.compiler.frontend.families import Family, Plan, family_of
 from focus.compiler.frontend.families.base import check_compiled, check_hooks, check_parameters, checked_inputs, decoder_of
-from focus.compiler.frontend.layout import PlacedRun, token_layout
+from focus.compiler.frontend.layout import PlacedRun, TowerRows, token_layout
 from focus.compiler.frontend.surgery import add_visual, check_patchable, patched, skeleton
 from focus.runtime.spec.errors import FocusError, first_line
 from focus.runtime.spec.tokens import TokenLayout
@@ -45,6 +45,12 @@ class Prefill(nn.Module):
         self.const = ConstantTables(plan.constants)
         self.visual_tokens, self.token_sequence, self.visual_features, self.last_token = Stage(), Stage(), Stage(), Stage()
         self.family, self.plan, self.runs, self.tokens = family, plan, runs, tokens
+
+    @property
+    def towers(self) -> dict[str, TowerRows]:
+        """Where the rows of the vision tower are in the pictures of each kind, by the names of the tables that hold their `ids`, in the order in
+        which the kinds are computed."""
+        return {f"const.{kind}_cells": self.plan.towers[kind] for kind in self.plan.pixels}
 
     def surgery(self) -> AbstractContextManager[None]:
         """The context in which `forward` may be called or exported.  Raises FocusError when a module was patched already."""

@@ -16,7 +16,7 @@ from focus.runtime.run import trace as traces
 from focus.runtime.spec.concentration import PRESETS, Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import check_outputs
-from focus.runtime.spec.sites import SITES
+from focus.runtime.spec.sites import ALL_SITES
 from focus.runtime.tools.cli import parsed, tool
 
 _EXAMPLES = """
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--concentration", metavar="WHAT",
                              help=f"only for an entry at full size: {', '.join(PRESETS)} or a TOML file (default full, as published)")
     make.add_argument("--ratio", action="append", metavar="[SITE=]R",
-                      help=f"retained tokens per unique vector (default 1.7); SITE: {', '.join(SITES)}")
+                      help=f"retained tokens per unique vector (default 1.7); SITE: {', '.join(ALL_SITES)}")
     make.add_argument("--spread", type=float, default=0.0, metavar="X", help="standard deviation over tiles and slices, relative (default 0)")
     make.add_argument("--ramp", type=float, nargs=2, metavar=("A", "B"), help="factors of R - 1 in the first and the last layer, linear between")
     make.add_argument("--zeros", type=float, default=0.0, metavar="X", help="share of rows whose vectors are all zeros (default 0)")
@@ -101,7 +101,7 @@ def _ratios(given: list[str]) -> float | dict[str, float]:
             named[site] = number
         else:
             plain = number
-    return {**dict.fromkeys(SITES, plain), **named} if named else plain
+    return {**dict.fromkeys(ALL_SITES, plain), **named} if named else plain
 
 
 def _import(args: argparse.Namespace) -> None:
@@ -157,7 +157,7 @@ def _show(args: argparse.Namespace) -> None:
     for key in ("model", "V", "S", "threshold", "block", "m_tile", "hoist", "overrides"):
         if trace.metadata.get(key, "[]") != "[]":
             print(f"{key}: {trace.metadata[key]}")
-    sites = [s for s in SITES if any(key.endswith(f"/{s}") for key in found)]
+    sites = [s for s in ALL_SITES if any(key.endswith(f"/{s}") for key in found)]
     print(f"{'layer':>5} {'tokens':>7} " + " ".join(f"{s:>9}" for s in sites) + f" {'all':>9}   retained tokens per unique vector")
     shown = lambda pairs: f"{sum(v for v, _ in pairs) / max(sum(u for _, u in pairs), 1):9.3f}" if pairs else " " * 9
     for layer in dict.fromkeys(key.split("/")[0] for key in found):

@@ -18,9 +18,12 @@ import numpy as np
 
 from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.frontend.wrapper import prefill_of
-from focus.compiler.truth.reference import candidate_rows, reference_details
+from focus.compiler.truth.reference import reference_details
+from focus.compiler.truth.similarity import candidate_rows
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line
+from focus.runtime.spec.sites import SITES
+from focus.runtime.spec.tokens import TokenLayout
 
 CLEAR = 0.005           #: a similarity this far from the threshold, and from the second best, must decide alike in fp16 and in float32
 GAP = 0.005             #: so must a relative gap in importance at the cut of this much
@@ -126,8 +129,9 @@ class _Judge:
     stored: Details
 
     def __post_init__(self) -> None:
-        _, self.tokens, _ = prefill_of(self.model, self.inputs)
-        self.settings = Concentration.resolve(self.concentration, len(decoder_of(self.model).layers))
+        prefill, self.tokens, _ = prefill_of(self.model, self.inputs)
+        self.towers, self.tower_layers = list(prefill.towers.values()), prefill.family.info(self.model)["vision_depth"]
+        self.settings = Concentration.resolve(self.concentration, len(decoder_of(self.model).layers), self.tower_layers)
 
     def verdict(self, logits: np.ndarray, trace: Mapping[str, np.ndarray], kept: Details, rounding: Agreement | None = None) -> Agreement:
         """`kept/{layer}`: the tokens kept there."""
@@ -158,7 +162,7 @@ class _Judge:
     # ---- vectors -------------------------------------------------------------------------------------------------------------------
     def site(self, name: str, trace: Mapping[str, np.ndarray]) -> tuple[int, int, int, int, int]:
         """(entries, alike, clear, clear and alike, unexplained) of a site, representatives being compared by their original visual index."""
-        our_ids, their_ids = trace[f"retained/{name}"], self.trace[f"retained/{name}"]
+        our_ids, their_ids = (self.places(name, found)[0] for found in (trace, self.trace))
         _, our_rows, their_rows = np.intersect1d(our_ids, their_ids, assume_unique=True, return_indices=True)
         group = self.trace[f"group/{name}"]
         alike = our_ids[trace[f"group/{name}"][our_rows]] == their_ids[group[their_rows]]
@@ -168,13 +172,22 @@ class _Judge:
         unexplained = int((~alike & (margin >= np.maximum(CLEAR, self.noise(name)))[their_rows]).sum()) if self.follow else 0
         return alike.size, int(alike.sum()), int(clear.sum()), int((alike & clear).sum()), unexplained
 
+    def places(self, name: str, trace: Mapping[str, np.ndarray]) -> tuple[np.ndarray, TokenLayout]:
+        """int [n]: the indices of a site's rows in the grids of a layout, and that layout."""
+        layer, site = name.split("/")
+        if site in SITES:
+            return trace[f"retained/{name}"], self.tokens
+        tower = self.towers[int(layer) // self.tower_layers]
+        return tower.ids, tower.tokens
+
     def noise(self, name: str) -> np.ndarray:
         """float32 [n, slices]: how much of a similarity rounding may change: what it moves the vector and its candidates by, relatively."""
-        size, ids = self.settings.vector, self.trace[f"retained/{name}"]
+        size, (ids, tokens) = self.settings.vector, self.places(name, self.trace)
         exact, stored = (_vectors(details[f"value/{name}"], size) for details in (self.details, self.stored))
         moved = np.linalg.norm(stored - exact, axis=-1) / np.maximum(np.linalg.norm(exact, axis=-1), np.finfo(np.float32).tiny)
         layer, site = name.split("/")
-        candidates = candidate_rows(ids, self.tokens, self.settings.everywhere(int(layer), site))
+        number = int(layer) if site in SITES else int(layer) % self.tower_layers
+        candidates = candidate_rows(ids, tokens, self.settings.everywhere(number, site))
         of_candidates: Iterable[np.ndarray] = (np.where((rows >= 0)[:, None], moved[rows], 0) for rows in candidates)
         return ROOM * np.max([moved, *of_candidates], 0)
 

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
-from focus.compiler.truth.reference import DecoderRun, Front
+from focus.compiler.truth.reference import DecoderRun, Front, Tower
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line
 
@@ -94,7 +94,9 @@ def fidelity(model: nn.Module, inputs: Mapping[str, Any] | Sequence[Mapping[str,
     measured = []
     for request in requests:
         dense = Dense.of(model, request, generate)
-        concentrated = dense.distance(dense.front.run(concentration))
+        wanted = Concentration.resolve(concentration, dense.front.depth)
+        front = Front.of(model, request, more=generate, tower=Tower(wanted)) if wanted.vision else dense.front
+        concentrated = dense.distance(front.run(wanted))
         measured.append((concentrated, dense.distance(Front.of(model, request, "float16", generate).run("off")) if storage else None))
     return Fidelity(tuple(c for c, _ in measured), tuple(s for _, s in measured if s is not None))
 

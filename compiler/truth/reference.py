@@ -4,16 +4,16 @@ In: an unmodified Hugging Face model, the inputs of its forward, and a concentra
 request several times, or go on from it token by token.
 
 The model's own modules do all that is not concentration: vision tower and embeddings, the decoder's layers with their norms, MLPs and
-projections, the head, hooks that stand on them included.  Written out here are attention, because importance comes of it, and what is done to
-rows at the concentration sites.  Nothing is shared with the passes or the simulator but the token layout, which says where visual tokens stand.
+projections, the head, hooks that stand on them included.  Written out here is the decoder's attention, because importance comes of it; what is done
+to rows at the concentration sites is in `similarity`, and how it comes into the vision tower in `tower`.  Nothing is shared with the passes or the
+simulator but the layouts, which say where visual tokens and rows of the tower stand.
 """
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import product
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +23,9 @@ from torch import Tensor, nn
 from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.frontend.surgery import patched, skeleton, untouched
 from focus.compiler.frontend.wrapper import prefill_of
+from focus.compiler.truth.similarity import Record
 from focus.compiler.truth.storage import STORED, as_stored, check_storage, stored_outputs
+from focus.compiler.truth.tower import concentrated_tower
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, first_line, one_line
 from focus.runtime.spec.tokens import TokenLayout
@@ -34,7 +36,7 @@ def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concen
               decisions: Mapping[str, np.ndarray] | None = None, storage: str = "float32") -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Logits float32 [1, vocabulary] of the last token, and the trace.
 
-    The trace has `retained/{layer}/{site}` (int32 [n], original visual indices) for every layer and site, and where similarity is concentrated
+    The trace has `retained/{layer}/{site}` (int32 [n], original visual indices) for every layer and site of the decoder, and where vectors are merged
     `group/{layer}/{site}` (int32 [n, slices], row number of each vector's representative) and `zero/{layer}/{site}` (uint8 [n, slices]).
     `decisions`, the trace of another run, says which tokens to keep and which vectors to merge.  Then the logits are those of these decisions,
     and the trace is what would be decided here for each vector, all choices before it having gone as `decisions` says: a close choice that
@@ -43,7 +45,7 @@ def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concen
     Raises FocusError for what `import_model` would refuse, when tokens shall be pruned but no text follows the visual tokens, and when
     `decisions` are not of this model and concentration.
     """
-    run = Front.of(model, inputs, storage).run(concentration, decisions)
+    run = Front.of(model, inputs, storage, tower=Tower(concentration, decisions or {})).run(concentration, decisions)
     return run.logits().numpy(), run.trace
 
 
@@ -60,7 +62,7 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
     and `choice_margin/{layer}/{site}` (how far the best candidate is ahead of the second); with `values`, also
     `value/{layer}/{site}` (float32 [n, width]: the rows that are compared).
     """
-    run = Front.of(model, inputs, storage).run(concentration, decisions, values)
+    run = Front.of(model, inputs, storage, tower=Tower(concentration, decisions or {}, values)).run(concentration, decisions, values)
     return run.logits().numpy(), run.trace, run.details
 
 
@@ -121,12 +123,20 @@ def continued(inputs: Mapping[str, Any], filler: int, more: int) -> dict[str, An
 
 
 @dataclass(frozen=True)
+class Tower:
+    """How the vision tower is to be concentrated: what `Front.run` and `reference_details` take."""
+    concentration: Concentration | str
+    decisions: Mapping[str, np.ndarray] = field(default_factory=dict)
+    values: bool = False
+
+
+@dataclass(frozen=True)
 class Front:
     """One request up to its decoder, which may run any number of times, each with another concentration.
 
     `model` and what follows are as stored in `storage`.  `hidden` [S + more, D], `cos`, `sin` [S + more, head_dim]: of the request and of `more`
     tokens of text that may follow it; of those, only positions mean anything.  `deep`: features [V, D] added to the visual rows after the
-    first layers.
+    first layers.  `found`: what was found in the vision tower, where that is concentrated.
     """
     model: nn.Module
     tokens: TokenLayout
@@ -135,19 +145,27 @@ class Front:
     cos: Tensor
     sin: Tensor
     deep: tuple[Tensor, ...]
+    found: Record | None = None
 
     @classmethod
     @torch.no_grad()
-    def of(cls, model: nn.Module, inputs: Mapping[str, Any], storage: str = "float32", more: int = 0) -> Front:
-        """Run the model's own modules up to its decoder.  Raises FocusError as `reference` does."""
+    def of(cls, model: nn.Module, inputs: Mapping[str, Any], storage: str = "float32", more: int = 0, tower: Tower | None = None) -> Front:
+        """Run the model's own modules up to its decoder, the vision tower dense or concentrated.  Raises FocusError as `reference` does."""
         check_storage(storage)
-        _, tokens, checked = prefill_of(model, inputs)
+        prefill, tokens, checked = prefill_of(model, inputs)
         text = int(checked["input_ids"][0, int(np.flatnonzero(~tokens.visual_mask())[0])])
         model, inputs = as_stored(model, inputs, storage)
-        with stored_outputs(model.modules(), storage):
+        stored, record, wanted = STORED[storage], None, None
+        if tower is not None:
+            layers = prefill.family.info(model)["vision_depth"]
+            wanted = Concentration.resolve(tower.concentration, len(decoder_of(model).layers), layers)
+            record = Record(tower.decisions, tower.values, stored) if wanted.vision else None
+        with ExitStack() as contexts:
+            contexts.enter_context(stored_outputs(model.modules(), storage))
+            if wanted is not None and record is not None:
+                contexts.enter_context(concentrated_tower(prefill.family.vision_sites(model), list(prefill.towers.values()), wanted, record))
             hidden, cos, sin, deep = decoder_inputs(model, continued(inputs, text, more))
-        stored = STORED[storage]
-        return cls(model, tokens, storage, stored(hidden), stored(cos), stored(sin), tuple(map(stored, deep)))
+        return cls(model, tokens, storage, stored(hidden), stored(cos), stored(sin), tuple(map(stored, deep)), record)
 
     @property
     def depth(self) -> int:
@@ -159,82 +177,16 @@ class Front:
         """What the vision tower and what is after it hand to the decoder: rows [V, D] of the visual tokens."""
         return self.hidden[torch.from_numpy(self.tokens.visual_positions())]
 
-    def run(self, concentration: Concentration | str, decisions: Mapping[str, np.ndarray] | None = None, values: bool = False) -> DecoderRun:
-        """The decoder on all rows of the request.  Raises FocusError as `reference` does."""
+    def run(self, concentration: Concentration | str, decisions: Mapping[str, np.ndarray] | None = None, values: bool = False,
+            stages: bool = False, after: DecoderRun | None = None) -> DecoderRun:
+        """The decoder on all rows of the request.  `stages`: keep what each layer takes, so that another run may come `after` this one: it goes on
+        where the two concentrations first differ.  Raises FocusError as `reference` does."""
         settings = Concentration.resolve(concentration, self.depth)
         if settings.sec and not self.tokens.prompt_rows:
             raise FocusError("input_ids: no text after the visual tokens; importance is what the prompt attends to")
-        return DecoderRun(self, settings, decisions or {}, values)
-
-
-# ---- similarity concentration -----------------------------------------------------------------------------------------------------
-@dataclass
-class MergedRows:
-    """Rows with each vector replaced by the mean of its group, and the groups found (shapes [n, slices])."""
-    rows: Tensor
-    group: np.ndarray
-    zero: np.ndarray
-    threshold_margin: np.ndarray
-    choice_margin: np.ndarray
-
-
-def candidate_rows(ids: np.ndarray, tokens: TokenLayout, settings: Concentration) -> list[np.ndarray]:
-    """For each offset of the block, in order df, dh, dw: the row of every token's candidate, -1 where there is none.  `ids`: int [n]."""
-    row_of = np.full(tokens.V, -1)
-    row_of[ids] = np.arange(len(ids))
-    number = tokens.grid_numbers()[ids]
-    first = np.array([g.first for g in tokens.grids])[number]
-    strides = np.array([g.strides for g in tokens.grids])[number]
-    tile = np.arange(len(ids)) // settings.rows_of_tile
-    candidates = []
-    for steps in product(*(range(side) for side in settings.block)):
-        if not any(steps):
-            continue
-        at = ids - strides @ np.array(steps)
-        rows = np.where(at >= first, row_of[np.maximum(at, 0)], -1)
-        candidates.append(np.where((rows >= 0) & (tile[rows] == tile), rows, -1))
-    return candidates
-
-
-def concentrate(x: Tensor, ids: np.ndarray, tokens: TokenLayout, settings: Concentration,
-                decided: np.ndarray | None = None) -> MergedRows:
-    """Levels 2 and 3 on the rows x [n, width] of the retained tokens `ids`; means are over the groups `decided` [n, slices] if given."""
-    n, width = x.shape
-    vectors = F.pad(x, (0, -width % settings.vector)).view(n, -1, settings.vector)
-    slices = vectors.shape[1]
-    norms = vectors.square().sum(-1).sqrt()
-    best, second = torch.full((n, slices), -torch.inf), torch.full((n, slices), -torch.inf)
-    pointer = torch.arange(n)[:, None].repeat(1, slices)
-    for rows in map(torch.from_numpy, candidate_rows(ids, tokens, settings)):
-        there, at = (rows >= 0)[:, None], rows.clamp(min=0)
-        scale = norms * norms.index_select(0, at)
-        similarity = (vectors * vectors.index_select(0, at)).sum(-1) / scale
-        similarity = torch.where(scale > 0, similarity, 0).clamp_(max=1)        # rounding alone exceeds 1
-        similarity = torch.where(there, similarity, -torch.inf)
-        wins = similarity > best                # strictly: among equals the earlier offset stays
-        second = torch.where(wins, best, torch.maximum(second, similarity))
-        pointer = torch.where(wins, rows[:, None], pointer)
-        best = torch.where(wins, similarity, best)
-    own = torch.arange(n)[:, None]
-    group = pointer = torch.where(best > settings.threshold, pointer, own)
-    if decided is None:
-        while not torch.equal(further := group.gather(0, group), group):
-            group = further
-        merged = group
-    else:                   # where the candidate that a vector points to went is decided; what is found is where the vector goes from there
-        merged = torch.from_numpy(decided.astype(np.int64))
-        group = torch.where(pointer == own, own, merged.gather(0, pointer))
-    return MergedRows(group_means(vectors, merged).view(n, -1)[:, :width], group.int().numpy(), (norms == 0).to(torch.uint8).numpy(),
-                        (best - settings.threshold).abs().numpy(), (best - second).nan_to_num(posinf=torch.inf, nan=torch.inf).numpy())
-
-
-def group_means(vectors: Tensor, group: Tensor) -> Tensor:
-    """Each vector [n, slices, v] replaced by the mean over the vectors with the same representative in its slice."""
-    n, slices, size = vectors.shape
-    flat = (group * slices + torch.arange(slices)).view(-1)
-    sums = torch.zeros(n * slices, size).index_add_(0, flat, vectors.reshape(-1, size))
-    counts = torch.zeros(n * slices).index_add_(0, flat, torch.ones(n * slices))
-    return (sums[flat] / counts[flat, None]).view(n, slices, size)
+        if settings.vision and self.found is None:
+            raise FocusError("concentration: the vision tower has run dense already, but is to be concentrated")
+        return DecoderRun(self, settings, Record(decisions or {}, values, STORED[self.storage]), stages, after)
 
 
 # ---- semantic concentration --------------------------------------------------------------------------------------------------------
@@ -255,6 +207,13 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return (x * cos[:, None] + torch.cat((-high, low), -1) * sin[:, None]).flatten(1)
 
 
+class Stage(NamedTuple):
+    """What a layer takes: rows [n, D], their places in the sequence, their visual indices (-1 for text)."""
+    hidden: Tensor
+    positions: np.ndarray
+    original: np.ndarray
+
+
 class DecoderRun:
     """The decoder on one request: the prefill, then any number of tokens after it.
 
@@ -264,20 +223,30 @@ class DecoderRun:
     """
 
     @torch.no_grad()
-    def __init__(self, front: Front, settings: Concentration, decisions: Mapping[str, np.ndarray], values: bool):
-        self.front, self.settings, self.decisions, self.values, self.tokens = front, settings, decisions, values, front.tokens
-        self.trace: dict[str, np.ndarray] = {}
-        self.details: dict[str, np.ndarray] = {}
+    def __init__(self, front: Front, settings: Concentration, record: Record, stages: bool = False, after: DecoderRun | None = None):
+        self.front, self.settings, self.decisions, self.tokens = front, settings, record.decisions, front.tokens
+        self.stored, self.record = record.stored, record
+        self.trace, self.details = self.record.trace, self.record.details
+        if front.found is not None:
+            self.trace |= front.found.trace
+            self.details |= front.found.details
         self.kept: np.ndarray | None = None
         self.cache: dict[int, tuple[Tensor, Tensor, np.ndarray]] = {}       # of each layer: keys and values [heads, n, d], positions [n]
         self.decoder, self.head = skeleton(decoder_of(front.model)), skeleton(front.model.lm_head)   # their attention and their hooks are changed
         self.patches = [self.operated(number, layer) for number, layer in enumerate(self.decoder.layers)]
-        self.stored = STORED[front.storage]
         self.prefilling = True
         self.positions = np.arange(self.tokens.S)
         self.original = np.full(self.tokens.S, -1)
         self.original[self.tokens.visual_positions()] = np.arange(self.tokens.V)
-        self.hidden = self.through(front.hidden[:self.tokens.S])
+        self.stages: list[Stage] | None = [] if stages else None
+        first, hidden = 0, front.hidden[:self.tokens.S]
+        if after is not None and after.stages:
+            first = min(settings.alike(after.settings, front.depth), front.depth - 1)
+            hidden, self.positions, self.original = after.stages[first]
+            self.cache = {number: after.cache[number] for number in range(first)}
+            for ours, theirs in ((self.trace, after.trace), (self.details, after.details)):
+                ours |= {key: value for key, value in theirs.items() if key not in ours and int(key.split("/")[1]) < first}
+        self.hidden = self.through(hidden, first)
         self.prefilling = False
 
     @torch.no_grad()
@@ -300,10 +269,12 @@ class DecoderRun:
             self.positions, self.original = np.array([at]), np.array([-1])
             self.hidden = self.through(self.stored(self.decoder.embed_tokens(torch.tensor([out[-1]]))))
 
-    def through(self, hidden: Tensor) -> Tensor:
-        """The rows that are left of `hidden` [n, D], after all layers."""
+    def through(self, hidden: Tensor, first: int = 0) -> Tensor:
+        """The rows that are left of `hidden` [n, D], after all layers from the first on."""
         with one_thread(), patched(self.patches), stored_outputs(self.decoder.modules(), self.front.storage, between=True) as self.storing:
-            for number, layer in enumerate(self.decoder.layers):
+            for number, layer in list(enumerate(self.decoder.layers))[first:]:
+                if self.prefilling and self.stages is not None:
+                    self.stages.append(Stage(hidden, self.positions, self.original))
                 hidden = self.called(f"layers.{number}", layer, hidden, attention_mask=None, position_embeddings=(self.front.cos, self.front.sin))
                 if self.kept is not None:
                     hidden, self.kept = hidden[self.kept], None
@@ -408,15 +379,7 @@ class DecoderRun:
         settings = self.settings.everywhere(number, site)
         if not settings.similarity:
             return x
-        decided = self.decisions.get(f"group/{key}")
-        expected = (len(rows), -(-x.shape[1] // settings.vector))
-        if decided is not None and decided.shape != expected:
-            raise FocusError(f"group/{key}: expected the shape {list(expected)} of this model's tokens and vectors, got {list(decided.shape)}")
-        done = concentrate(x[rows], ids, self.tokens, settings, decided)
-        self.trace[f"group/{key}"], self.trace[f"zero/{key}"] = done.group, done.zero
-        self.details[f"threshold_margin/{key}"], self.details[f"choice_margin/{key}"] = done.threshold_margin, done.choice_margin
-        if self.values:
-            self.details[f"value/{key}"] = x[rows].numpy()
+        merged = self.record.merge(key, x[rows], ids, self.tokens, settings)
         x = x.clone()
-        x[rows] = self.stored(done.rows)
+        x[rows] = merged
         return x

@@ -109,6 +109,9 @@ class Context:
         heads, lead = Heads(op.heads, op.kv_heads, op.head_dim, op.scale), self.lead() if op.causal else 0
         type_ = op.q.type
         name = "dense"
+        if isinstance(type_, fd.ConcentratedType) and not op.causal:
+            yield [Choice("expand", tuple(section_form(heads, s, False) for s in segment_sections(type_.rows, op.segments)))]
+            return
         if isinstance(type_, fd.ConcentratedType):
             shape = ConcShape(type_.visual, type_.m_tile, type_.vector, self.groups(type_))
             dense, ahead = causal_sections(shape.visual, 0, 0, lead, dropped(op)), lead + dropped(op)

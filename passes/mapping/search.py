@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,13 @@ NEAR = 1.15             #: simulated is what the model finds at most this much d
 MATTERS = 0.001         #: forms that together take less than this share of all predicted cycles are left to the model
 
 Job = tuple[Target, Form, KernelMapping]
+Chosen = dict[tuple, tuple[KernelMapping | None, float]]        #: (form, overrides) -> the cheapest mapping, None where there is none; its price
+
+
+@lru_cache(4)
+def _chosen_for(machine: str, vector: int) -> Chosen:
+    """What the model has chosen in this process for a machine, given as JSON, and vectors of a length."""
+    return {}
 
 
 @dataclass
@@ -39,8 +46,12 @@ class Search:
     """Chooses mappings, once for equal forms.  width: how many mappings of a form are simulated (0: none)."""
     target: Target
     width: int = 0
-    chosen: dict[tuple, tuple[KernelMapping | None, float]] = field(default_factory=dict)
+    chosen: Chosen = field(default_factory=dict)
     simulated: dict[tuple[Form, KernelMapping], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.width:              # the model alone decides, of any program for this machine alike
+            self.chosen = _chosen_for(self.target.machine.to_json(), self.target.vector)
 
     def price(self, form: Form, overrides: dict[str, Any] | None = None) -> float:
         """Cost of the cheapest mapping; infinity where there is none.  overrides: fields that a user has fixed, name to value."""

@@ -108,8 +108,14 @@ def _lay_out(gathers: list[ir.OpView], tokens: TokenLayout, layouter_bytes: int)
     for op in gathers:
         capacity = layouter_bytes // (op.vector * BYTES[DType.F16])
         banks = [max(side, least) for side, least in zip(op.block, PUBLISHED_BANKS)]        # all members of a window apart
-        layout = d.LayoutAttr.make(tokens.flat_grids(), op.block, banks, capacity)
+        layout = d.LayoutAttr.make(_in_order(op) if d.GRIDS in op.operation.attributes else tokens.flat_grids(), op.block, banks, capacity)
         if layout.problem:
             raise OpError(op, f"has no layout: {layout.problem}")
         t = op.result.type
         op.result.set_type(d.ConcentratedType.make(t.rows, t.width, t.visual, t.vector, t.m_tile, layout))
+
+
+def _in_order(gather: ir.OpView) -> list[int]:
+    """The largest picture of a vision tower as a grid whose strides are rows of the tower: a window needs that many rows of the layouter."""
+    cells = get_attr(gather, d.CELLS)
+    return [0, *cells[:3], *(max(1, stride) for stride in cells[3:])]

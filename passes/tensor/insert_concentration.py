@@ -1,11 +1,13 @@
-"""insert-concentration: SEC (which tokens matter) at selected decoder layers, SIC (which vectors are new) at the five GEMM inputs of each.
+"""insert-concentration: SEC (which tokens matter) at selected decoder layers, SIC (which vectors are new) at the five GEMM inputs of each, and at
+those of the vision tower's layers where asked for.
 
 In: a function annotated by annotate-tokens, in sequence order, fused or not.  Out: the same function with
 
 * at each selected layer `importance -> topk -> select_ids`, and `prune` of the residual stream between the attention's residual add and
   the MLP's norm; all that follows works on the rows left, RoPE and causal masks by `ids` (original visual indices);
 * `gather -> !focus.concentrated` in front of q/k/v (one for the three), Q, o_proj, gate and up (one for both) and down_proj, each with the
-  settings of its layer and site, and none where these merge nothing;
+  settings of its layer and site, and none where these merge nothing; in the vision tower the same at its GEMM inputs, on all rows, with the grids
+  of the tower and the indices of its rows in them (`focus.towers`);
 * `focus.concentration`: what was inserted.
 
 The algorithm is docs/algorithm.md.  Sites are found from the attention op of each layer by structure, never by name.
@@ -19,14 +21,15 @@ from typing import Any
 from torch_mlir import ir
 
 from focus.dialects import focus as d
-from focus.dialects.contracts import CONCENTRATION
+from focus.dialects.contracts import CONCENTRATION, towers_of
 from focus.dialects.support import OpError, get_attr
 from focus.passes.manager import register_pass
 from focus.passes.tensor.decoder_ir import LAYER, annotated
 from focus.passes.tensor.tensor_ir import NORMS, body, definition, downstream, extra_attributes, linear_like, matrix_type, replace, rows, users
+from focus.passes.tensor.tower_ir import tower_attentions, tower_sites
 from focus.runtime.spec.concentration import Concentration, default_schedule
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.sites import PUBLISHED_VECTOR
+from focus.runtime.spec.sites import PUBLISHED_VECTOR, VISION_SITES
 from focus.runtime.spec.tokens import TokenLayout
 
 _HELP = {
@@ -58,10 +61,12 @@ def insert_concentration(function: ir.OpView, *, mode: str = "", layers: Sequenc
         values: dict[str, Any] = {"layers": schedule[0] if sec else (), "alphas": schedule[1] if sec else (), "threshold": threshold,
                                   "block": tuple(block), "vector": vector, "m_tile": m_tile or "auto", "similarity": sic}
         concentration = Concentration(**values)
-    config = Concentration.resolve(concentration or mode, depth)
+    config = Concentration.resolve(concentration or mode, depth, min((tower.layers for tower in towers_of(function)), default=0))
     function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(config)
     if config.sec or config.sic:
         _Inserter(function, tokens, config).run(attentions)
+    if config.vision:
+        concentrate_tower(function, config)
 
 
 def decoder_attentions(function: ir.OpView) -> list[ir.OpView]:
@@ -132,6 +137,36 @@ def _residual_add(attention: ir.OpView, value: ir.Value, what: str) -> ir.Value:
 
 
 # ---- inserting ---------------------------------------------------------------------------------------------------------------
+def gather_value(value: ir.Value, ids: ir.Value, config: Concentration, attrs: dict[str, Any] | None = None, **fields: Any) -> None:
+    """Concentrate `value` for the linear layers or the attention that read it; other uses stay dense."""
+    readers = [u for u in users(value) if (isinstance(u, d.LinearOp) and u.x == value) or (isinstance(u, d.AttentionOp) and u.q == value)]
+    type_ = d.ConcentratedType.make(rows(value), value.type.shape[1], ids.type.shape[0], config.vector, config.rows_of_tile)
+    producer = definition(value)
+    with producer.location, ir.InsertionPoint.after(producer):
+        gather = d.GatherOp.build(value, ids, vector=config.vector, m_tile=config.rows_of_tile, results=type_, attrs=attrs, **fields)
+    for reader in readers:
+        reader.operation.operands[0] = gather.result
+
+
+def concentrate_tower(function: ir.OpView, config: Concentration) -> None:
+    """Insert the gathers of the vision tower.  A second run of it, for other pictures, has the settings of the first."""
+    tables: dict[str, ir.Value] = {}
+    for number, tower, attention in list(tower_attentions(function)):
+        settings = {site: config.at(number % tower.layers, site) for site in VISION_SITES}
+        if not any(s.similarity for s in settings.values()):
+            continue
+        if tower.ids not in tables:
+            first = body(function)[0]
+            made = d.ParamOp.build(name=tower.ids, row_order="as_is", results=d.tensor_type(tower.rows, dtype="i32"), loc=tower.ids,
+                                   ip=ir.InsertionPoint(first))
+            tables[tower.ids] = made.result
+        for site, value in tower_sites(attention).items():
+            if settings[site].similarity:
+                cells = {d.GRIDS: list(tower.grids), d.CELLS: [*tower.sides, *tower.reach]}
+                gather_value(value, tables[tower.ids], config, cells, layer=number, site=site, threshold=settings[site].threshold,
+                             block=list(settings[site].block))
+
+
 class _Inserter:
     """Walks the layers with the state of the stream: `ids` of the retained visual tokens, and how many there are."""
 
@@ -185,19 +220,10 @@ class _Inserter:
         return new
 
     def _gather(self, number: int, site: str, value: ir.Value, ids: ir.Value) -> None:
-        """Concentrate `value`, where the site is to be, for the linear layers or the attention that read it; other uses stay dense."""
+        """Concentrate `value`, where the site is to be."""
         settings = self.config.at(number, site)
-        if not settings.similarity:
-            return
-        readers = [u for u in users(value) if (isinstance(u, d.LinearOp) and u.x == value) or (isinstance(u, d.AttentionOp) and u.q == value)]
-        c = self.config
-        type_ = d.ConcentratedType.make(rows(value), value.type.shape[1], ids.type.shape[0], c.vector, c.rows_of_tile)
-        producer = definition(value)
-        with producer.location, ir.InsertionPoint.after(producer):
-            gather = d.GatherOp.build(value, ids, layer=number, site=site, threshold=settings.threshold, block=list(settings.block),
-                                      vector=c.vector, m_tile=c.rows_of_tile, results=type_)
-        for reader in readers:
-            reader.operation.operands[0] = gather.result
+        if settings.similarity:
+            gather_value(value, ids, self.config, layer=number, site=site, threshold=settings.threshold, block=list(settings.block))
 
     def _prune(self, layer: Layer, kept: int) -> None:
         """Keep the `kept` most important visual tokens of the residual stream after a layer's attention."""

@@ -148,7 +148,7 @@ class _Control:
         self.agus = _Registers(isa.NUM_AGUS, "address generators")
         self.extents = _Registers(isa.NUM_EXTENTS, "extent generators")
         self.scalars = _Registers(isa.NUM_SCALARS, "scalar registers")
-        self.sic: tuple[float, tuple[int, ...]] | None = None       #: threshold and block
+        self.sic: tuple[float, tuple[int, ...], tuple[int, ...]] | None = None      #: threshold, block, grids of the kernel's own
         self.credits: dict[int, int | None] = {}                    #: of each semaphore; None where it is not known
         self.reset()
 
@@ -170,16 +170,17 @@ class _Control:
             self.credits[n] = count
 
     def configure(self, kernel: ir.OpView, grids: list) -> None:
-        """Concentrator settings, where the kernel concentrates and they have changed."""
+        """Concentrator settings, where the kernel concentrates and they have changed; `grids`: of a kernel that has none of its own."""
         threshold = get_attr(kernel, "threshold")
         if threshold is None:
             return
-        settings = (threshold, tuple(get_attr(kernel, "block")))
+        own = get_attr(kernel, "grids", [])
+        settings = (threshold, tuple(get_attr(kernel, "block")), tuple(own))
         if settings == self.sic:
             return
         self.sic = settings
         fisa.instruction("sic.config", {"threshold": _bits(threshold)} | dict(zip(("block_f", "block_h", "block_w"), settings[1])))
-        for i, g in enumerate(grids):
+        for i, g in enumerate(fd.grids_of(own) or grids):
             fisa.instruction("sic.grid", {"index": i, "first": g.first, "frame_stride": g.frame_stride, "height_stride": g.height_stride,
                                           "width_stride": g.width_stride})
 

@@ -183,8 +183,10 @@ class Tiler:
         self.loc = op.location if path else ir.Location.name(otherwise, op.location)
 
     def call(self, emit: Callable, *args: Any, gather: ir.OpView | None = None, site: int | None = None, **named: Any) -> None:
-        """Call the routine of an emitter's kernels; those of a gather carry its threshold and block."""
+        """Call the routine of an emitter's kernels; those of a gather carry its threshold, block and grids."""
         self.b.kernel_attrs = {} if gather is None else {"threshold": gather.threshold, "block": list(gather.block)}
+        if gather is not None and (grids := get_attr(gather, fd.GRIDS)):
+            self.b.kernel_attrs["grids"] = grids
         try:
             self.routines.call(emit, args, named, self.loc, site)
         finally:

@@ -3,6 +3,7 @@
 In: the sites of a program (`TracePlan`) and a `Recipe`.  Out: arrays of a trace, one site at a time, the same for the same seed; obeying
 docs/algorithm.md: tokens are nested from layer to layer, a vector joins only the group of a candidate of its block in its m-tile that is
 retained and not zero, and groups are numbered by their first row.  The compact form holds the counts that the full form would have.
+Rows of a vision tower may join the row before them: a program does not say where in a picture they are.
 
 Retained tokens come from a smooth field over the cells, as attention favours regions: neighbours tend to stay together.
 """
@@ -18,12 +19,15 @@ import numpy as np
 from focus.runtime.run import trace as traces
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.spec.sites import SITES
-from focus.runtime.spec.tokens import TokenLayout
+from focus.runtime.spec.sites import ALL_SITES, SITES
+from focus.runtime.spec.tokens import Grid, Run, TokenLayout
 
 if TYPE_CHECKING:
     from focus.runtime.evaluate.baselines import DecoderSizes
     from focus.runtime.run.fxb import Binary
+
+
+IN_A_ROW = (1, 1, 2)        #: block of a vision tower's rows
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class TracePlan:
         """The plan of a program.  Raises FocusError for one that merges nothing."""
         if not binary.sites or binary.tokens is None:           # a checked binary with sites has a token layout
             raise FocusError(f"{binary.model or 'the program'} merges no vectors (concentration without similarity): it needs no trace")
-        sites = tuple(TraceSite(s.layer, s.site, s.slices, s.visual, s.tiles, binary.concentration.at(s.layer, s.site).block) for s in binary.sites)
+        block = lambda s: binary.concentration.at(s.layer, s.site).block if s.site in SITES else IN_A_ROW
+        sites = tuple(TraceSite(s.layer, s.site, s.slices, s.visual, s.tiles, block(s)) for s in binary.sites)
         return cls(sites, binary.tokens, traces.metadata(binary), max(s.layer for s in sites) + 1)
 
     @classmethod
@@ -90,8 +95,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for site, ratio in self.ratio.items() if isinstance(self.ratio, Mapping) else [("", self.ratio)]:
-            if site and site not in SITES:
-                raise FocusError(f"ratio of site '{site}': expected one of {', '.join(SITES)}")
+            if site and site not in ALL_SITES:
+                raise FocusError(f"ratio of site '{site}': expected one of {', '.join(ALL_SITES)}")
             if not ratio >= 1 or ratio == float("inf"):
                 raise FocusError(f"ratio{' of ' + site if site else ''} is {ratio}; retained tokens per unique vector are 1 or more")
         if not 0 <= self.spread <= 1 or not 0 <= self.zeros < 1:
@@ -118,14 +123,19 @@ def synthesise(plan: TracePlan, recipe: Recipe, compact: bool = False) -> Iterat
     tiles: list[_TraceTile] = []
     cut: tuple = ()
     for number, site in enumerate(plan.sites):
-        shape = (site.visual, tuple(t[2] for t in site.tiles), site.block)
+        shape = (site.site in SITES, site.visual, tuple(t[2] for t in site.tiles), site.block)
         if shape != cut:
-            retained = _keep(retained, field_, site.visual)
-            tiles = [_TraceTile.of(retained[row:row + n], plan.tokens, site.block, recipe) for row, _, n in site.tiles if n]
+            tokens, ids = plan.tokens, retained
+            if site.site in SITES:
+                ids = retained = _keep(retained, field_, site.visual)
+            else:
+                tokens, ids = _row(site.visual), np.arange(site.visual, dtype=np.int32)
+            tiles = [_TraceTile.of(ids[row:row + n], tokens, site.block, recipe) for row, _, n in site.tiles if n]
             cut = shape
         rng = np.random.default_rng([recipe.seed, number])
         counts = _counts(site, tiles, recipe, recipe.wanted(site, plan.depth), rng)
-        yield f"retained/{site.name}", retained
+        if site.site in SITES:
+            yield f"retained/{site.name}", retained
         if compact:
             yield f"counts/{site.name}", _with_empty(site, counts)
         else:
@@ -141,13 +151,18 @@ def write(path: str | os.PathLike, plan: TracePlan, recipe: Recipe, compact: boo
     """Write a trace of which one site is in memory at a time.  Raises FocusError; then nothing is written."""
     shapes: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
     for site in plan.sites:
-        kinds = traces.COMPACT if compact else traces.PARTS
+        kinds = traces.parts_of(site, compact)
         sizes = {"retained": (site.visual,), "counts": (len(site.tiles), site.slices)}
         shapes |= {f"{part}/{site.name}": (dtype, sizes.get(part, (site.visual, site.slices))) for part, dtype in kinds.items()}
     traces.write(path, shapes, synthesise(plan, recipe, compact), plan.metadata)
 
 
 # ---- tokens ------------------------------------------------------------------------------------------------------------
+def _row(count: int) -> TokenLayout:
+    """So many tokens in one row."""
+    return TokenLayout(V=count, S=count, runs=(Run(0, count),), grids=(Grid.dense(0, 1, 1, count),))
+
+
 def _coordinates(tokens: TokenLayout) -> np.ndarray:
     """float [V, 3]: frame, row and column of each visual token by the strides of its grid; newlines stand after their row."""
     grid = np.array([[g.first, *g.strides] for g in tokens.grids])[tokens.grid_numbers()]
@@ -328,8 +343,8 @@ def ratios(trace: Mapping[str, np.ndarray]) -> dict[str, tuple[int, int]]:
     out = {}
     for site in dict.fromkeys(key.partition("/")[2] for key in trace if key.startswith(("group/", "counts/"))):
         layer, _, name = site.partition("/")
-        if not layer.isdecimal() or name not in SITES:
-            raise FocusError(f"no trace: '{site}' is no layer and site ({', '.join(SITES)})")
+        if not layer.isdecimal() or name not in ALL_SITES:
+            raise FocusError(f"no trace: '{site}' is no layer and site ({', '.join(ALL_SITES)})")
         compact = f"counts/{site}" in trace
         arrays = {part: traces.array_of(trace, f"{part}/{site}") for part in (traces.COMPACT if compact else traces.PARTS)}
         rows = len(arrays["retained"])

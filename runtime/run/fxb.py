@@ -35,7 +35,7 @@ from focus.runtime.spec.errors import FocusError, path_of
 from focus.runtime.spec.files import atomic_write
 from focus.runtime.spec.machine import Machine
 from focus.runtime.spec.schema import MOST_ADDRESS, Address, Many, Name, Number, Record, Size, Text, explain
-from focus.runtime.spec.sites import SiteName
+from focus.runtime.spec.sites import SITES, SiteName
 from focus.runtime.spec.tokens import TokenLayout
 
 FORMAT = "fxb 1"
@@ -163,7 +163,7 @@ class MemoryMap(Record):
 
 
 class Site(Record):
-    """One concentrated value: `site` of decoder layer `layer`, `width` elements wide in `slices` vectors, `visual` rows.
+    """One concentrated value: `site` of layer `layer` of the decoder or the vision tower, `width` elements wide in `slices` vectors, `visual` rows.
 
     `tiles` holds (first visual row, identity rows, visual rows) of each m-tile in order; the count of (tile, slice) is a uint16 at
     `count_base + 2 * (tile * slices + slice)` of the count memory.
@@ -510,7 +510,7 @@ def _check_sites(binary: Binary) -> None:
         if site.count_base % 2 or site.count_base + 2 * len(site.tiles) * site.slices > counts:
             raise FocusError(f"site {site.name}: {len(site.tiles)} x {site.slices} counts at 0x{site.count_base:x} do not fit "
                              f"a count memory of {counts} bytes")
-        if binary.tokens is None or site.visual > binary.tokens.V:
+        if binary.tokens is None or (site.site in SITES and site.visual > binary.tokens.V):
             have = binary.tokens.V if binary.tokens else "none"
             raise FocusError(f"site {site.name} has {site.visual} visual rows; the token layout has {have}")
     if (vectors := sum(site.visual * site.slices for site in binary.sites)) > MOST_VECTORS:

@@ -3,7 +3,7 @@
 In: arrays per site, or a safetensors file.  Out: `Trace`, checked against a binary, and its unique-vector counts per (m-tile, slice).
 
 Keys (docs/algorithm.md), for each layer l and site s:
-    retained/{l}/{s}   int32 [n]            original visual-token indices seen by that site, ascending
+    retained/{l}/{s}   int32 [n]            original visual-token indices seen by that site, ascending; none for sites of the vision tower
     group/{l}/{s}      int32 [n, slices]    row of the representative of each vector; its own row if it is unique
     zero/{l}/{s}       uint8 [n, slices]    1 where the vector is all zeros
 A compact trace, enough to time a program, has in place of group and zero
@@ -39,6 +39,9 @@ class MergingSite(Protocol):
     @property
     def name(self) -> str:
         """`layer/site`, as in the keys."""
+    @property
+    def site(self) -> str:
+        """One of `ALL_SITES`."""
     @property
     def visual(self) -> int:
         """Visual rows."""
@@ -97,8 +100,14 @@ def from_simulator(found: Sequence[Mapping[str, np.ndarray]], binary: Binary, id
     """The trace of a functional run: what the simulator recorded, one entry for each site of the binary, and the retained tokens of every
     layer, from the original indices left after each pruning (`id_lists`)."""
     arrays = retained(binary, id_lists) | {f"{part}/{site.name}": np.ascontiguousarray(entry[part], dtype)
-              for site, entry in zip(binary.sites, found, strict=True) for part, dtype in PARTS.items()}
+              for site, entry in zip(binary.sites, found, strict=True) for part, dtype in parts_of(site).items()}
     return Trace(arrays, metadata(binary))
+
+
+def parts_of(site: MergingSite, compact: bool = False) -> dict[str, np.dtype[Any]]:
+    """The arrays a trace has of a site; in the vision tower, where nothing is pruned, no list of retained tokens."""
+    parts = COMPACT if compact else PARTS
+    return parts if site.site in SITES else {part: dtype for part, dtype in parts.items() if part != "retained"}
 
 
 def retained(binary: Binary, id_lists: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -148,7 +157,7 @@ def _check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
     for key, ours in metadata(binary).items():
         if key in theirs and theirs[key] != ours:
             raise FocusError(f"trace of another model or configuration: {key} is {theirs[key]}, the binary has {ours}")
-    parts = {site.name: COMPACT if f"counts/{site.name}" in trace else PARTS for site in binary.sites}
+    parts = {site.name: parts_of(site, f"counts/{site.name}" in trace) for site in binary.sites}
     wanted = {f"{part}/{site}" for site, names in parts.items() for part in names}
     if missing := wanted - trace.keys():
         raise FocusError(f"trace of another model: it has no '{min(missing)}'")
@@ -161,7 +170,7 @@ def _check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
     arrays = {key: array_of(trace, key, shapes.get(key)) for key in trace}
     check_retained(arrays, binary.tokens.V if binary.tokens else 0, binary.concentration.hoist)
     for site in binary.sites:
-        if parts[site.name] is COMPACT:
+        if "counts" in parts[site.name]:
             _check_counts(site, arrays[f"counts/{site.name}"])
         else:
             check_site(site, arrays[f"group/{site.name}"], arrays[f"zero/{site.name}"])

@@ -132,6 +132,7 @@ class Engine {
     void copy_rows(const Decoded& d, const Tile& src, const Tile& dst);
     Cost array_pass(const Decoded& d);
     const SiteTile& site_tile(const Decoded& d, Site& site, int64_t count_address, int64_t& tile, int64_t& slice);
+    void check_ids(const Decoded& d) const;
     int64_t concentrate(const Decoded& d, const Tile& src, const Tile& table, int64_t visual, int64_t identity, Site& site, int64_t row0,
                         int64_t slice);
     static constexpr int MAX_BLOCK = isa::MAX_BLOCK_SIDE * isa::MAX_BLOCK_SIDE * isa::MAX_BLOCK_SIDE;   // vectors of a block

@@ -20,7 +20,7 @@ from focus.runtime.spec.files import atomic_write, read_toml
 from focus.runtime.spec.geometry import SIDES
 from focus.runtime.spec.isa import MAX_BLOCK_SIDE
 from focus.runtime.spec.schema import Record
-from focus.runtime.spec.sites import LARGEST_M_TILE, PUBLISHED_VECTOR, SITES, sees_all
+from focus.runtime.spec.sites import ALL_SITES, LARGEST_M_TILE, PUBLISHED_VECTOR, SITES, VISION_SITES, sees_all
 
 PRESETS = ("off", "sec", "sic", "full")
 
@@ -46,8 +46,8 @@ def _flag(value: Any) -> Any:
 
 
 def _site(value: str) -> str:
-    if value not in SITES:
-        raise ValueError(f"no site of that name; {', '.join(SITES)} expected, got {value!r}")
+    if value not in ALL_SITES:
+        raise ValueError(f"no site of that name; {', '.join(ALL_SITES)} expected, got {value!r}")
     return value
 
 
@@ -80,8 +80,9 @@ class SiteSettings(NamedTuple):
 
 
 class Override(Record):
-    """Other settings for some sites in the layers `first` to `last`, both included (None: the decoder's last layer); `sites` left out are all sites.
-    None keeps what holds without the override.  Raises FocusError for an unknown site, an empty range, or one that sets nothing."""
+    """Other settings for some sites in the layers `first` to `last`, both included (None: the last layer); `sites` left out are all sites of the
+    decoder.  Layers are those of the decoder, for sites of the vision tower those of the tower.  None keeps what holds without the override.
+    Raises FocusError for an unknown site, an empty range, or one that sets nothing."""
     first: LayerNumber = 0
     last: LayerNumber | None = None
     sites: tuple[Annotated[str, AfterValidator(_site)], ...] = SITES
@@ -103,6 +104,14 @@ class Override(Record):
         """The settings that it changes, by their names."""
         return {name: getattr(self, name) for name in SiteSettings._fields if getattr(self, name) is not None}
 
+    def check_depth(self, depth: int, tower: int | None) -> None:
+        """Raise FocusError where its layers are none of a decoder of `depth` layers, or of a vision tower of `tower` layers (None: not known)."""
+        for what, sites, layers in (("decoder", SITES, depth), ("vision tower", VISION_SITES, tower)):
+            last = self.first if self.last is None else self.last
+            if layers is not None and not set(sites).isdisjoint(self.sites) and last >= layers:
+                has = f"the {what} has layers 0..{layers - 1}" if layers else f"there is no {what} to concentrate"
+                raise FocusError(f"is about layer {last}, but {has}")
+
     def applies(self, layer: int, site: str) -> bool:
         """Whether it is about this site of this layer."""
         return site in self.sites and self.first <= layer and (self.last is None or layer <= self.last)
@@ -122,9 +131,9 @@ class Concentration(Record):
     At each of `layers` (decoder layers, ascending) SEC keeps `int(V * alpha)` of the original V visual tokens, alpha from `alphas`.  With
     `similarity`, SIC merges vectors, pieces of `vector` elements of a row, whose cosine similarity with a neighbour in a `block` (frames, rows,
     columns) is above `threshold`, within tiles of `m_tile` retained visual tokens ("auto": the compiler chooses it).  `overrides` change
-    `similarity`, `threshold` and `block` for some layers and sites; of several that are about the same, the last one counts.  With `hoist`, a
-    layer that prunes does so before its queries: only keys and values are made of all tokens; without, after its attention.  Raises FocusError
-    for a value out of range.
+    `similarity`, `threshold` and `block` for some layers and sites; of several that are about the same, the last one counts.  In the vision tower
+    vectors are merged only where an override says so.  With `hoist`, a layer that prunes does so before its queries: only keys and values are made
+    of all tokens; without, after its attention.  Raises FocusError for a value out of range.
     """
     layers: tuple[LayerNumber, ...] = ()
     alphas: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = ()
@@ -165,9 +174,14 @@ class Concentration(Record):
         """Itself, where the m-tile is left open with this one or, without one, with the largest."""
         return self.model_copy(update={"m_tile": m_tile or LARGEST_M_TILE}) if self.m_tile == "auto" else self
 
+    @property
+    def vision(self) -> bool:
+        """Whether similar vectors are merged in the vision tower."""
+        return any(o.similarity and not set(VISION_SITES).isdisjoint(o.sites) for o in self.overrides)
+
     def at(self, layer: int, site: str) -> SiteSettings:
-        """What SIC does at a site of a layer."""
-        settings = SiteSettings(self.similarity, self.threshold, self.block)
+        """What SIC does at a site of a layer, of the decoder or of the vision tower."""
+        settings = SiteSettings(self.similarity and site in SITES, self.threshold, self.block)
         for override in self.overrides:
             if override.applies(layer, site):
                 settings = settings._replace(**override.values())
@@ -180,6 +194,14 @@ class Concentration(Record):
     def sees_all(self, site: str) -> bool:
         """Whether a site of a layer that prunes has the tokens from before."""
         return sees_all(site, self.hoist)
+
+    def alike(self, other: Concentration, depth: int) -> int:
+        """How many of the first of `depth` decoder layers this and another concentration do the same in, the vision tower being dense in both."""
+        if (self.vector, self.m_tile, self.hoist) != (other.vector, other.m_tile, other.hoist) or self.vision or other.vision:
+            return 0
+        same = (self.alpha(layer) == other.alpha(layer) and all(self.at(layer, s) == other.at(layer, s) or not (
+            self.at(layer, s).similarity or other.at(layer, s).similarity) for s in SITES) for layer in range(depth))
+        return next((layer for layer, one in enumerate(same) if not one), depth)
 
     def alpha(self, layer: int) -> float | None:
         """The ratio of a selected layer; None where nothing is pruned."""
@@ -197,13 +219,16 @@ class Concentration(Record):
             counts.append(self.keep(layer, visual, counts[-1]))
         return counts
 
-    def check_depth(self, depth: int) -> Concentration:
-        """Itself, if the layers it names exist in a decoder of `depth` layers.  Raises FocusError."""
+    def check_depth(self, depth: int, tower: int | None = None) -> Concentration:
+        """Itself, if the layers it names exist in a decoder of `depth` layers, and in a vision tower of `tower` layers (None: not known).  Raises
+        FocusError."""
         if self.layers and self.layers[-1] >= depth:
             raise FocusError(f"Concentration: layer {self.layers[-1]} is selected, but the decoder has layers 0..{depth - 1}")
         for number, override in enumerate(self.overrides):
-            if (last := override.first if override.last is None else override.last) >= depth:
-                raise FocusError(f"Concentration: overrides.{number}: is about layer {last}, but the decoder has layers 0..{depth - 1}")
+            try:
+                override.check_depth(depth, tower)
+            except FocusError as e:
+                raise FocusError(f"Concentration: overrides.{number}: {e}") from None
         return self
 
     @classmethod
@@ -236,13 +261,14 @@ class Concentration(Record):
         return "\n".join(lines).lstrip("\n") + "\n"
 
     @classmethod
-    def resolve(cls, spec: Concentration | str | os.PathLike, depth: int) -> Concentration:
-        """The configuration meant by a preset name, the path of a TOML file, or a Concentration, checked against the model's depth.
+    def resolve(cls, spec: Concentration | str | os.PathLike, depth: int, tower: int | None = None) -> Concentration:
+        """The configuration meant by a preset name, the path of a TOML file, or a Concentration, checked against the depth of the model's decoder
+        and of its vision tower (None: not known).
 
         Raises FocusError when it is none of these or does not fit.
         """
         if isinstance(spec, Concentration):
-            return spec.check_depth(depth)
+            return spec.check_depth(depth, tower)
         if not isinstance(spec, (str, os.PathLike)):
             raise FocusError(f"concentration is a {type(spec).__name__}; a preset name, a file or a focus.Concentration expected")
         if str(spec) in PRESETS:
@@ -251,7 +277,7 @@ class Concentration(Record):
             raise FocusError(f"concentration '{spec}' is neither one of {', '.join(PRESETS)} nor a file")
         loaded = cls.load(spec)
         try:
-            return loaded.check_depth(depth)
+            return loaded.check_depth(depth, tower)
         except FocusError as e:
             raise FocusError(f"{spec}: {e}") from None
 

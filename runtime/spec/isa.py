@@ -414,7 +414,7 @@ _ARRAY = (           # and the scatter unit after it
 _SIMILARITY = (
     I("sic.gather", 0x28, U.SIC, (
         mem("src", "r", ("all_rows", "cols"), F16, "fp16 slice of an m-tile: [identity rows, visual rows]"),
-        optional(mem("ids", "r", (1, "rows"), I32, "int32 original visual index of each visual row, ascending")),
+        optional(mem("ids", "r", (1, "rows"), I32, "int32 index of each visual row in its grid, each once; a candidate comes before its row")),
         mem("table", "w", ("all_rows", "cols"), F16, "compact rows: identity rows, then unique vectors"),
         optional(mem("map", "w", (1, "rows"), U16, "uint16 unique-vector number of each visual row")),
         replace(mem("count", "w", (1, 1), U16, "uint16: identity rows + unique vectors"), where=Where.COUNTS),

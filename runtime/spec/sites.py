@@ -1,14 +1,18 @@
-"""The sites of a decoder layer at which values are concentrated, and the default sizes of their vectors and m-tiles.
+"""The sites of a layer at which values are concentrated, and the default sizes of their vectors and m-tiles.
 
 In: nothing.  Out: these names and numbers.  They are apart from the configuration (`concentration.py`) because the dialects need them and load
 without pydantic.
 """
 from typing import Literal, get_args
 
-SiteName = Literal["q_proj", "query", "o_proj", "gate_proj", "down_proj"]      #: the values SIC concentrates in a decoder layer, in execution order
-SITES: tuple[str, ...] = get_args(SiteName)
-ATTENTION_SITES = SITES[:3]         #: of them, those before the MLP
-KEY_SITES = SITES[:1]               #: of them, those that keys and values are made from
+DecoderSite = Literal["q_proj", "query", "o_proj", "gate_proj", "down_proj"]
+VisionSite = Literal["vision.q_proj", "vision.query", "vision.o_proj", "vision.fc1", "vision.fc2"]
+SiteName = Literal[DecoderSite, VisionSite]
+SITES: tuple[str, ...] = get_args(DecoderSite)          #: the values SIC concentrates in a decoder layer, in execution order
+VISION_SITES: tuple[str, ...] = get_args(VisionSite)    #: those of a layer of the vision tower, where a request asks for it
+ALL_SITES = SITES + VISION_SITES
+ATTENTION_SITES = SITES[:3]         #: of the decoder's, those before the MLP
+KEY_SITES = SITES[:1]               #: of the decoder's, those that keys and values are made from
 PUBLISHED_VECTOR = 32               #: elements of a vector in the authors' implementation
 LARGEST_M_TILE = 1024               #: most retained visual tokens of a tile
 

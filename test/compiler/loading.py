@@ -27,10 +27,15 @@ print("inputs from a file", all(torch.equal(given[name], inputs[name]) for name 
 # CHECK-NEXT: inputs from a file True
 
 (folder / "mine.py").write_text("""
+from __future__ import annotations
+from dataclasses import dataclass
 from focus.compiler.frontend import zoo
 from beside import NAME
+@dataclass
+class Request:
+    name: str
 def tiny():
-    return zoo.build(NAME)
+    return zoo.build(Request(NAME).name)
 def wrong():
     return 3
 def failing():

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from focus.compiler.truth.reference import concentrate
+from focus.compiler.truth.similarity import concentrate
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.tokens import Grid, TokenLayout
 

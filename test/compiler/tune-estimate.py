@@ -12,7 +12,7 @@ from focus.compiler.evaluate.tune.costs import RATIOS, SHARES, LayerCosts
 from focus.compiler.evaluate.tune.estimate import OFF, Effects, SiteEffect, Weights, best, with_sites
 from focus.compiler.frontend import zoo
 from focus.compiler.frontend.importer import backbone_of
-from focus.compiler.truth.fidelity import Dense
+from focus.compiler.truth.fidelity import Dense, log_probabilities
 from focus.runtime.run.executable import Executable
 from focus.runtime.spec.concentration import Concentration, SiteSettings
 from focus.runtime.spec.machine import Machine
@@ -80,6 +80,14 @@ exe = Executable(compile_model(bench.shapes["one"].backbone(bench.decoder), {}, 
 print(found.distances == focus.fidelity(model, inputs, config, 0, storage=False).requests, found.cycles == (exe.time(trace)["cycles"],),
       found.unique["0/q_proj"][0] == (trace["group/0/q_proj"] == np.arange(37)[:, None]).sum(), bench.measure(config, ["one"], timed=False).cycles)
 # CHECK-NEXT: True True True None
+# A run that goes on where it differs from another is the whole run; then distances are those from the other's answers.
+base = config.model_copy(update=dict(overrides=config.overrides[:1]))
+front = bench.dense["one"].front
+relative = bench.measure(config, ["one"], timed=False, base=base)
+whole = Dense(front, log_probabilities(front.run(base)), ()).distance(front.run(config), False)
+print([config.alike(c, 3) for c in (base, config, Concentration(layers=(1,), alphas=(0.5,), threshold=0.8))], relative.distances == (whole,), whole.kl > 0,
+      relative.unique == found.unique)
+# CHECK-NEXT: [1, 3, 0] True True True
 # The decoder alone takes what it takes in the whole model.
 whole = focus.compile(model, inputs, "focus", config).time(trace)["modules"]
 layers = sum(m["cycles"] for path, m in whole.items() if ".layers." in path and "language_model" in path)

@@ -56,10 +56,12 @@ def formula(config: Concentration, request: int) -> tuple[float, int, dict[str, 
     return loss * (1 + 0.1 * request), round(cycles), unique
 
 
-def measure(self, config, names, timed=True, generate=False):
+def measure(self, config, names, timed=True, generate=False, base=None):
     with open(CALLS, "a") as file:
         file.write(".")
     found = [formula(config, int(n[-1])) for n in names]
+    if base is not None:
+        found = [(loss - formula(base, int(n[-1]))[0], *rest) for n, (loss, *rest) in zip(names, found)]
     return Measurement(tuple(Distance(loss, loss / 2, 1.0, 1.0, loss, 1.0 if generate else None, 1.0) for loss, _, _ in found),
                        tuple(c for _, c, _ in found) if timed else None, tuple(c / 1e9 for _, c, _ in found) if timed else None, found[0][2])
 

@@ -33,7 +33,7 @@ func.func @more_visual_than_rows(%x: tensor<6x40xf16>, %ids: tensor<8xi32>) {
 // -----
 
 func.func @site(%x: tensor<12x40xf16>, %ids: tensor<8xi32>) {
-  // expected-error@below {{attribute 'site' must be one of "q_proj", "query", "o_proj", "gate_proj", "down_proj", but is "k_proj"}}
+  // expected-error@below {{attribute 'site' must be one of "q_proj", "query", "o_proj", "gate_proj", "down_proj", "vision.q_proj", "vision.query", "vision.o_proj", "vision.fc1", "vision.fc2", but is "k_proj"}}
   %c = "focus.gather"(%x, %ids) {layer = 0 : i64, site = "k_proj", threshold = 0.9 : f64, block = array<i64: 2, 2, 2>, vector = 32 : i64,
       m_tile = 1024 : i64}
       : (tensor<12x40xf16>, tensor<8xi32>) -> !focus.concentrated<12, 40, 8, 32, 1024, unit>

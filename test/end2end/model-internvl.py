@@ -21,7 +21,7 @@ sizes(["internvl-tiny", "internvl-image-tiny", "internvl-odd", "internvl-small"]
 # CHECK-NEXT: internvl-odd dense True
 # CHECK-NEXT: internvl-odd full True
 # CHECK-NEXT: internvl-odd sic True
-# CHECK-NEXT: internvl-odd sec True
+# CHECK-NEXT: internvl-odd tower True
 # CHECK-NEXT: internvl-small dense True
 # CHECK-NEXT: internvl-small full True
 # CHECK-NEXT: internvl-small sic True

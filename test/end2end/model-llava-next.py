@@ -17,7 +17,7 @@ sizes(["llava-next-tiny", "next-odd", "llava-next-video-tiny", "next-video-odd"]
 # CHECK-NEXT: next-odd dense True
 # CHECK-NEXT: next-odd full True
 # CHECK-NEXT: next-odd sic True
-# CHECK-NEXT: next-odd sec True
+# CHECK-NEXT: next-odd tower True
 # CHECK-NEXT: llava-next-video-tiny dense True
 # CHECK-NEXT: llava-next-video-tiny full True
 # CHECK-NEXT: llava-next-video-tiny sic True
@@ -25,7 +25,7 @@ sizes(["llava-next-tiny", "next-odd", "llava-next-video-tiny", "next-video-odd"]
 # CHECK-NEXT: next-video-odd dense True
 # CHECK-NEXT: next-video-odd full True
 # CHECK-NEXT: next-video-odd sic True
-# CHECK-NEXT: next-video-odd sec True
+# CHECK-NEXT: next-video-odd tower True
 for name in ("llava-next-tiny", "llava-next-video-tiny"):
     norm_weights(case(name))
 # CHECK-NEXT: norms True

@@ -16,7 +16,7 @@ sizes(["llava-onevision-tiny", "llava-odd", "llava-onevision-small"])
 # CHECK-NEXT: llava-odd dense True
 # CHECK-NEXT: llava-odd full True
 # CHECK-NEXT: llava-odd sic True
-# CHECK-NEXT: llava-odd sec True
+# CHECK-NEXT: llava-odd tower True
 # CHECK-NEXT: llava-onevision-small dense True
 # CHECK-NEXT: llava-onevision-small full True
 # CHECK-NEXT: llava-onevision-small sic True

@@ -16,7 +16,7 @@ sizes(["llava-tiny", "clip-odd", "llava-small"])
 # CHECK-NEXT: clip-odd dense True
 # CHECK-NEXT: clip-odd full True
 # CHECK-NEXT: clip-odd sic True
-# CHECK-NEXT: clip-odd sec True
+# CHECK-NEXT: clip-odd tower True
 # CHECK-NEXT: llava-small dense True
 # CHECK-NEXT: llava-small full True
 # CHECK-NEXT: llava-small sic True

@@ -21,7 +21,7 @@ sizes(["qwen2-vl-tiny", "qwen2-vl-image-tiny", "qwen2-odd", "qwen2-vl-small"])
 # CHECK-NEXT: qwen2-odd dense True
 # CHECK-NEXT: qwen2-odd full True
 # CHECK-NEXT: qwen2-odd sic True
-# CHECK-NEXT: qwen2-odd sec True
+# CHECK-NEXT: qwen2-odd tower True
 # CHECK-NEXT: qwen2-vl-small dense True
 # CHECK-NEXT: qwen2-vl-small full True
 # CHECK-NEXT: qwen2-vl-small sic True

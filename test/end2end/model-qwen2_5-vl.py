@@ -16,7 +16,7 @@ sizes(["qwen2.5-vl-tiny", "qwen-odd", "qwen2.5-vl-small"])
 # CHECK-NEXT: qwen-odd dense True
 # CHECK-NEXT: qwen-odd full True
 # CHECK-NEXT: qwen-odd sic True
-# CHECK-NEXT: qwen-odd sec True
+# CHECK-NEXT: qwen-odd tower True
 # CHECK-NEXT: qwen2.5-vl-small dense True
 # CHECK-NEXT: qwen2.5-vl-small full True
 # CHECK-NEXT: qwen2.5-vl-small sic True

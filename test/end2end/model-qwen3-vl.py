@@ -21,7 +21,7 @@ sizes(["qwen3-vl-tiny", "qwen3-vl-image-tiny", "qwen3-odd", "qwen3-vl-small"])
 # CHECK-NEXT: qwen3-odd dense True
 # CHECK-NEXT: qwen3-odd full True
 # CHECK-NEXT: qwen3-odd sic True
-# CHECK-NEXT: qwen3-odd sec True
+# CHECK-NEXT: qwen3-odd tower True
 # CHECK-NEXT: qwen3-vl-small dense True
 # CHECK-NEXT: qwen3-vl-small full True
 # CHECK-NEXT: qwen3-vl-small sic True

@@ -133,7 +133,7 @@ print(Concentration(similarity=False, overrides=({"threshold": 0.8},)).sic, Conc
 for override in ({"sites": ["v_proj"], "threshold": 0.5}, {"first": 3, "last": 2, "threshold": 0.5}, {"first": 3}, {"sites": [], "threshold": 1},
                  {"sites": ["query", "query"], "threshold": 1}, {"threshold": 1.5}, {"block": [0, 1, 1]}, {"layer": 3}, {"first": -1, "threshold": 1}, 3):
     wrong(overrides=[{"threshold": 0.5}, override])
-# CHECK-NEXT: Concentration: overrides.1: sites.0: no site of that name; q_proj, query, o_proj, gate_proj, down_proj expected, got 'v_proj'
+# CHECK-NEXT: Concentration: overrides.1: sites.0: no site of that name; q_proj, query, o_proj, gate_proj, down_proj, vision.q_proj, {{.*}} expected, got 'v_proj'
 # CHECK-NEXT: Concentration: overrides.1: layers 3 to 2 are none; the first of a range comes first
 # CHECK-NEXT: Concentration: overrides.1: sets nothing; one of similarity, threshold, block expected
 # CHECK-NEXT: Concentration: overrides.1: sites []: one at least, and each once, expected
@@ -148,3 +148,13 @@ for override in ({"first": 2, "threshold": 0.5}, {"last": 7, "threshold": 0.5}):
     print(error(Concentration.resolve, path, 2))
 # CHECK-NEXT: c.toml: Concentration: overrides.0: is about layer 2, but the decoder has layers 0..1
 # CHECK-NEXT: c.toml: Concentration: overrides.0: is about layer 7, but the decoder has layers 0..1
+
+# The vision tower: nothing is merged there but where an override says so, and its layers are its own.
+tower = Concentration(overrides=[{"last": 1, "sites": ["vision.fc1", "query"], "threshold": 0.8}, {"first": 5, "sites": ["vision.fc1"], "similarity": True}])
+print([tower.at(layer, "vision.fc1").similarity for layer in (0, 5)], tower.at(0, "query").threshold, tower.vision, Concentration().vision)
+# CHECK-NEXT: [False, True] 0.8 True False
+print(tower.check_depth(2) == tower, error(tower.check_depth, 1, 6), error(tower.check_depth, 2, 5), error(tower.check_depth, 2, 0), sep="\n")
+# CHECK-NEXT: True
+# CHECK-NEXT: Concentration: overrides.0: is about layer 1, but the decoder has layers 0..0
+# CHECK-NEXT: Concentration: overrides.1: is about layer 5, but the vision tower has layers 0..4
+# CHECK-NEXT: Concentration: overrides.0: is about layer 1, but there is no vision tower to concentrate

@@ -83,7 +83,7 @@ wrong(sites=(Site(**SITE),))
 wrong(tokens=TOKENS, sites=(Site(**SITE | dict(slices=3)),))
 # CHECK-NEXT: Site: tiles hold 4 visual rows, the site has 5
 wrong(sites=lambda: (Site(**SITE | dict(visual=5)),))
-# CHECK-NEXT: Site: site: must be 'q_proj', 'query', 'o_proj', 'gate_proj' or 'down_proj'
+# CHECK-NEXT: Site: site: must be 'q_proj', 'query', 'o_proj', 'gate_proj', 'down_proj', 'vision.q_proj',
 wrong(sites=lambda: (Site(**SITE | dict(site="k_proj")),))
 # CHECK-NEXT: Port: shape.1: must be greater than 0
 wrong(outputs=lambda: (Port(**PORT | dict(shape=(40, 0))),))

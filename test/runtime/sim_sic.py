@@ -19,7 +19,7 @@ def reference(x, ids, tiles, block, grids, threshold):
             found = []
             for step in np.ndindex(*block):
                 at = int(ids[r]) - int(np.dot(step, strides))
-                if any(step) and at >= first and at in row_of:
+                if any(step) and at >= first and row_of.get(at, r) < r:
                     c = row_of[at]
                     found.append((x[r].astype("f8") @ x[c] / (norm[r] * norm[c]) if norm[r] * norm[c] else 0.0, c))
             if found:
@@ -61,7 +61,8 @@ def any_site(data):
     size = frames * strides[0]
     grids = [(0, *strides), (size, *strides)] if data.draw(st.booleans()) else [(0, *strides)]
     total = size * len(grids)
-    ids = np.sort(rng.choice(total, rng.integers(1, total + 1), replace=False)).astype("i4")
+    ids = rng.choice(total, rng.integers(1, total + 1), replace=False).astype("i4")
+    ids = ids if data.draw(st.booleans()) else np.sort(ids)             # rows of a vision tower have an order of their own
     cols = data.draw(st.integers(1, 32))
     seeds = rng.standard_normal((3, cols)) * (rng.random((3, 1)) < 0.8)
     x = (seeds[rng.integers(0, 3, len(ids))] + 0.1 * rng.standard_normal((len(ids), cols)) * (rng.random((len(ids), 1)) < 0.4)).astype("f2")
@@ -109,7 +110,12 @@ x = np.array([[1, 0], [1, 0]], "f2")
 print(simulate(x, x, np.arange(2, dtype="i4"), [(0, 0, 2)], (1, 1, 2), [(0, 2, 2, 1)], 1.0)[1]["group"][:, 0])
 # CHECK: [0 1]
 
-# CHECK: (sic.gather): operand 'ids': not ascending
-print(complaint(lambda: simulate(x, x, np.array([1, 0], "i4"), [(0, 0, 2)], (1, 1, 2), [(0, 2, 2, 1)], 0.9)))
+# A candidate comes before its row.
+print([simulate(x, x, np.array(ids, "i4"), [(0, 0, 2)], (1, 1, 2), [(0, 2, 2, 1)], 0.9)[1]["group"][:, 0].tolist() for ids in ([0, 1], [1, 0])])
+# CHECK: {{\[\[0, 0\], \[0, 1\]\]}}
+for ids in ([1, 1], [0, -1]):
+    print(complaint(lambda: simulate(x, x, np.array(ids, "i4"), [(0, 0, 2)], (1, 1, 2), [(0, 2, 2, 1)], 0.9)))
+# CHECK: (sic.gather): operand 'ids': an index stands for two rows
+# CHECK: (sic.gather): operand 'ids': not a visual index
 # CHECK: (sic.gather): no token grid is set
 print(complaint(lambda: simulate(x, x, np.arange(2, dtype="i4"), [(0, 0, 2)], (1, 1, 2), [], 0.9)))

@@ -128,7 +128,7 @@ for arrays in ({}, {"weight": rows["group"]}, {"group/x/query": rows["group"]}, 
     print(error(synth.ratios, arrays))
 # CHECK-NEXT: no trace: it has no keys group/<layer>/<site> or counts/<layer>/<site>
 # CHECK-NEXT: no trace: it has no keys group/<layer>/<site> or counts/<layer>/<site>
-# CHECK-NEXT: no trace: 'x/query' is no layer and site (q_proj, query, o_proj, gate_proj, down_proj)
+# CHECK-NEXT: no trace: 'x/query' is no layer and site (q_proj, query, o_proj, gate_proj, down_proj, vision.q_proj,
 # CHECK-NEXT: no trace: '0/up_proj' is no layer and site
 # CHECK-NEXT: trace: it has no 'retained/0/query'
 # CHECK-NEXT: trace 'group/0/query' is float32; int32 expected

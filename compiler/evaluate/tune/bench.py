@@ -17,7 +17,8 @@ import numpy as np
 
 from focus.compiler.backend.compile import compile_model
 from focus.compiler.frontend.backbone import Backbone
-from focus.compiler.truth.fidelity import Dense, Distance
+from focus.compiler.truth.fidelity import Dense, Distance, log_probabilities
+from focus.compiler.truth.reference import DecoderRun
 from focus.runtime.run.executable import Executable
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.machine import Machine
@@ -68,6 +69,12 @@ class Shape:
         return replace(decoder, tokens=tokens)
 
 
+def in_form(config: Concentration) -> Concentration:
+    """A concentration in the form that is measured and predicted: it prunes after the attention, so that the effects of a layer's sites stay apart, and
+    its m-tiles have the largest size, which the reference takes for one that is left open."""
+    return config.fixed().model_copy(update={"hoist": False})
+
+
 class Bench:
     """Requests to measure concentrations on.  dense: what the dense model makes of each; decoder: the sizes of its decoder."""
 
@@ -82,16 +89,19 @@ class Bench:
             tokens = d.front.tokens
             self.shapes[name] = Shape(tokens.V, texts[tokens.V, tokens.grids], tokens.grids)
         self.programs: OrderedDict[tuple, Executable] = OrderedDict()
+        self.kept: list[Any] = []           # a concentration, and its runs by request
 
-    def measure(self, config: Concentration, names: Sequence[str], timed: bool = True, generate: bool = False) -> Measurement:
-        """A concentration on the requests of these names; timed: with cycles and joules; generate: with generated tokens.  Raises FocusError where
-        it cannot be compiled."""
-        config = config.fixed()         # the reference knows no machine that an m-tile could be chosen for
+    def measure(self, config: Concentration, names: Sequence[str], timed: bool = True, generate: bool = False,
+                base: Concentration | None = None) -> Measurement:
+        """A concentration on the requests of these names; timed: with cycles and joules; generate: with generated tokens; base: distances are those
+        from the answers under this concentration, not from the dense model's.  Raises FocusError where it cannot be compiled."""
         distances, cycles, joules = [], [], []
         unique: dict[str, np.ndarray] = {}
         for name in names:
-            dense = self.dense[name]
-            run = dense.front.run(config)
+            dense, run = self.dense[name], None
+            if base is not None:
+                dense, run = self.based(base, name)
+            run = dense.front.run(config, after=run)
             distances.append(dense.distance(run, generate))
             for key, group in run.trace.items():
                 if key.startswith("group/"):
@@ -103,6 +113,18 @@ class Bench:
                 joules.append(float(report["energy_j"]))
         counts = {key: (int(n), int(of)) for key, (n, of) in unique.items()}
         return Measurement(tuple(distances), tuple(cycles) if timed else None, tuple(joules) if timed else None, counts)
+
+    def based(self, config: Concentration, name: str) -> tuple[Dense, DecoderRun]:
+        """What the model under a concentration makes of a request, in the place of the dense model, and its run, which others may come after.  Runs
+        of one concentration at a time are kept."""
+        if self.kept[:1] != [config]:
+            self.kept = [config, {}]
+        runs = self.kept[1]
+        if name not in runs:
+            front = self.dense[name].front
+            run = front.run(config, stages=True)
+            runs[name] = Dense(front, log_probabilities(run), ()), run
+        return runs[name]
 
     def program(self, config: Concentration, shape: Shape) -> Executable:
         """The decoder compiled for a concentration."""

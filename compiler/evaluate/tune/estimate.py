@@ -74,6 +74,16 @@ def best(effects: Effects, costs: LayerCosts, weights: Weights) -> Concentration
     return _concentration(steps[::-1], chosen)
 
 
+def pruning_loss(pruning: np.ndarray, schedule: Concentration) -> float:
+    """What a schedule of `SHARES` is expected to lose."""
+    loss, level = 0.0, 0
+    for layer, alpha in zip(schedule.layers, schedule.alphas):
+        after = SHARES.index(alpha)
+        loss += max(float(pruning[layer, after] - pruning[layer, level]), 0.0)
+        level = after
+    return loss
+
+
 def _concentration(steps: Sequence[np.ndarray], chosen: Mapping[tuple[int, str], Sequence[SiteSettings]]) -> Concentration:
     """The schedule that the steps lead through, with what is best at each site for the tokens that it sees."""
     level, layers, alphas, table = 0, [], [], {}

@@ -27,15 +27,17 @@ from focus.runtime.spec.files import atomic_write
 
 @dataclass(frozen=True)
 class Task:
-    """A concentration to measure on requests of these names; `timed` and `generate` as in `Bench.measure`."""
+    """A concentration to measure on requests of these names; `timed`, `generate` and `base` as in `Bench.measure`."""
     config: Concentration
     names: tuple[str, ...]
     timed: bool = True
     generate: bool = False
+    base: Concentration | None = None
 
     @property
     def key(self) -> str:
-        return json.dumps([self.config.to_json(), self.names, self.timed, self.generate])
+        parts: list[Any] = [self.config.to_json(), self.names, self.timed, self.generate]
+        return json.dumps(parts if self.base is None else [*parts, self.base.to_json()])
 
 
 class Kept:
@@ -109,4 +111,4 @@ def _line(key: str, measurement: Measurement) -> str:
 
 
 def _measure(task: Task) -> Measurement:
-    return Pool.bench.measure(task.config, task.names, task.timed, task.generate)
+    return Pool.bench.measure(task.config, task.names, task.timed, task.generate, task.base)

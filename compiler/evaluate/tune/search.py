@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import optuna
 
-from focus.compiler.evaluate.tune.bench import Measurement
+from focus.compiler.evaluate.tune.bench import Measurement, in_form
 from focus.compiler.evaluate.tune.costs import SHARES, LayerCosts
-from focus.compiler.evaluate.tune.estimate import Effects, SiteEffect, Weights, best
+from focus.compiler.evaluate.tune.estimate import Effects, SiteEffect, Weights, best, pruning_loss
 from focus.compiler.evaluate.tune.goal import Goal
 from focus.compiler.evaluate.tune.pool import Pool, Task
 from focus.runtime.spec.concentration import Concentration, Override, SiteSettings, default_schedule
@@ -30,7 +30,8 @@ FIRST = SiteSettings(True, 0.8, (2, 2, 2))      #: the first way to merge that i
 BOLDER = (SiteSettings(True, 0.7, (2, 2, 2)),)  #: ... then these where it loses next to nothing ...
 #: ... or these where it does not
 MILDER = (SiteSettings(True, 0.9, (2, 2, 2)), SiteSettings(True, 0.95, (2, 2, 2)), SiteSettings(True, 0.9, (2, 1, 1)))
-NOTHING = 0.01                  #: share of the budget that is next to nothing
+NOTHING, LITTLE = 0.01, 0.05    #: shares of the budget that are next to nothing, and less than is worth other ways
+BISECTIONS = 12                 #: of the price of loss of the schedule under which merging is measured
 PRICES = np.geomspace(1 / 16, 64, 11)           #: of loss, in dense cycles a nat: the first trials
 #: global thresholds and blocks of the comparison
 GLOBALS = [SiteSettings(True, threshold, block) for threshold in (0.9, 0.95, 0.98) for block in ((2, 2, 2), (2, 1, 1))]
@@ -89,7 +90,8 @@ class Search:
         presets = ("off", "full", "sec", "sic")
         self.try_all("reference", [(name, Concentration.preset(name, self.depth)) for name in presets], "published settings")
         self.costs = LayerCosts.of(Pool.bench, lambda done, of: self.tell("cycles of layers", done, of))
-        self.found.effects = Effects(self.pruning(goal), self.merging(goal))
+        pruning = self.pruning(goal)
+        self.found.effects = Effects(pruning, self.merging(goal, self.lightly_pruned(goal, pruning)))
         self.sweep()
         self.compare(goal, max(BATCH, trials // 4))
         self.improve(goal, trials, self.propose)
@@ -100,14 +102,15 @@ class Search:
 
     def try_all(self, kind: str, configs: Sequence[tuple[str, Concentration]], what: str) -> list[Trial]:
         """Measure concentrations on all requests."""
+        configs = [(label, in_form(config)) for label, config in configs]
         tasks = [Task(config, self.names) for _, config in configs]
         measured = self.pool.measure(tasks, lambda done, of: self.tell(what, done, of))
         return [self.found.add(Trial(kind, label, config, m)) for (label, config), m in zip(configs, measured)]
 
-    def losses(self, configs: Sequence[Concentration], goal: Goal, what: str) -> tuple[np.ndarray, list[Measurement]]:
-        """[config, request]: the distance, on the few requests."""
-        measured = self.pool.measure([Task(c, self.few, timed=False) for c in configs], lambda done, of: self.tell(what, done, of))
-        return np.array([[getattr(d, goal.name) for d in m.distances] for m in measured]), measured
+    def losses(self, configs: Sequence[Concentration], goal: Goal, what: str, base: Concentration) -> tuple[np.ndarray, list[Measurement]]:
+        """[config]: the distance from the answers under a base, on the few requests, with its standard error."""
+        measured = self.pool.measure([Task(in_form(c), self.few, timed=False, base=in_form(base)) for c in configs], lambda done, of: self.tell(what, done, of))
+        return np.array([m.upper(goal.name) for m in measured]), measured
 
     # ---- effects ---------------------------------------------------------------------------------------------------------------------
     def pruning(self, goal: Goal) -> np.ndarray:
@@ -115,8 +118,8 @@ class Search:
         laws of 1 / share - 1, whose coefficients change evenly from layer to layer."""
         layers = np.unique(np.linspace(0, self.depth - 1, min(self.depth, MOST_PRUNED)).round().astype(int))
         configs = [Concentration(layers=(int(layer),), alphas=(share,), similarity=False) for layer in layers for share in PRUNED]
-        losses, _ = self.losses(configs, goal, "effect of pruning at each layer")
-        logs = np.log(np.maximum(_upper(losses), 1e-7)).reshape(len(layers), len(PRUNED))
+        losses, _ = self.losses(configs, goal, "effect of pruning at each layer", Concentration.preset("off", self.depth))
+        logs = np.log(np.maximum(losses, 1e-7)).reshape(len(layers), len(PRUNED))
         x = np.log(1 / np.array(PRUNED) - 1)
         power = np.clip((logs[:, 1] - logs[:, 0]) / (x[1] - x[0]), 0.3, 2.0)
         level = logs.mean(1) - power * x.mean()
@@ -125,23 +128,28 @@ class Search:
         shares = np.log(1 / np.array(SHARES[1:]) - 1)
         return np.concatenate((np.zeros((self.depth, 1)), np.exp(level[:, None] + power[:, None] * shares)), 1)
 
-    def merging(self, goal: Goal) -> dict[tuple[int, str], list[SiteEffect]]:
-        """Loss and unique vectors of merging at each layer and site alone, tokens being pruned by the published schedule.  Sites that never save
-        anything are left out."""
-        base = Concentration(layers=self.layers, alphas=self.alphas, similarity=False)
-        before, _ = self.losses([base], goal, "effect of merging at each site")
+    def lightly_pruned(self, goal: Goal, pruning: np.ndarray) -> Concentration:
+        """The best schedule whose pruning is expected to take half of the limit: the tokens that merging will find."""
+        low, high = np.log(PRICES[[0, -1]])
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            schedule = best(Effects(pruning, {}), self.costs, Weights(float(np.exp(middle)) * self.dense()))
+            low, high = (middle, high) if pruning_loss(pruning, schedule) > goal.limit / 2 else (low, middle)
+        return best(Effects(pruning, {}), self.costs, Weights(float(np.exp(high)) * self.dense()))
+
+    def merging(self, goal: Goal, base: Concentration) -> dict[tuple[int, str], list[SiteEffect]]:
+        """Loss and unique vectors of merging at each layer and site alone, tokens being pruned as in `base`: the distance from its answers, since
+        such distances add up.  Sites that never save anything are left out."""
         sites = [s for s in SITES if self.costs.saving(s, np.array(0.2)).max() > 0]
         effects: dict[tuple[int, str], list[SiteEffect]] = {(layer, site): [] for layer in range(self.depth) for site in sites}
         pending = [(*place, FIRST) for place in effects]
         for stage in ("", ", more") if pending else ():
             configs = [_only(base, *entry) for entry in pending]
-            losses, measured = self.losses(configs, goal, f"effect of merging at each site{stage}")
-            added = np.maximum(_upper(losses - before), 0)
-            for (layer, site, settings), loss, m in zip(pending, added, measured):
+            losses, measured = self.losses(configs, goal, f"effect of merging at each site{stage}", base)
+            for (layer, site, settings), loss, m in zip(pending, losses, measured):
                 unique, of = m.unique[f"{layer}/{site}"]
                 effects[layer, site].append(SiteEffect(settings, float(loss), unique / max(of, 1)))
-            pending = [(*place, settings) for place, known in effects.items()
-                       for settings in (BOLDER if known[0].loss < NOTHING * goal.limit else MILDER)]
+            pending = [(*place, settings) for place, known in effects.items() for settings in _further(known[0].loss / goal.limit)]
         return effects
 
     # ---- concentrations --------------------------------------------------------------------------------------------------------------
@@ -215,9 +223,9 @@ class Search:
             self.improve(goal, trials, propose, "global")
 
 
-def _upper(losses: np.ndarray) -> np.ndarray:
-    """[config] of [config, request]: mean and standard error together."""
-    return losses.mean(1) + (losses.std(1, ddof=1) / losses.shape[1] ** 0.5 if losses.shape[1] > 1 else 0)
+def _further(share: float) -> tuple[SiteSettings, ...]:
+    """The ways to measure where the first one loses a share of the budget."""
+    return BOLDER if share < NOTHING else () if share < LITTLE else MILDER
 
 
 def _only(base: Concentration, layer: int, site: str, settings: SiteSettings) -> Concentration:

@@ -102,8 +102,8 @@ def _parser() -> argparse.ArgumentParser:
                              "standard error over the requests")
     parser.add_argument("--objective", choices=COSTS, default="cycles", help="what shall be small, of the decoder's layers (default cycles)")
     parser.add_argument("--machine", default="focus", metavar="FILE", help="a machine file or name (default focus)")
-    parser.add_argument("--trials", type=int, default=64, metavar="N",
-                        help="concentrations to try within the budget (default 64); half as many for the published setting's distance, a quarter for "
+    parser.add_argument("--trials", type=int, default=48, metavar="N",
+                        help="concentrations to try within the budget (default 48); half as many for the published setting's distance, a quarter for "
                              "each global comparison")
     parser.add_argument("--generate", type=int, default=16, metavar="N", help="compare N greedily generated tokens of held-out requests (default 16)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the search; the same seed gives the same trials (default 0)")

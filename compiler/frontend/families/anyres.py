@@ -62,7 +62,7 @@ def plan_images(model: nn.Module, plan: Plan, pixels: Tensor, sizes: list[Size],
     check_patch_count(pixels, counts)
     plan.detail["patches"] = counts
     plan.pixels["image"] = "pixel_values"
-    plan_tower(model, plan, "image", sum(counts))
+    plan_tower(model, plan, "image", [1] * sum(counts))
     for i, (count, size) in enumerate(zip(counts, sizes)):
         plan.items.append(plan_image(model, plan, i, count, size, limit))
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from focus.compiler.frontend.layout import VisualItem
+from focus.compiler.frontend.layout import TowerRows, VisualItem
 from focus.compiler.frontend.surgery import Patch, check_activation, check_class, check_rms_norm, decoder_attention, norm_and_activation_patches
 from focus.runtime.run.executable import FLAGS, MASK
 from focus.runtime.spec.errors import FocusError
@@ -38,19 +38,32 @@ class Plan:
 
     `ids` int64 [S]; `token_ids`: kind ("image", "video") -> placeholder id; `pixels`: kind -> name of its pixel input; `items`: images in
     order, then videos in order; `constants`: tables the accelerator reads (RoPE, index lists, resampling, rearranged weights), float32 or
-    int64, without the prefix `const.`; `detail`: what the family keeps for its own forward.
+    int64, without the prefix `const.`; `towers`: kind, in the order of `pixels` -> where the rows of the vision tower are in the pixels; `detail`:
+    what the family keeps for its own forward.
     """
     ids: np.ndarray
     token_ids: dict[str, int]
     pixels: dict[str, str]
     items: list[VisualItem]
     constants: dict[str, Tensor] = field(default_factory=dict)
+    towers: dict[str, TowerRows] = field(default_factory=dict)
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property
     def input_names(self) -> tuple[str, ...]:
         """HF inputs that carry numbers at run time, in the order of the compiled function's arguments."""
         return (*self.pixels.values(), "input_ids")
+
+
+@dataclass(frozen=True)
+class VisionModules:
+    """Modules of a layer of a vision tower: its attention, the projection of what that attends to, its MLP and the last projection in it; `query`:
+    what makes the queries, None where they are rotated inside the attention."""
+    attention: nn.Module
+    output: nn.Module
+    mlp: nn.Module
+    last: nn.Module
+    query: nn.Module | None
 
 
 class Family(ABC):
@@ -66,6 +79,10 @@ class Family(ABC):
     @abstractmethod
     def vision_layers(self, model: nn.Module) -> nn.ModuleList:
         """The layers of the vision tower."""
+
+    @abstractmethod
+    def vision_sites(self, model: nn.Module) -> list[VisionModules]:
+        """Of each layer of the vision tower that is computed, the modules whose inputs may be concentrated."""
 
     def read(self, model: nn.Module) -> list[nn.Module]:
         """Modules that are read, not called, by the forwards of `vision_patches` and by `visual_rows`."""

@@ -35,9 +35,10 @@ class InternVL(TowerFamily):
             pixels = inputs["pixel_values"]
             check_images(model, pixels)
             tiles, side = pixels.shape[0], patches_a_side(model)
-            plan.items += tile_items(plan, tiles, side // square)
+            items = tile_items(plan, tiles, side // square)
+            plan.items += items
             plan.pixels["image"] = "pixel_values"
-            plan_tower(model, plan, "image", tiles)
+            plan_tower(model, plan, "image", [grid.frames for item in items for grid in item.grids])
             # The rows of patches are taken without those of classes anyway: they are taken square by square.
             plan.constants["image_patches"] = plan.constants["image_patches"][square_rows(tiles, side, side, square)]
         return plan

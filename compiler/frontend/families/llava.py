@@ -28,7 +28,7 @@ class Llava(TowerFamily):
             pixels = inputs["pixel_values"]
             check_images(model, pixels)
             images, side = pixels.shape[0], patches_a_side(model)
-            plan_tower(model, plan, "image", images)
+            plan_tower(model, plan, "image", [images])
             plan.pixels["image"] = "pixel_values"
             plan.items.append(VisualItem("image", images * side ** 2, (Grid.dense(0, images, side, side),)))
         return plan

@@ -62,7 +62,7 @@ def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
         raise FocusError(f"config.spatial_pool_stride: {stride} is more than the {side} patches on a side of a frame")
     plan.items += [VisualItem("video", frames * cells ** 2, (Grid.dense(0, frames, cells, cells),))] * videos
     plan.pixels["video"] = "pixel_values_videos"
-    plan_tower(model, plan, "video", videos * frames)
+    plan_tower(model, plan, "video", [frames] * videos)
     if isinstance(pool, nn.AvgPool2d):
         plan.constants["pool"] = torch.from_numpy(average_weights(side, stride))
     else:

@@ -82,7 +82,7 @@ def plan_videos(model: nn.Module, plan: Plan, pixels: Tensor) -> None:
     pooled = grid.height
     plan.items += [VisualItem("video", frames * grid.frame_stride + 1, (grid,))] * pixels.shape[0]
     plan.pixels["video"] = "pixel_values_videos"
-    plan_tower(model, plan, "video", pixels.shape[0] * frames)
+    plan_tower(model, plan, "video", [frames] * pixels.shape[0])
     plan.constants["pool"] = torch.from_numpy(average_weights(side, 2) if averaged else linear_weights(side, pooled))
     if averaged:
         cells = torch.arange(frames * pooled * pooled).view(-1, pooled)

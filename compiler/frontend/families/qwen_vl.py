@@ -22,6 +22,7 @@ from focus.compiler.frontend.families.base import (
     Constants,
     Family,
     Plan,
+    VisionModules,
     check_attention_function,
     check_decoder,
     check_ids_in_vocabulary,
@@ -32,7 +33,7 @@ from focus.compiler.frontend.families.base import (
     rope_tables,
     setting,
 )
-from focus.compiler.frontend.layout import VisualItem
+from focus.compiler.frontend.layout import TowerRows, VisualItem, square_rows
 from focus.compiler.frontend.surgery import Patch, attention, check_activation, check_class, rope, take_rows
 from focus.compiler.frontend.video import qwen_vl_video
 from focus.runtime.spec.errors import FocusError
@@ -89,14 +90,22 @@ class QwenVL(Family):
         plan.items += [VisualItem(kind, t * h * w // merge ** 2, (Grid.dense(0, t, h // merge, w // merge),)) for t, h, w in grid_thw.tolist()]
         plan.detail[kind] = arranged = self.arrangement(visual, grid_thw)
         tables = dict(zip(("cos", "sin"), visual.rotary_pos_emb(torch.zeros(1), get_vision_position_ids(grid_thw, merge))))
+        cells = np.concatenate([np.stack((np.full(t * h * w, number), *np.unravel_index(square_rows(t, h, w, merge), (t, h, w))), 1)
+                                for number, (t, h, w) in enumerate(grid_thw.tolist())])
         if arranged.order is not None:
             rows = (arranged.order[:, None] * merge ** 2 + torch.arange(merge ** 2)).reshape(-1)
             tables = {name: table[rows] for name, table in tables.items()}
             plan.constants |= {f"{kind}_window_rows": rows, f"{kind}_merge_rows": torch.argsort(arranged.order)}
+            cells = cells[rows.numpy()]
+        plan.towers[kind] = TowerRows.of(cells)
         plan.constants |= {f"{kind}_rope_{name}": table.float() for name, table in tables.items()}
 
     def vision_layers(self, model: nn.Module) -> nn.ModuleList:
         return model.model.visual.blocks
+
+    def vision_sites(self, model: nn.Module) -> list[VisionModules]:
+        last = lambda mlp: [module for module in mlp.children() if isinstance(module, nn.Linear)][-1]
+        return [VisionModules(block.attn, block.attn.proj, block.mlp, last(block.mlp), None) for block in model.model.visual.blocks]
 
     def read(self, model: nn.Module) -> list[nn.Module]:
         return list(model.model.visual.patch_embed.children())

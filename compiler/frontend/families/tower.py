@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +20,7 @@ from focus.compiler.frontend.families.base import (
     Constants,
     Family,
     Plan,
+    VisionModules,
     check_attention_function,
     check_decoder,
     check_ids_in_vocabulary,
@@ -28,6 +30,7 @@ from focus.compiler.frontend.families.base import (
     rope_tables,
     setting,
 )
+from focus.compiler.frontend.layout import TowerRows
 from focus.compiler.frontend.surgery import Patch, attention, check_activation, check_class, patch_embed, resample, take_rows
 from focus.runtime.spec.errors import FocusError
 
@@ -79,6 +82,12 @@ class TowerFamily(Family):
 
     def vision_layers(self, model: nn.Module) -> nn.ModuleList:
         return layers_of(model)
+
+    def vision_sites(self, model: nn.Module) -> list[VisionModules]:
+        tower, layers = tower_of(model), layers_of(model)[:feature_layers(model)]
+        attentions = [attrgetter(tower.attention)(layer) for layer in layers]
+        return [VisionModules(a, getattr(a, tower.output), layer.mlp, layer.mlp.fc2, getattr(a, "q_norm", a.q_proj))
+                for layer, a in zip(layers, attentions)]
 
     def read(self, model: nn.Module) -> list[nn.Module]:
         return list(model.model.vision_tower.embeddings.children())
@@ -199,14 +208,24 @@ def check_video(model: nn.Module, pixels: Tensor) -> None:
 
 
 # ---- the tower on rows ---------------------------------------------------------------------------------------------------------
-def plan_tower(model: nn.Module, plan: Plan, kind: str, grids: int) -> None:
-    """Constants that `features` reads for the pixels of `kind`: where class rows come in, and where patch rows are, int64."""
+def plan_tower(model: nn.Module, plan: Plan, kind: str, frames: list[int]) -> None:
+    """Constants that `features` reads for the pixels of `kind`: where class rows come in, and where patch rows are, int64; and where rows are in the
+    pictures.  `frames`: how many grids are the frames of each picture or video, in order."""
+    side, grids = patches_a_side(model), sum(frames)
+    plan.towers[kind] = TowerRows.of(cells(frames, side, has_class(model)))
     if has_class(model):
-        patches = patches_a_side(model) ** 2
+        patches = side ** 2
         rows = torch.arange(grids * patches).view(grids, patches)
         of_class = torch.full((grids, 1), grids * patches)
         plan.constants[f"{kind}_with_class"] = torch.cat((of_class, rows), 1).reshape(-1)
         plan.constants[f"{kind}_patches"] = (rows + torch.arange(1, grids + 1)[:, None]).reshape(-1)
+
+
+def cells(frames: list[int], side: int, with_class: bool) -> np.ndarray:
+    """(picture, frame, row, column) of each row of the tower: int [rows, 4], -1 for rows of classes."""
+    grids = [np.stack(np.meshgrid(number, frame, np.arange(side), np.arange(side), indexing="ij"), -1).reshape(-1, 4)
+             for number, count in enumerate(frames) for frame in range(count)]
+    return np.concatenate([part for grid in grids for part in ([np.full((1, 4), -1)] * with_class + [grid])])
 
 
 def tower_rows(model: nn.Module, const: Constants, kind: str, blocks: list[Tensor]) -> Tensor:

@@ -66,9 +66,7 @@ const SiteTile& Engine::site_tile(const Decoded& d, Site& site, int64_t count_ad
 int64_t Engine::concentrate(const Decoded& d, const Tile& src, const Tile& table, int64_t visual, int64_t identity, Site& site, int64_t row0,
                             int64_t slice) {
     if (visual && grids_.empty()) fail(d, "no token grid is set");
-    for (int64_t r = 1; r < visual; ++r)
-        if (ids_[size_t(r)] <= ids_[size_t(r - 1)]) fail(d, "operand 'ids': not ascending");
-    if (visual && (ids_[0] < 0 || ids_[size_t(visual - 1)] >= 1 << 24)) fail(d, "operand 'ids': not a visual index");
+    check_ids(d);
     int64_t stride = padded(src.cols);
     vectors_.resize(size_t(visual * stride));
     kernels().vectors(rows_of(src, identity), visual, src.cols, vectors_.data());
@@ -94,9 +92,24 @@ int64_t Engine::concentrate(const Decoded& d, const Tile& src, const Tile& table
     return unique;
 }
 
-/// group_[r] = the representative of row r.  A candidate always precedes its token, so its representative is already known.
+/// Every index is one, and stands for one row.
+void Engine::check_ids(const Decoded& d) const {
+    std::vector<int32_t> sorted;
+    const std::vector<int32_t>* ids = &ids_;
+    if (!std::is_sorted(ids_.begin(), ids_.end())) {        // those of a vision tower, whose rows have an order of their own
+        sorted = ids_;
+        std::sort(sorted.begin(), sorted.end());
+        ids = &sorted;
+    }
+    if (ids->empty()) return;
+    if (ids->front() < 0 || ids->back() >= 1 << 24) fail(d, "operand 'ids': not a visual index");
+    if (std::adjacent_find(ids->begin(), ids->end()) != ids->end()) fail(d, "operand 'ids': an index stands for two rows");
+}
+
+/// group_[r] = the representative of row r.  A candidate precedes its token, so its representative is already known; one that does not is none.
 void Engine::find_groups(const float* vectors, int64_t stride, int64_t n) {
-    row_of_id_.resize(std::max(row_of_id_.size(), n ? size_t(ids_[size_t(n - 1)]) + 1 : 0), -1);
+    int32_t last = n ? *std::max_element(ids_.begin(), ids_.begin() + n) : -1;
+    row_of_id_.resize(std::max(row_of_id_.size(), size_t(last + 1)), -1);
     group_.resize(size_t(n));
     norms_.resize(size_t(n));
     std::vector<Neighbours> neighbours;

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sites import random_sites
 
 warnings.filterwarnings("ignore")
 
@@ -23,8 +24,10 @@ from focus.compiler.frontend import zoo
 from focus.compiler.frontend.families import family_of
 from focus.compiler.frontend.video import qwen_vl_video, square_frames
 from focus.compiler.truth.agreement import Agreement, agreement
+from focus.runtime.evaluate import synth
 from focus.runtime.run import asm
 from focus.runtime.spec import isa
+from focus.runtime.spec.sites import VISION_SITES
 
 DENSE = 2e-3        #: how far dense logits may be from the unmodified model's; a zoo model's are half of that
 CONCENTRATORS = (isa.Unit.SIC, isa.Unit.SEC, isa.Unit.SCATTER)
@@ -60,6 +63,15 @@ class Case:
     def logits(self) -> np.ndarray:
         """float32 [1, vocabulary] of the unmodified model's last token."""
         return self.model(**self.inputs).logits[:, -1].numpy()
+
+    def tower(self) -> focus.Concentration:
+        """Tokens pruned in the decoder, vectors merged in the vision tower alone: settings of its own, or none, for each layer and site."""
+        family = family_of(self.model)
+        depth, layers = (family.info(self.model)[key] for key in ("depth", "vision_depth"))
+        random = random_sites(np.random.default_rng(layers), 0, layers)
+        sec = focus.Concentration.preset("sec", depth)
+        first = [dict(last=0, sites=list(VISION_SITES), similarity=True, threshold=0.6)]
+        return sec.model_copy(update={"overrides": focus.Concentration(overrides=[*random.overrides, *first]).overrides, "m_tile": random.m_tile})
 
     @property
     def imported(self) -> Path:
@@ -195,12 +207,17 @@ def case(name: str) -> Case:
 
 
 def sizes(names: list[str]) -> None:
-    """At each size: dense as the unmodified model, concentrated as the reference, choice by choice."""
+    """At each size: dense as the unmodified model, concentrated as the reference, choice by choice; odd ones with a concentrated vision tower."""
     for name in names:
         c = case(name)
         print(f"{name} dense {c.run('off').distance < DENSE}")
-        for mode in ("full", "sic", "sec"):
-            judged = c.run(mode).agreement
+        for mode in ("full", "sic", "tower" if name.endswith("odd") else "sec"):
+            run = c.run(c.tower() if mode == "tower" else mode)
+            judged, sites = run.agreement, {key.split("/")[2] for key in run.result.trace if key.startswith("group/")}
+            if mode == "tower":
+                assert sites == set(VISION_SITES)
+                made = synth.synth(synth.TracePlan.of_binary(run.exe.binary), synth.Recipe(1.2))
+                assert run.exe.time(made)["cycles"]
             print(f"{name} {mode} {judged.holds}", *[judged] * (not judged.holds))
 
 
