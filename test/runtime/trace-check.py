@@ -31,7 +31,7 @@ print(traces.unique_counts(good, site).tolist())
 good.save(folder / "t.safetensors")
 again = Trace.load(folder / "t.safetensors")
 assert again.metadata == good.metadata and all((again[k] == good[k]).all() and again[k].dtype == good[k].dtype for k in good)
-# CHECK-NEXT: ['S', 'V', 'block', 'grid', 'm_tile', 'model', 'overrides', 'threshold', 'vector']
+# CHECK-NEXT: ['S', 'V', 'block', 'grid', 'hoist', 'm_tile', 'model', 'overrides', 'threshold', 'vector']
 print(sorted(again.metadata))
 # A plain dictionary, without metadata, is as good.
 # CHECK-NEXT: ACCEPTED

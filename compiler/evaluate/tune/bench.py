@@ -70,8 +70,8 @@ class Shape:
 
 
 def in_form(config: Concentration) -> Concentration:
-    """A concentration in the form that is measured and predicted: it prunes after the attention, so that the effects of a layer's sites stay apart, and
-    its m-tiles have the largest size, which the reference takes for one that is left open."""
+    """A concentration in the form that is measured and predicted: it prunes after the attention, so that the effects of a layer's sites stay apart,
+    and its m-tiles have the largest size, which the reference takes for one that is left open."""
     return config.fixed().model_copy(update={"hoist": False})
 
 

@@ -109,7 +109,8 @@ class Search:
 
     def losses(self, configs: Sequence[Concentration], goal: Goal, what: str, base: Concentration) -> tuple[np.ndarray, list[Measurement]]:
         """[config]: the distance from the answers under a base, on the few requests, with its standard error."""
-        measured = self.pool.measure([Task(in_form(c), self.few, timed=False, base=in_form(base)) for c in configs], lambda done, of: self.tell(what, done, of))
+        tasks = [Task(in_form(c), self.few, timed=False, base=in_form(base)) for c in configs]
+        measured = self.pool.measure(tasks, lambda done, of: self.tell(what, done, of))
         return np.array([m.upper(goal.name) for m in measured]), measured
 
     # ---- effects ---------------------------------------------------------------------------------------------------------------------
