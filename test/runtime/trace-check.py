@@ -70,7 +70,7 @@ at("retained/3/query", 3, 3)
 # Tokens are dropped between what keys are made from and the queries only, and none comes back.
 for changes in ({"retained/1/gate_proj": [0, 1, 3, 4, 7]}, {"retained/3/q_proj": [0, 1, 3, 4, 6]}, {"retained/2/down_proj": [0, 1, 2, 3, 4, 6, 7], "retained/3/q_proj": [0, 1, 3, 4, 6, 7]},
                 {"retained/3/gate_proj": [0, 1, 3, 4, 5, 6, 7]}, {"retained/4/q_proj": [0]}, {"retained/3/query/0": [0]}, {"retained/3/gate_proj": [[0]]},
-                {"retained/3/gate_proj": [0.5]}, {"retained/0/query": [1, 0]}, {"retained/2/o_proj": range(8), "retained/3/down_proj": [1, 7]}):
+                {"retained/3/gate_proj": [0.5]}, {"retained/0/query": [1, 0]}, {"retained/2/o_proj": range(8), "retained/3/q_proj": range(8)}):
     arrays = {key: np.array(ids, np.int32 if np.array(ids).dtype.kind == "i" else np.float32) for key, ids in changes.items()}
     print(error(traces.check, {**good, **arrays}, b))
 # CHECK-NEXT: trace 'retained/3/query' has token 6, which 'retained/1/gate_proj' has not;
