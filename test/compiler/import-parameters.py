@@ -27,7 +27,8 @@ def shapes(imported):
 model = build()
 imported = import_model(model, random_video(model, 1))
 values = {name: value() for name, value in imported.params.items()}
-print("same shapes", {n: v.shape for n, v in values.items()} == shapes(imported))
+# (the table of a tower's cells is wanted only where the tower is concentrated)
+print("same shapes", {n: v.shape for n, v in values.items() if not n.endswith("_cells")} == shapes(imported))
 # CHECK: same shapes True
 own = dict(model.named_parameters())
 print("same values", all(np.array_equal(v, own[n].numpy()) for n, v in values.items() if not n.startswith("const.")))
@@ -46,5 +47,5 @@ print([n for n in import_model(tied, random_video(tied, 1)).params if "lm_head" 
 
 half = build().to(torch.bfloat16)
 imported = import_model(half, random_video(half, 1))
-print(imported.inputs[0], {v().dtype.name for n, v in imported.params.items()}, half.lm_head.weight.dtype)
+print(imported.inputs[0], {v().dtype.name for n, v in imported.params.items() if not n.endswith("_cells")}, half.lm_head.weight.dtype)
 # CHECK-NEXT: ('pixel_values_videos', 'float32', (1, 1, 3, 70, 70)) {'float32'} torch.bfloat16

@@ -37,6 +37,7 @@ for name, table in sorted(tables.items()):
     print(name, table.dtype, table.shape)
 # CHECK: const.rope_cos float32 (20, 32)
 # CHECK-NEXT: const.rope_sin float32 (20, 32)
+# CHECK-NEXT: const.video_cells int32 (48,)
 # CHECK-NEXT: const.video_merge_rows int32 (12,)
 # CHECK-NEXT: const.video_rope_cos float32 (48, 24)
 # CHECK-NEXT: const.video_rope_sin float32 (48, 24)
