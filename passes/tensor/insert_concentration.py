@@ -25,7 +25,20 @@ from focus.dialects.contracts import CONCENTRATION, towers_of
 from focus.dialects.support import OpError, get_attr
 from focus.passes.manager import register_pass
 from focus.passes.tensor.decoder_ir import LAYER, annotated
-from focus.passes.tensor.tensor_ir import NORMS, body, definition, downstream, extra_attributes, linear_like, matrix_type, replace, rows, users
+from focus.passes.tensor.tensor_ir import (
+    NORMS,
+    body,
+    definition,
+    downstream,
+    extra_attributes,
+    linear_like,
+    matrix_type,
+    one_linear,
+    projection_of,
+    replace,
+    rows,
+    users,
+)
 from focus.passes.tensor.tower_ir import tower_attentions, tower_sites
 from focus.runtime.spec.concentration import Concentration, default_schedule
 from focus.runtime.spec.errors import FocusError
@@ -93,10 +106,10 @@ class Layer:
 
 def find_layer(attention: ir.OpView) -> Layer:
     """The layer around a decoder attention.  Raises OpError for a layer of another structure."""
-    projections = [_projection(attention, v) for v in (attention.q, attention.k, attention.v)]
+    projections = [projection_of(attention, v, (d.RopeOp, *NORMS)) for v in (attention.q, attention.k, attention.v)]
     if any(p.x != projections[0].x for p in projections):
         raise OpError(attention, "has q, k and v from projections of different values; one shared input expected")
-    out = _one_linear(attention, attention.result, "the attention's result")
+    out = one_linear(attention, attention.result, "the attention's result")
     stream = out.y if out.residual is not None else _residual_add(attention, out.y, "o_proj")
     norms = [u for u in users(stream) if isinstance(u, NORMS)]
     if len(norms) != 1:
@@ -108,25 +121,8 @@ def find_layer(attention: ir.OpView) -> Layer:
     mid = first[0].y
     while len(users(mid)) == 1 and isinstance(users(mid)[0], (d.ActivationOp, d.MulOp)):
         mid = users(mid)[0].result
-    _one_linear(attention, mid, "the MLP's product")
+    one_linear(attention, mid, "the MLP's product")
     return Layer(projections[0].x, attention, out, stream, mlp_in, mid)
-
-
-def _projection(attention: ir.OpView, value: ir.Value) -> ir.OpView:
-    """The linear layer that q, k or v comes from, through RoPE and a norm of heads."""
-    op = definition(value)
-    while isinstance(op, (d.RopeOp, *NORMS)):
-        op = definition(op.x)
-    if not isinstance(op, d.LinearOp):
-        raise OpError(attention, "has an operand that is no linear projection")
-    return op
-
-
-def _one_linear(attention: ir.OpView, value: ir.Value, what: str) -> ir.OpView:
-    found = users(value)
-    if len(found) != 1 or not isinstance(found[0], d.LinearOp) or found[0].x != value:
-        raise OpError(attention, f"is in a layer where {what} does not go to exactly one linear layer")
-    return found[0]
 
 
 def _residual_add(attention: ir.OpView, value: ir.Value, what: str) -> ir.Value:

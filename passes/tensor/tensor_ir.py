@@ -10,6 +10,7 @@ from typing import Any
 from torch_mlir import ir
 
 from focus.dialects import focus as d
+from focus.dialects.support import OpError
 
 NORMS = (d.RMSNormOp, d.LayerNormOp)
 
@@ -90,3 +91,21 @@ def gather_of(op: ir.OpView) -> ir.OpView | None:
     if d.GATHERS not in op.operation.attributes:
         return None
     return users(op.y)[0]
+
+
+def projection_of(attention: ir.OpView, value: ir.Value, through: tuple[Any, ...]) -> ir.OpView:
+    """The linear layer that an operand of an attention comes from, through ops of these types.  Raises OpError where there is none."""
+    op = definition(value)
+    while isinstance(op, through):
+        op = definition(op.x)
+    if not isinstance(op, d.LinearOp):
+        raise OpError(attention, "has an operand that is no linear projection")
+    return op
+
+
+def one_linear(attention: ir.OpView, value: ir.Value, what: str) -> ir.OpView:
+    """The only reader of a value in an attention's layer, a linear layer.  Raises OpError, which calls the value `what`."""
+    found = users(value)
+    if len(found) != 1 or not isinstance(found[0], d.LinearOp) or found[0].x != value:
+        raise OpError(attention, f"is in a layer where {what} does not go to exactly one linear layer")
+    return found[0]

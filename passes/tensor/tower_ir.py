@@ -12,7 +12,7 @@ from torch_mlir import ir
 from focus.dialects import focus as d
 from focus.dialects.contracts import towers_of
 from focus.dialects.support import OpError
-from focus.passes.tensor.tensor_ir import NORMS, body, definition, rows, users
+from focus.passes.tensor.tensor_ir import NORMS, body, one_linear, projection_of, rows, users
 
 _PASSED = (d.RopeOp, d.SliceOp, d.ReshapeOp, *NORMS)        #: between a projection and an attention
 _SUMMED = (d.MulOp, d.AddOp)                                #: between a projection and the norm after it
@@ -35,10 +35,10 @@ def tower_attentions(function: ir.OpView) -> Iterator[tuple[int, Any, ir.OpView]
 
 def tower_sites(attention: ir.OpView) -> dict[str, ir.Value]:
     """The value at each site of the layer around an attention.  Raises OpError for a layer of another structure."""
-    projections = [_projection(attention, v) for v in (attention.q, attention.k, attention.v)]
+    projections = [projection_of(attention, v, _PASSED) for v in (attention.q, attention.k, attention.v)]
     if any(p.x != projections[0].x for p in projections):
         raise OpError(attention, "has q, k and v from projections of different values; one shared input expected")
-    out = _linear_after(attention, attention.result, "the attention's result")
+    out = one_linear(attention, attention.result, "the attention's result")
     stream = out.y
     while not (norms := [u for u in users(stream) if isinstance(u, NORMS) and u.x == stream]):
         following = [u for u in users(stream) if isinstance(u, _SUMMED)]
@@ -52,23 +52,6 @@ def tower_sites(attention: ir.OpView) -> dict[str, ir.Value]:
     middle = first[0].y
     while len(users(middle)) == 1 and isinstance(users(middle)[0], (d.ActivationOp, d.MulOp)):
         middle = users(middle)[0].result
-    _linear_after(attention, middle, "the MLP's product")
+    one_linear(attention, middle, "the MLP's product")
     return {"vision.q_proj": projections[0].x, "vision.query": attention.q, "vision.o_proj": attention.result, "vision.fc1": wide,
             "vision.fc2": middle}
-
-
-def _projection(attention: ir.OpView, value: ir.Value) -> ir.OpView:
-    """The linear layer that q, k or v comes from."""
-    op = definition(value)
-    while isinstance(op, _PASSED):
-        op = definition(op.x)
-    if not isinstance(op, d.LinearOp):
-        raise OpError(attention, "has an operand that is no linear projection")
-    return op
-
-
-def _linear_after(attention: ir.OpView, value: ir.Value, what: str) -> ir.OpView:
-    found = users(value)
-    if len(found) != 1 or not isinstance(found[0], d.LinearOp) or found[0].x != value:
-        raise OpError(attention, f"is in a layer where {what} does not go to exactly one linear layer")
-    return found[0]
