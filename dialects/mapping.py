@@ -159,7 +159,7 @@ def check_field(cls: type[KernelMapping], hints: dict[str, Any], name: str, valu
         raise FocusError(f"{what}: {name} is {value!r}, expected true or false")
     if hints[name] is int and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2 ** 31):
         raise FocusError(f"{what}: {name} is {value!r}, expected a number of 0 or more")
-    if hints[name] is int and value == 0 and name in (*_SIZES, "slots", "strands", "heads"):
+    if hints[name] is int and value == 0 and name in (*_SIZES, "slots", "strands", "heads", "weight_subs"):
         raise FocusError(f"{what}: {name} is 0, expected 1 or more")
 
 
