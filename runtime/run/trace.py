@@ -8,7 +8,7 @@ Keys (docs/algorithm.md), for each layer l and site s:
     zero/{l}/{s}       uint8 [n, slices]    1 where the vector is all zeros
 A compact trace, enough to time a program, has in place of group and zero
     counts/{l}/{s}     int32 [tiles, slices]    unique vectors of each (m-tile, slice)
-Metadata (strings): model, grid, V, S, block, vector, threshold, m_tile, overrides; JSON where they are not plain words.
+Metadata (strings): model, grid, V, S, block, vector, threshold, m_tile, hoist, overrides; JSON where they are not plain words.
 """
 from __future__ import annotations
 
