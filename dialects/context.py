@@ -4,16 +4,17 @@ In: text or a file.  Out: `make_context`, a context with every upstream dialect,
 """
 from __future__ import annotations
 
+import re
 from os import PathLike
 from pathlib import Path
 
 from torch_mlir._mlir_libs import _torchMlir
 from torch_mlir.passmanager import PassManager
 
-from focus.dialects import fisa, focus, tile_ops  # noqa: F401  importing tile_ops adds its classes to the focus dialect
+from focus.dialects import bytecode, fisa, focus, tile_ops  # noqa: F401  importing tile_ops adds its classes to the focus dialect
 from focus.dialects.contracts import check_module
 from focus.dialects.support import DiagnosedError, Diagnostic, collect, ir
-from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.errors import FocusError, first_line
 
 
 def make_context() -> ir.Context:
@@ -34,6 +35,7 @@ def make_context() -> ir.Context:
 def parse_text(text: str, name: str = "<string>", context: ir.Context | None = None) -> ir.Module:
     """Parse and verify a module.  Raises DiagnosedError with every diagnostic, `name` standing for the file."""
     context = context or ir.Context.current
+    _check_strings(text, name)
     with context, ir.Location.unknown(context), collect(context, name) as found:
         try:
             module = ir.Module.parse(text)
@@ -44,9 +46,25 @@ def parse_text(text: str, name: str = "<string>", context: ir.Context | None = N
 
 def _checked(module: ir.Module, found: list[Diagnostic], name: str) -> ir.Module:
     """The module, if what it and its functions carry beside their ops is right too.  Raises DiagnosedError."""
-    if not check_module(module):
+    try:
+        right = check_module(module)
+    except (TypeError, RuntimeError) as e:                  # the bindings': a location, for example, that is the value of an attribute
+        raise DiagnosedError(found, f"{name}: an attribute of a function is of a kind that MLIR's bindings cannot read: {first_line(e)}") from None
+    if not right:
         raise DiagnosedError(found, f"{name}: does not verify")
     return module
+
+
+_ESCAPED = re.compile(r"\\\\|((?:\\[89A-Fa-f][0-9A-Fa-f])+)")     # an escaped backslash, or bytes that are no ASCII
+
+
+def _check_strings(text: str, name: str) -> None:
+    """Raise FocusError where a string of MLIR text is no UTF-8: the bindings cannot read it."""
+    for found in _ESCAPED.finditer(text):
+        try:
+            bytes.fromhex((found[1] or "").replace("\\", "")).decode()
+        except UnicodeDecodeError:
+            raise FocusError(f"{name}:{text.count(chr(10), 0, found.start()) + 1}: a string is no UTF-8: {found[1]}") from None
 
 
 def parse_file(path: str | PathLike, context: ir.Context | None = None) -> ir.Module:
@@ -56,46 +74,15 @@ def parse_file(path: str | PathLike, context: ir.Context | None = None) -> ir.Mo
         raw = Path(path).read_bytes()
     except OSError as e:
         raise FocusError(f"{path}: cannot read: {e.strerror}") from None
-    if raw.startswith(b"ML\xefR") and not _has_text(raw):
-        raise FocusError(f"{path}: damaged bytecode: its strings are no UTF-8")
+    if bytecode.is_bytecode(raw):
+        return parse_text(bytecode.as_text(raw, str(path), context), str(path), context)
+    try:
+        _check_strings(raw.decode(), str(path))
+    except UnicodeDecodeError as e:
+        raise FocusError(f"{path}: is neither text nor MLIR bytecode (byte {e.start})") from None
     with context, ir.Location.unknown(context), collect(context, str(path)) as found:
         try:
             module = ir.Module.parseFile(str(path))
         except ir.MLIRError:
             raise DiagnosedError(found, f"{path}: not a module") from None
         return _checked(module, found, str(path))
-
-
-def _has_text(raw: bytes) -> bool:
-    """Whether the strings of MLIR bytecode are UTF-8; MLIR's bindings end the process over others.  True where there is no telling: MLIR will."""
-    try:
-        at = raw.index(0, _number(raw, 4)[1]) + 1           # behind the version and the producer
-        while True:
-            section, (size, at) = raw[at], _number(raw, at + 1)
-            if section >> 7:
-                alignment, at = _number(raw, at)
-                at = -(-at // alignment) * alignment
-            if section & 0x7F == 0:                         # the one of strings: how many, their lengths from the last to the first, the strings
-                break
-            at += size
-        end, lengths = at + size, []
-        count, at = _number(raw, at)
-        for _ in range(count):
-            length, at = _number(raw, at)
-            lengths.append(length)
-        for length in lengths:
-            raw[max(end - length, 0):end].decode()
-            end -= length
-    except UnicodeDecodeError:
-        return False
-    except (IndexError, ValueError, ZeroDivisionError):
-        pass
-    return True
-
-
-def _number(raw: bytes, at: int) -> tuple[int, int]:
-    """A number of variable length, and where the next one begins: the zeros at the low end of its first byte are how many bytes follow."""
-    first = raw[at]
-    more = (first & -first).bit_length() - 1 if first else 8
-    value = int.from_bytes(raw[at:at + 1 + more], "little")
-    return value >> min(more + 1, 8), at + 1 + more

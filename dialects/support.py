@@ -38,7 +38,7 @@ from torch_mlir.dialects import ext
 from torch_mlir.dialects.ext import Operand, Pure, Region, Result
 from torch_mlir.dialects.irdl import Variadicity
 
-from focus.runtime.spec.errors import FocusError, printable
+from focus.runtime.spec.errors import FocusError, first_line, printable
 
 __all__ = [
     "Any", "Bool", "DiagnosedError", "Diagnostic", "Dialect", "F64", "FocusError", "I64", "I64Array", "InvalidOp", "OpBase", "OpError",
@@ -596,7 +596,7 @@ class OpBase(ext.Operation):
         except InvalidOp as e:
             message = str(e)
         except Exception as e:      # an exception that leaves a verifier ends the process
-            message = f"verifier raised {type(e).__name__}: {e}"
+            message = f"verifier raised {type(e).__name__}: {first_line(e)}"
         self.operation.location.emit_error(f"'{self.operation.name}' op {message}")
         return False
 

@@ -17,6 +17,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # numpy comes with the b
 import torch_mlir.dialects
 
 from focus import DISTRIBUTION
+from focus.dialects.bytecode import is_bytecode
 from focus.dialects.context import make_context, parse_file, parse_text
 from focus.dialects.support import AsmForm, DiagnosedError, Diagnostic, ir
 from focus.passes.manager import find_pass, load_passes, parse_pipeline, run, timing_report
@@ -158,7 +159,7 @@ def _read(args: argparse.Namespace) -> list[_Input]:
     except OSError as e:
         raise FocusError(f"{args.file}: cannot read: {e.strerror}") from None
     path = None if args.file == "-" else Path(args.file)
-    if raw[:4] == b"ML\xefR":
+    if is_bytecode(raw):
         if path is None:
             raise FocusError("<stdin>: is bytecode; give it as a file")
         return [_Input("", name, path=path)]

@@ -103,6 +103,7 @@ def agreement(model, inputs: Mapping[str, Any], result, concentration: Concentra
     """
     if not isinstance(getattr(result, "trace", None), Mapping) or not isinstance(getattr(result, "outputs", None), Mapping):
         raise FocusError(f"result: what Executable.run returned expected, got {type(result).__name__}")
+    prefill_of(model, inputs)                           # what is no model of ours is refused
     concentration = Concentration.resolve(concentration, len(decoder_of(model).layers))
     concentration = concentration.fixed(result.concentration.rows_of_tile)      # an m-tile that is left open is the one of the run
     decisions = result.trace if follow else None

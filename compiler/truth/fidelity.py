@@ -19,6 +19,7 @@ from focus.compiler.truth.reference import DecoderRun, Front, Tower
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, one_line
 
+MOST_TOKENS = 1 << 16            #: that a continuation may have
 TOP = 5         #: most probable tokens that are compared as a set
 
 
@@ -86,11 +87,13 @@ def fidelity(model: nn.Module, inputs: Mapping[str, Any] | Sequence[Mapping[str,
     inputs: those of the model's forward, or a list of such.  generate: tokens of the greedy continuation to compare, 0 for none.  storage: measure
     what fp16 storage alone does, too.  Raises FocusError as `reference` does, and for a request without text after its visual tokens.
     """
+    if not isinstance(inputs, (Mapping, list, tuple)):
+        raise FocusError(f"inputs: a dictionary of names and tensors, or a list of such expected, got {type(inputs).__name__}")
     requests = [inputs] if isinstance(inputs, Mapping) else list(inputs)
     if not requests:
         raise FocusError("inputs: at least one request expected, got none")
-    if not isinstance(generate, int) or isinstance(generate, bool) or generate < 0:
-        raise FocusError(f"generate: a number of tokens expected, got {generate!r}")
+    if not isinstance(generate, int) or isinstance(generate, bool) or not 0 <= generate <= MOST_TOKENS:
+        raise FocusError(f"generate: a number of tokens from 0 to {MOST_TOKENS} expected, got {generate!r}")
     measured = []
     for request in requests:
         dense = Dense.of(model, request, generate)

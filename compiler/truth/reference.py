@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.frontend.surgery import patched, skeleton, untouched
-from focus.compiler.frontend.wrapper import prefill_of
+from focus.compiler.frontend.wrapper import foreseen, prefill_of
 from focus.compiler.truth.similarity import Record
 from focus.compiler.truth.storage import STORED, as_stored, check_storage, stored_outputs
 from focus.compiler.truth.tower import concentrated_tower
@@ -157,7 +157,8 @@ class Front:
         model, inputs = as_stored(model, inputs, storage)
         stored, record, wanted = STORED[storage], None, None
         if tower is not None:
-            layers = prefill.family.info(model)["vision_depth"]
+            with foreseen(prefill.family, model):
+                layers = prefill.family.info(model)["vision_depth"]
             wanted = Concentration.resolve(tower.concentration, len(decoder_of(model).layers), layers)
             record = Record(tower.decisions, tower.values, stored) if wanted.vision else None
         with ExitStack() as contexts:
@@ -279,6 +280,9 @@ class DecoderRun:
                 if self.kept is not None:
                     hidden, self.kept = hidden[self.kept], None
                 if number < len(self.front.deep):
+                    if self.front.deep[number].shape[1] != hidden.shape[1]:
+                        raise FocusError(f"the decoder's layers.{number} has {hidden.shape[1]} features, but the vision tower adds "
+                                         f"{self.front.deep[number].shape[1]} to them")
                     visual = self.original >= 0
                     hidden[visual] = self.stored(hidden[visual] + self.front.deep[number][self.original[visual]])
         return hidden

@@ -78,6 +78,20 @@ tried("llava-onevision-tiny", lambda m: become(m.model.vision_tower.embeddings, 
 tried("qwen3-vl-tiny", lambda m: become(m.model.language_model.layers[0].self_attn.q_norm, halved, "Qwen3VLTextRMSNorm"))
 # CHECK-NEXT: model.language_model.layers.1.mlp.act_fn: activation SiLUActivation has no mapping
 tried("llava-tiny", lambda m: become(m.model.language_model.layers[1].mlp.act_fn, lambda self, x: x.sin(), "SiLUActivation"))
+
+
+def zero_centred(self, x):
+    return super(type(self), self).forward(x) + x * torch.rsqrt(x.square().mean(-1, keepdim=True))
+
+
+# Norms of the name of the one that was there: in two decoders and two towers.
+# CHECK-NEXT: model.language_model.layers.1.input_layernorm: operator 'aten.{{.*}}' has no mapping to the accelerator
+# CHECK-NEXT: model.language_model.norm: operator 'aten.{{.*}}' has no mapping to the accelerator
+# CHECK-NEXT: model.vision_tower.encoder.layer.1.layernorm_before: operator 'aten.{{.*}}' has no mapping to the accelerator
+# CHECK-NEXT: model.visual.blocks.0.norm2: operator 'aten.{{.*}}' has no mapping to the accelerator
+for name, path in (("llava-next-tiny", "model.language_model.layers.1.input_layernorm"), ("qwen2.5-vl-tiny", "model.language_model.norm"),
+                   ("internvl-tiny", "model.vision_tower.encoder.layer.1.layernorm_before"), ("qwen2-vl-tiny", "model.visual.blocks.0.norm2")):
+    tried(name, lambda m: become(m.get_submodule(path), zero_centred, type(m.get_submodule(path)).__name__))
 before, modeling_qwen2.Qwen2RMSNorm.forward = modeling_qwen2.Qwen2RMSNorm.forward, lambda self, x: x * self.weight.cumsum(0)
 # CHECK-NEXT: operator 'aten.cumsum' has no mapping
 tried("llava-onevision-tiny", lambda m: None)

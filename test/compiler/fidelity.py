@@ -119,7 +119,7 @@ print(code, written["inputs"], written["concentrations"]["full"]["mean"]["kl"] =
 print(error(focus.fidelity, model, []))
 # CHECK-NEXT: inputs: at least one request expected, got none
 print(error(focus.fidelity, model, inputs, generate=-1))
-# CHECK-NEXT: generate: a number of tokens expected, got -1
+# CHECK-NEXT: generate: a number of tokens from 0 to 65536 expected, got -1
 last = dict(inputs) | {"input_ids": inputs["input_ids"][:, :-prefill_of(model, inputs)[1].prompt_rows]}
 print(error(focus.fidelity, model, last, "sic"))
 # CHECK-NEXT: input_ids: no text after the visual tokens; at its positions answers are compared

@@ -1,7 +1,7 @@
 # focus-opt reads MLIR bytecode files.
 # RUN: %python %s %t.mlirbc && focus-opt %t.mlirbc | filecheck %s
 # RUN: not focus-opt %t.mlirbc.bad 2>&1 | filecheck %s --check-prefix=BAD
-# BAD: damaged bytecode: its strings are no UTF-8
+# BAD: damaged bytecode: MLIR's reader refuses it without saying why
 # CHECK: "focus.param"() {name = "w", row_order = "as_is"}
 import sys
 
@@ -13,7 +13,7 @@ with make_context(), ir.Location.unknown():
     with open(sys.argv[1], "wb") as f:
         module.operation.write_bytecode(f)
 
-# Strings that are no UTF-8 are refused before MLIR sees them.
+# Strings that are no UTF-8 end MLIR's own handling of errors.
 raw = bytearray(open(sys.argv[1], "rb").read())
 raw[raw.index(b"builtin") + 3] = 0xFE
 with open(f"{sys.argv[1]}.bad", "wb") as f:

@@ -99,3 +99,26 @@ model, inputs = zoo.build("qwen2.5-vl-tiny")
 layers(model)[0].mlp.down_proj = nn.Linear(5, 5)
 print(error(focus.reference, model, inputs))
 # CHECK-NEXT: the decoder's layers.0 fails: RuntimeError: mat1 and mat2 shapes cannot be multiplied
+model, inputs = zoo.build("internvl-tiny")
+layers(model)[0].mlp.gate_proj = nn.Identity()
+print(error(focus.reference, model, inputs))
+# CHECK-NEXT: model.language_model.layers.0.mlp.gate_proj: this Identity has no 'out_features', which a InternVLForConditionalGeneration has there
+model.model.language_model.norm = None
+print(error(focus.reference, model, inputs))
+# CHECK-NEXT: model.language_model.norm: a module expected, got NoneType
+model, inputs = zoo.build("qwen3-vl-tiny")
+model.model.visual.deepstack_merger_list[0].linear_fc2 = nn.Identity()
+print(error(focus.reference, model, inputs))
+# CHECK-NEXT: the decoder's layers.0 has 64 features, but the vision tower adds {{[0-9]+}} to them
+model, inputs = zoo.build("internvl-tiny")
+result = focus.compile(model, inputs).run(inputs)
+for other in (torch.zeros(3), "internvl-tiny", model.model):
+    print(error(focus.agreement, other, inputs, result))
+# CHECK-NEXT: unknown model Tensor; supported:
+# CHECK-NEXT: unknown model str; supported:
+# CHECK-NEXT: unknown model InternVLModel (model_type 'internvl'); supported:
+for other in (3, "x", torch.zeros(())):
+    print(error(focus.fidelity, model, other))
+# CHECK-NEXT: inputs: a dictionary of names and tensors, or a list of such expected, got int
+# CHECK-NEXT: inputs: a dictionary of names and tensors, or a list of such expected, got str
+# CHECK-NEXT: inputs: a dictionary of names and tensors, or a list of such expected, got Tensor

@@ -24,6 +24,11 @@ with make_context() as context, ir.Location.unknown():
     # CHECK: | DIR/bad.mlir:2:3: 'focus.add' op expects 2 operands (a, b), but has 0
     wrong(parse_file, folder / "syntax.mlir")
     # CHECK-NEXT: | DIR/syntax.mlir:1:9: expected operation name in quotes
+    (folder / "bytes.mlir").write_text('module attributes {\n  a = "\\C3\\A9", b = "\\\\FF", c = "\\C3("} {}\n')
+    wrong(parse_file, folder / "bytes.mlir")
+    # CHECK-NEXT: | DIR/bytes.mlir:2: a string is no UTF-8: \C3
+    wrong(parse_text, 'func.func @main() attributes {focus.ports = loc("a":1:2)} { return }', "text")
+    # CHECK-NEXT: | text: an attribute of a function is of a kind that MLIR's bindings cannot read: (): incompatible function arguments.
     wrong(parse_file, folder / "absent.mlir")
     # CHECK-NEXT: | DIR/absent.mlir: cannot read: No such file or directory
     wrong(parse_text, '"focus.add"() : () -> () loc("layers.3.self_attn")', "text")

@@ -47,6 +47,26 @@ for name, offset in (("llava-onevision-image-tiny", 2000), ("llava-next-tiny", 1
 # CHECK-NEXT: internvl-tiny 500 right
 # CHECK-NEXT: qwen3-vl-tiny 300 right
 
+# So in decoders with LayerNorms, where the offset comes with the embedding, from one of text or with a bias of the projector.
+def offset_everywhere(model, offset):
+    decoder = model.model.language_model
+    for layer in decoder.layers:
+        layer.input_layernorm = nn.LayerNorm(decoder.config.hidden_size)
+    decoder.norm = nn.LayerNorm(decoder.config.hidden_size)
+    with torch.no_grad():
+        decoder.embed_tokens.weight += offset
+        [m for m in model.model.modules() if isinstance(m, nn.Linear) and m.out_features == decoder.config.hidden_size and m.bias is not None
+         and not any(m is inner for inner in decoder.modules())][-1].bias += offset
+
+
+for name, offset in (("internvl-tiny", 400), ("llava-tiny", 1000), ("qwen2-vl-tiny", 2000)):
+    model, inputs = zoo.build(name)
+    offset_everywhere(model, offset)
+    print(name, offset, distance(model, inputs, storage=True))
+# CHECK-NEXT: internvl-tiny 400 right
+# CHECK-NEXT: llava-tiny 1000 right
+# CHECK-NEXT: qwen2-vl-tiny 2000 right
+
 # No epsilon is the machine epsilon.
 for name, path in (("qwen2-vl-tiny", "model.language_model.norm"), ("qwen2.5-vl-tiny", "model.visual.blocks.0.norm1"),
                    ("llava-next-video-tiny", "model.vision_tower.encoder.layers.0.layer_norm1")):

@@ -198,7 +198,10 @@ def anything(rng: Random) -> None:
                 lambda: focus.agreement(model, inputs, value), lambda: focus.agreement(model, inputs, result, value),
                 lambda: focus.agreement(value, inputs, result), lambda: focus.compile(model, inputs, value), lambda: focus.compile(value, inputs),
                 lambda: focus.compile(model, value), lambda: focus.compile(model, inputs, "focus", value), lambda: focus.reference(model, inputs, value),
-                lambda: focus.reference(value, inputs), lambda: focus.reference(model, inputs, "off", None, value),
+                lambda: focus.reference(value, inputs), lambda: focus.fidelity(value, inputs), lambda: focus.fidelity(model, value),
+                lambda: focus.fidelity(model, inputs, value, 0, False), lambda: focus.fidelity(model, inputs, "off", value, False),
+                lambda: focus.check(value, model, inputs), lambda: focus.check(exe, value, inputs), lambda: focus.check(exe, model, value),
+                lambda: focus.reference(model, inputs, "off", None, value),
                 lambda: _torch(model, inputs, mappings=value), lambda: _torch(model, inputs, dump_ir=value),
                 lambda: _torch(model, inputs, scope=value), lambda: _torch(model, inputs, check=value)))()
 

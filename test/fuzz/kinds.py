@@ -276,6 +276,7 @@ def ir(folder: Path) -> Case:
     from focus.passes.pipeline import pipeline
     f = Function(0)
     y = f.linear(f.norm("rms", f.rows(40, 40)), 50, "swiglu", bias=True)
+    from focus.dialects.bytecode import is_bytecode
     from focus.dialects.context import make_context, parse_text
     from focus.dialects.support import to_text
     steps = [s.name for s in pipeline()]
@@ -310,7 +311,7 @@ def ir(folder: Path) -> Case:
         again, code_of_it, said = called(str(path), "--allow-unregistered-dialect", *(["--emit-bytecode"] if rng.random() < 0.2 else []))
         if again:
             raise Finding(f"focus-opt does not read what it wrote after {chosen}: {said[-800:]}")
-        if code_of_it.startswith(b"ML\xefR"):
+        if is_bytecode(code_of_it):
             path.write_bytes(damage.data(rng, code_of_it, _times(rng)))
             again, _, said = called(str(path), "--allow-unregistered-dialect")
             if again not in (0, 1) or "Traceback (" in said:

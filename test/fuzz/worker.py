@@ -23,14 +23,18 @@ def generator(seed: int, kind: str, number: int) -> random.Random:
     return random.Random(f"{seed}/{kind}/{number}")
 
 
+def is_finding(refusal: Exception) -> bool:
+    """Whether a FocusError is of more than one line, or of what nobody foresaw (focus.runtime.spec.errors.one_line)."""
+    return "\n" in str(refusal) or ": unexpected " in str(refusal)
+
+
 def outcome(case, rng: random.Random) -> str:
     """`done`, `refused`, or `finding` with its last lines."""
     from focus.runtime.spec.errors import FocusError
     try:
         return "done" if case(rng) is None else "refused"
     except FocusError as e:
-        wrong = "\n" in str(e) or ": unexpected " in str(e)                # the latter: what nobody foresaw (focus.runtime.spec.errors.one_line)
-        return f"finding {e}" if wrong else "refused"
+        return f"finding {e}" if is_finding(e) else "refused"
     except (Exception, SystemExit) as e:
         frames = traceback.extract_tb(e.__traceback__)[-4:]
         return f"finding {type(e).__name__}: {str(e)[:600]} (" + " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames)) + ")"
@@ -48,9 +52,13 @@ def cases_of(kind: str, folder: Path):
 
 def one(kind: str, seed: int, number: int, folder: Path) -> int:
     """Run one case here and show what it comes to."""
+    from focus.runtime.spec.errors import FocusError
     case = cases_of(kind, folder)
     try:
         print("done" if case(generator(seed, kind, number)) is None else "refused")
+    except FocusError as e:
+        print(f"refused: {e}")
+        return int(is_finding(e))
     except Exception:
         traceback.print_exc()
         return 1

@@ -145,6 +145,8 @@ def check_decoder(model: nn.Module, length: int) -> None:
     if getattr(decoder.config, "is_causal", None) is False:
         raise FocusError("config.text_config.is_causal: causal attention expected, got False; attention in both directions has no mapping")
     check_width(model.lm_head, "lm_head")
+    if not isinstance(decoder.norm, nn.Module):
+        raise FocusError(f"model.language_model.norm: a module expected, got {type(decoder.norm).__name__}")
     for i, layer in enumerate(decoder.layers):
         path = f"model.language_model.layers.{i}"
         check_class(layer.self_attn, f"{path}.self_attn", (DECODERS[kind],), "attention")
