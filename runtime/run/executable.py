@@ -155,6 +155,14 @@ class Executable:
         `max_bytes` what a run may do.  Raises FocusError."""
         return cls(fxb.load(path, weights), **budget)
 
+    def takes(self, inputs: Mapping[str, Any]) -> bool:
+        """Whether `run` takes these inputs: all that there are, of the program's shapes, types and token layout."""
+        try:
+            self._take_inputs(inputs)
+        except FocusError:
+            return False
+        return True
+
     @one_line
     def run(self, inputs: Mapping[str, Any], *, sanitize: bool = False, progress: Progress | None = None, timeline: int = 0,
             window: tuple[int, int] = WHOLE) -> Result:
