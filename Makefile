@@ -9,7 +9,7 @@
 #   make asan     the simulator's tests and MINUTES=2 of fuzzing with a core that checks addresses and undefined behaviour
 #   make mutate   change the passes in PASSES=200 places, one at a time, and print the changes that no test notices
 #   make bench    compile time, simulation speed, start-up, memory
-#   make paper    the published evaluation beside ours at full size: build/paper.json, .csv, .md, plots (ROWS="llava_vid/mvbench ..." JOBS=2)
+#   make paper    the published evaluation beside ours at full size: build/paper.json, .csv, .md, plots (ROWS="llava_vid/mvbench ..." JOBS=2 RAY=ADDRESS)
 #   make docs     write the generated pages of docs/ and the stub of the native module anew
 #   make site     the documentation as a site: build/site
 #   make install  only the environment (also: make venv)
@@ -105,7 +105,7 @@ bench: $(STAMP)
 
 JOBS ?= 1
 paper: $(STAMP)
-	$(RUN) -m focus.compiler.evaluate.paper $(if $(ROWS),--rows $(ROWS)) --jobs $(JOBS) --whole
+	$(RUN) -m focus.compiler.evaluate.paper $(if $(ROWS),--rows $(ROWS)) --jobs $(JOBS) $(if $(RAY),--ray $(RAY)) --whole
 
 docs: $(STAMP)
 	$(RUN) -m focus.runtime.tools.docs docs

@@ -1,4 +1,5 @@
 # Configuration of the lit suite.  In: lit's `config` and `lit_config`.  Out: what a test is, how RUN lines run, what they may name.
+import importlib.util
 import os
 import shutil
 import sys
@@ -34,5 +35,7 @@ config.environment.update({name: os.environ[name] for name in ("FOCUS_SIM", "PYT
 config.environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), config.environment.get("PATH", "")])
 if shutil.which("chromium") and shutil.which("chromedriver"):
     config.available_features.add("chromium")           # of the system: no package for Python brings it
+if importlib.util.find_spec("ray"):
+    config.available_features.add("ray")
 config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(("%root", str(here.parent)))

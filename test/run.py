@@ -43,7 +43,8 @@ def main(argv: list[str]) -> int:
     if code and not failed:
         failed = 1                  # lit itself found something wrong
     if skipped:
-        print(f"{len(skipped)} skipped, which need a browser (Debian: apt-get install chromium chromium-driver): {', '.join(skipped)}")
+        print(f"{len(skipped)} skipped, which need a browser (Debian: apt-get install chromium chromium-driver) or Ray (pip install \".[cluster]\"): "
+              f"{', '.join(skipped)}")
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
 

@@ -17,15 +17,15 @@ import importlib.util
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from focus.compiler.evaluate import plots
-from focus.compiler.evaluate.workers import source_key
+from focus.compiler.evaluate.source import source_key
+from focus.compiler.evaluate.workers import Rows, Workers, computed
 from focus.runtime.evaluate import baselines, synth
 from focus.runtime.evaluate.baselines import DecoderSizes, Estimate, Row
 from focus.runtime.run.executable import Executable
@@ -165,55 +165,50 @@ def terms(record: Mapping[str, Any], row: Row, decoder: DecoderSizes = baselines
 
 
 # ---- all rows ----------------------------------------------------------------------------------------------------------------
-def run_all(rows: Iterable[Row], folder: Path, jobs: int, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+class _Kept(Rows):
+    """Finished rows of this version, a file for each, in a folder."""
+
+    def __init__(self, folder: Path, prefix: str = ""):
+        super().__init__()
+        self.folder, self.prefix, self.source = folder, prefix, source_key()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def read(self, names: Iterable[str]) -> Iterator[str]:
+        """Take over those that are there, and name them."""
+        for name in names:
+            path = self._path(name)
+            if path.exists() and (saved := json.loads(path.read_text()))["key"] == self.source:
+                self.known[name] = saved["rows"]
+                yield name
+
+    def add(self, key: str, row: Any) -> None:
+        super().add(key, row)
+        with atomic_write(self._path(key)) as temporary:
+            temporary.write_text(json.dumps({"key": self.source, "rows": row}))
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{self.prefix}{name.replace('/', '-')}.json"
+
+
+def run_all(rows: Iterable[Row], folder: Path, workers: Workers, tell: Callable[[str], None]) -> list[dict[str, Any]]:
     """Records of all rows; rows already in `<folder>/paper/` are read from there."""
-    rows, key, kept = list(rows), source_key(), folder / "paper"
-    kept.mkdir(parents=True, exist_ok=True)
-    done: dict[str, list] = {}
-    for row in rows:
-        path = kept / f"{row.name.replace('/', '-')}.json"
-        if path.exists() and (saved := json.loads(path.read_text()))["key"] == key:
-            done[row.name] = saved["rows"]
-            tell(f"{row.name}: kept from an earlier run")
-    todo = [row for row in rows if row.name not in done]
-
-    def keep(row: Row, records: list) -> None:
-        done[row.name] = records
-        with atomic_write(kept / f"{row.name.replace('/', '-')}.json") as temporary:
-            temporary.write_text(json.dumps({"key": key, "rows": records}))
-        tell(f"{row.name}: done ({len(done)} of {len(rows)})")
-
-    if jobs == 1 or len(todo) == 1:
-        for row in todo:
-            keep(row, run_row(row, tell=tell))
-    elif todo:
-        with ProcessPoolExecutor(jobs) as pool:
-            futures = {pool.submit(run_row, row): row for row in todo}
-            for future in as_completed(futures):
-                try:
-                    keep(futures[future], future.result())
-                except BrokenProcessPool:
-                    raise FocusError(f"{futures[future].name}: its process was ended; run again to go on with the rows that are left") from None
-    return [record for row in rows for record in done[row.name]]
+    tasks, kept = {row.name: row for row in rows}, _Kept(folder / "paper")
+    for name in kept.read(tasks):
+        tell(f"{name}: kept from an earlier run")
+    found = computed(partial(run_row, tell=tell) if workers.alone else run_row, tasks, workers, kept,
+                     lambda done, of, who: tell(f"{done} of {of} rows {who}".rstrip()))
+    return [record for records in found for record in records]
 
 
-def run_wholes(rows: Iterable[Row], folder: Path, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+def run_wholes(rows: Iterable[Row], folder: Path, workers: Workers, tell: Callable[[str], None]) -> list[dict[str, Any]]:
     """The whole models of rows of different sizes, kept like the rows."""
-    out, key, seen = [], source_key(), set()
+    kept, tasks = _Kept(folder / "paper", "whole-"), dict[str, Row]()
     for row in rows:
-        path = folder / "paper" / f"whole-{row.name.replace('/', '-')}.json"
-        if (row.model, row.visual, row.ratio) in seen:
-            continue
-        seen.add((row.model, row.visual, row.ratio))
-        if path.exists() and (saved := json.loads(path.read_text()))["key"] == key:
-            record = saved["row"]
-        else:
-            tell(f"{row.name}: whole model")
-            record = run_whole(row)
-            with atomic_write(path) as temporary:
-                temporary.write_text(json.dumps({"key": key, "row": record}))
-        out += [record] if record else []
-    return out
+        if all((row.model, row.visual, row.ratio) != (other.model, other.visual, other.ratio) for other in tasks.values()):
+            tasks[row.name] = row
+    list(kept.read(tasks))
+    found = computed(run_whole, tasks, workers, kept, lambda done, of, who: tell(f"{done} of {of} whole models {who}".rstrip()))
+    return [record for record in found if record]
 
 
 def whole_table(records: list[dict[str, Any]]) -> str:
@@ -335,12 +330,11 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m focus.compiler.evaluate.paper", description="The published evaluation beside executed programs.")
     parser.add_argument("--rows", nargs="+", metavar="MODEL/DATASET",
                         help=f"which rows (default all): {', '.join(r.name for r in baselines.ROWS)}")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="rows at a time (default 1)")
+    Workers.add_arguments(parser, "rows")
     parser.add_argument("--whole", action="store_true", help="the whole LLaVA models too (imports PyTorch)")
     parser.add_argument("--output", type=Path, default=Path("build"), metavar="DIR", help="where paper.json, .csv, .md and plots go (default build)")
     args = parser.parse_args(argv)
-    if args.jobs < 1:
-        parser.error("--jobs: 1 or more expected")
+    workers = Workers.of(args)
     rows = [baselines.row(name) for name in args.rows] if args.rows else list(baselines.ROWS)
     if args.output.exists() and not args.output.is_dir():
         raise FocusError(f"{args.output}: is no folder")
@@ -349,8 +343,8 @@ def main(argv: list[str] | None = None) -> None:
     def tell(text: str) -> None:
         print(f"[{time.perf_counter() - start:6.1f} s] {text}", file=sys.stderr, flush=True)
 
-    records = run_all(rows, args.output, args.jobs, tell)
-    wholes = run_wholes(rows, args.output, tell) if args.whole else []
+    records = run_all(rows, args.output, workers, tell)
+    wholes = run_wholes(rows, args.output, workers, tell) if args.whole else []
     text = markdown(records, rows) + (whole_table(wholes) if wholes else "")
     _write(args.output, records, wholes, text)
     print(text, end="")

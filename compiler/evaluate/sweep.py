@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from focus.compiler.evaluate import plots
-from focus.compiler.evaluate.workers import Rows, computed, source_key
+from focus.compiler.evaluate.source import source_key
+from focus.compiler.evaluate.workers import Rows, Workers, computed
 from focus.compiler.frontend import arguments
 from focus.runtime.spec.concentration import PRESETS, Concentration
 from focus.runtime.spec.errors import FocusError
@@ -44,6 +45,7 @@ examples:
   focus-sweep llava-onevision-demo --set concentration.m_tile=1024,512,256 --set concentration.threshold=0.9,0.95 -o sweep.csv
   focus-sweep my_model.py:small --machine focus --machine my_machine.toml --concentration off --concentration full
   focus-sweep llava-video-7b --scope=backbone --ratio 1.709 --set buffers.output.bytes=196608,393216
+  focus-sweep llava-onevision-demo --set sic.scatter_per_cycle=1,2,4,8 --ray auto --resume rows.jsonl
   focus-sweep llava-onevision-demo --set sic.scatter_per_cycle+energy.components.scatter_accumulator.count=1,2,4
 
 Keys are those of machine files (docs/machine.md), and those of a concentration after "concentration." (docs/algorithm.md).
@@ -59,8 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     check_distinct(axes)
     if args.output is not None and args.output.suffix not in (".csv", ".json"):
         raise FocusError(f"{args.output}: a .csv or .json file expected")
-    if args.jobs < 1:
-        raise FocusError(f"--jobs {args.jobs}: 1 or more expected")
+    workers = Workers.of(args)
     check_outputs(args.output, args.svg, args.resume)
     for spec in args.concentration or []:
         arguments.check_concentration(spec)
@@ -73,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         def measured(point: Point) -> dict[str, Any]:
             return row(point, lambda machine: execute(model, inputs, machine, _configured(args.model, model, point, machine), args.scope, args.ratio))
 
-        rows = _computed(measured, points, args.jobs, kept, tell)
+        rows = _computed(measured, points, workers, kept, tell)
     done = [r for r in rows if "error" not in r]
     mark_front(done)
     _show(rows, args.model)
@@ -98,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the rows to a .csv or .json file too")
     parser.add_argument("--svg", type=Path, metavar="FILE",
                         help="draw cycles and energy of the rows, with the front; where one number varies, over it too")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="rows at a time, each in a process of its own (default 1)")
+    Workers.add_arguments(parser, "rows")
     parser.add_argument("--resume", type=Path, metavar="FILE",
                         help="keep finished rows in FILE, and take those that are there from it: a sweep that was stopped goes on")
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
@@ -113,17 +114,18 @@ def _identity(args: argparse.Namespace, inputs: Mapping[str, Any]) -> dict[str, 
     return {"model": args.model, "scope": args.scope, "ratio": args.ratio, "inputs": digest.hexdigest(), "source": source_key()}
 
 
-def _computed(measured: Callable[[Point], dict[str, Any]], points: Sequence[Point], jobs: int, kept: Rows, tell: Callable[[str], None]) -> list[dict]:
+def _computed(measured: Callable[[Point], dict[str, Any]], points: Sequence[Point], workers: Workers, kept: Rows,
+              tell: Callable[[str], None]) -> list[dict]:
     """The rows of all points.  Processes that compute them have one thread each."""
     tasks = {_key(point): point for point in points}
-    if jobs > 1:
+    if not workers.alone:
         import torch
         threads = torch.get_num_threads()
         torch.set_num_threads(1)            # set before they are forked: those of their parent are not theirs
     try:
-        found = computed(measured, tasks, jobs, kept, lambda done, of: tell(f"{done} of {of} rows"))
+        found = computed(measured, tasks, workers, kept, lambda done, of, who: tell(f"{done} of {of} rows {who}".rstrip()))
     finally:
-        if jobs > 1:
+        if not workers.alone:
             torch.set_num_threads(threads)
     by = dict(zip(tasks, found))
     return [dict(by[_key(point)]) for point in points]

@@ -1,35 +1,54 @@
-"""Rows computed in several processes, each once: also when the whole is begun again after it was stopped.
+"""Rows computed by several workers, each once: also when the whole is begun again after it was stopped.
 
-In: a function and its tasks by key.  Out: `computed`, the results in the tasks' order; `Rows`, a file of those that are finished; `source_key`, which
-changes when a result may.
+In: a function and its tasks by key; `Workers`, processes here or a cluster.  Out: `computed`, the results in the tasks' order; `Rows`, a file of
+those that are finished.
 """
 from __future__ import annotations
 
-import hashlib
-import importlib
+import argparse
 import json
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from focus.compiler.evaluate.cluster import Cluster
+from focus.compiler.evaluate.source import source_key
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write
 
 RETRIES = 2             #: how often tasks are given out again after a process was ended, without one being finished in between
 
 
-def source_key() -> str:
-    """A digest of what results depend on: the installed package."""
-    digest = hashlib.sha256()
-    for room in ("runtime", "dialects", "passes", "compiler"):
-        folder = Path(importlib.import_module(f"focus.{room}").__path__[0])
-        for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".toml", ".cpp", ".h")):
-            digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class Workers:
+    """Who computes: so many processes of this machine, or whatever the cluster of Ray at an address has."""
+    jobs: int = 1
+    ray: str | None = None
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Workers:
+        """Of parsed `add_arguments`.  Raises FocusError."""
+        if args.jobs < 1:
+            raise FocusError(f"--jobs {args.jobs}: 1 or more expected")
+        return cls(args.jobs, args.ray)
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser, what: str, jobs: int = 1) -> None:
+        """--jobs (default `jobs`) and --ray."""
+        parser.add_argument("--jobs", type=int, default=jobs, metavar="N",
+                            help=f"{what} at a time, each in a process of its own (default {'1' if jobs == 1 else 'as many as processors'})")
+        parser.add_argument("--ray", metavar="ADDRESS",
+                            help=f"compute {what} on the Ray cluster at ADDRESS (HOST:PORT, auto, ray://HOST:PORT), whose machines have this package")
+
+    @property
+    def alone(self) -> bool:
+        """Whether this process computes."""
+        return self.jobs == 1 and self.ray is None
 
 
 class Rows:
@@ -69,30 +88,40 @@ def _line(key: str, row: Any) -> str:
     return json.dumps({"key": key, "row": row})
 
 
-def computed(function: Callable[[Any], Any], tasks: Mapping[str, Any], jobs: int = 1, rows: Rows | None = None,
-             tell: Callable[[int, int], None] = lambda done, of: None) -> list[Any]:
+def computed(function: Callable[[Any], Any], tasks: Mapping[str, Any], workers: Workers = Workers(), rows: Rows | None = None,
+             tell: Callable[[int, int, str], None] = lambda done, of, who: None) -> list[Any]:
     """The result of `function` for each task, in the tasks' order; those in `rows` are taken from there, and others are added as they are finished.
 
-    With several jobs, processes are forked from this one, so that what is loaded is loaded once.  When one is ended by the system, what it and the
-    others were at is given out again.  tell: told how many are done, of how many.  Raises FocusError when processes are ended again and again.
+    With several jobs, processes are forked from this one, so that what is loaded is loaded once; to a cluster it is sent.  When a process is ended by
+    the system, or a worker or machine of the cluster is lost, what it was at is given out again.  tell: told how many are done, of how many, and
+    by whom.  Raises FocusError when workers are lost again and again.
     """
     rows = Rows() if rows is None else rows
     attempts = 0
+
+    def finished(key: str, row: Any, who: str = "") -> None:
+        rows.add(key, row)
+        tell(sum(k in rows.known for k in tasks), len(tasks), who)
+
     while missing := {key: task for key, task in tasks.items() if key not in rows.known}:
-        tell(len(tasks) - len(missing), len(tasks))
-        if jobs == 1 or (len(missing) == 1 and not attempts):
+        tell(len(tasks) - len(missing), len(tasks), "")
+        if workers.ray is not None:
+            with Cluster(workers.ray, function, source_key()) as cluster:
+                for key, row in cluster.results(missing):
+                    finished(key, row, cluster.who())
+            break
+        if workers.jobs == 1 or (len(missing) == 1 and not attempts):
             for key, task in missing.items():
-                rows.add(key, function(task))
-                tell(sum(k in rows.known for k in tasks), len(tasks))
+                finished(key, function(task))
             break
         before = len(rows.known)
         try:
-            _in_processes(function, missing, jobs, rows, lambda: tell(sum(k in rows.known for k in tasks), len(tasks)))
+            _in_processes(function, missing, workers.jobs, finished)
         except BrokenProcessPool:
             attempts = 1 if len(rows.known) > before else attempts + 1
             if attempts > RETRIES:
-                raise FocusError(f"processes were ended {attempts} times; is there enough memory for {jobs} at a time (--jobs)? Finished rows are "
-                                 "kept if a file was given for them") from None
+                raise FocusError(f"processes were ended {attempts} times; is there enough memory for {workers.jobs} at a time (--jobs)? Finished "
+                                 "rows are kept if a file was given for them") from None
     return [rows.known[key] for key in tasks]
 
 
@@ -104,15 +133,14 @@ def _work(task: Any) -> Any:
     return _Work.function(task)
 
 
-def _in_processes(function: Callable[[Any], Any], tasks: Mapping[str, Any], jobs: int, rows: Rows, tell: Callable[[], None]) -> None:
-    """Compute what is missing.  Raises BrokenProcessPool when a process was ended; what was finished until then is kept."""
+def _in_processes(function: Callable[[Any], Any], tasks: Mapping[str, Any], jobs: int, finished: Callable[[str, Any], None]) -> None:
+    """Compute tasks.  Raises BrokenProcessPool when a process was ended; what was finished until then is kept."""
     _Work.function = function           # of this process and those that it forks: a function with what it has loaded is not sent to them
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) as pool:
         futures: dict[Future, str] = {pool.submit(_work, task): key for key, task in tasks.items()}
         try:
             for future in as_completed(futures):
-                rows.add(futures[future], future.result())
-                tell()
+                finished(futures[future], future.result())
         finally:
             for future in futures:
                 future.cancel()

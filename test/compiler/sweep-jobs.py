@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from focus.compiler.evaluate import sweep
-from focus.compiler.evaluate.workers import RETRIES, Rows, computed
+from focus.compiler.evaluate.workers import RETRIES, Rows, Workers, computed
 from focus.runtime.spec.errors import FocusError
 
 folder = Path(sys.argv[1])
@@ -53,12 +53,12 @@ def killed_always(task: int) -> int:
 
 # CHECK: [0, 1, 4, 9, 16, 25] True
 rows = Rows(folder / "squares.jsonl", {})
-print(computed(killed_once, {str(i): i for i in range(6)}, 2, rows), (folder / "killed").exists())
+print(computed(killed_once, {str(i): i for i in range(6)}, Workers(2), rows), (folder / "killed").exists())
 # Nothing is computed twice.
 # CHECK: [0, 1, 4, 9, 16, 25]
-print(computed(lambda task: 1 / 0, {str(i): i for i in range(6)}, 2, Rows(folder / "squares.jsonl", {})))
+print(computed(lambda task: 1 / 0, {str(i): i for i in range(6)}, Workers(2), Rows(folder / "squares.jsonl", {})))
 # CHECK: processes were ended 3 times; is there enough memory for 2 at a time (--jobs)? True
 try:
-    computed(killed_always, {"a": 1, "b": 2}, 2)
+    computed(killed_always, {"a": 1, "b": 2}, Workers(2))
 except FocusError as e:
     print(str(e).split("?")[0] + "?", RETRIES == 2)

@@ -7,7 +7,7 @@
 # RUN: not focus-tune llava-onevision-tiny --machine dense --out %t/x 2>&1 | filecheck %s --check-prefix=MACHINE
 # BUDGET: error: --budget kl=0: one of kl=X, last=X, variation=X, X above 0, expected
 # NAME: error: --budget top1=0.5: one of kl=X
-# TRIALS: error: --trials and --jobs: 1 or more expected
+# TRIALS: error: --trials: 1 or more expected
 # MACHINE: error: machine 'dense' has not both concentrators: there is nothing to tune
 import csv
 import itertools

@@ -14,12 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
+from focus.compiler.evaluate.cluster import Cluster
+from focus.compiler.evaluate.source import source_key
 from focus.compiler.evaluate.tune.bench import Bench, Measurement
+from focus.compiler.evaluate.workers import Workers
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write
@@ -66,17 +70,29 @@ class Kept:
 
 
 class Pool:
-    """Measures tasks in `jobs` processes; one job is done in this one."""
+    """Measures tasks in so many processes, or on a cluster; one job is done in this process."""
     bench: ClassVar[Bench]              #: of the process and those that it forks
 
-    def __init__(self, bench: Bench, kept: Kept, jobs: int):
+    def __init__(self, bench: Bench, kept: Kept, workers: Workers):
         self.kept, Pool.bench = kept, bench
-        self.executor = processes(jobs)
+        torch.set_num_threads(1)        # processes that are forked must not use threads of their parent's
+        self.cluster = Cluster(workers.ray, partial(_measured, bench), source_key()) if workers.ray else None
+        several = workers.jobs > 1 and not self.cluster
+        self.executor = ProcessPoolExecutor(workers.jobs, mp_context=multiprocessing.get_context("fork")) if several else None
+
+    def who(self) -> str:
+        """Who has measured, for whom shows progress."""
+        return self.cluster.who() if self.cluster else ""
 
     def measure(self, tasks: Sequence[Task], tell: Callable[[int, int], None] = lambda done, of: None) -> list[Measurement]:
         """The measurements of tasks, in their order.  tell: told how many are done, of how many.  Raises FocusError for one that fails."""
         missing = list({t.key: t for t in tasks if t.key not in self.kept.known}.values())
         tell(len(tasks) - len(missing), len(tasks))
+        if self.cluster is not None:
+            for done, (key, measurement) in enumerate(self.cluster.results({t.key: t for t in missing}), len(tasks) - len(missing) + 1):
+                self.kept.add(key, measurement)
+                tell(done, len(tasks))
+            return [self.kept.known[t.key] for t in tasks]
         if self.executor is None:
             for done, task in enumerate(missing, len(tasks) - len(missing) + 1):
                 self.kept.add(task.key, _measure(task))
@@ -95,15 +111,11 @@ class Pool:
         return [self.kept.known[t.key] for t in tasks]
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes, leave the cluster."""
+        if self.cluster is not None:
+            self.cluster.close()
         if self.executor is not None:
             self.executor.shutdown(cancel_futures=True)
-
-
-def processes(jobs: int) -> ProcessPoolExecutor | None:
-    """Processes that are forked from this one when they are first given something to do; None where one job needs none."""
-    torch.set_num_threads(1)            # processes that are forked must not use threads of their parent's
-    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork")) if jobs > 1 else None
 
 
 def _line(key: str, measurement: Measurement) -> str:
@@ -111,4 +123,8 @@ def _line(key: str, measurement: Measurement) -> str:
 
 
 def _measure(task: Task) -> Measurement:
-    return Pool.bench.measure(task.config, task.names, task.timed, task.generate, task.base)
+    return _measured(Pool.bench, task)
+
+
+def _measured(bench: Bench, task: Task) -> Measurement:
+    return bench.measure(task.config, task.names, task.timed, task.generate, task.base)

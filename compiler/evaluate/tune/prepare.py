@@ -5,7 +5,6 @@ from others.
 """
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from focus.compiler.evaluate.tune.pool import processes
+from focus.compiler.evaluate.workers import Workers, computed
 from focus.compiler.truth.fidelity import Dense, Distance
 from focus.compiler.truth.reference import Front
 from focus.runtime.spec.errors import FocusError
@@ -31,36 +30,29 @@ class Prepared:
     storage: dict[str, Distance]
 
 
-def prepared(model: nn.Module, requests: Requests, stored: frozenset[str], options: tuple[int, int], tell: Callable[[int, int], None]) -> Prepared:
+def prepared(model: nn.Module, requests: Requests, stored: frozenset[str], options: tuple[int, Workers],
+             tell: Callable[[int, int], None]) -> Prepared:
     """Run the dense model on all requests, with storage in fp16 too on those `stored`.
 
-    options: tokens to generate; processes.  tell: told how many requests are done, of how many.  Raises FocusError naming the request.
+    options: tokens to generate; who computes.  tell: told how many requests are done, of how many.  Raises FocusError naming the request.
     """
-    generate, jobs = options
-    _shared.update(model=model, requests=requests, generate=generate)
+    generate, workers = options
+    torch.set_num_threads(1)            # processes that are forked must not use threads of their parent's
+    results = computed(partial(_prepare, model, requests, stored, generate), {name: name for name in requests}, workers, None,
+                       lambda done, of, who: tell(done, of))
     out = Prepared({}, {})
-    executor = processes(jobs)
-    with executor or contextlib.nullcontext():
-        results = {name: executor.submit(_prepare, name, name in stored).result if executor else partial(_prepare, name, name in stored)
-                   for name in requests}
-        for done, (name, result) in enumerate(results.items()):
-            tell(done, len(results))
-            arrays, tokens, distance = result()
-            hidden, cos, sin, likely, generated, *deep = map(torch.from_numpy, arrays)
-            out.dense[name] = Dense(Front(model, tokens, "float32", hidden, cos, sin, tuple(deep)), likely, tuple(generated.tolist()))
-            if distance is not None:
-                out.storage[name] = distance
+    for name, (arrays, tokens, distance) in zip(requests, results):
+        hidden, cos, sin, likely, generated, *deep = map(torch.from_numpy, arrays)
+        out.dense[name] = Dense(Front(model, tokens, "float32", hidden, cos, sin, tuple(deep)), likely, tuple(generated.tolist()))
+        if distance is not None:
+            out.storage[name] = distance
     return out
 
 
-_shared: dict[str, Any] = {}                    #: what processes are forked with
-
-
-def _prepare(name: str, stored: bool) -> tuple[list[np.ndarray], Any, Distance | None]:
-    model, inputs, generate = _shared["model"], _shared["requests"][name], _shared["generate"]
+def _prepare(model: nn.Module, requests: Requests, stored: frozenset[str], generate: int, name: str) -> tuple[list[np.ndarray], Any, Distance | None]:
     try:
-        dense = Dense.of(model, inputs, generate)
-        distance = dense.distance(Front.of(model, inputs, "float16", generate).run("off")) if stored else None
+        dense = Dense.of(model, requests[name], generate)
+        distance = dense.distance(Front.of(model, requests[name], "float16", generate).run("off")) if name in stored else None
     except FocusError as e:
         raise FocusError(f"{name}: {e}") from None
     front = dense.front

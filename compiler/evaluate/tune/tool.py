@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from focus.compiler.evaluate.tune.goal import BUDGETS, COSTS, Goal
+from focus.compiler.evaluate.workers import Workers
 from focus.compiler.frontend import arguments
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.machine import Machine
@@ -22,6 +23,7 @@ _EXAMPLES = """
 examples:
   focus-tune llava-onevision-demo --budget kl=0.05 --out build/tune
   focus-tune examples/trained.py:video --inputs a.safetensors b.safetensors --validate c.safetensors d.safetensors --budget kl=0.05 --jobs 2
+  focus-tune examples/trained.py:video --inputs a.safetensors b.safetensors --validate c.safetensors d.safetensors --budget kl=0.05 --ray auto
 
 The folder gets tuned.toml (the fewest cycles within the budget), at-published.toml (the fewest as far from the dense model as the published setting),
 global.toml (the best with one threshold and block for all sites), trials.csv, front.svg and report.json. A search that was stopped, or gets
@@ -33,8 +35,9 @@ more trials, goes on where it was: measurements.jsonl holds all that was measure
 def main(argv: list[str] | None = None) -> int:
     args = parsed(_parser(), argv)
     goal = Goal.parse(args.budget, args.objective)
-    if args.trials < 1 or args.jobs < 1 or args.generate < 0:
-        raise FocusError("--trials and --jobs: 1 or more expected, --generate: 0 or more")
+    Workers.of(args)
+    if args.trials < 1 or args.generate < 0:
+        raise FocusError("--trials: 1 or more expected, --generate: 0 or more")
     machine = Machine.load(args.machine)
     if not (machine.sec.present and machine.sic.present):
         raise FocusError(f"machine '{machine.name}' has not both concentrators: there is nothing to tune")
@@ -64,13 +67,15 @@ def _tune(args: argparse.Namespace, machine: Machine, given: tuple, goal: Goal, 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     model, requests, held_out = given
 
+    workers, pool = Workers.of(args), None
+
     def stage(what: str, done: int, of: int) -> None:
-        tell(f"{what}: {done} of {of}")
+        tell(f"{what}: {done} of {of} {pool.who() if pool else ''}".rstrip())
     kept = Kept(args.out, prepare.identity(model, requests | held_out) | {"machine": machine.to_json(), "generate": args.generate})
     decoder = backbone_of(model, next(iter(requests.values())))
-    ready = prepare.prepared(model, requests | held_out, frozenset(held_out), (args.generate, args.jobs),
+    ready = prepare.prepared(model, requests | held_out, frozenset(held_out), (args.generate, workers),
                              lambda done, of: stage("dense model", done, of))
-    pool = Pool(Bench(ready.dense, decoder, machine), kept, args.jobs)
+    pool = Pool(Bench(ready.dense, decoder, machine), kept, workers)
     try:
         names = list(requests)
         found = Search(pool, names, names[:FEW], args.seed, stage).run(goal, args.trials)
@@ -107,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
                              "each global comparison")
     parser.add_argument("--generate", type=int, default=16, metavar="N", help="compare N greedily generated tokens of held-out requests (default 16)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the search; the same seed gives the same trials (default 0)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: as many as processors)")
+    Workers.add_arguments(parser, "measurements", os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=Path("tune"), metavar="FOLDER", help="folder for the results (default ./tune)")
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
     return parser
