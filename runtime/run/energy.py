@@ -1,7 +1,7 @@
 """Energy and area of a run.
 
 In: what the machine did (`Usage`) and the machine description, which holds every figure.  Out: joules by component under the rule the
-machine names, and square millimetres.  docs/machine.md explains the rules and names the sources.
+machine names, of a run and of each module's part in it, and square millimetres.  docs/machine.md explains the rules and names the sources.
 
 * `published`: DRAM bytes x energy per byte + (power of all logic + power of all buffers) x time.
 * `activity`: DRAM as above; each logic component draws its power while its unit (in the vector unit: its lanes) is busy and
@@ -27,23 +27,29 @@ class Usage:
     sram: Mapping[str, tuple[int, int]] = field(default_factory=dict)           # buffer -> bytes read, bytes written
 
 
-def energy(machine: Machine, usage: Usage) -> dict[str, float]:
-    """Joules of each component: `dram`, each logic component, and `buffer.<name>` for each memory."""
+def energy(machine: Machine, usage: Usage, whole: Usage | None = None) -> dict[str, float]:
+    """Joules of each component: `dram`, each logic component, and `buffer.<name>` for each memory.
+
+    whole: the run that `usage` is a part of.  The joules of parts whose usages add up to the whole's add up to the whole's: what flows all the time
+    goes by their cycles.
+    """
     rule = _published if machine.energy.rule == "published" else _activity
-    return {"dram": usage.dram_bytes * machine.dram.pj_per_byte * _PICO} | rule(machine, usage)
+    return {"dram": usage.dram_bytes * machine.dram.pj_per_byte * _PICO} | rule(machine, usage, whole or usage)
 
 
-def _published(machine: Machine, usage: Usage) -> dict[str, float]:
+def _published(machine: Machine, usage: Usage, _whole: Usage) -> dict[str, float]:
     seconds = usage.cycles / machine.frequency_hz
     logic = {name: machine.blocks(name) * c.power_mw * 1e-3 * seconds for name, c in machine.energy.components.items()}
     buffers = {f"buffer.{name}": power_mw(machine, buffer) * 1e-3 * seconds for name, buffer in machine.buffers.items()}
     return logic | buffers
 
 
-def _activity(machine: Machine, usage: Usage) -> dict[str, float]:
+def _activity(machine: Machine, usage: Usage, whole: Usage) -> dict[str, float]:
     out = {}
     for name, component in machine.energy.components.items():
-        busy = min(busy_cycles(machine, name, usage), usage.cycles)
+        busy, all_busy = busy_cycles(machine, name, usage), busy_cycles(machine, name, whole)
+        if all_busy > whole.cycles:
+            busy *= whole.cycles / all_busy
         cycles = busy + machine.energy.idle_fraction * (usage.cycles - busy)
         out[name] = machine.blocks(name) * component.power_mw * 1e-3 * cycles / machine.frequency_hz
     seconds = usage.cycles / machine.frequency_hz

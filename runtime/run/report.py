@@ -12,7 +12,7 @@ Keys:
     energy_j, energy                joules; rule and components
     area_mm2                        total and components
     units                           by unit, in cycles: busy, stall, stalls (by reason), idle; instructions
-    modules                         by path: cycles of the critical path, instructions, macs, dram_bytes, overflows, nonfinite, and
+    modules                         by path: cycles of the critical path, instructions, macs, dram_bytes, overflows, nonfinite, energy_j, and
                                     busy_<unit>: cycles each unit worked for it
     tokens                          visual, text, kept (visual tokens left after each selected layer)
     sites                           by layer/site: vectors, unique, ratio
@@ -51,6 +51,8 @@ def build(binary: Binary, raw: Mapping[str, Any], mode: str, counts: Sequence[np
     usage = Usage(cycles, read + write, {name: u["busy"] for name, u in raw["units"].items()}, {k: raw["activity"][k] for k in _LANES},
                   {name: (t["read"], t["write"]) for name, t in sram.items()})
     joules, area = energy(machine, usage), area_mm2(machine)
+    for path, part in _usages(binary, raw).items():
+        modules[path]["energy_j"] = sum(energy(machine, part, usage).values())
     out = {
         "model": binary.model, "machine": machine.name, "array_rule": machine.array.rule, "mode": mode,
         "cycles": cycles, "seconds": cycles / machine.frequency_hz, "instructions": int(raw["instructions"]),
@@ -74,9 +76,25 @@ def _unit(raw: Mapping[str, Any]) -> dict[str, Any]:
             "instructions": int(raw["instructions"])}
 
 
-def _modules(binary: Binary, raw: Mapping[str, np.ndarray]) -> dict[str, dict[str, int]]:
+def _usages(binary: Binary, raw: Mapping[str, Any]) -> dict[str, Usage]:
+    """What each module that has instructions did; their sum is what the run did."""
+    uses, ticks = raw["module_uses"], raw["ticks_per_cycle"]
+    out: dict[str, Usage] = {}
+    for i, path in enumerate(binary.modules[:len(raw["modules"]["instructions"])]):
+        if not raw["modules"]["instructions"][i]:
+            continue
+        before = out.get(path, Usage(0, 0))
+        out[path] = Usage(before.cycles + int(raw["modules"]["cycles"][i]), before.dram_bytes + int(raw["modules"]["dram_bytes"][i]),
+                          {name: before.busy.get(name, 0) + uses[f"busy_{name}"][i] / ticks for name in raw["units"]},
+                          {name: before.lanes.get(name, 0) + int(uses[name][i]) for name in _LANES},
+                          {name: (read + int(uses[f"read_{name}"][i]), written + int(uses[f"write_{name}"][i]))
+                           for name in raw["sram"] for read, written in (before.sram.get(name, (0, 0)),)})
+    return out
+
+
+def _modules(binary: Binary, raw: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
     """Counters by module path, of the modules that have instructions."""
-    out: dict[str, dict[str, int]] = {}
+    out: dict[str, dict[str, Any]] = {}
     for i, path in enumerate(binary.modules[:len(raw["instructions"])]):
         if raw["instructions"][i]:
             entry = out.setdefault(path, dict.fromkeys(raw, 0))
@@ -207,10 +225,11 @@ def _site_table(r: Mapping[str, Any]):
 
 def _module_table(r: Mapping[str, Any], limit: int):
     chosen = sorted(r["modules"].items(), key=lambda item: -item[1]["cycles"])[:limit]
-    table = empty_table(f"Modules ({len(chosen)} of {len(r['modules'])})", "cycles", "share", "MACs", "DRAM")
+    table = empty_table(f"Modules ({len(chosen)} of {len(r['modules'])})", "cycles", "share", "MACs", "DRAM", "energy")
     for path, m in chosen:
         shown = path if len(path) <= _PATH_WIDTH else "..." + path[3 - _PATH_WIDTH:]
-        table.add_row(shown, f"{m['cycles']:,}", f"{m['cycles'] / max(r['cycles'], 1):.1%}", f"{m['macs']:,}", sized(m["dram_bytes"]))
+        table.add_row(shown, f"{m['cycles']:,}", f"{m['cycles'] / max(r['cycles'], 1):.1%}", f"{m['macs']:,}", sized(m["dram_bytes"]),
+                      scaled(m["energy_j"], "J"))
     return table
 
 

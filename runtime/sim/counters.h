@@ -9,19 +9,22 @@
 
 namespace focus {
 
-struct ModuleCounters {
-    int64_t ticks = 0;                      // growth of the completion frontier
-    int64_t macs = 0, dram_bytes = 0, instructions = 0;
-    int64_t overflows = 0, nonfinite = 0;
-    std::array<int64_t, isa::NUM_UNIT> busy{};
-};
-
 struct Traffic { int64_t read = 0, write = 0; };
 
 /// Uses of the vector unit's lanes and of the other units' data paths, for the energy report.
 struct Activity {
     int64_t exp = 0, multiply = 0, add = 0, sqrt = 0, reciprocal = 0;
     int64_t sic_pairs = 0, sic_vectors = 0, scatter_rows = 0, sec_maxima = 0;
+};
+
+struct ModuleCounters {
+    int64_t ticks = 0;                      // growth of the completion frontier
+    int64_t macs = 0, dram_bytes = 0, instructions = 0;
+    int64_t overflows = 0, nonfinite = 0;
+    std::array<int64_t, isa::NUM_UNIT> busy{};
+    std::array<Traffic, isa::NUM_SPACE> sram{};
+    Traffic layouter;
+    Activity activity;                      // of the vector unit's lanes
 };
 
 /// An instruction on the time line, in ticks: how long its unit waited for it, why, and for which event's signal (-1: none, or one that is not on

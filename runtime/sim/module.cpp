@@ -159,6 +159,25 @@ nb::dict modules_dict(const Counters& c) {
     return out;
 }
 
+/// What energy is counted from, by module: `busy_<unit>` in ticks, `<lane>` results of the vector unit, `read_<memory>` and `write_<memory>` bytes.
+nb::dict module_uses_dict(const Counters& c) {
+    nb::dict out;
+    for (int u = 1; u < isa::NUM_UNIT; ++u)
+        out[(std::string("busy_") + isa::UNIT_NAMES[u]).c_str()] = column(c.modules, [u](const ModuleCounters& m) { return m.busy[size_t(u)]; });
+    out["exp"] = column(c.modules, [](const ModuleCounters& m) { return m.activity.exp; });
+    out["multiply"] = column(c.modules, [](const ModuleCounters& m) { return m.activity.multiply; });
+    out["add"] = column(c.modules, [](const ModuleCounters& m) { return m.activity.add; });
+    out["sqrt"] = column(c.modules, [](const ModuleCounters& m) { return m.activity.sqrt; });
+    out["reciprocal"] = column(c.modules, [](const ModuleCounters& m) { return m.activity.reciprocal; });
+    auto traffics = [&](const char* name, auto of) {
+        out[(std::string("read_") + name).c_str()] = column(c.modules, [of](const ModuleCounters& m) { return of(m).read; });
+        out[(std::string("write_") + name).c_str()] = column(c.modules, [of](const ModuleCounters& m) { return of(m).write; });
+    };
+    for (int i = 1; i < isa::NUM_SPACE; ++i) traffics(isa::SPACE_NAMES[i], [i](const ModuleCounters& m) { return m.sram[size_t(i)]; });
+    traffics("layouter", [](const ModuleCounters& m) { return m.layouter; });
+    return out;
+}
+
 nb::dict activity_dict(const Activity& a) {
     nb::dict out;
     out["exp"] = a.exp;
@@ -214,6 +233,8 @@ nb::dict result_dict(const Engine& engine) {
     out["sram"] = sram;
     out["activity"] = activity_dict(c.activity);
     out["modules"] = modules_dict(c);
+    out["module_uses"] = module_uses_dict(c);
+    out["ticks_per_cycle"] = CYCLE;
     if (!c.timeline.empty()) {
         std::vector<int64_t> rows, waits, touched;
         for (const Event& e : c.timeline) {

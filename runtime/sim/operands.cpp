@@ -53,9 +53,10 @@ Engine::Tile Engine::operand(const Decoded& d, int mem, int64_t rows, int64_t co
 void Engine::touch(int mem, const Tile& t, Access access) {
     int64_t bytes = t.rows * t.row_bytes;
     moves(bytes);
-    Traffic& traffic = counters_.sram[size_t(t.space)];
-    if (access & isa::READ) traffic.read += bytes;
-    if (access & isa::WRITE) traffic.write += bytes;
+    for (Traffic* traffic : {&counters_.sram[size_t(t.space)], &module_->sram[size_t(t.space)]}) {
+        if (access & isa::READ) traffic->read += bytes;
+        if (access & isa::WRITE) traffic->write += bytes;
+    }
     show(mem, t, access);
 }
 
@@ -70,6 +71,7 @@ void Engine::show(int mem, const Tile& t, Access access) {
 /// Rows that are looked up by number, some several times: counts `bytes`, and shows `rows` rows from `first` on, which is as far as is known.
 void Engine::look_up(int mem, Tile t, int64_t first, int64_t rows, int64_t bytes) {
     counters_.sram[size_t(t.space)].read += bytes;
+    module_->sram[size_t(t.space)].read += bytes;
     t.address += first * t.pitch;
     t.rows = rows;
     show(mem, t, isa::READ);

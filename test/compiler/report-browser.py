@@ -107,6 +107,10 @@ with opened(sys.argv[1]) as page:
     row = page.row("#module-table")
     # CHECK: cost True True True
     print("cost", row[0] == most, number(row[1]) == report["modules"][most]["cycles"], number(row[3]) == round(recorder.predicted[most].cycles))
+    joules = report["modules"][most]["energy_j"]
+    page.enter("#measure", "energy_j")
+    # CHECK: energy True energy in mJ by {{.+}}
+    print("energy", abs(float(row[7].removesuffix(" mJ")) / (1e3 * joules) - 1) < 1e-3, page.text("#cost-title"))
     # CHECK: compared True
     row = page.script("return [...document.querySelectorAll('#module-table tbody tr')].map((r) => r.innerText.split('\\t')).find((r) => r[0].trim() === arguments[0])", f"{MLP}.down_proj")
     print("compared", row[-2].strip() == page.script("return arguments[0].toExponential(1)", compared[f"{MLP}.down_proj"].error))

@@ -27,6 +27,7 @@ assert sum(t["read"] + t["write"] for t in streams) == r["dram"]["read"] + r["dr
 for name, u in r["units"].items():
     assert math.isclose(u["busy"] + u["stall"] + u["idle"], r["cycles"]) and math.isclose(sum(u["stalls"].values()), u["stall"]), name
 assert math.isclose(sum(r["energy"]["components"].values()), r["energy_j"])
+assert math.isclose(sum(m["energy_j"] for m in r["modules"].values()), r["energy_j"], rel_tol=1e-9)
 assert math.isclose(sum(r["area_mm2"]["components"].values()), r["area_mm2"]["total"])
 assert r["utilization"] == r["macs"] / (1024 * r["cycles"]) and r["seconds"] == r["cycles"] / 500e6
 # CHECK: {'activation': {'read': 3200, 'write': 0}, 'weight': {'read': 4096, 'write': 0}, 'result': {'read': 0, 'write': 1600}}
@@ -58,9 +59,22 @@ for name, t in r["sram_bytes"].items():
     assert math.isclose(r["energy"]["components"][f"buffer.{name}"], joules), name
 assert r["sram_bytes"]["wgt"] == {"read": 4096, "write": 4096} and r["sram_bytes"]["vector"]["read"] == 3200
 
+# Energy by module: every component of a run is attributed, under both rules; vector lanes that are busy longer than the run counts once.
+a = Usage(300, 1000, {"array": 200, "load": 90, "sfu": 250}, {"exp": 400, "add": 60_000}, {"input": (64, 32), "layouter": (7, 9)})
+b = Usage(700, 24, {"array": 650, "sfu": 10}, {"exp": 300_000, "add": 0}, {"input": (1, 2), "wgt": (500, 0)})
+whole = Usage(1000, 1024, {"array": 850, "load": 90, "sfu": 260}, {"exp": 300_400, "add": 60_000}, {"input": (65, 34), "layouter": (7, 9), "wgt": (500, 0)})
+for name in ("focus", "focus-published"):
+    m = Machine.load(name)
+    parts, all_ = [energy.energy(m, part, whole) for part in (a, b)], energy.energy(m, whole)
+    assert all(math.isclose(parts[0][c] + parts[1][c], joules) and min(parts[0][c], parts[1][c]) >= 0 for c, joules in all_.items()), name
+    assert parts[0] != parts[1] and energy.busy_cycles(m, "sfu_exp", whole) > whole.cycles
+dearest = max(r["modules"].items(), key=lambda item: item[1]["energy_j"])
+assert dearest[1]["energy_j"] > 0.4 * r["energy_j"], dearest
+
 # Rules differ, instructions do not.
 published = Executable(binary(machine="focus-published")).time()
 assert published["array_rule"] == "scalesim" and published["energy"]["rule"] == "published"
+assert math.isclose(sum(m["energy_j"] for m in published["modules"].values()), published["energy_j"])
 assert published["opcodes"] == Executable(binary()).time()["opcodes"] and published["dram_bytes"] == 2 * (40 * 32 * 2 + 1024)
 
 # The time line is trace-event JSON: one row per unit, events inside the run.

@@ -4,7 +4,7 @@
 Report.parts.cost = (() => {
   const { $, element, number, link } = Report;
   const MEASURES = [["cycles", "cycles", (m) => m.cycles], ["DRAM bytes", "dram_bytes", (m) => m.dram_bytes], ["multiply-accumulates", "macs", (m) => m.macs],
-    ["instructions", "instructions", (m) => m.instructions]];
+    ["instructions", "instructions", (m) => m.instructions], ["energy in mJ", "energy_j", (m) => m.energy_j * 1e3]];
   let charts = [];
 
   /** What a module path belongs to. */
@@ -22,7 +22,7 @@ Report.parts.cost = (() => {
     const by = $("#grouping").value, out = new Map();
     for (const [path, m] of modules()) {
       const name = group(path, by);
-      if (!out.has(name)) out.set(name, { cycles: 0, dram_bytes: 0, macs: 0, instructions: 0 });
+      if (!out.has(name)) out.set(name, { cycles: 0, dram_bytes: 0, macs: 0, instructions: 0, energy_j: 0 });
       const sum = out.get(name);
       for (const key of Object.keys(m)) sum[key] = (sum[key] || 0) + m[key];
     }
@@ -102,7 +102,8 @@ Report.parts.cost = (() => {
     const follow = (r) => (Report.parts.passes.has(Report.data) && r.path ? link(r.path, () => Report.parts.passes.follow(r.path)) : r.path);
     const columns = [["module", (r) => r.path, follow], ["cycles", (r) => r.cycles, (r) => number(r.cycles)], ["share", (r) => r.share, (r) => `${(100 * r.share).toFixed(1)} %`]];
     if (some) columns.push(["predicted", (r) => r.said?.cycles ?? -1, (r) => (r.said ? number(Math.round(r.said.cycles)) : "")]);
-    columns.push(["array used", (r) => r.used, (r) => `${(100 * r.used).toFixed(0)} %`], ["MACs", (r) => r.macs, (r) => number(r.macs)], ["DRAM", (r) => r.dram_bytes, (r) => Report.bytes(r.dram_bytes)]);
+    columns.push(["array used", (r) => r.used, (r) => `${(100 * r.used).toFixed(0)} %`], ["MACs", (r) => r.macs, (r) => number(r.macs)], ["DRAM", (r) => r.dram_bytes, (r) => Report.bytes(r.dram_bytes)],
+      ["energy", (r) => r.energy_j, (r) => `${+(r.energy_j * 1e3).toPrecision(4)} mJ`]);
     if (some) columns.push(["DRAM predicted", (r) => r.said?.dram_bytes ?? -1, (r) => (r.said ? Report.bytes(Math.round(r.said.dram_bytes)) : "")]);
     columns.push(["instructions", (r) => r.instructions, (r) => number(r.instructions)]);
     if (Report.data.errors) {

@@ -17,8 +17,8 @@ using isa::ReduceOp;
 Engine::Cost Engine::vector_cost(const Decoded& d, int64_t rows, int64_t cols) {
     const isa::Work& work = isa::WORK[int(d.op)];
     isa::Lanes uses = timing::lanes(work, work.by < 0 ? 0 : d.enums[work.by], work.extra_for >= 0 && has(d, work.extra_for), rows, cols);
-    Activity& a = counters_.activity;
-    a.exp += uses.exp, a.multiply += uses.multiply, a.add += uses.add, a.sqrt += uses.sqrt, a.reciprocal += uses.reciprocal;
+    for (Activity* a : {&counters_.activity, &module_->activity})
+        a->exp += uses.exp, a->multiply += uses.multiply, a->add += uses.add, a->sqrt += uses.sqrt, a->reciprocal += uses.reciprocal;
     return cost_of(timing::vector(machine_, uses));
 }
 

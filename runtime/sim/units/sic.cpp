@@ -44,8 +44,8 @@ Engine::Cost Engine::sic_gather(const Decoded& d) {
     uint16_t total = uint16_t(own + unique);
     std::memcpy(data(where), &total, 2);
     int64_t block = block_f_ * block_h_ * block_w_;
-    counters_.layouter.write += visual * from.row_bytes;
-    counters_.layouter.read += visual * block * from.row_bytes;
+    for (Traffic* layouter : {&counters_.layouter, &module_->layouter})
+        layouter->write += visual * from.row_bytes, layouter->read += visual * block * from.row_bytes;
     counters_.activity.sic_vectors += visual;
     counters_.activity.sic_pairs += visual * (block - 1);
     return cost_of(timing::sic_gather(machine_, visual, own, block, ncols));
