@@ -20,6 +20,7 @@ from focus.runtime.spec.isa import TABLE, Space, Unit
 Arrays = dict[str, np.ndarray]
 STEPS = 2000            #: points of a memory's occupancy that are kept
 MOST_LINES = 400_000    #: instructions whose text is kept
+MOST_GROUPED = 8_000_000        #: vectors, of all sites together, of which it is kept which row stands for them: of each token, every n-th beyond that
 PIXELS = 96             #: longest side of a picture of a frame
 
 
@@ -113,6 +114,7 @@ def _tokens(binary: Binary, trace: Trace, arrays: Arrays) -> dict[str, Any]:
     """Grids and, for each site, which tokens are left and which row stands for each vector."""
     assert binary.tokens is not None
     sites = []
+    every = -(-sum(trace[key].size for key in trace if key.startswith("group/")) // MOST_GROUPED) or 1
     for key in trace:
         part, _, name = key.partition("/")
         if part != "retained":
@@ -121,8 +123,9 @@ def _tokens(binary: Binary, trace: Trace, arrays: Arrays) -> dict[str, Any]:
         arrays[f"retained_{name}"] = trace[key].astype(np.int32)
         group = trace.get(f"group/{name}")
         if group is not None:
-            arrays[f"group_{name}"] = group.astype(np.int32).reshape(-1)
-            entry |= {"merged": True, "slices": int(group.shape[1])}
+            some = group[:, ::every]
+            arrays[f"group_{name}"] = some.astype(np.int32).reshape(-1)
+            entry |= {"merged": True, "slices": int(some.shape[1]), "of": int(group.shape[1])}
         sites.append(entry)
     return {"V": binary.tokens.V, "T": binary.tokens.T, "grids": [g.model_dump() for g in binary.tokens.grids], "sites": sites,
             "layers": binary.layers}

@@ -164,5 +164,6 @@ Report.begin = async () => {
   Report.$("#facts").textContent = facts.join(" · ");
   const there = makeTabs();
   await Report.show(there[0]);
+  Report.readyAt = performance.now();         // ms since the page was asked for
   document.body.dataset.ready = "true";
 };

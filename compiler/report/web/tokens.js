@@ -115,6 +115,9 @@ Report.parts.tokens = (() => {
 
   const named = (token) => { const p = places.out[token]; return p ? `token ${token} (frame ${p.frame}, row ${p.h}, column ${p.w})` : `token ${token} (between rows)`; };
 
+  /** What is known of a token's vectors at a site: of a long run, of some. */
+  const vectors = (s) => (s.slices < s.of ? `${s.slices} of its ${s.of} vectors` : `its ${s.of} vectors`);
+
   function choose(token) {
     chosen = token;
     const name = `${layer}/${site}`, s = siteOf(name), links = representatives(name, token), there = new Set(left(layer));
@@ -123,7 +126,7 @@ Report.parts.tokens = (() => {
     Report.fill($("#token"),
       element("p", {}, element("b", {}, named(token))),
       element("p", {}, until === tokens().layers - 1 ? "is left to the end" : until < 0 ? "is dropped in layer 0" : `is dropped in layer ${until + 1}`),
-      s && s.merged && there.has(token) ? element("p", {}, links.length ? `At ${site} of layer ${layer}, of its ${s.slices} vectors others stand for ${links.reduce((sum, [, n]) => sum + n, 0)}:` : `At ${site} of layer ${layer}, all its ${s.slices} vectors are its own.`) : null,
+      s && s.merged && there.has(token) ? element("p", {}, links.length ? `At ${site} of layer ${layer}, of ${vectors(s)} others stand for ${links.reduce((sum, [, n]) => sum + n, 0)}:` : `At ${site} of layer ${layer}, all of ${vectors(s)} are its own.`) : null,
       element("ul", {}, ...links.map(([other, n]) => element("li", {}, `${n}: ${named(other)}`))));
     draw();
   }
