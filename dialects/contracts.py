@@ -17,6 +17,8 @@ In: `base.Attribute`.  Out: `SyncAttr`, `CreditAttr` and the checks of instructi
 | `focus.towers` | an array of `#focus.tower`: what runs of the vision tower there are, and where their rows are in their pictures |
 | `focus.row_order` | "sequence", or "storage" once the decoder's rows are visual rows first |
 | `focus.concentration` | `#focus.concentration`: what is, or is to be, concentrated |
+| `focus.caches` | `#focus.caches`, where keys and values are kept for later steps: for how many requests, and room for how many new tokens |
+| `focus.places` | of a program for steps, a dictionary of i64: where parameters and caches lie that it shares; `<end>`: where its own memory begins |
 | `focus.tables` | a string, where parameters have values: the SHA-256 sum of the tables `const.*` that were computed for this request |
 
 The module carries `focus.level`: the pass of the pipeline that ran last, or "input"; and, once a pass has worked for a machine, `focus.machine`: its
@@ -42,6 +44,8 @@ MOST_CREDITS = (1 << isa.place_of("sem", "credits")[1]) - 1
 MODEL, LAYERS, PORTS, FIXED = "focus.model", "focus.layers", "focus.ports", "focus.fixed_inputs"
 TOKENS, VISUAL_IDS, ROW_ORDER, TOWERS = "focus.tokens", "focus.visual_ids", "focus.row_order", "focus.towers"
 CONCENTRATION, TABLES, SITE_TABLE = "focus.concentration", "focus.tables", "focus.sites"
+CACHES, PLACES = "focus.caches", "focus.places"
+END = "<end>"                       #: in focus.places: where the memory of the other programs ends
 LEVEL = "focus.level"               #: attribute of the module
 MACHINE = "focus.machine"           #: attribute of the module
 INPUT = "input"                     #: the level before the first pass
@@ -216,6 +220,24 @@ class TowerAttr(Attribute, name="tower"):
         return grids_problem(self.grids)
 
 
+@python_parameters
+class CachesAttr(Attribute, name="caches"):
+    """Keys and values outlive the program: those of `requests` requests, each with `room` rows for new tokens.  The step register says which request
+    the program is run for."""
+    requests: I64
+    room: I64
+
+    @classmethod
+    def make(cls, requests: int, room: int) -> "CachesAttr":
+        return cls.get(I64.wrap(requests), I64.wrap(room))
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with it, or None."""
+        right = min(self.requests, self.room) >= 1
+        return None if right else f"#focus.caches has {self.requests} requests and room {self.room}, expected positive numbers"
+
+
 def towers_of(function: Any) -> list["TowerAttr"]:
     """The runs of the vision tower of a function, in order."""
     return list(function.attributes[TOWERS]) if TOWERS in function.attributes else []
@@ -387,6 +409,16 @@ def _towers(attr: ir.Attribute) -> str | None:
     return next((f"attribute '{TOWERS}': {tower.problem}" for tower in attr if tower.problem), None)
 
 
+def _caches(attr: ir.Attribute) -> str | None:
+    return attr.problem if isinstance(attr, CachesAttr) else f"attribute '{CACHES}' must be #focus.caches, but is {attr}"
+
+
+def _places(attr: ir.Attribute) -> str | None:
+    if not isinstance(attr, ir.DictAttr) or not all(I64.matches(entry.attr) and entry.attr.value >= 0 for entry in attr):
+        return f"attribute '{PLACES}' must be a dictionary of addresses, but is {attr}"
+    return None
+
+
 def _row_order(attr: ir.Attribute) -> str | None:
     right = isinstance(attr, ir.StringAttr) and attr.value in ROW_ORDERS
     return None if right else f"attribute '{ROW_ORDER}' must be one of {', '.join(ROW_ORDERS)}, but is {attr}"
@@ -421,4 +453,4 @@ def _sites(attr: ir.Attribute) -> str | None:
 FIXED_DTYPES = {"i64": "int64", "i32": "int32", "f32": "float32", "f64": "float64", "i1": "bool"}
 _CHECKS = {MODEL: _a(Str, MODEL), LAYERS: _layers, PORTS: _ports, FIXED: _fixed, TOKENS: _tokens, VISUAL_IDS: _a(I64Array, VISUAL_IDS),
            ROW_ORDER: _row_order, CONCENTRATION: _concentration, TABLES: _a(Str, TABLES), SITE_TABLE: _sites,
-           TOWERS: _towers}
+           TOWERS: _towers, CACHES: _caches, PLACES: _places}

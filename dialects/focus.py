@@ -40,6 +40,7 @@ from focus.dialects.base import (  # noqa: F401  this module is where others fin
 )
 from focus.dialects.contracts import (  # noqa: F401
     MAX_SEMAPHORES,
+    CachesAttr,
     ConcentrationAttr,
     CreditAttr,
     PortAttr,
@@ -51,13 +52,14 @@ from focus.dialects.contracts import (  # noqa: F401
     port_of,
     sync_array,
 )
-from focus.dialects.structure import BUFFER_KINDS, BufferOp, KernelOp, RecastOp, ViewOp, WindowOp  # noqa: F401
+from focus.dialects.structure import BUFFER_KINDS, BufferOp, KernelOp, PrefixOp, RecastOp, StepOp, ViewOp, WindowOp  # noqa: F401
 from focus.dialects.support import (
     F64,
     I64,
     Any,
     Bool,
     I64Array,
+    InvalidOp,
     Operand,
     Pure,
     Result,
@@ -227,6 +229,29 @@ class RopeOp(FocusOp, name="rope", traits=[Pure]):
                       "expected no more ids than rows and no more rows than cos has")
 
 
+class StepRopeOp(FocusOp, name="step_rope", traits=[Pure]):
+    """Rotary embedding (rotate-half) of every head of the new tokens of a step: x [requests * new, heads * head_dim], cos and sin [room, head_dim].
+
+    Row r of a request uses the table row whose number is that of the step plus r.
+    """
+    result: Result[Any]
+    x: Operand[Any]
+    cos: Operand[Any]
+    sin: Operand[Any]
+    head_dim: I64
+    new: I64
+
+    def check(self) -> None:
+        self.positive("head_dim", "new")
+        (rows, cols), (table, width) = self.matrix("x"), self.matrix("cos")
+        if self.head_dim % 2 or width != self.head_dim or cols % self.head_dim:
+            self.fail(f"x has {cols} columns and cos {width}, expected a multiple of head_dim ({self.head_dim}), which is even, and head_dim itself")
+        self.expect_shape("sin", (table, width), "f16", "the shape of cos")
+        self.expect_shape("result", (rows, cols), "f16", "the shape of x")
+        if rows % self.new or self.new > table:
+            self.fail(f"attribute 'new' is {self.new}, expected a divisor of the {rows} rows of x, at most the {table} rows of cos")
+
+
 class _HeadsOp(FocusOp):
     """What ops on heads check: q [R, heads * head_dim], k (and v) [R', kv_heads * head_dim]."""
 
@@ -280,6 +305,104 @@ class AttentionOp(_HeadsOp, name="attention", traits=[Pure]):
             self.fail(f"segments sum to {sum(segments)}, expected positive lengths that sum to the {rows} rows of q and {kv_rows} of k")
         if self.ids is not None and self.vector_length("ids", "i32") > rows:
             self.fail(f"has {self.vector_length('ids', 'i32')} ids for {rows} rows of q")
+
+
+class CacheOp(FocusOp, name="cache", traits=[Pure]):
+    """Keys or values of a layer that outlive a program: result [requests * (lead + rows + room), width].
+
+    For each request: `lead` rows that are copies, `held` that the prefill has left, then `room` for those of new tokens.  `name` says whose it is.
+    """
+    result: Result[Any]
+    name: Str
+    requests: I64
+    lead: I64
+    held: I64
+    room: I64
+
+    @property
+    def capacity(self) -> int:
+        """Rows of a request."""
+        return self.lead + self.held + self.room
+
+    def check(self) -> None:
+        self.positive("requests", "held", "room")
+        if self.lead < 0:
+            self.fail(f"attribute 'lead' must not be negative, but is {self.lead}")
+        rows, _ = self.matrix("result")
+        if rows != self.requests * self.capacity:
+            self.fail(f"result has {rows} rows, expected {self.requests * self.capacity} ({self.requests} requests of {self.capacity})")
+
+
+def cache_of(value: ir.Value) -> CacheOp | None:
+    """The cache that a value is, after any number of appends; None where it is none."""
+    while not isinstance(value.owner, ir.Block):
+        op = value.owner.opview
+        if isinstance(op, CacheOp):
+            return op
+        if not isinstance(op, CacheAppendOp):
+            return None
+        value = op.cache
+    return None
+
+
+def known_cache(value: ir.Value) -> CacheOp:
+    """The cache that a value is, which the verifier has seen to."""
+    cache = cache_of(value)
+    assert cache is not None
+    return cache
+
+
+class CacheAppendOp(FocusOp, name="cache_append", traits=[Pure]):
+    """The cache with the rows of new tokens [requests * new, width] after those of the prefill, from the row on that the step register says.  In
+    place: nothing may use `cache` afterwards."""
+    result: Result[Any]
+    cache: Operand[Any]
+    rows: Operand[Any]
+
+    def check(self) -> None:
+        cache = cache_of(self.cache)
+        if cache is None:
+            raise InvalidOp("appends to what is no focus.cache")
+        (_, width), (rows, cols) = self.matrix("cache"), self.matrix("rows")
+        if cols != width or rows % cache.requests or rows // cache.requests > cache.room:
+            self.fail(f"rows has shape {rows}x{cols}, expected {width} columns and as many rows for each of {cache.requests} requests, at most "
+                      f"{cache.room}")
+        if self.result.type != self.cache.type:
+            self.fail(f"result is {self.result.type}, expected the type of the cache, {self.cache.type}")
+
+
+class CachedAttentionOp(FocusOp, name="cached_attention", traits=[Pure]):
+    """softmax(scale * q kᵀ, masked) v for each head and request: q [requests * new, heads * head_dim] of the tokens of a step, k and v caches to
+    which theirs have been appended.
+
+    A token sees what the prefill has left, the tokens of earlier steps, and those of its own up to itself.
+    """
+    result: Result[Any]
+    q: Operand[Any]
+    k: Operand[Any]
+    v: Operand[Any]
+    heads: I64
+    kv_heads: I64
+    head_dim: I64
+    scale: F64
+
+    def check(self) -> None:
+        self.positive("heads", "kv_heads", "head_dim")
+        if self.heads % self.kv_heads:
+            self.fail(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
+        cache, values = cache_of(self.k), cache_of(self.v)
+        if cache is None or values is None:
+            raise InvalidOp("has keys or values that are no focus.cache")
+        if (cache.requests, cache.lead, cache.held, cache.room) != (values.requests, values.lead, values.held, values.room):
+            self.fail(f"has caches '{cache.name}' and '{values.name}' of different sizes")
+        rows, cols = self.matrix("q")
+        if cols != self.heads * self.head_dim or rows % cache.requests or rows // cache.requests > cache.room:
+            self.fail(f"q has shape {rows}x{cols}, expected {self.heads * self.head_dim} columns (heads times head_dim) and as many rows for each of "
+                      f"{cache.requests} requests, at most {cache.room}")
+        for name in ("k", "v"):
+            if self.matrix(name)[1] != self.kv_heads * self.head_dim:
+                self.fail(f"{name} has {self.matrix(name)[1]} columns, expected {self.kv_heads * self.head_dim} (kv_heads times head_dim)")
+        self.expect_shape("result", (rows, cols), "f16", "the shape of q")
 
 
 class ActivationOp(FocusOp, name="activation", traits=[Pure]):

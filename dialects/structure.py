@@ -1,22 +1,22 @@
 """Structural ops of tiled code in the `focus` dialect: kernels, buffers, and the windows, recasts and views through which instructions
 reach them.
 
-In: `base.FocusOp`, the attributes of `contracts`.  Out: `KernelOp`, `BufferOp`, `WindowOp`, `RecastOp`, `ViewOp`; `focus` exports them together with
-the tensor-level ops.
+In: `base.FocusOp`, the attributes of `contracts`.  Out: `KernelOp`, `BufferOp`, `WindowOp`, `StepOp`, `PrefixOp`, `RecastOp`, `ViewOp`; `focus`
+exports them together with the tensor-level ops.
 """
 from math import prod
 
 from focus.dialects.base import ELEMENT_BYTES, ELEMENT_TYPES, SPACES, FocusOp, dtype_of, space_of, window_type
 from focus.dialects.contracts import check_credits, check_waits
-from focus.dialects.support import Any, I64Array, Operand, Pure, Region, Result, Sequence, Str, get_attr, ir, one_of
+from focus.dialects.support import I64, Any, I64Array, Operand, Pure, Region, Result, Sequence, Str, get_attr, ir, one_of
 
-BUFFER_KINDS = ("param", "input", "output", "temp", "tile")
+BUFFER_KINDS = ("param", "input", "output", "cache", "temp", "tile")
 #: what a buffer is for, where its kind does not say it -> its kind, memory and element type ("" for any)
 BUFFER_ROLES = {"token_ids": ("input", "dram", "i32"), "constant": ("param", "dram", ""), "retained": ("output", "dram", "i32"),
                 "unique": ("temp", "dram", "f16"), "map": ("temp", "dram", "i16"), "counts": ("tile", "counts", "i16")}
 SITE_ROLES = ("unique", "map", "counts")        #: of a concentrated operand, that of site number `site`
 #: constants that follow from the token layout -> their element type
-CONSTANTS = {"positions": "i32", "token_ids": "i32", "zeros": "f32"}
+CONSTANTS = {"positions": "i32", "rows": "i32", "token_ids": "i32", "zeros": "f32"}
 
 
 class KernelOp(FocusOp, name="kernel", traits=[ir.NoTerminatorTrait]):
@@ -40,11 +40,12 @@ class KernelOp(FocusOp, name="kernel", traits=[ir.NoTerminatorTrait]):
 
 
 class BufferOp(FocusOp, name="buffer"):
-    """A buffer: of the model in DRAM ("param", "input", "output", "temp"), or on chip ("tile") for one iteration of the loop body it
-    stands in.
+    """A buffer: of the model in DRAM ("param", "input", "output", "cache", "temp"), or on chip ("tile") for one iteration of the loop body it
+    stands in.  A "cache" outlives the program: for each of `requests` requests `lead` copied rows, `held` of the prefill and `room` for new tokens.
 
     `name` is a label.  `role` says what a buffer is for beyond its kind.  "token_ids": an input.  "constant": a parameter whose values follow from
-    the token layout; `constant` is "positions" (of the leading text rows and of all rows in storage order), "token_ids" (0, 1, ...) or "zeros".
+    the token layout; `constant` is "positions" (of the leading text rows and of all rows in storage order), "token_ids" or "rows" (0, 1, ...) or
+    "zeros".
     "retained": an output for the trace, the original indices of the visual tokens left.  "unique", "map", "counts": unique vectors, maps and
     numbers of unique vectors of the concentrated operand of number `site` in `focus.sites`.  `port`: the number of an input in `focus.ports`.
     `holds`: "output of <module path>" or "input of <module path>", if an intermediate is just that in the PyTorch model; `lead`: how many rows stand
@@ -87,7 +88,9 @@ class BufferOp(FocusOp, name="buffer"):
         holds = get_attr(self, "holds")
         if holds is not None and (self.kind != "temp" or not isinstance(holds, str) or not holds.startswith(("output of ", "input of "))):
             self.fail(f"of kind \"{self.kind}\" holds {self._said('holds')}; \"output of ...\" or \"input of ...\" expected, of an intermediate")
-        self._check_number("lead", holds is not None, "holds", needed=False)
+        self._check_number("lead", holds is not None or self.kind == "cache", "holds or kind \"cache\"", needed=False)
+        for name in ("requests", "held", "room"):
+            self._check_number(name, self.kind == "cache", "kind \"cache\"")
         self._check_number("port", self.kind == "input", "kind \"input\"", needed=False)
 
     def _check_number(self, name: str, belongs: bool, where: str, needed: bool = True) -> None:
@@ -130,6 +133,31 @@ class WindowOp(FocusOp, name="window", traits=[Pure]):
                 self.fail(f"size {axis} is {size}, expected 1 to {extent} (extent of base)")
         if result != window_type(base, sizes):
             self.fail(f"result is {result}, expected {window_type(base, sizes)}")
+
+
+class StepOp(FocusOp, name="step", traits=[Pure]):
+    """The number in the step register, which the host writes before a run: 0 to `most` - 1."""
+    result: Result[Any]
+    most: I64
+
+    def check(self) -> None:
+        self.positive("most")
+        if not isinstance(self.result.type, ir.IndexType):
+            self.fail(f"result must have type index, but has {self.result.type}")
+
+
+class PrefixOp(FocusOp, name="prefix", traits=[Pure]):
+    """The first `count` rows of a memref (columns where `axis` is 1), as many as the step says; what comes after them is clipped."""
+    result: Result[Any]
+    base: Operand[Any]
+    count: Operand[Any]
+    axis: I64
+
+    def check(self) -> None:
+        if not isinstance(self.base.type, ir.MemRefType) or self.base.type.rank != 2 or self.result.type != self.base.type:
+            self.fail(f"result is {self.result.type}, expected a rank-2 memref and the type of base, which is {self.base.type}")
+        if not isinstance(self.count.type, ir.IndexType) or self.axis not in (0, 1):
+            self.fail(f"has count of type {self.count.type} along axis {self.axis}, expected an index along axis 0 or 1")
 
 
 class _Alias(FocusOp):

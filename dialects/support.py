@@ -222,6 +222,8 @@ def to_python(attr: ir.Attribute) -> Any:
         return bool(attr.value)
     if isinstance(attr, (ir.IntegerAttr, ir.FloatAttr, ir.StringAttr)):
         return attr.value
+    if isinstance(attr, ir.DictAttr):
+        return {entry.name: to_python(entry.attr) for entry in attr}
     return attr
 
 

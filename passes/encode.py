@@ -20,6 +20,8 @@ from focus.runtime.spec.errors import FocusError
 
 #: instructions that set up what their field `id` says
 SET_UP = ("agu", "ext", "scalar", "sem")
+#: instructions that add to the one before them -> which that is
+ADDED = {"agu.stride": "agu", "agu.step": "agu", "ext.step": "ext"}
 Register = tuple[str, int]      #: one of SET_UP and a number
 HALF = 64                       #: bits of half a word, as numpy holds it
 
@@ -86,16 +88,16 @@ class _Routine:
 
 
 def _note_set_up(set_up: list, mnemonic: str, values: dict[str, int], number: int, outside: bool) -> None:
-    """Append an instruction to a routine's set-up, if it is part of it.  Strides belong to the generator they follow; a ring does not stay as it was
-    set up, and of what loops set up nothing is known."""
+    """Append an instruction to a routine's set-up, if it is part of it.  Strides and steps belong to the generator they follow; a ring does not
+    stay as it was set up, and of what loops set up nothing is known."""
     if mnemonic in SET_UP:
         set_up.append(((mnemonic, values["id"]), number, number + 1, outside and values.get("slots", 1) == 1))
-    elif mnemonic == "agu.stride":
+    elif mnemonic in ADDED:
         register, start, end, lasts = set_up[-1] if set_up else (None, 0, 0, False)
-        if register == ("agu", values["id"]) and end == number:
+        if register == (ADDED[mnemonic], values["id"]) and end == number:
             set_up[-1] = register, start, number + 1, lasts
         else:
-            set_up.append((("agu", values["id"]), number, number + 1, False))
+            set_up.append(((ADDED[mnemonic], values["id"]), number, number + 1, False))
 
 
 def encode_program(program: ir.OpView) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:

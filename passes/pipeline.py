@@ -41,6 +41,12 @@ def pipeline(machine: Machine | str = "focus", concentration: Concentration | st
     ]
 
 
+def step_pipeline(machine: Machine | str = "focus", mappings: str = "", search: int = 0) -> list[Step]:
+    """The passes for a step of decode: those of `pipeline` but for what is about visual tokens, which it has none of."""
+    kept = ("convert-torch-to-focus", "fuse", "map", "tile", "schedule", "allocate", "lower-to-fisa")
+    return [step for step in pipeline(machine, mappings=mappings, search=search) if step.name in kept]
+
+
 @cache
 def pass_names() -> tuple[str, ...]:
     """The names of the passes, in order."""

@@ -16,7 +16,7 @@ from torch_mlir import ir
 
 from focus.compiler.backend.interface import Interface
 from focus.dialects import focus as fd
-from focus.dialects.contracts import SITE_TABLE
+from focus.dialects.contracts import END, PLACES, SITE_TABLE
 from focus.dialects.support import OpError, get_attr, path_of, walk
 from focus.passes.encode import encode_program
 from focus.passes.tile.kernel_ir import buffer_bytes, is_routine
@@ -84,7 +84,7 @@ class ParamValues(Mapping):
 
     def _constant(self, what: str, shape: tuple[int, ...]) -> np.ndarray:
         """What follows from the token layout (`constant` of a `focus.buffer`)."""
-        if what == "token_ids":
+        if what in ("token_ids", "rows"):
             return np.arange(shape[-1], dtype=np.int32).reshape(shape)
         if what == "zeros":
             return np.zeros(shape, np.float32)
@@ -135,8 +135,8 @@ def main_of(module: ir.Module) -> ir.OpView:
     raise FocusError("the module has no function @main")
 
 
-def build_binary(module: ir.Module, machine: Machine, params: Mapping[str, Callable[[], np.ndarray]] | None) -> fxb.Binary:
-    """Assemble the binary of a lowered module; `params` None makes one that can only be timed.
+def build_binary(module: ir.Module, machine: Machine, params: Mapping[str, Callable[[], np.ndarray]] | None, steps: int = 1) -> fxb.Binary:
+    """Assemble the binary of a lowered module; `params` None makes one that can only be timed.  `steps`: the step register holds a number below it.
 
     Raises FocusError when the module is not lowered, does not say what it is to its user, or a parameter has no value.
     """
@@ -152,7 +152,7 @@ def build_binary(module: ir.Module, machine: Machine, params: Mapping[str, Calla
                       params={} if params is None else ParamValues(params, interface.tokens, entries), timing_only=params is None,
                       memory_map=_memory_map(func, buffers), inputs=_inputs(buffers, interface), outputs=_outputs(buffers),
                       fixed_inputs=_fixed(interface), sites=_sites(func, buffers), id_lists=_id_lists(buffers), tokens=interface.tokens,
-                      concentration=interface.concentration, model=interface.model, layers=interface.layers)
+                      concentration=interface.concentration, model=interface.model, layers=interface.layers, steps=steps)
 
 
 def _placed(op: ir.OpView, **extra) -> dict:
@@ -205,14 +205,23 @@ def _fixed(interface: Interface) -> tuple[fxb.FixedInput, ...]:
 def _memory_map(func, buffers: list) -> fxb.MemoryMap:
     """Regions of DRAM by what they hold, and the live ranges of values that share places."""
     regions, top = [], get_attr(func, "focus.dram_bytes")
-    for kind, name in (("param", "parameters"), ("input", "inputs"), ("output", "outputs"), ("temp", "intermediates")):
-        ops = [op for op in buffers if op.kind == kind]
+    shared = get_attr(func, PLACES, {}).get(END, 0)                 # what lies below is in the regions of another program
+    for kind, name in (("param", "parameters"), ("cache", "caches"), ("input", "inputs"), ("output", "outputs"), ("temp", "intermediates")):
+        ops = [op for op in buffers if op.kind == kind and get_attr(op, "address") >= shared]
         if ops:
             start = min(get_attr(op, "address") for op in ops)
             end = max(get_attr(op, "address") + fxb.Param(**_placed(op, name="x")).nbytes for op in ops) if kind != "temp" else top
             regions.append(fxb.Region(name=name, address=start, bytes=max(0, end - start)))
-    return fxb.MemoryMap(dram_bytes=max(1, top), regions=tuple(regions), lives=tuple(_live_range(op) for op in buffers if get_attr(op, "lives")),
+    return fxb.MemoryMap(dram_bytes=max(1, top), regions=tuple(regions), caches=_caches(buffers),
+                         lives=tuple(_live_range(op) for op in buffers if get_attr(op, "lives")),
                          values=tuple(_value(op) for op in buffers if get_attr(op, "lives") and get_attr(op, "holds")))
+
+
+def _caches(buffers: list) -> tuple[fxb.Cache, ...]:
+    """Keys and values that outlive the program, in the order of their places."""
+    numbers = ("requests", "lead", "held", "room")
+    found = [fxb.Cache(**_placed(op, name=op.name), **{key: get_attr(op, key) for key in numbers}) for op in buffers if op.kind == "cache"]
+    return tuple(sorted(found, key=lambda cache: cache.address))
 
 
 def _value(op: ir.OpView) -> fxb.HeldValue:

@@ -8,20 +8,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch_mlir import ir
 
 from focus.compiler.backend.binary import ParamValues, build_binary, main_of
 from focus.compiler.backend.interface import TABLE, Interface, TowerRun, digest
 from focus.compiler.backend.resume import IR_SUFFIXES, Dumped, write_tables
-from focus.dialects.contracts import CONCENTRATION, INPUT, LEVEL, ConcentrationAttr, check_module
-from focus.dialects.support import set_attr
+from focus.dialects.contracts import CONCENTRATION, END, INPUT, LEVEL, PLACES, ConcentrationAttr, check_module
+from focus.dialects.support import set_attr, to_attr
 from focus.passes import manager
-from focus.passes.pipeline import pass_names, pipeline
+from focus.passes.pipeline import pass_names, pipeline, step_pipeline
 from focus.passes.watch import Dump, Watcher
 from focus.runtime.run import fxb
 from focus.runtime.spec.concentration import Concentration
@@ -29,11 +30,14 @@ from focus.runtime.spec.errors import FocusError, one_line, path_of, warn
 from focus.runtime.spec.machine import Machine
 
 if TYPE_CHECKING:
+    from focus.compiler.frontend.wrapper import Prefill
     from focus.runtime.run.executable import Executable
 
 #: levels at which a compilation can stop, and the last pass of each
 STOPS = {"torch": None, "focus": "assign-layout", "tiled": "allocate", "fisa": "lower-to-fisa", "binary": "lower-to-fisa"}
 MOST_SEARCHED = 1000                #: mappings of a form
+MOST_NEW = 1 << 16                  #: tokens that may follow a request
+MOST_REQUESTS = 256                 #: side by side
 SCOPES = ("whole", "backbone")      #: the whole model, or its decoder layers on the visual tokens
 
 
@@ -59,6 +63,7 @@ class _Source:
     module: ir.Module
     params: Mapping[str, Callable] | None
     done: int = 0
+    prefill: Prefill | None = None          #: what was exported, from which steps of decode go on
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,9 @@ class Options:
     mappings: str | PathLike | None = None          #: a TOML file that fixes mappings by module path
     save_mappings: str | PathLike | None = None     #: a TOML file to write, with the mappings that were chosen
     search: int = 0                 #: mappings of a form that are simulated, to take the best (0: the cost model decides)
+    max_new_tokens: int = 0         #: tokens that may follow the request, generated or asked; 0: none, and no caches
+    requests: int = 1               #: requests of the same shape that go on side by side, each with caches of its own
+    follow_up: int = 0              #: tokens of a follow-up that are taken at a time; 0: no program for follow-ups
     progress: Callable[[str], None] | None = None   #: told the name of each stage as it begins
     watchers: Sequence[Watcher] = ()                #: told of the module around each pass (`focus.passes.watch`)
 
@@ -85,6 +93,14 @@ class Options:
             raise FocusError(f"check: True or False expected, got {type(self.check).__name__}")
         if not isinstance(self.search, int) or not 0 <= self.search <= MOST_SEARCHED:
             raise FocusError(f"search is {self.search!r}, expected a number of 0 to {MOST_SEARCHED}")
+        for name, low, high in (("max_new_tokens", 0, MOST_NEW), ("requests", 1, MOST_REQUESTS), ("follow_up", 0, MOST_NEW)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                raise FocusError(f"{name} is {value!r}, expected a number of {low} to {high}")
+        if not self.max_new_tokens and (self.requests > 1 or self.follow_up):
+            raise FocusError("requests and follow_up are about tokens that follow a request: give max_new_tokens too")
+        if self.max_new_tokens and self.scope == "backbone":
+            raise FocusError("scope 'backbone' makes no tokens: it has no head; max_new_tokens goes with scope 'whole'")
         if self.progress is not None and not callable(self.progress):
             raise FocusError(f"progress: a function expected, got {type(self.progress).__name__}")
         if not isinstance(self.watchers, (list, tuple)) or not all(isinstance(w, Watcher) for w in self.watchers):
@@ -98,6 +114,11 @@ class Options:
             if name not in known:
                 raise FocusError(f"there is no option '{name}' of compiling (options: {', '.join(known)})")
         return cls(**options)
+
+    @property
+    def room(self) -> int:
+        """Rows of a cache for new tokens: of the last follow-up, a whole piece has room."""
+        return self.max_new_tokens + max(0, self.follow_up - 1)
 
     def tell(self, stage: str) -> None:
         if self.progress:
@@ -116,7 +137,10 @@ def compile_model(model, inputs: Mapping[str, Any], machine: Machine | str | Pat
     chosen.tell("import")
     start = time.perf_counter()
     source = _source(model, inputs, chosen, lambda depth, tower: resolve_concentration(concentration, machine, depth, tower))
-    return _finish(source, machine, chosen, [("import", time.perf_counter() - start)])
+    result = _finish(source, machine, chosen, [("import", time.perf_counter() - start)])
+    if chosen.max_new_tokens and chosen.stop == "binary":
+        add_steps(result, source, machine, chosen)
+    return result
 
 
 @one_line
@@ -150,6 +174,39 @@ def resume(path: str | PathLike, weights: Any, machine: Machine | str | PathLike
     return _finish(_Source(dumped.module, params, dumped.done), machine, chosen, [("import", time.perf_counter() - start)])
 
 
+def add_steps(result: Compilation, source: _Source, machine: Machine, options: Options) -> None:
+    """Compile the programs for what follows a request, against the caches of its program, and enter them in the binary."""
+    from focus.compiler.frontend.importer import import_step
+    from focus.compiler.frontend.steps import Shape
+    main, entries = result.binary, {}
+    assert source.prefill is not None           # a model was imported
+    shared = {place.name: place.address for place in (*main.param_table, *main.memory_map.caches)} | {END: main.memory_map.dram_bytes}
+    for name, new in (("decode", 1), ("extend", options.follow_up)):
+        if not new:
+            continue
+        options.tell(name)
+        start = time.perf_counter()
+        shape = Shape(options.requests, new)
+        imported = import_step(source.prefill, {cache.name: cache for cache in main.memory_map.caches}, shape)
+        interface = Interface(tuple(imported.inputs), {}, main.model, main.layers, main.inputs[-1].below)
+        step = _begun(imported.module, interface, imported.params)
+        with step.module.context, ir.Location.unknown():
+            set_attr(main_of(step.module), PLACES, ir.DictAttr.get({key: to_attr(at) for key, at in shared.items()}))
+        watchers = [*options.watchers, *([Dump(Path(options.dump_ir) / name, 0, INPUT)] if options.dump_ir else [])]
+        passes = step_pipeline(machine, os.fspath(options.mappings or ""), options.search)
+        manager.run(step.module, passes, watchers=watchers, progress=options.progress)
+        with step.module.context, ir.Location.unknown():
+            made = build_binary(step.module, machine, step.params, options.room - new + 1)
+        if step.params is not None:
+            own = {p.name: fxb.store(np.asarray(made.params[p.name]), p.stored)[0] for p in made.own(main)}
+            made.params = fxb.Shared(made.param_table, main.params, own)
+        entries[name] = made
+        shared |= {place.name: place.address for place in made.param_table} | {END: made.memory_map.dram_bytes}
+        result.seconds.append((name, time.perf_counter() - start))
+    main.entries = entries
+    main.validate()
+
+
 def _until(stop: str) -> tuple[str, ...]:
     """The passes up to a level to stop at."""
     last = STOPS[stop]
@@ -173,7 +230,7 @@ def _finish(source: _Source, machine: Machine, options: Options, seconds: list[t
         options.tell("encode")
         start = time.perf_counter()
         with source.module.context, ir.Location.unknown():
-            result.made = build_binary(source.module, machine, source.params).validate()
+            result.made = build_binary(source.module, machine, source.params, options.requests).validate()
         if isinstance(result.made.params, ParamValues):
             result.made.params.freeze()
         result.seconds.append(("encode", time.perf_counter() - start))
@@ -193,15 +250,20 @@ def _source(model, inputs: Mapping[str, Any], options: Options, concentration: C
         interface = Interface(model.ports, {}, model.name, depth, None, model.tokens, concentration(depth, 0))
         return _begun(backbone_module(model), interface, None, done=pass_names().index("convert-torch-to-focus") + 1)
     from focus.compiler.frontend.importer import import_model  # needs torch
-    imported = import_model(model, inputs, options.check)
+    imported = import_model(model, inputs, options.check, bool(options.max_new_tokens))
     if imported.params is not None and not options.check:
         warn("the program is not checked against the model's own forward")
     info, params = imported.model_info, imported.params
     tables = digest({name: read for name, read in params.items() if name.startswith(TABLE)}) if params is not None else ""
+    if options.max_new_tokens:
+        from focus.compiler.frontend.steps import check_room
+        assert imported.tokens is not None
+        check_room(model, imported.tokens.S, options.room)
     interface = Interface(tuple(imported.inputs), imported.static_inputs, info["class"], info["depth"], model.get_input_embeddings().num_embeddings,
                           imported.tokens, concentration(info["depth"], info["vision_depth"]), tables,
-                          tuple(TowerRun.of(name, tower, info["vision_depth"]) for name, tower in imported.towers.items() if info["vision_depth"]))
-    return _begun(imported.module, interface, params)
+                          tuple(TowerRun.of(name, tower, info["vision_depth"]) for name, tower in imported.towers.items() if info["vision_depth"]),
+                          (options.requests, options.room) if options.max_new_tokens else None)
+    return replace(_begun(imported.module, interface, params), prefill=imported.prefill)
 
 
 def _begun(module: ir.Module, interface: Interface, params: Mapping[str, Callable] | None, done: int = 0) -> _Source:

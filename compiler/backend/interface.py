@@ -50,7 +50,7 @@ class Interface:
 
     inputs: (name, numpy dtype, shape) of each argument of `@main`.  fixed: values of inputs fixed at compile time.  vocabulary: how many tokens the
     embedding knows (None where none is looked up).  tables: SHA-256 of the computed tables, "" for a program without values.  towers: the runs of the
-    vision tower, in order.
+    vision tower, in order.  caches: where keys and values are kept for steps of decode, for how many requests and with room for how many new tokens.
     """
     inputs: tuple[tuple[str, str, tuple[int, ...]], ...]
     fixed: Mapping[str, np.ndarray]
@@ -61,6 +61,7 @@ class Interface:
     concentration: Concentration = field(default_factory=lambda: Concentration(similarity=False))
     tables: str = ""
     towers: tuple[TowerRun, ...] = ()
+    caches: tuple[int, int] | None = None
 
     @property
     def tower(self) -> int:
@@ -78,6 +79,8 @@ class Interface:
         if self.tokens is not None:
             t = self.tokens
             values |= {contracts.TOKENS: fd.TokensAttr.make(t.V, t.S, t.flat_runs(), t.flat_grids()), contracts.VISUAL_IDS: list(t.visual_ids)}
+        if self.caches is not None:
+            values[contracts.CACHES] = contracts.CachesAttr.make(*self.caches)
         if self.towers:
             values[contracts.TOWERS] = ir.ArrayAttr.get([tower.attribute() for tower in self.towers])
         for name, value in values.items():
@@ -92,11 +95,13 @@ class Interface:
         ports = list(function.attributes[contracts.PORTS])
         below = [port.below for port in ports if port.role == "token_ids"]
         fixed = {entry.name: _array(entry.attr) for entry in function.attributes[contracts.FIXED]}
+        caches = function.attributes[contracts.CACHES] if contracts.CACHES in function.attributes else None
         tokens = token_layout(function) if contracts.TOKENS in function.attributes else None
         return cls(tuple((p.label, p.dtype, tuple(p.shape)) for p in ports), fixed, get_attr(function, contracts.MODEL),
                    get_attr(function, contracts.LAYERS), (below or [0])[0] or None, tokens, function.attributes[contracts.CONCENTRATION].config(),
                    get_attr(function, contracts.TABLES, ""),
-                   tuple(TowerRun(t.ids, t.rows, t.layers, tuple(t.grids), tuple(t.sides), tuple(t.reach)) for t in contracts.towers_of(function)))
+                   tuple(TowerRun(t.ids, t.rows, t.layers, tuple(t.grids), tuple(t.sides), tuple(t.reach)) for t in contracts.towers_of(function)),
+                   (caches.requests, caches.room) if caches is not None else None)
 
 
 def _dense(name: str, value: np.ndarray) -> ir.Attribute:

@@ -1,7 +1,7 @@
 """Whether the program computes what the model does: the graph that is compiled, run in PyTorch beside the model's own forward.
 
 In: the user's model and inputs, and the wrapped prefill with its arguments and exported graph.  Out: nothing, or a FocusError that names the
-first module whose output differs.
+first module whose output differs.  The same of a step of decode, on the keys and values of the model's own prefill.
 
 Both run in float32, whatever the model is stored in: what is compiled is the model's weights, not the rounding of its arithmetic.  That takes
 two forwards.  Only when the logits differ, both run in float64, which tells a difference of rounding from one of what is computed.  When they differ
@@ -27,9 +27,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
+from focus.compiler.frontend.steps import Shape, Step
 from focus.compiler.frontend.surgery import untouched
 from focus.compiler.frontend.wrapper import Prefill
 from focus.runtime.run.executable import FLAGS
+from focus.runtime.run.fxb import Cache
 from focus.runtime.spec.errors import FocusError, first_line
 
 #: Largest relative L2 difference of the last token's logits.  Float32 in another order of sums gives some 1e-6; storage in fp16, which every
@@ -55,6 +57,42 @@ def check_program(model: nn.Module, inputs: Mapping[str, Any], prefill: Prefill,
         culprit = _culprit(pair) if difference(pair.program(), own) > LIMIT else _export_culprit(pair)
         raise FocusError(f"{culprit}: the logits differ by {found:.1e} "
                          f"(relative L2 difference, at most {LIMIT:.0e} expected)" + ("; the model is in training mode" if model.training else ""))
+
+
+def check_step(model: nn.Module, inputs: Mapping[str, Any], prefill: Prefill) -> None:
+    """Raise FocusError unless a step of decode gives the logits that the model's own forward gives for one more token after its own prefill, whose
+    keys and values both have.  It takes one forward, and two of a single token."""
+    pair = _Pair(model, _own_inputs(model, inputs) | {"use_cache": True}, prefill, (), None)
+    found = math.inf
+    for pair.precision in (torch.float32, torch.float64):       # a difference of rounding is told from one of what is computed
+        found = _step_difference(pair)
+        if found <= LIMIT:
+            return
+    raise FocusError(f"{type(model).__name__}: it computes something else for a token after the request than the program for decode: the logits "
+                     f"differ by {found:.1e} (relative L2 difference, at most {LIMIT:.0e} expected)")
+
+
+def _step_difference(pair: _Pair) -> float:
+    """How far the logits of a step are from those of the model's own forward for the same token."""
+    with pair._exact(), untouched(pair.model):
+        try:
+            first = pair.model(**pair.inputs)
+            token, held = first.logits[:, -1].argmax(-1, keepdim=True), first.past_key_values
+            kept = {f"layers.{number}.{what}": x[0].transpose(0, 1).flatten(1).clone() for number, layer in enumerate(held.layers)
+                    for what, x in (("keys", layer.keys), ("values", layer.values))}
+            own = pair.model(input_ids=token, past_key_values=held, use_cache=True).logits[:, -1]
+        except Exception as e:
+            raise FocusError(f"{type(pair.model).__name__}: the model's own forward fails on a token after these inputs, so decode cannot be checked "
+                             f"against it: {type(e).__name__}: {first_line(e)}") from e
+    caches = {name: Cache(name=name, stored="f16", shape=(len(x) + 1, x.shape[1]), address=0, requests=1, lead=0, held=len(x), room=1)
+              for name, x in kept.items()}
+    step = Step(pair.prefill, caches, Shape(1, 1))
+    for name, x in kept.items():
+        step.fill(name, x)
+    for tables in (step.const, step.cache):
+        tables.to(token.device)
+    with pair._exact(), step.surgery(), pair._running():
+        return difference(step(token), own)
 
 
 def difference(a: Tensor, b: Tensor) -> float:
@@ -108,7 +146,7 @@ class _Pair:
     inputs: dict[str, Any]
     prefill: Prefill
     arguments: tuple[Tensor, ...]
-    exported: ExportedProgram
+    exported: ExportedProgram | None
     precision: torch.dtype = torch.float32
 
     def own(self, record: Record | None = None) -> Tensor:
@@ -133,6 +171,7 @@ class _Pair:
     def compiled(self, record: Callable[[Node, Any], None] | None = None) -> Tensor:
         """Logits of the graph that is compiled, with the model's parameters; `record` is told of each node and its value."""
         state = dict(self.prefill.named_parameters(remove_duplicate=False)) | dict(self.prefill.named_buffers(remove_duplicate=False))
+        assert self.exported is not None
         signature, given = self.exported.graph_signature, iter(self._given())
         values = [next(given) if spec.kind == InputKind.USER_INPUT else state[str(spec.target)] for spec in signature.input_specs]
         with self._exact(), self._running():

@@ -32,15 +32,17 @@ from torch_mlir.extras.fx_importer import ContextCache, FxImporter, FxImporterHo
 from torch_mlir.passmanager import PassManager
 
 from focus.compiler.frontend.backbone import Backbone
-from focus.compiler.frontend.check import check_program
+from focus.compiler.frontend.check import check_program, check_step
 from focus.compiler.frontend.families.base import decoder_of
 from focus.compiler.frontend.layout import TowerRows
+from focus.compiler.frontend.steps import CACHE, NUMBER, STEP_OPERATORS, Shape, Step, step_inputs, step_params
 from focus.compiler.frontend.surgery import OPERATORS, weightless
 from focus.compiler.frontend.wrapper import Prefill, prefill_of
 from focus.dialects.context import make_context
-from focus.dialects.support import collect, path_of
+from focus.dialects.support import collect, path_of, to_attr
 from focus.passes.tensor.convert_torch_to_focus import RULES, rule_name
 from focus.runtime.evaluate.baselines import DecoderSizes
+from focus.runtime.run.fxb import Cache
 from focus.runtime.spec.errors import FocusError, first_line
 from focus.runtime.spec.tokens import TokenLayout
 
@@ -59,39 +61,61 @@ class Imported:
     `params` is None for a model on the meta device, whose parameters have shapes but no values.
     `static_inputs`: numpy values of the inputs that the compiled program depends on but does not read (grids, image sizes).  `towers`: as
     `Prefill.towers`.
-    `model_info`: family and sizes.
+    `model_info`: family and sizes.  `prefill`: what was exported, from which steps of decode go on (None of a step itself).
     """
     module: ir.Module
     params: dict[str, Callable[[], np.ndarray]] | None
-    tokens: TokenLayout
+    tokens: TokenLayout | None
     inputs: list[tuple[str, str, tuple[int, ...]]]
     static_inputs: dict[str, np.ndarray] = field(default_factory=dict)
     towers: dict[str, TowerRows] = field(default_factory=dict)
     model_info: dict[str, Any] = field(default_factory=dict)
+    prefill: Prefill | None = None
 
 
-def import_model(model: nn.Module, inputs: Mapping[str, Any], check: bool = True) -> Imported:
+def import_model(model: nn.Module, inputs: Mapping[str, Any], check: bool = True, steps: bool = False) -> Imported:
     """Import a prefill of `model` for inputs of these shapes and, where they fix the layout, values.
 
     `inputs`: the HF forward's (batch 1).  The model is left as it was.  `check`: compare the prefill with the model's own forward on these
-    inputs, where model and inputs have values.  Raises FocusError for an unknown model, an unsupported configuration or operator (named with
-    its module path), inputs that do not fit the model, and a model that computes something else than the program would.
+    inputs, where model and inputs have values; `steps`: a step of decode too.  Raises FocusError for an unknown model, an unsupported
+    configuration or operator (named with its module path), inputs that do not fit the model, and a model that computes something else than the
+    program would.
     """
     prefill, tokens, tensors = prefill_of(model, inputs)
     family, names = prefill.family, prefill.plan.input_names
     arguments = tuple(tensors[n].to(torch.int64 if n == "input_ids" else torch.float32).contiguous() for n in names)
     with torch.no_grad(), prefill.surgery():
         with weightless(prefill.user) as tied:
-            program = exported(prefill, arguments)
+            program = exported(prefill, arguments, family.class_name)
             module = to_backend_form(import_graph(program, names, parameter_names(prefill, tied)))
         check_operators(module)
         if check and has_values(model) and not any(a.is_meta for a in arguments):
             check_program(model, inputs, prefill, arguments, program)
+    if steps and check and has_values(model) and not any(a.is_meta for a in arguments):
+        check_step(model, inputs, prefill)
     return Imported(module=module, params=parameters(model, prefill, module) if has_values(model) else None, tokens=tokens,
                     inputs=[(n, dtype_name(a), tuple(a.shape)) for n, a in zip(names, arguments)],
                     towers=dict(prefill.towers),
                     static_inputs={n: (t.float() if t.is_floating_point() else t).numpy() for n, t in tensors.items() if n not in names},
-                    model_info={"family": family.model_type, "class": family.class_name, **family.info(model)})
+                    model_info={"family": family.model_type, "class": family.class_name, **family.info(model)}, prefill=prefill)
+
+
+def import_step(prefill: Prefill, caches: Mapping[str, Cache], shape: Shape) -> Imported:
+    """Import a step of decode of the model of a prefill, against the caches that its program leaves.  Raises FocusError as `import_model` does."""
+    step = Step(prefill, caches, shape)
+    with torch.no_grad(), step.surgery():
+        with weightless(step.user) as tied:
+            names = parameter_names(step, tied)
+            program = exported(step, step_inputs(shape), prefill.family.class_name)
+            module = to_backend_form(import_graph(program, ("input_ids",), names, Caches(names, step)))
+        check_operators(module)
+    values = None
+    if has_values(step.user):
+        used = [op.attributes["vlm.name"].value for name, op in operators(module) if name == "vlm.param"]
+        sources = {name: Parameter(name, p) for name, p in step.user.named_parameters()}
+        sources |= {name: Parameter(name, p) for name, p in step.user.named_buffers(remove_duplicate=False)}
+        values = step_params(step, sources, [name for name in dict.fromkeys(used) if name != NUMBER])
+    return Imported(module=module, params=values, tokens=None, inputs=[("input_ids", "int64", (shape.requests, shape.new))])
 
 
 def has_values(model: nn.Module) -> bool:
@@ -114,16 +138,16 @@ def dtype_name(tensor: torch.Tensor) -> str:
 
 
 # ---- export --------------------------------------------------------------------------------------------------------------------
-def exported(prefill: Prefill, arguments: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram:
-    """The graph of one prefill, functional, composite operators kept whole."""
+def exported(module: nn.Module, arguments: tuple[torch.Tensor, ...], name: str) -> torch.export.ExportedProgram:
+    """The graph of a prefill or step of the model class `name`, functional, composite operators kept whole."""
     try:
         with quiet():
-            program = torch.export.export(prefill, arguments, strict=False)
+            program = torch.export.export(module, arguments, strict=False)
             return program if _is_functional(program.graph) else program.run_decompositions({})     # this takes longer than the export
     except FocusError:
         raise
     except Exception as e:
-        raise FocusError(f"{prefill.family.class_name}: torch.export failed: {first_line(e)}") from e
+        raise FocusError(f"{name}: torch.export failed: {first_line(e)}") from e
 
 
 def _is_functional(graph: torch.fx.Graph) -> bool:
@@ -168,18 +192,34 @@ class NamedParameters(FxImporterHooks):
         return ir.Operation.create("torch.operator", results=[info.ir_type], attributes=attributes, loc=ir.Location.name(name)).result
 
 
+class Caches(NamedParameters):
+    """Turns each cache of a step into a `torch.vlm.cache` with its name and how its rows are divided, and any other parameter or buffer as above."""
+    def __init__(self, names: dict[str, str], step: Step):
+        super().__init__(names)
+        self.places = {f"{CACHE}{name.replace('.', '_')}": (name, cache) for name, cache in step.places.items()}
+
+    def resolve_input(self, gni, value, info):
+        if info.input_spec.target not in self.places:
+            return super().resolve_input(gni, value, info)
+        name, cache = self.places[info.input_spec.target]
+        attributes = {"name": ir.StringAttr.get("torch.vlm.cache"), "vlm.name": ir.StringAttr.get(name)}
+        attributes |= {f"vlm.{key}": to_attr(getattr(cache, key)) for key in ("requests", "lead", "held", "room")}
+        return ir.Operation.create("torch.operator", results=[info.ir_type], attributes=attributes, loc=ir.Location.name(name)).result
+
+
 def user_path(path: str) -> str:
     """A path inside `Prefill` as a path inside the user's model."""
     return path.removeprefix("user").removeprefix(".")
 
 
-def parameter_names(prefill: Prefill, tied: dict[int, str]) -> dict[str, str]:
+def parameter_names(prefill: Prefill | Step, tied: dict[int, str]) -> dict[str, str]:
     """Name in the exported graph -> name in `Imported.params`: the user's own name, the first one where parameters are tied."""
     names = {full: tied[id(p)] for full, p in prefill.named_parameters(remove_duplicate=False)}
     return names | {full: user_path(full) for full, _ in prefill.named_buffers(remove_duplicate=False)}
 
 
-def import_graph(program: torch.export.ExportedProgram, inputs: tuple[str, ...], names: dict[str, str]) -> ir.Module:
+def import_graph(program: torch.export.ExportedProgram, inputs: tuple[str, ...], names: dict[str, str],
+                 hooks: NamedParameters | None = None) -> ir.Module:
     """The exported graph in the torch dialect, in a fresh context."""
     constants = [s.target for s in program.graph_signature.input_specs if s.kind == InputKind.CONSTANT_TENSOR]
     if constants:
@@ -188,7 +228,7 @@ def import_graph(program: torch.export.ExportedProgram, inputs: tuple[str, ...],
     if changed:
         raise FocusError(f"the model changes '{user_path(changed[0])}' while it runs; it has no mapping")
     context = make_context()
-    importer = FxImporter(context=context, hooks=NamedParameters(names))
+    importer = FxImporter(context=context, hooks=hooks or NamedParameters(names))
     importer._cc = ModulePathLocations(context, py_attr_tracker=importer._py_attr_tracker)
     importer.import_program(program, func_name="main")
     with context:
@@ -200,7 +240,8 @@ def import_graph(program: torch.export.ExportedProgram, inputs: tuple[str, ...],
 # ---- backend form --------------------------------------------------------------------------------------------------------------
 def to_backend_form(module: ir.Module) -> ir.Module:
     """Run torch-mlir's lowering to value semantics and a closed set of operators, keeping ours and `_KEPT` whole."""
-    library = "\n".join(f'func.func private @"__torch_mlir_has_value_semantics_fn.torch.vlm.{name}"()' for name in (*OPERATORS, "param"))
+    kept = (*OPERATORS, *STEP_OPERATORS, "param", "cache")
+    library = "\n".join(f'func.func private @"__torch_mlir_has_value_semantics_fn.torch.vlm.{name}"()' for name in kept)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vlm.mlir"
         path.write_text(f"module {{\n{library}\n}}\n")

@@ -20,7 +20,7 @@ from focus.runtime.spec.isa import TABLE, Space, Unit
 Arrays = dict[str, np.ndarray]
 STEPS = 2000            #: points of a memory's occupancy that are kept
 MOST_LINES = 400_000    #: instructions whose text is kept
-MOST_GROUPED = 8_000_000        #: vectors, of all sites together, of which it is kept which row stands for them: of each token, every n-th beyond that
+MOST_GROUPED = 8_000_000    #: vectors, of all sites together, of which it is kept which row stands for them: of each token, every n-th beyond that
 PIXELS = 96             #: longest side of a picture of a frame
 
 

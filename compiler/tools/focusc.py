@@ -38,6 +38,7 @@ examples:
   focusc my_model.py:small -o small.fxb                 small() returns (model, inputs of its forward)
   focusc llava-video-7b --scope=backbone -o video.fxb   at full size, without parameter values: focus-sim --timing-only
   focusc ./Qwen2.5-VL --inputs request.safetensors -o qwen.fxb
+  focusc llava-onevision-tiny --max-new-tokens 32 -o tiny.fxb     can go on: focus-sim tiny.fxb --inputs in.safetensors --generate 16
   focusc llava-onevision-tiny --emit=tiled | less       the IR after tiling, scheduling and allocation
   focusc llava-onevision-tiny --emit=asm -o tiny.s      the program as assembly
   focusc llava-onevision-tiny -o tiny.fxb --dump-ir ir  ir/00-input.mlir, ir/01-convert-torch-to-focus.mlir, ...
@@ -109,6 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     completed(parser.add_argument("--concentration", metavar="WHAT",
                                   help=f"{', '.join(PRESETS)} or a TOML file (default full, or off for a machine without the units)"),
               lambda: PRESETS)
+    parser.add_argument("--max-new-tokens", type=int, default=0, metavar="N",
+                        help="also compile the program for a token that follows the request, with room for N new ones (focus-sim --generate)")
+    parser.add_argument("--follow-up", type=int, default=0, metavar="T",
+                        help="with --max-new-tokens: also compile the program for text that follows, T tokens at a time (focus-sim --ask)")
+    parser.add_argument("--requests", type=int, default=1, metavar="B",
+                        help="with --max-new-tokens: go on with B requests of the same shape side by side (default %(default)s)")
     parser.add_argument("--no-check", action="store_true",
                         help="do not compare what is compiled with the model's own forward on the inputs, which takes two forwards")
     parser.add_argument("--save-inputs", type=Path, metavar="FILE", help="write the inputs compiled for, as focus-sim --inputs takes them")
@@ -153,6 +160,8 @@ def _check_resuming(parser: argparse.ArgumentParser, args: argparse.Namespace, r
         parser.error(f"{args.model} holds no parameters: give them with --weights, or --no-weights for a program that can only be timed")
     if args.save_inputs:
         parser.error("--save-inputs needs a model: an IR file has no inputs")
+    if args.max_new_tokens or args.follow_up or args.requests != 1:
+        parser.error("--max-new-tokens, --follow-up and --requests need a model: an IR file holds one program only")
 
 
 def _resume(machine: Machine, args: argparse.Namespace, tell: Callable[[str], None], recorder: Recorder | None) -> Compilation:
@@ -180,6 +189,7 @@ def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.
     concentration = arguments.concentration(args.model, args.concentration, machine)
     return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=_stop(args), dump_ir=args.dump_ir, progress=tell,
                          mappings=args.mappings, save_mappings=args.save_mappings, search=args.search,
+                         max_new_tokens=args.max_new_tokens, requests=args.requests, follow_up=args.follow_up,
                          check=not args.no_check, watchers=_watchers(args, recorder))
 
 

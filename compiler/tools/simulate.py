@@ -17,6 +17,7 @@ from focus.compiler.report.run import Ran
 from focus.runtime.run import report as reports
 from focus.runtime.run.executable import WHOLE, Budget, Executable
 from focus.runtime.run.fxb import Values, open_tensors
+from focus.runtime.run.session import timed
 from focus.runtime.run.timeline import chrome_trace
 from focus.runtime.run.trace import Trace
 from focus.runtime.spec.errors import FocusError
@@ -30,6 +31,9 @@ examples:
   focus-sim demo.fxb --inputs in.safetensors --outputs out.safetensors --trace t.safetensors --report r.json
   focus-sim demo.fxb --timing-only --trace t.safetensors          the same cycles again, without data
   focus-sim demo.fxb --inputs in.safetensors --sanitize           find missing semaphores, unwritten and stale reads
+  focus-sim chat.fxb --inputs in.safetensors --generate 16 --eos 2       go on token by token (focusc --max-new-tokens)
+  focus-sim chat.fxb --inputs in.safetensors --generate 16 --ask 5,9,7 --generate 8    a follow-up, then more (focusc --follow-up)
+  focus-sim chat.fxb --timing-only --trace t.safetensors --generate 128  what that takes, without data
   focus-sim demo.fxb --inputs in.safetensors --check llava-onevision-demo   where the run begins to differ from PyTorch's model
   focus-sim demo.fxb --inputs in.safetensors --html r.html --ir ir   a report to look at; ir is a folder of focusc --dump-ir
   focus-sim demo.fxb --inputs in.safetensors --timeline t.json    then open t.json in ui.perfetto.dev
@@ -51,19 +55,31 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--events and --trace-window say what --timeline keeps: give it a file")
     if args.ir and not args.html:
         parser.error("--ir is for the report: give --html a file")
+    turns = args.turns or []
+    if turns and (args.check or args.timeline or args.html or args.outputs or (args.trace and not args.timing_only)):
+        parser.error("--generate and --ask go on with requests: they go with --inputs, --sanitize, --report, --json and --timing-only")
+    if args.timing_only and [kind for kind, _ in turns] not in ([], ["generate"]):
+        parser.error("--timing-only goes with one --generate")
+    if args.eos and not turns:
+        parser.error("--eos says where --generate stops")
     check_outputs(args.outputs, args.report, args.timeline, args.html, None if args.timing_only else args.trace)
     exe = Executable.load(args.binary, args.weights, max_instructions=args.max_instructions, max_bytes=args.max_bytes)
     if args.check:
         _check(exe, args)
         return
     progress = None if args.json or not sys.stderr.isatty() else _show_progress
+    if turns and not args.timing_only:
+        _converse(exe, args)
+        return
     inputs: Mapping[str, Values] = {}
     if args.timing_only:
         trace = Trace.load(args.trace) if args.trace else None
         report, timeline = exe.time_with_timeline(trace, progress=progress, timeline=_events(args),
                                                    window=_window(args.trace_window))
+        if turns:
+            report["generation"] = timed(exe, report, turns[0][1])
     else:
-        inputs = _load_inputs(args.inputs) if args.inputs else {}
+        inputs = _inputs_of(args)
         result = exe.run(inputs, sanitize=args.sanitize, progress=progress, timeline=_events(args), window=_window(args.trace_window))
         report, timeline, trace = result.report, result.timeline, result.trace
         if args.outputs:
@@ -84,7 +100,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="focus-sim", description="Run a compiled program on the simulated accelerator: results, cycles, traffic, energy.",
         epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("binary", type=Path, help="the program, an .fxb file")
-    parser.add_argument("--inputs", type=Path, metavar="FILE", help="inputs, a safetensors or .npz file")
+    parser.add_argument("--inputs", type=Path, metavar="FILE", action="append",
+                        help="inputs, a safetensors or .npz file; one for each request of a program for several (focusc --requests)")
+    parser.add_argument("--generate", type=_count, metavar="N", dest="turns", action="append",
+                        help="go on with the N most probable tokens, one by one; may be repeated, with --ask between")
+    parser.add_argument("--ask", type=_tokens, metavar="IDS", dest="turns", action="append",
+                        help="text that follows: token ids, commas between them; the program needs focusc --follow-up")
+    parser.add_argument("--eos", type=int, metavar="ID", action="append", help="a token after which --generate stops")
     parser.add_argument("--outputs", type=Path, metavar="FILE", help="write the outputs, a safetensors file")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write what was concentrated; with --timing-only, read it")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON")
@@ -109,6 +131,21 @@ def _parser() -> argparse.ArgumentParser:
                         help="stop with an error when operands have read and written more bytes than this (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON instead of tables")
     return parser
+
+
+def _count(text: str) -> tuple[str, int]:
+    """The turn of so many tokens."""
+    if not text.isdecimal() or not 1 <= int(text) < 1 << 31:
+        raise argparse.ArgumentTypeError(f"a number of at least 1 expected, got '{text}'")
+    return "generate", int(text)
+
+
+def _tokens(text: str) -> tuple[str, list[int]]:
+    """The turn of these tokens."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) < 1 << 31 for part in parts):
+        raise argparse.ArgumentTypeError(f"token ids with commas between them expected, got '{text}'")
+    return "ask", [int(part) for part in parts]
 
 
 def _natural(text: str) -> int:
@@ -140,6 +177,38 @@ def _window(given: list[int] | None) -> tuple[int, int]:
     return begin, end
 
 
+def _converse(exe: Executable, args: argparse.Namespace) -> None:
+    """Prefill, then the turns in their order: print tokens, and what it took."""
+    shown = not args.json and sys.stderr.isatty()
+    with exe.session([_load_inputs(path) for path in args.inputs or []], sanitize=args.sanitize) as session:
+        for kind, turn in args.turns:
+            if kind == "ask":
+                session.ask(np.array([turn] * len(session.results)))
+                continue
+            for number, tokens in enumerate(session.generate(turn, args.eos or (), _show_tokens if shown else None)):
+                if not args.json:
+                    print(f"request {number}: {' '.join(map(str, tokens))}")
+        runs = [result.report for result in session.results] + [run for _, run in session.runs]
+        report = session.results[0].report | {"generation": session.summary() | {"tokens": session.new}}
+        if args.sanitize:
+            report["sanitizer"] = {"total": sum(r["sanitizer"]["total"] for r in runs),
+                                   "findings": [line for r in runs for line in r["sanitizer"]["findings"]]}
+    if args.report:
+        _save_json(args.report, report)
+    _print(report, args.json)
+
+
+def _show_tokens(done: int, total: int) -> None:
+    print(f"  token {done} of {total}", end="\r" if done < total else "\n", file=sys.stderr, flush=True)
+
+
+def _inputs_of(args: argparse.Namespace) -> Mapping[str, Values]:
+    """The inputs of a single request."""
+    if len(args.inputs or []) > 1:
+        raise FocusError("--inputs: one file expected; several are for --generate")
+    return _load_inputs(args.inputs[0]) if args.inputs else {}
+
+
 def _load_inputs(path: Path) -> Mapping[str, Values]:
     """Arrays by name from a safetensors or .npz file."""
     if path.suffix == ".npz":
@@ -169,7 +238,7 @@ def _check(exe: Executable, args: argparse.Namespace) -> None:
     """Print how each module compares with the model's.  Raises FocusError for the first that differs."""
     from focus.compiler.frontend import arguments
     from focus.compiler.truth.divergence import check
-    model, inputs = arguments.load(args.check, args.inputs, "whole")
+    model, inputs = arguments.load(args.check, args.inputs[0] if args.inputs else None, "whole")
     found = check(exe, model, inputs)
     if args.json:
         print(json.dumps({"values": [v.__dict__ | {"differs": v.differs} for v in found.values], "skipped": found.skipped}, indent=1))

@@ -10,7 +10,7 @@ simulator but the layouts, which say where visual tokens and rows of the tower s
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -236,6 +236,7 @@ class DecoderRun:
         self.decoder, self.head = skeleton(decoder_of(front.model)), skeleton(front.model.lm_head)   # their attention and their hooks are changed
         self.patches = [self.operated(number, layer) for number, layer in enumerate(self.decoder.layers)]
         self.prefilling = True
+        self.followed = 0                   # tokens after the request
         self.positions = np.arange(self.tokens.S)
         self.original = np.full(self.tokens.S, -1)
         self.original[self.tokens.visual_positions()] = np.arange(self.tokens.V)
@@ -260,15 +261,24 @@ class DecoderRun:
     @torch.no_grad()
     def generate(self, count: int) -> list[int]:
         """The next `count` tokens, each the most probable one (of several, the first).  After the prefill nothing is concentrated: a token sees, in
-        each layer, whatever tokens that layer's attention saw.  For a run whose front has at least `count - 1` more tokens, once."""
+        each layer, whatever tokens that layer's attention saw.  For a run whose front has at least `count - 1` more tokens."""
         out: list[int] = []
         while True:
             out.append(int(self.logits()[0].argmax()))
             if len(out) == count:
                 return out
-            at = self.tokens.S + len(out) - 1
-            self.positions, self.original = np.array([at]), np.array([-1])
-            self.hidden = self.through(self.stored(self.decoder.embed_tokens(torch.tensor([out[-1]]))))
+            self.go_on(out[-1:])
+
+    @torch.no_grad()
+    def go_on(self, ids: Sequence[int]) -> None:
+        """Put tokens of text that follow the request, and those before them, through the decoder.  Each sees, in each layer, whatever tokens that
+        layer's attention saw, the tokens that followed, and itself.  For a run whose front has as many more tokens."""
+        if self.tokens.S + self.followed + len(ids) > len(self.front.cos):
+            raise FocusError(f"{len(ids)} tokens after {self.followed}: the front was made for {len(self.front.cos) - self.tokens.S} more (more=)")
+        self.positions = np.arange(len(ids)) + self.tokens.S + self.followed
+        self.original = np.full(len(ids), -1)
+        self.followed += len(ids)
+        self.hidden = self.through(self.stored(self.decoder.embed_tokens(torch.tensor(list(ids)))))
 
     def through(self, hidden: Tensor, first: int = 0) -> Tensor:
         """The rows that are left of `hidden` [n, D], after all layers from the first on."""

@@ -18,6 +18,7 @@ from focus.dialects.mapping import AttentionMapping
 from focus.passes.kernels.builder import Idx, Mat, TileBuilder
 from focus.passes.kernels.forms import AttentionForm
 from focus.passes.kernels.linear import Alternating, UniqueSlice
+from focus.passes.kernels.movement import CacheRows
 from focus.passes.kernels.places import Places, ceil, widths
 from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, group_tiles
 from focus.runtime.spec.geometry import Geometry
@@ -282,7 +283,70 @@ def emit_attention(b: TileBuilder, att: Attention, sections: list[Section], mapp
                         strand.tile.load(b, q, head * att.heads.dim, att.heads.dim, strand.q, "activation")
                     if qpos is not None:
                         strand.qpos = positions_of(b, places, qpos, strand.tile.parts[0][2], strand.tile.rows)
-                _Columns(b, att, t, places, strands, kv, group, out).emit(m + t.m * t.strands)
+                _Columns(b, att.heads, t, places, strands, kv, group, out).emit(m + t.m * t.strands)
+
+
+@dataclass(frozen=True)
+class CachedAttention:
+    """Attention of the tokens of a step: q [requests * new, heads * dim], k and v caches, out like q.  `positions` [1, held + room] i32: 0, 1, ...,
+    where there is more than one new token of a request, so that each sees no later one."""
+    name: str
+    q: Mat
+    k: CacheRows
+    v: CacheRows
+    out: Mat
+    heads: Heads
+    positions: Mat | None = None
+
+    @property
+    def new(self) -> int:
+        """Tokens of a request."""
+        return self.q.rows // self.k.requests
+
+
+def cached_form(heads: Heads, new: int, keys: int, requests: int) -> AttentionForm:
+    """The form of attention over caches of at most `keys` tokens.  One new token: the query heads that share keys and values are rows of one
+    head; more: each head by itself."""
+    if new == 1:
+        return AttentionForm(heads.q // heads.kv, ((keys, None),), heads.dim, heads.kv, heads.kv, repeat=requests)
+    return AttentionForm(new, ((keys, None),), heads.dim, heads.q, heads.kv, masked=True, repeat=requests)
+
+
+def emit_cached_attention(b: TileBuilder, att: CachedAttention, t: AttentionMapping, loc: ir.Location) -> None:
+    """Emit attention over the tokens that caches hold at the step."""
+    heads, new, cache = att.heads, att.new, att.k
+    keys, shared = cache.held + cache.room, heads.q // heads.kv
+    places = attention_places(cached_form(heads, new, keys, cache.requests), t, b.geometry)
+    with b.kernel(att.name, loc, t.slots), b.loop(cache.requests, 1) as i:
+        step = b.step(cache.steps(new))
+        seen = step + (cache.held + new)
+        k, v = (b.prefix(b.window(c.cache, i * c.capacity + c.lead, 0, keys, c.cache.cols), seen) for c in (att.k, att.v))
+        kpos = None if att.positions is None else b.prefix(att.positions, seen, axis=1)
+        kv = [(k, v, kpos, Region(0, keys))]
+        qpos = None if att.positions is None else b.window(att.positions, 0, step + cache.held, 1, new)
+        rows, q, out, pairs = new, att.q, att.out, _heads(b, heads)
+        if new == 1:
+            rows, pairs = shared, _groups(b, heads)
+            q, out = (b.view(m, cache.requests * heads.q, heads.dim) for m in (att.q, att.out))
+        with pairs as (head, group), b.loop(rows, t.m * t.strands) as m:
+            first = i * heads.q + group * shared if new == 1 else i * new
+            sizes = [min(t.m, rows - (0 if m.terms else n * t.m)) for n in range(t.strands)]
+            strands = [Strand(RowTile(n, ((0, n, first + m + s * t.m),)), head, n, [Block(0, n)]) for s, n in enumerate(sizes) if n > 0]
+            for s, strand in enumerate(strands):
+                strand.scores = _DenseScores(b, places, heads.dim, q)
+                if t.stays == "queries":
+                    strand.q = b.window(places.make(b, "q"), 0, 0, strand.tile.rows, heads.dim)
+                    strand.tile.load(b, q, head * heads.dim, heads.dim, strand.q, "activation")
+                if qpos is not None:
+                    strand.qpos = positions_of(b, places, qpos, m + s * t.m, strand.tile.rows)
+            _Columns(b, heads, t, places, strands, kv, group, out).emit(Idx(0))
+
+
+@contextlib.contextmanager
+def _groups(b: TileBuilder, heads: Heads) -> Iterator[tuple[Idx, Idx]]:
+    """Loop over key/value heads; yields (0, key/value head)."""
+    with b.loop(heads.kv, 1) as g:
+        yield Idx(0), g
 
 
 def emit_concentrated_attention(b: TileBuilder, att: Attention, mappings: tuple[AttentionMapping, ...], loc: ir.Location) -> None:
@@ -309,7 +373,7 @@ def emit_concentrated_attention(b: TileBuilder, att: Attention, mappings: tuple[
                     for strand in strands:
                         strand.scores = ConcentratedScores(places, conc, strand, heads.dim, partial, t.stays == "queries")
                     row_end = tile.index * conc.m_tile + group.visual
-                    _Columns(b, att, t, places, strands, kv, kv_head, att.out).emit(row_end)
+                    _Columns(b, heads, t, places, strands, kv, kv_head, att.out).emit(row_end)
 
 
 def _blocks_of(group: TileGroup, m_tile: int, ahead: int, t: AttentionMapping) -> list[Block]:
@@ -455,7 +519,7 @@ class _Columns:
     kv: keys, values, positions and region of each region; group: the key/value head; out: where results go.
     """
     b: TileBuilder
-    att: Attention
+    heads: Heads
     t: AttentionMapping
     places: Places
     strands: list[Strand]
@@ -465,7 +529,7 @@ class _Columns:
 
     def emit(self, row_end: Idx) -> None:
         """row_end: the row after the last of the tile, which bounds the columns that causal attention visits."""
-        b, t, dim, strands = self.b, self.t, self.att.heads.dim, self.strands
+        b, t, dim, strands = self.b, self.t, self.heads.dim, self.strands
         cols = min(t.out_cols, dim)
         with b.loop(dim, cols) as block:
             for s in strands:
@@ -487,7 +551,7 @@ class _Columns:
         block: the first output column of this head that is accumulated now.
         """
         b, t, strands, places, r = self.b, self.t, self.strands, self.places, number
-        dim, lanes = self.att.heads.dim, self.b.geometry.cols
+        dim, lanes = self.heads.dim, self.b.geometry.cols
         cols, first = min(t.out_cols, dim), self.group * dim
         k, v, kpos, _ = self.kv[number]
         step = min(t.step, k.rows)
@@ -503,7 +567,7 @@ class _Columns:
             begins = "never" if n else init
             positions = None if columns is None else b.window(columns, 0, at, 1, width)
             for s, tile, p in zip(strands, tiles, probs):
-                softmax_step(b, self.att.heads.scale, s, Scores(tile[n], p[n], positions), begins)
+                softmax_step(b, self.heads.scale, s, Scores(tile[n], p[n], positions), begins)
             values = b.window(v, j + at, 0, width, v.cols) if t.split else v
             weighted = _Weighted(strands, [p[n] for p in probs], blocks, turns)
             weighted.emit(b, values, Idx(0) if t.split else j, first + block, begins)

@@ -77,11 +77,12 @@ class TileBuilder:
     _function: ir.Block | None = None                       #: the function's block
     _types: dict = field(default_factory=dict)
     _constants: dict = field(default_factory=dict)
+    _steps: dict = field(default_factory=dict)
     block: ir.Block | None = None                           #: where constants go: the kernel's block, or the function's
 
     def enter(self, block: ir.Block) -> None:
         """Begin a block of its own constants."""
-        self.block, self._constants = block, {}
+        self.block, self._constants, self._steps = block, {}, {}
 
     # ---- types and constants -------------------------------------------------------------------------------------
     def _type(self, text: str) -> ir.Type:
@@ -115,6 +116,16 @@ class TileBuilder:
             return self.constant(i.const)
         return total if i.const == 0 else self._arith("arith.addi", total, self.constant(i.const))
 
+    def step(self, most: int) -> Idx:
+        """The number in the step register, of which there are `most`."""
+        if most <= 1:
+            return Idx(0)
+        if most not in self._steps:
+            with ir.InsertionPoint.at_block_begin(self.block):
+                op = ir.Operation.create("focus.step", results=[self._type("index")], attributes={"most": to_attr(most)})
+            self._steps[most] = Loop(op.result, 1)
+        return Idx(0, ((self._steps[most], 1),))
+
     def _arith(self, name: str, a: ir.Value, b: ir.Value) -> ir.Value:
         return ir.Operation.create(name, results=[self._type("index")], operands=[a, b]).result
 
@@ -122,7 +133,7 @@ class TileBuilder:
     @contextlib.contextmanager
     def function(self, name: str, types: Sequence[ir.Type], module: ir.Block, loc: ir.Location):
         """A private function on memrefs of these types; yields its arguments.  A DRAM buffer made inside becomes one more argument (`scratch`)."""
-        around = self.block, self._constants, self.scratch, self._function
+        around = self.block, self._constants, self._steps, self.scratch, self._function
         with loc, ir.InsertionPoint(module):
             attributes = {"sym_name": ir.StringAttr.get(name), "sym_visibility": ir.StringAttr.get("private"),
                           "function_type": ir.TypeAttr.get(ir.FunctionType.get(types, []))}
@@ -134,7 +145,7 @@ class TileBuilder:
                 yield list(block.arguments)
                 ir.Operation.create("func.return")
             op.attributes["function_type"] = ir.TypeAttr.get(ir.FunctionType.get([a.type for a in block.arguments], []))
-        self.block, self._constants, self.scratch, self._function = around
+        self.block, self._constants, self._steps, self.scratch, self._function = around
 
     @contextlib.contextmanager
     def kernel(self, name: str, loc: ir.Location, slots: int = MAX_SLOTS):
@@ -144,11 +155,11 @@ class TileBuilder:
             set_attr(op, "slots", slots if slots != MAX_SLOTS else None)
             for k, v in self.kernel_attrs.items():
                 set_attr(op, k, v)
-            around = self.block, self._constants
+            around = self.block, self._constants, self._steps
             self.enter(op.regions[0].blocks.append())
             with ir.InsertionPoint(self.block):
                 yield op
-            self.block, self._constants = around
+            self.block, self._constants, self._steps = around
 
     @contextlib.contextmanager
     def loop(self, total: int, step: int, hi: Idx | None = None):
@@ -189,6 +200,14 @@ class TileBuilder:
                                  operands=[base.value, self.index(row), self.index(col)],
                                  attributes={"sizes": ir.DenseI64ArrayAttr.get([rows, cols])})
         return Mat(op.result, rows, cols, base.dtype, base.space, base.pitch, contiguous=False)
+
+    def prefix(self, base: Mat, count: Idx, axis: int = 0) -> Mat:
+        """The first `count` rows of `base` (or columns: axis 1), as many as the step says; a loop may run over all of them, the rest is not there."""
+        if not count.terms:
+            return self.window(base, 0, 0, *((count.const, base.cols) if axis == 0 else (base.rows, count.const)))
+        op = ir.Operation.create("focus.prefix", results=[base.value.type], operands=[base.value, self.index(count)],
+                                 attributes={"axis": to_attr(axis)})
+        return Mat(op.result, base.rows, base.cols, base.dtype, base.space, base.pitch, base.contiguous)
 
     def recast(self, base: Mat, dtype: str) -> Mat:
         """The same rows (same addresses and byte pitch) as elements of another, narrower type: results in place."""

@@ -250,12 +250,33 @@ def emit_rope(b: TileBuilder, name: str, rope: Rope, mapping: RowsMapping, loc: 
                     b.load(b.window(gathered, 0, row, 1, n), picked, "ids")
                     b.load_rows(table, buf, picked, "param")
                 tables.append(buf)
-            with b.loop(x.cols // head_dim, 1) as h:
-                src = places.make(b, "head")
-                dst = places.make(b, "rotated")
-                tile.load(b, source, h * head_dim, head_dim, src, "activation")
-                b.op("v.rope", src, tables[0], tables[1], dst)
-                tile.store(b, dst, target, h * head_dim, head_dim, "result")
+            _rotate_heads(b, places, tile, (source, target), tables)
+
+
+def emit_step_rope(b: TileBuilder, name: str, rope: Rope, new: int, mapping: RowsMapping, loc: ir.Location) -> None:
+    """Emit the rotation of the rows of a step, `new` of each request: row r of a request uses the table row whose number is the step's plus r."""
+    x, width = rope.x, rope.head_dim
+    places = rope_places(RowsForm("rope", new, x.cols, head=width), mapping)
+    with b.kernel(name, loc, mapping.slots), b.loop(x.rows // new, 1) as i, dense_tiles(b, new, mapping.m) as tile:
+        source, target = (b.window(m, i * new, 0, new, m.cols) for m in (x, rope.out))
+        (_, n, row), = tile.parts
+        first, tables = b.step(rope.cos.rows - new + 1), []
+        for table, label in ((rope.cos, "cos"), (rope.sin, "sin")):
+            tables.append(places.make(b, label))
+            b.load(b.window(b.window(table, first, 0, new, width), row, 0, n, width), tables[-1], "param")
+        _rotate_heads(b, places, tile, (source, target), tables)
+
+
+def _rotate_heads(b: TileBuilder, places: Places, tile: RowTile, rows: tuple[Mat, Mat], tables: list[Mat]) -> None:
+    """All heads of a tile, from the first to the second of `rows`."""
+    source, target = rows
+    width = tables[0].cols
+    with b.loop(source.cols // width, 1) as h:
+        src = places.make(b, "head")
+        dst = places.make(b, "rotated")
+        tile.load(b, source, h * width, width, src, "activation")
+        b.op("v.rope", src, tables[0], tables[1], dst)
+        tile.store(b, dst, target, h * width, width, "result")
 
 
 # ---- elementwise -------------------------------------------------------------------------------------------------------------

@@ -67,6 +67,39 @@ def emit_take_rows(b: TileBuilder, name: str, take: Take, mapping: RowsMapping, 
 
 
 @dataclass(frozen=True)
+class CacheRows:
+    """Rows of a cache [requests * (lead + held + room), width]: for each request `lead` copied rows, `held` of the prefill, `room` for new tokens."""
+    cache: Mat
+    requests: int
+    lead: int
+    held: int
+    room: int
+
+    @property
+    def capacity(self) -> int:
+        """Rows of a request."""
+        return self.lead + self.held + self.room
+
+    def steps(self, new: int) -> int:
+        """How many steps there are for `new` tokens at a time."""
+        return self.room - new + 1
+
+
+def emit_cache_append(b: TileBuilder, name: str, rows: Mat, at: CacheRows, mapping: RowsMapping, loc: ir.Location) -> None:
+    """The rows of new tokens [requests * new, width] into the cache, from the row on that the step says."""
+    new = rows.rows // at.requests
+    with b.kernel(name, loc, mapping.slots), b.loop(at.requests, 1) as i:
+        first = i * at.capacity + b.step(at.steps(new)) + (at.lead + at.held)
+        copy_rows(b, b.window(rows, i * new, 0, new, rows.cols), b.window(at.cache, first, 0, new, rows.cols), mapping)
+
+
+def emit_cache_fill(b: TileBuilder, name: str, rows: Mat, at: CacheRows, mapping: RowsMapping, loc: ir.Location) -> None:
+    """The rows of a prefill, copied ones first, into the cache of the request that the step says."""
+    with b.kernel(name, loc, mapping.slots):
+        copy_rows(b, rows, b.window(at.cache, b.step(at.requests) * at.capacity, 0, rows.rows, rows.cols), mapping)
+
+
+@dataclass(frozen=True)
 class Patches:
     """out[(f, ph, pw), (c, i, j)] = pixels[f, c, ph * patch + i, pw * patch + j]: patches of images as rows.
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from torch_mlir import ir
 
 from focus.dialects import focus as fd
-from focus.dialects.contracts import TOKENS
+from focus.dialects.contracts import CACHES, TOKENS
 from focus.dialects.support import OpError, get_attr
-from focus.passes.kernels.attention import Heads, causal_sections, group_form, importance_form, section_form, segment_sections, separable
+from focus.passes.kernels.attention import Heads, cached_form, causal_sections, group_form, importance_form, section_form, segment_sections, separable
 from focus.passes.kernels.forms import Form, GemmForm, RowsForm
 from focus.passes.kernels.linear import SLOW
 from focus.passes.kernels.rows import TileGroup, split
@@ -36,6 +36,7 @@ class Context:
         self.target = target
         self.tokens = get_attr(function, TOKENS)
         self.visual = self.tokens.V if self.tokens is not None else 0
+        self.kept = CACHES in function.attributes
 
     def parts(self, op: ir.OpView) -> Iterator[list[Choice]]:
         """For each part of an op, the ways to do it; none for an op that is only another view."""
@@ -96,6 +97,10 @@ class Context:
         rows, cols = op.x.type.shape
         yield [Choice("dense", (RowsForm("rope", rows, cols, head=op.head_dim, second=op.ids is not None),))]
 
+    def step_rope(self, op: ir.OpView) -> Iterator[list[Choice]]:
+        rows, cols = op.x.type.shape
+        yield [Choice("dense", (RowsForm("rope", op.new, cols, head=op.head_dim, repeat=rows // op.new),))]
+
     def sections(self, op: ir.OpView) -> list:
         """Sections of dense query rows, all of them or the text rows of concentrated queries."""
         rows = op.result.type.shape[0]
@@ -120,9 +125,20 @@ class Context:
                    Choice("spill", (spill_form(heads, shape, ahead),))]
         for s in self.sections(op):
             yield [Choice(name, (section_form(heads, s, op.causal),))]
-        if lead:            # copies of the text rows that visual tokens may see, in front of keys and values
+        if lead or (op.causal and self.kept):       # copies into caches, or of the text rows that visual tokens may see, in front of keys and values
             rows, cols = op.k.type.shape
             yield [Choice(name, (RowsForm("copy", rows, cols),))]
+
+    def cached_attention(self, op: ir.OpView) -> Iterator[list[Choice]]:
+        cache = fd.known_cache(op.k)
+        heads = Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
+        new = op.q.type.shape[0] // cache.requests
+        yield [Choice("dense", (cached_form(heads, new, cache.held + cache.room, cache.requests),))]
+
+    def cache_append(self, op: ir.OpView) -> Iterator[list[Choice]]:
+        rows, cols = op.rows.type.shape
+        requests = fd.known_cache(op.cache).requests
+        yield [Choice("dense", (RowsForm("copy", rows // requests, cols, repeat=requests),))]
 
     def importance(self, op: ir.OpView) -> Iterator[list[Choice]]:
         heads = Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
@@ -179,7 +195,8 @@ class ConcShape:
 
 _PARTS = {
     "focus.linear": Context.linear, "focus.matmul": Context.matmul, "focus.rms_norm": Context.norm, "focus.layer_norm": Context.norm,
-    "focus.gather": Context.gather, "focus.rope": Context.rope, "focus.attention": Context.attention, "focus.importance": Context.importance,
+    "focus.gather": Context.gather, "focus.rope": Context.rope, "focus.step_rope": Context.step_rope, "focus.attention": Context.attention,
+    "focus.cached_attention": Context.cached_attention, "focus.cache_append": Context.cache_append, "focus.importance": Context.importance,
     "focus.activation": Context.elementwise, **{op.OPERATION_NAME: Context.elementwise for op in fd.ELEMENTWISE},
     "focus.add_visual": Context.add_visual, "focus.embedding": Context.moved, "focus.take_rows": Context.moved, "focus.prune": Context.moved,
     "focus.select_ids": Context.select_ids, "tensor.concat": Context.moved, "focus.patch_embed": Context.patch_embed, "func.return": Context.returned,

@@ -307,6 +307,40 @@ def _linear(c: Converter, op: ir.Operation) -> View:
     return c.result(op, made)
 
 
+CACHE = "torch.vlm.cache"       #: the operator that stands for a cache
+
+
+@rule(CACHE)
+def _cache(c: Converter, op: ir.Operation) -> View:
+    known = value_tensor(op.results[0].type)
+    assert known is not None, op
+    numbers = {name: ir.IntegerAttr(op.attributes[f"vlm.{name}"]).value for name in ("requests", "lead", "held", "room")}
+    made = d.CacheOp.build(name=ir.StringAttr(op.attributes[PARAM_NAME]).value, results=tensor(known[0], stored(known[1])), **numbers)
+    return c.view_of(made.result, known[0])
+
+
+@rule("torch.vlm.cache_append")
+def _cache_append(c: Converter, op: ir.Operation) -> View:
+    cache = c.matrix(op, 0)
+    return c.result(op, d.CacheAppendOp.build(cache, c.matrix(op, 1), results=cache.type))
+
+
+@rule("torch.vlm.cached_attention")
+def _cached_attention(c: Converter, op: ir.Operation) -> View:
+    q, k, v = (c.matrix(op, i) for i in range(3))
+    heads = c.scalar(op, 4, int)
+    made = d.CachedAttentionOp.build(q, k, v, heads=heads, kv_heads=c.scalar(op, 5, int), head_dim=q.type.shape[1] // heads,
+                                     scale=float(c.scalar(op, 6, float)), results=q.type)
+    return c.result(op, made)
+
+
+@rule("torch.vlm.rope_at")
+def _rope_at(c: Converter, op: ir.Operation) -> View:
+    x, cos, sin = (c.matrix(op, i) for i in range(3))
+    made = d.StepRopeOp.build(x, cos, sin, head_dim=cos.type.shape[1], new=c.scalar(op, 4, int), results=x.type)
+    return c.result(op, made)
+
+
 @rule("torch.vlm.resample")
 def _resample(c: Converter, op: ir.Operation) -> View:
     rhs, lhs = c.matrix(op, 0), c.matrix(op, 1)

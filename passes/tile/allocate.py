@@ -1,10 +1,11 @@
 """allocate: addresses for every buffer, on-chip and in DRAM.
 
-In: scheduled kernels.  Out: `address` on every `focus.buffer`; on those that share places outside kernels also `lives`, the numbers of the first
-and the last kernel of the program that may use them; `focus.dram_bytes` on every function that is no routine.
+In: scheduled kernels; in a program for steps, places it shares with the prefill (`focus.places`).  Out: `address` on every `focus.buffer`; on those
+that share places outside kernels also `lives`, the numbers of the first and the last kernel of the program that may use them; `focus.dram_bytes` on
+every function that is no routine.
 
-On-chip buffers of one kernel lie side by side (kernels do not overlap in time).  DRAM holds, from address 0: parameters, inputs, outputs, then
-intermediates and count-memory entries by first fit over the steps (kernels and calls of routines) in which they live.
+On-chip buffers of one kernel lie side by side (kernels do not overlap in time).  DRAM holds, from address 0: parameters, caches, inputs, outputs,
+then intermediates and count-memory entries by first fit over the steps (kernels and calls of routines) in which they live.
 """
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from itertools import accumulate
 from torch_mlir import ir
 
 from focus.dialects import focus as fd
+from focus.dialects.contracts import END, PLACES
 from focus.dialects.support import OpError, get_attr, set_attr, symbol
 from focus.passes.capacity import LARGER, aligned, fits, no_room
 from focus.passes.manager import register_pass
@@ -47,7 +49,7 @@ def _place_outside(func, target) -> None:
     """Place the buffers that steps share."""
     lives, kernels = _lives(func), _kernels_before(func)
     outside = [op for op in func.regions[0].blocks[0].operations if op.operation.name == "focus.buffer"]
-    top = _place_fixed(outside)
+    top = _place_fixed(outside, get_attr(func, PLACES, {}))
     temps = [op for op in outside if op.kind == "temp" and op.operation.result in lives]
     end = _first_fit(temps, lives, top)
     counts = [op for op in outside if op.kind == "tile" and op.operation.result in lives]
@@ -92,12 +94,22 @@ def _kernels_before(func) -> list[int]:
     return list(accumulate(map(count, steps_of(func)), initial=0))
 
 
-def _place_fixed(buffers: list) -> int:
-    """Parameters (one place for each name), inputs and outputs, in that order; where they end."""
-    top, places = 0, {}
-    for kind in ("param", "input", "output"):
+def place_name(op) -> str:
+    """What the place of a parameter or cache is called that several programs share."""
+    order = get_attr(op, "row_order", "as_is")
+    return op.name if order == "as_is" else f"{op.name}@{order}"
+
+
+def _place_fixed(buffers: list, shared: dict[str, int]) -> int:
+    """Parameters (one place for each name), caches, inputs and outputs, in that order; where they end.  `shared`: places that another program has
+    given, by name; END is where its memory ends."""
+    top, places = shared.get(END, 0), {}
+    for kind in ("param", "cache", "input", "output"):
         for op in buffers:
             if op.kind != kind:
+                continue
+            if kind in ("param", "cache") and not get_attr(op, "constant") and place_name(op) in shared:
+                set_attr(op, "address", shared[place_name(op)])
                 continue
             key = (kind, get_attr(op, "constant", ""), op.name, get_attr(op, "row_order", ""), buffer_bytes(op.operation.result.type))
             if key not in places:

@@ -19,7 +19,7 @@ from focus.dialects.tile_ops import TILE_OPS
 from focus.runtime.spec import isa
 
 _CLASSES = {cls.OPERATION_NAME: cls for cls in TILE_OPS.values()}
-DERIVED = ("focus.window", "focus.recast", "focus.view")
+DERIVED = ("focus.window", "focus.recast", "focus.view", "focus.prefix")
 
 
 @dataclass(eq=False)
@@ -90,7 +90,7 @@ def _read_block(kernel: Kernel, block: ir.Block, loops: tuple[LoopRecord, ...]) 
             kernel.root[op.result] = op.result
         elif name in DERIVED:
             kernel.root[op.result] = root_of(op.operands[0], view, kernel.root)
-        elif not name.startswith("arith.") and name != "scf.yield":
+        elif not name.startswith("arith.") and name not in ("scf.yield", "focus.step"):
             raise OpError(view, "has no place in a kernel: expected loops, buffers, windows and tile-level instructions")
 
 

@@ -11,7 +11,7 @@ what the kernel left on chip.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch_mlir import ir
 
@@ -24,6 +24,7 @@ from focus.runtime.spec import isa
 from focus.runtime.spec.types import BY_MLIR
 
 DRAIN = isa.NUM_SEMAPHORES          #: the semaphore with which units report the end of a kernel
+STEP = isa.MAX_LOOPS                #: in an index, the level of the step register: one after those of loops
 
 
 @register_pass("lower-to-fisa", level="kernels")
@@ -188,11 +189,12 @@ class _Control:
 # ---- places and extents ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class LoopExtent:
-    """clamp(total - step * counter[level], 0, full); step 0 is a constant."""
+    """clamp(total - step * counter[level] - less * step register, 0, full); a constant where `step` and `less` are 0."""
     full: int
     total: int
     step: int = 0
     level: int = 0
+    less: int = 0
 
     @staticmethod
     def constant(n: int) -> LoopExtent:
@@ -200,13 +202,13 @@ class LoopExtent:
 
     @property
     def fixed(self) -> bool:
-        return self.step == 0
+        return self.step == 0 and self.less == 0
 
     def window(self, at: int, size: int) -> LoopExtent:
         """The part [at, at + size) of it."""
         if self.fixed:
             return LoopExtent.constant(max(0, min(size, self.full - at)))
-        return LoopExtent(min(size, self.full), self.total - at, self.step, self.level)
+        return LoopExtent(min(size, self.full), self.total - at, self.step, self.level, self.less)
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,7 @@ class MemrefPlace:
 
 @dataclass(frozen=True)
 class Affine:
-    """const + sum of coefficient x counter by loop level."""
+    """const + sum of coefficient x counter by loop level, or of the step register (level STEP)."""
     const: int
     terms: tuple[tuple[int, int], ...] = ()
 
@@ -247,6 +249,7 @@ class _Lowering:
         self.kernel, self.control = kernel, control
         self.loops: dict[ir.Value, tuple[LoopRecord, int]] = {}         # induction variable -> (record, step)
         self.trips: dict[int, tuple[LoopExtent, int]] = {}                  # level of an open loop -> trip count, its largest value
+        self.most_steps = 1                                                 # values that the step register may have
         self.steps: dict[int, int] = {}                                 # level of an open loop -> step
         self.index: dict[ir.Value, Affine] = {}
         self.places: dict[ir.Value, MemrefPlace] = {}
@@ -316,8 +319,8 @@ class _Lowering:
         if bound is None or not bound.terms:
             n = most if bound is None else min(most, -(-bound.const // step))
             return LoopExtent.constant(n), n
-        if len(bound.terms) > 1:
-            raise OpError(view, f"has a bound that grows with {len(bound.terms)} loops around it, expected one")
+        if len(bound.terms) > 1 or bound.terms[0][0] == STEP:
+            raise OpError(view, f"has a bound that grows with {len(bound.terms)} loops around it or with the step, expected one loop")
         (level, slope), = bound.terms
         if slope % step:
             raise OpError(view, f"has a bound that grows by {slope} per iteration, expected a multiple of its step {step}")
@@ -349,6 +352,9 @@ class _Lowering:
                 raise OpError(self.kernel.op, "uses an index that is no induction variable of its loops")
             if owner.name == "arith.constant":
                 return Affine(ir.IntegerAttr(owner.attributes["value"]).value)
+            if owner.name == "focus.step":
+                self.most_steps = max(self.most_steps, get_attr(owner, "most"))
+                return Affine(0, ((STEP, 1),))
             a, b = (self._affine(v) for v in owner.operands)
             if owner.name == "arith.addi":
                 result = a.plus(b)
@@ -379,6 +385,10 @@ class _Lowering:
             return MemrefPlace(base.root, base.offset, base.strides, cols * fd.ELEMENT_BYTES[base.dtype], base.dtype,
                                LoopExtent.constant(rows), LoopExtent.constant(cols), None, None)
         at = [self._affine(v) for v in list(owner.operands)[1:]]
+        if name == "focus.prefix":
+            if get_attr(owner, "axis") == 0:
+                return replace(base, rows=self._first(owner, base.rows, at[0]))
+            return replace(base, cols=self._first(owner, base.cols, at[0]))
         sizes = get_attr(owner, "sizes")
         nbytes = fd.ELEMENT_BYTES[base.dtype]
         offset = at[0].times(base.pitch).plus(at[1].times(nbytes)).plus(Affine(base.offset, base.strides))
@@ -392,22 +402,34 @@ class _Lowering:
         if not at.terms:
             return extent.window(at.const, size)
         low, high = self._range(at)
+        less = dict(at.terms).get(STEP, 0)
+        loops = [term for term in at.terms if term[0] != STEP]
+        level, c = loops[0] if loops else (extent.level, 0)
         if extent.fixed:
             if low < 0:
                 raise OpError(owner.opview, f"begins {-low} before its base")
             if high + size <= extent.full:
                 return LoopExtent.constant(size)
-            if len(at.terms) == 1:
-                (level, c), = at.terms
-                return LoopExtent(size, extent.full - at.const, c, level)
-        elif len(at.terms) == 1 and at.terms[0][0] == extent.level:
-            return LoopExtent(size, extent.total - at.const, extent.step + at.terms[0][1], extent.level)
+            if len(loops) <= 1:
+                return LoopExtent(size, extent.full - at.const, c, level if c else 0, less)
+        elif len(loops) <= 1 and (extent.step == 0 or level == extent.level):
+            return LoopExtent(size, extent.total - at.const, extent.step + c, level, extent.less + less)
         raise OpError(owner.opview, f"is not contained in its base (extent {extent.full}, index up to {high}) and cannot be clipped by one loop "
                                     "counter")
 
+    def _first(self, owner, extent: LoopExtent, rows: Affine) -> LoopExtent:
+        """The first `rows` of as many as `extent` says."""
+        if not extent.fixed or any(level != STEP for level, _ in rows.terms):
+            raise OpError(owner.opview, "expected a base of constant size, and a number of rows that only the step changes")
+        low, high = self._range(rows)
+        if low < 0 or high > extent.full:
+            raise OpError(owner.opview, f"has {low} to {high} rows, and its base {extent.full}")
+        return LoopExtent(extent.full, rows.const, less=-dict(rows.terms).get(STEP, 0))
+
     def _range(self, a: Affine) -> tuple[int, int]:
         """Smallest and largest value over all iterations."""
-        ends = [(0, c * (self.trips[level][1] - 1)) for level, c in a.terms]
+        most = lambda level: self.most_steps if level == STEP else self.trips[level][1]
+        ends = [(0, c * (most(level) - 1)) for level, c in a.terms]
         return a.const + sum(min(e) for e in ends), a.const + sum(max(e) for e in ends)
 
     # ---- instructions ----------------------------------------------------------------------------------------------------
@@ -467,7 +489,7 @@ class _Lowering:
         level = instr.loops[-1].level
         if not rows.fixed or until < 1:
             raise OpError(instr.op, "has 'until' below 1, or besides rows that a loop clips; expected a positive number and all rows")
-        return LoopExtent(rows.full, rows.full * -(-until // self.steps[level]), rows.full, level)
+        return LoopExtent(rows.full, rows.full * -(-until // self.steps[level]), rows.full, level, 0)
 
     def _agree(self, instr: Instr, name: str, seen: list[LoopExtent]) -> LoopExtent:
         if not seen:
@@ -476,10 +498,10 @@ class _Lowering:
         moving = {e for e in seen if not e.fixed}
         if not moving:
             return min(seen, key=lambda e: e.full)
-        if len({(e.total, e.step, e.level) for e in moving}) > 1:
+        if len({(e.total, e.step, e.level, e.less) for e in moving}) > 1:
             raise OpError(instr.op, f"has operands whose {name} end at different places: {sorted(map(str, moving))}")
         e = min(moving, key=lambda e: e.full)
-        return LoopExtent(min(e.full, e.full if fixed is None else fixed), e.total, e.step, e.level)
+        return LoopExtent(min(e.full, e.full if fixed is None else fixed), e.total, e.step, e.level, e.less)
 
     def _note_written(self, instr: Instr, places: dict[str, MemrefPlace], extents: dict[str, LoopExtent]) -> None:
         """A buffer is as large as what was last written to it, where that starts at its first row or column."""
@@ -497,7 +519,7 @@ class _Lowering:
         """Of `full` rows or columns of a buffer, those there are after a write from `at` on of as many as `extent` says."""
         if extent is None or extent.fixed:
             return before if not before.fixed and at else LoopExtent.constant(full)
-        return LoopExtent(full, extent.total + at, extent.step, extent.level)
+        return LoopExtent(full, extent.total + at, extent.step, extent.level, extent.less)
 
     def _init(self, instr: Instr) -> int:
         """The depth from which "first" counts: the loops around the buffer that the instruction accumulates into; of "inner" all but one."""
@@ -555,15 +577,18 @@ class _Setup:
         if fresh:
             self.before.append(("agu", {"id": n, "space": int(space), "dtype": dtype, "base": base, "pitch": p.pitch, "slots": slots,
                                         "slot_bytes": slot_bytes, "ring_level": level}, argument))
-            self.before += [("agu.stride", {"id": n, "level": at, "stride": stride}, None) for at, stride in p.strides]
+            self.before += [("agu.step", {"id": n, "stride": stride}, None) if at == STEP else
+                            ("agu.stride", {"id": n, "level": at, "stride": stride}, None) for at, stride in p.strides]
         return n
 
     def extent(self, e: LoopExtent) -> int:
-        key = (e.full, e.full if e.fixed else e.total, e.step, e.level if e.step else 0)
+        key = (e.full, e.full if e.fixed else e.total, e.step, e.level if e.step else 0, e.less)
         n, fresh = self.control.extents.get(key, self.extents, self.kernel.op)
         self.extents[key] = n
         if fresh:
             self.before.append(("ext", {"id": n} | dict(zip(("full", "total", "step", "level"), key)), None))
+            if e.less:
+                self.before.append(("ext.step", {"id": n, "less": e.less}, None))
         return n
 
     def scalar(self, value: float) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 from torch_mlir import ir
 
 from focus.dialects import focus as fd
-from focus.dialects.contracts import CONCENTRATION
+from focus.dialects.contracts import CACHES, CONCENTRATION
 from focus.dialects.mapping import KernelMapping, RowsMapping
 from focus.dialects.support import OpError, get_attr, path_of, set_attr, to_attr, walk
 from focus.passes.kernels import attention, concentrate, linear, movement, spilled
@@ -26,6 +26,7 @@ from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels.rows import Concentrated, split
 from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
+from focus.passes.tensor.decoder_ir import LAYER
 from focus.passes.tensor.tensor_ir import gather_of
 from focus.passes.tile.kernel_ir import producer
 from focus.passes.tile.routines import ModulePath, Routines
@@ -55,6 +56,7 @@ class Tiler:
     placed: dict = field(default_factory=dict)          #: concat op result -> its Mat, made when its first input is
     positions: dict = field(default_factory=dict)       #: ids value (None before pruning) -> Mat of sequence positions [1, lead + R]
     led: dict = field(default_factory=dict)             #: key or value tensor -> its Mat with the leading text rows
+    in_cache: set = field(default_factory=set)          #: key and value tensors that are made in their cache
     sites: list = field(default_factory=list)
     prunings: int = 0
     hoisted: bool = False
@@ -69,6 +71,7 @@ class Tiler:
         self.b.enter(block)
         self.tokens = get_attr(self.func, "focus.tokens")
         self.visual = self.tokens.V if self.tokens is not None else 0
+        self.caches = self.func.attributes[CACHES] if CACHES in self.func.attributes else None
         with ir.InsertionPoint.at_block_begin(block) if not old else ir.InsertionPoint(old[-1].operation):
             with ir.Location.name("main"):
                 self._inputs(block)
@@ -138,13 +141,36 @@ class Tiler:
             return self.b.window(target, before, 0, *self._matrix(value)) if target.rows != value.type.shape[0] else target
         if len(uses) == 1 and uses[0].owner.operation.name == "func.return":
             return self.b.buffer("dram", *self._matrix(value), self._dtype(value), self._output_name(uses[0].operand_number), "output")
-        lead = self._lead() if any(u.owner.operation.name == "focus.attention" and u.operand_number in (1, 2) and u.owner.causal for u in uses) else 0
+        attention = next((u for u in uses if u.owner.operation.name == "focus.attention" and u.operand_number in (1, 2) and u.owner.causal), None)
+        lead = self._lead() if attention is not None else 0
         rows, cols = self._matrix(value)
-        whole = self.b.buffer("dram", lead + rows, cols, self._dtype(value), name, "temp", **_holds(value, lead))
+        if attention is not None and self.caches is not None and self.caches.requests == 1:
+            cache = self._cache(attention.owner.opview, attention.operand_number, value)
+            whole = self.b.window(cache.cache, 0, 0, lead + rows, cols)
+            self.in_cache.add(value)
+        else:
+            whole = self.b.buffer("dram", lead + rows, cols, self._dtype(value), name, "temp", **_holds(value, lead))
         if not lead:
             return whole
         self.led[value] = whole         # keys or values: the first rows are copies of text rows, made before the attention
         return self.b.window(whole, lead, 0, rows, cols)
+
+    def _cache(self, attention: ir.OpView, operand: int, value: ir.Value) -> movement.CacheRows:
+        """The cache of an attention's keys or values, which live on when the program has ended."""
+        (rows, cols), lead, layer = self._matrix(value), self._lead(), get_attr(attention, LAYER)
+        if layer is None:
+            raise OpError(attention, f"has no layer number ('{LAYER}'), by which its cache is named; annotate-tokens writes it")
+        assert self.caches is not None
+        requests, room = self.caches.requests, self.caches.room
+        name = f"layers.{layer}.{'keys' if operand == 1 else 'values'}"
+        whole = self.b.buffer("dram", requests * (lead + rows + room), cols, self._dtype(value), name, "cache", requests=requests, lead=lead,
+                              held=rows, room=room)
+        return movement.CacheRows(whole, requests, lead, rows, room)
+
+    def _keep(self, op: ir.OpView, operand: int, value: ir.Value, whole: Mat) -> None:
+        """Copy keys or values, leading rows and all, to their cache, unless they were made there."""
+        if self.caches is not None and value not in self.in_cache:
+            self.call(movement.emit_cache_fill, self.name, whole, self._cache(op, operand, value), self._rows(op))
 
     def _lead(self) -> int:
         """Text rows in front of some visual token, which may see them."""
@@ -297,6 +323,11 @@ class Tiler:
         rope = concentrate.Rope(self.mat(op.x), self.mat(op.cos), self.mat(op.sin), out, op.head_dim, ids, self.visual)
         self.call(concentrate.emit_rope, self.name, rope, self._rows(op))
 
+    def step_rope(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "rotated")
+        rope = concentrate.Rope(self.mat(op.x), self.mat(op.cos), self.mat(op.sin), out, op.head_dim)
+        self.call(concentrate.emit_step_rope, self.name, rope, op.new, self._rows(op))
+
     def attention(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "attended")
         q, k, v = (self.where[x] for x in (op.q, op.k, op.v))
@@ -311,6 +342,9 @@ class Tiler:
             own = self._positions(op.ids, out.rows)
         if lead:
             k, v = (self._with_lead(x, visual + dropped, lead, self._rows(op)) for x in (op.k, op.v))
+        if op.causal:
+            for operand, value, whole in ((1, op.k, k), (2, op.v, v)):
+                self._keep(op, operand, value, whole)
         att = attention.Attention(self.name, q, k, v, out, heads, positions, lead, dropped, own)
         before = self.tokens.run_list[0][0] if self.visual else 0
         sections = (attention.causal_sections(visual, out.rows - visual, before, lead, dropped) if op.causal
@@ -326,6 +360,29 @@ class Tiler:
             att = replace(att, q=self.mat(producer(op.q).opview.x))
             sections = [s for s in sections if s.start >= visual]
         self.call(attention.emit_attention, att, sections, tuple(kernels))
+
+    def cache(self, op) -> None:
+        whole = self.b.buffer("dram", *self._matrix(op.result), self._dtype(op.result), op.name, "cache", requests=op.requests, lead=op.lead,
+                              held=op.held, room=op.room)
+        self.where[op.result] = whole
+
+    def _cache_rows(self, value: ir.Value) -> movement.CacheRows:
+        """The cache that a value is."""
+        cache = fd.known_cache(value)
+        return movement.CacheRows(self.where[value], cache.requests, cache.lead, cache.held, cache.room)
+
+    def cache_append(self, op) -> None:
+        at = self._cache_rows(op.cache)
+        self.where[op.result] = at.cache
+        self.call(movement.emit_cache_append, self.name, self.mat(op.rows), at, self._rows(op))
+
+    def cached_attention(self, op) -> None:
+        out = self.where[op.result] = self.temp(op.result, "attended")
+        k, v = self._cache_rows(op.k), self._cache_rows(op.v)
+        positions = self.constant("rows", 1, k.held + k.room, "i32") if out.rows > k.requests else None
+        heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
+        cached = attention.CachedAttention(self.name, self.mat(op.q), k, v, out, heads, positions)
+        self.call(attention.emit_cached_attention, cached, *self._kernels(op))
 
     def _with_lead(self, value: ir.Value, visual: int, lead: int, mapping: RowsMapping) -> Mat:
         """Keys or values after copies of the text rows that visual tokens may see."""
@@ -462,7 +519,8 @@ HANDLERS = {
     "focus.param": Tiler.param, "focus.patch_embed": Tiler.patch_embed, "focus.embedding": Tiler.embedding, "focus.take_rows": Tiler.take_rows,
     "tensor.concat": Tiler.concat, "focus.slice": Tiler.slice, "focus.reshape": Tiler.reshape, "focus.last_row": Tiler.last_row,
     "focus.linear": Tiler.linear, "focus.matmul": Tiler.matmul, "focus.rms_norm": Tiler.norm, "focus.layer_norm": Tiler.norm,
-    "focus.rope": Tiler.rope, "focus.attention": Tiler.attention, "focus.activation": Tiler.elementwise,
+    "focus.rope": Tiler.rope, "focus.step_rope": Tiler.step_rope, "focus.attention": Tiler.attention, "focus.cache": Tiler.cache,
+    "focus.cache_append": Tiler.cache_append, "focus.cached_attention": Tiler.cached_attention, "focus.activation": Tiler.elementwise,
     "focus.token_ids": Tiler.token_ids, "focus.importance": Tiler.importance, "focus.topk": Tiler.topk,
     "focus.select_ids": Tiler.select_ids, "focus.add_visual": Tiler.add_visual, "focus.prune": Tiler.prune, "focus.gather": Tiler.gather,
 } | {op.OPERATION_NAME: Tiler.elementwise for op in fd.ELEMENTWISE}

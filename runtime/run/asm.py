@@ -33,7 +33,8 @@ from focus.runtime.spec.isa import Field, Instruction
 
 WORD_BYTES = isa.WORD_BITS // 8
 _PREFIX = {"mem": "a", "ext": "e", "sem": "s", "scalar": "r"}
-_NUMBER_FIELDS = {("agu", "id"): "a", ("agu.stride", "id"): "a", ("ext", "id"): "e"}     # uint fields that are register numbers
+_NUMBER_FIELDS = {("agu", "id"): "a", ("agu.stride", "id"): "a", ("agu.step", "id"): "a", ("ext", "id"): "e",
+                  ("ext.step", "id"): "e"}     # uint fields that are register numbers
 _NAMES = {name: {e.name.lower(): int(e) for e in cls} for name, cls in isa.ENUMS.items()}
 _TOKEN = re.compile(r"\s*(?:([A-Za-z_][\w.]*)\s*=\s*([^\s;#]+)|(;))")
 _MNEMONIC = re.compile(r"[A-Za-z][\w.]*")

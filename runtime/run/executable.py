@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from focus.runtime.run import fxb, report, trace as traces
 from focus.runtime.run.fxb import STORED, Binary, FixedInput, Port
+from focus.runtime.run.session import Generation, Session, timed, timed_entry
 from focus.runtime.run.timeline import Timeline
 from focus.runtime.run.trace import Trace
 from focus.runtime.spec.concentration import Concentration
@@ -60,16 +61,42 @@ class Result:
     timeline: Timeline
 
 
+@dataclass(frozen=True)
+class _Watched:
+    """What is looked at during a run."""
+    sanitize: bool = False
+    progress: Progress | None = None
+    timeline: int = 0
+    window: tuple[int, int] = WHOLE
+    captures: tuple[tuple[int, int, int], ...] = ()
+
+
 class _Engine:
     """A simulated machine with the program in it, and whether the parameters are in its DRAM."""
 
     def __init__(self, binary: Binary):
-        from focus.runtime import _sim
-
-        source = np.require(binary.source, requirements=("C", "ALIGNED"))            # in a file it may stand anywhere
-        self.simulator = _sim.Simulator(np.ascontiguousarray(binary.text), source, binary.machine.to_json(), binary.sites_json(),
-                                        list(binary.modules), binary.lives_json())
+        self.binary = binary
+        self.simulator = _simulator_of(binary)
         self.loaded = False
+        self._entries: dict[str, Any] = {}
+
+    def entry(self, name: str) -> Any:
+        """The simulator of an entry on this machine, with its own parameters in DRAM where those of the program are."""
+        if name not in self._entries:
+            entry = self.binary.entries[name]
+            simulator = self._entries[name] = _simulator_of(entry, self.simulator)
+            for place in entry.own(self.binary) if self.loaded else ():
+                simulator.write(place.address, _bytes(entry.param(place)))
+        return self._entries[name]
+
+
+def _simulator_of(binary: Binary, beside: Any = None) -> Any:
+    """A simulator with a program in it; `beside`: that of another program on the same machine."""
+    from focus.runtime import _sim
+
+    source = np.require(binary.source, requirements=("C", "ALIGNED"))            # in a file it may stand anywhere
+    return _sim.Simulator(np.ascontiguousarray(binary.text), source, binary.machine.to_json(), binary.sites_json(), list(binary.modules),
+                          binary.lives_json(), beside)
 
 
 class _Engines:
@@ -79,14 +106,14 @@ class _Engines:
     def __init__(self, binary: Binary):
         self.binary = binary
         self.idle: list[_Engine] = []
-        self.most = max(1, min(os.cpu_count() or 1, ENGINES_BYTES // binary.memory_map.dram_bytes))
+        self.most = max(1, min(os.cpu_count() or 1, ENGINES_BYTES // binary.dram_bytes))
         self.users: list[int] = []                  # thread of each run under way
         self.changed = threading.Condition()
         self.loading = threading.Lock()
 
     @contextmanager
     def engine(self, loaded: bool) -> Iterator[Any]:
-        """A simulator for one run, with the parameters in its DRAM if `loaded`."""
+        """An engine for one run, with the parameters in its DRAM if `loaded`."""
         me = threading.get_ident()
         with self.changed:
             while len(self.users) >= self.most and me not in self.users:
@@ -99,7 +126,7 @@ class _Engines:
             engine = engine or _Engine(self.binary)
             if loaded and not engine.loaded:
                 self._load(engine)
-            yield engine.simulator
+            yield engine
         finally:
             with self.changed:
                 self.users.remove(me)
@@ -112,6 +139,7 @@ class _Engines:
             for entry in self.binary.param_table:
                 engine.simulator.write(entry.address, _bytes(self.binary.param(entry)))
         engine.loaded = True
+        engine._entries = {}                        # their own parameters are not there yet
 
 
 class Executable:
@@ -126,6 +154,19 @@ class Executable:
         self.binary = binary if binary.validated else binary.validate()
         self.budget = Budget(max_instructions, max_bytes)
         self._engines = _Engines(self.binary)
+
+    @one_line
+    def generate(self, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]], max_new_tokens: int, eos: int | Iterable[int] = (), *,
+                 sanitize: bool = False, progress: Progress | None = None) -> Generation:
+        """Prefill one request (or as many as the program was compiled for) and go on token by token, each the most probable one, until a token of
+        `eos` or `max_new_tokens` tokens.  Raises FocusError as `run` does, and for a program or a number of tokens that it was not compiled for."""
+        with self.session(inputs, sanitize=sanitize) as session:
+            tokens = session.generate(max_new_tokens, eos, progress)
+            return Generation(tokens, session.results, session.summary())
+
+    def session(self, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, sanitize: bool = False) -> Session:
+        """Prefill requests whose keys and values stay on the simulated machine, for tokens and follow-ups to come: a context manager."""
+        return Session(self, inputs, sanitize=sanitize)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles begin without engines."""
@@ -190,28 +231,49 @@ class Executable:
     def _execute(self, inputs: Mapping[str, Any], sanitize: bool, progress: Progress | None, timeline: int, window: tuple[int, int],
                  captures: Sequence[tuple[int, int, int]] = ()) -> tuple[Result, dict[str, Any]]:
         """The result of a run, and the simulator's raw counters."""
-        if self.binary.timing_only:
-            raise FocusError(f"{self.binary.model or 'the program'} was compiled without parameter values and can only be timed "
-                             f"(focus-sim --timing-only, Executable.time)")
+        self._check_data()
         stored, counted = self._take_inputs(inputs)
-        self._check_memory()
-        with self._simulator(loaded=True) as simulator:
-            for port in self.binary.inputs:
-                simulator.write(port.address, _bytes(stored[port.name]))
-            raw = simulator.run(True, sanitize, None, progress, timeline, *window, self.budget.instructions, self.budget.bytes, list(captures))
-            lists = [simulator.read(p.address, p.nbytes).view(STORED[p.stored]) for p in self.binary.id_lists]
-            found = traces.from_simulator(simulator.trace(), self.binary, lists)
-            outputs = {port.name: _read(simulator, port) for port in self.binary.outputs}
+        with self.engine() as engine:
+            return self._executed(engine.simulator, stored, counted, _Watched(sanitize, progress, timeline, window, tuple(captures)))
+
+    @one_line
+    def time_entry(self, name: str, step: int) -> dict[str, Any]:
+        """The report of an entry ("decode", "extend") without data, for caches that hold `step` tokens after those of the prefill."""
+        return timed_entry(self, name, step)
+
+    def timer(self, entry: str) -> Any:
+        """A simulated machine for runs of an entry without data."""
+        return _simulator_of(self.binary.entries[entry])
+
+    def prefill(self, engine: _Engine, inputs: Mapping[str, Any], number: int, sanitize: bool) -> Result:
+        """Run the program for one of the requests of a session, whose caches stay in the engine's DRAM."""
+        self._check_data()
+        stored, counted = self._take_inputs(inputs)
+        return self._executed(engine.simulator, stored, counted, _Watched(sanitize), number)[0]
+
+    def _executed(self, simulator: Any, stored: Mapping[str, np.ndarray], counted: Mapping[str, dict[str, int]], watched: _Watched,
+                  step: int = 0) -> tuple[Result, dict[str, Any]]:
+        """Run on inputs as they are stored."""
+        for port in self.binary.inputs:
+            simulator.write(port.address, _bytes(stored[port.name]))
+        kept = [(cache.address, cache.nbytes) for cache in self.binary.memory_map.caches]
+        raw = simulator.run(True, watched.sanitize, None, watched.progress, watched.timeline, *watched.window, self.budget.instructions,
+                            self.budget.bytes, list(watched.captures), step, kept)
+        lists = [simulator.read(p.address, p.nbytes).view(STORED[p.stored]) for p in self.binary.id_lists]
+        found = traces.from_simulator(simulator.trace(), self.binary, lists)
+        outputs = {port.name: _read(simulator, port) for port in self.binary.outputs}
         counts = [traces.unique_counts(found, site) for site in self.binary.sites]
         return Result(outputs, found, report.build(self.binary, raw, "functional", counts, counted), self.concentration, Timeline.of(raw)), raw
 
     @one_line
-    def time(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None) -> dict[str, Any]:
+    def time(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None, generate: int = 0) -> dict[str, Any]:
         """The report of a run without data: the same instructions and the same times, with the data-dependent sizes from `trace`.
 
-        A program without similarity concentration needs none.  Raises FocusError for a trace of another model.
+        A program without similarity concentration needs none.  With `generate`, the report has a key "generation": what as many tokens take after
+        the prefill (`focus.runtime.run.session.summary`).  Raises FocusError for a trace of another model.
         """
-        return self.time_with_timeline(trace, progress=progress)[0]
+        found = self.time_with_timeline(trace, progress=progress)[0]
+        return found | {"generation": timed(self, found, generate)} if generate else found
 
     @one_line
     def time_with_timeline(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None, timeline: int = 0,
@@ -226,26 +288,29 @@ class Executable:
         given = trace if trace is not None else {}
         traces.check(given, self.binary)
         counts = [traces.unique_counts(given, site) for site in self.binary.sites]
-        with self._simulator(loaded=False) as simulator:
-            raw = simulator.run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window,
+        with self.engine(loaded=False) as engine:
+            raw = engine.simulator.run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window,
                                 self.budget.instructions, self.budget.bytes)
         return report.build(self.binary, raw, "timing", counts), Timeline.of(raw)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     @contextmanager
-    def _simulator(self, loaded: bool) -> Iterator[Any]:
-        """A simulated machine for one run; with the parameters in its DRAM if `loaded`."""
+    def engine(self, loaded: bool = True) -> Iterator[_Engine]:
+        """A simulated machine to oneself; with the parameters in its DRAM if `loaded`."""
         try:
-            with self._engines.engine(loaded) as simulator:
-                yield simulator
+            with self._engines.engine(loaded) as engine:
+                yield engine
         except MemoryError:
             raise FocusError(f"{self.binary.model or 'the program'}: not enough memory to simulate it") from None
 
-    def _check_memory(self) -> None:
-        """The simulated DRAM must fit the host's memory: a run would be killed otherwise."""
+    def _check_data(self) -> None:
+        """There must be parameter values, and the simulated DRAM must fit the host's memory: a run would be killed otherwise."""
+        if self.binary.timing_only:
+            raise FocusError(f"{self.binary.model or 'the program'} was compiled without parameter values and can only be timed "
+                             f"(focus-sim --timing-only, Executable.time)")
         host = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if self.binary.memory_map.dram_bytes > host:
-            raise FocusError(f"{self.binary.model or 'the program'} uses {self.binary.memory_map.dram_bytes} bytes of DRAM; to run it on data, this "
+        if self.binary.dram_bytes > host:
+            raise FocusError(f"{self.binary.model or 'the program'} uses {self.binary.dram_bytes} bytes of DRAM; to run it on data, this "
                              f"computer would need as much memory, and has {host} (it can be timed: focus-sim --timing-only, Executable.time)")
 
     def _take_inputs(self, inputs: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, dict[str, int]]]:

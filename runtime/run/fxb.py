@@ -153,11 +153,36 @@ class HeldValue(Placed):
     kernel: Number
 
 
+class Cache(Placed):
+    """Keys or values of a layer that outlive a program, [requests * (lead + held + room), width]: for each request `lead` rows that are copies of
+    others, the `held` ones of the prefill, and `room` for those of new tokens.  `name`: "layers.0.keys"."""
+    requests: Size
+    lead: Number
+    held: Size
+    room: Size
+
+    @property
+    def capacity(self) -> int:
+        """Rows of a request."""
+        return self.lead + self.held + self.room
+
+    @property
+    def row_bytes(self) -> int:
+        return self.shape[-1] * STORED[self.stored].itemsize
+
+    @model_validator(mode="after")
+    def _check(self) -> Cache:
+        if len(self.shape) != 2 or self.shape[0] != self.requests * self.capacity:
+            raise ValueError(f"shape {list(self.shape)}; {self.requests} requests of {self.capacity} rows expected")
+        return self
+
+
 class MemoryMap(Record):
-    """DRAM as the program uses it, addresses 0 .. dram_bytes - 1; the live ranges of values in DRAM and the count memory that share places; and
-    which values of the model's modules are in DRAM at some time."""
+    """DRAM as the program uses it, addresses 0 .. dram_bytes - 1; the live ranges of values in DRAM and the count memory that share places; what
+    outlives the program; and which values of the model's modules are in DRAM at some time."""
     dram_bytes: Annotated[Address, PydanticField(gt=0)]
     regions: Many[Region] = ()
+    caches: Many[Cache] = ()
     lives: Many[LiveRange] = ()
     values: Many[HeldValue] = ()
 
@@ -219,7 +244,10 @@ class Binary:
     `text` uint8 [n, 16] and `source` uint32 [n] (index into `modules`, the module paths); `params` the arrays named in `param_table`
     (any mapping, which may make them when asked: they are taken one at a time, and floats are converted to the stored type); none of a
     program for `timing_only`, whose parameters have places but no values.  `layers`: of the decoder; `id_lists`: where a run leaves the
-    original indices (int32) of the visual tokens left after each pruning.
+    original indices (int32) of the visual tokens left after each pruning.  `steps`: the step register holds a number below this.
+
+    `entries`: further programs on the same DRAM, by name: "decode" and "extend".  Each is a binary of its own in memory, which shares parameters and
+    caches; `own` says which parameters it alone has.
     """
     text: np.ndarray
     source: np.ndarray
@@ -239,6 +267,8 @@ class Binary:
     model: str = ""
     weights_file: WeightsFile | None = None
     timing_only: bool = False
+    steps: int = 1
+    entries: Mapping[str, Binary] = field(default_factory=dict)
     validated: bool = field(default=False, init=False)      # whether `validate` has passed
 
     @cached_property
@@ -272,9 +302,43 @@ class Binary:
         except FocusError as e:
             raise FocusError(f"{where}: {e}") from None
         self.__dict__["program"] = program = decode_program(self.text, where)
-        check_program(program, self.machine, self.memory_map.dram_bytes, len(self.sites), where)
+        check_program(program, self.machine, self.memory_map.dram_bytes, len(self.sites), where, self.steps)
+        for name, entry in self.entries.items():
+            entry.validate(f"{where}: entry '{name}'")
+            self._check_entry(name, entry, where)
         self.validated = True
         return self
+
+    def _check_entry(self, name: str, entry: Binary, where: str) -> None:
+        """Whether an entry shares what it must: machine, caches, and the places of parameters of the same name."""
+        if entry.entries or entry.machine != self.machine:
+            raise FocusError(f"{where}: entry '{name}' has entries or a machine of its own")
+        if entry.memory_map.caches != self.memory_map.caches:
+            raise FocusError(f"{where}: entry '{name}' has other caches than the prefill")
+        mine = {p.name: p for p in self.param_table}
+        for place in entry.param_table:
+            if place.name in mine and mine[place.name] != place:
+                raise FocusError(f"{where}: entry '{name}' has parameter '{place.name}' at another place")
+        begin = self.memory_map.dram_bytes
+        for used in (*entry.own(self), *entry.inputs, *entry.outputs):
+            if used.address < begin:
+                raise FocusError(f"{where}: entry '{name}' has '{used.name}' at 0x{used.address:x}, in the memory of the prefill (below 0x{begin:x})")
+        for other, binary in self.entries.items():              # what an entry keeps, no other may write
+            known = {p.name: p for p in binary.param_table}
+            for place in entry.own(self):
+                inside = any(place.address < r.address + r.bytes and r.address < place.end for r in binary.memory_map.regions)
+                if known.get(place.name, place) != place or (place.name not in known and inside):
+                    raise FocusError(f"{where}: parameter '{place.name}' of entry '{name}' lies in the memory of entry '{other}'")
+
+    def own(self, main: Binary) -> list[Param]:
+        """The parameters that this entry of `main` does not share with it."""
+        shared = {p.name for p in main.param_table}
+        return [p for p in self.param_table if p.name not in shared]
+
+    @property
+    def dram_bytes(self) -> int:
+        """DRAM that the program and its entries use."""
+        return max(b.memory_map.dram_bytes for b in (self, *self.entries.values()))
 
     def save(self, path: str | os.PathLike) -> None:
         """Check and write the file.  Parameters that `weights_file` holds are left to it.  Raises FocusError; then nothing is written."""
@@ -283,6 +347,9 @@ class Binary:
         tensors: dict[str, np.ndarray | Param] = {"source": self.source, "text": self.text}
         elsewhere = self.weights_file.tensors if self.weights_file else {}
         tensors |= {f"param/{p.name}": p for p in self.param_table if p.name not in elsewhere and not self.timing_only}
+        for name, entry in self.entries.items():
+            tensors |= {f"{name}/source": entry.source, f"{name}/text": entry.text}
+            tensors |= {f"param/{p.name}": p for p in entry.own(self) if not self.timing_only}
         _write(Path(path), self, tensors)
 
 
@@ -306,18 +373,26 @@ def _load(path: Path, weights: str | os.PathLike | None) -> Binary:
         _check_sums(tensors, metadata)
         table = values["param_table"]
         packed = {name.removeprefix("param/"): array for name, (array, _) in tensors.items() if name.startswith("param/")}
-        for name in ("text", "source"):
+        programs = ["", *(f"{name}/" for name in values["entries"])]
+        for name in (f"{prefix}{what}" for prefix in programs for what in ("text", "source")):
             if name not in tensors:
                 raise FocusError(f"no tensor '{name}'")
-        unknown = tensors.keys() - {"text", "source"} - {f"param/{p.name}" for p in table}
+        tables = [*table, *(p for entry in values["entries"].values() for p in entry["param_table"])]
+        unknown = tensors.keys() - {f"{prefix}{what}" for prefix in programs for what in ("text", "source")} - {f"param/{p.name}" for p in tables}
         if unknown:
             raise FocusError(f"tensor '{min(unknown)}' is in no table")
-        params: Mapping[str, Values] = packed
+        mine = {p.name for p in table}
+        params: Mapping[str, Values] = {name: array for name, array in packed.items() if name in mine}
         if values["weights_file"] is not None:
-            params = _Referenced(packed, values["weights_file"], Path(weights or path.parent / values["weights_file"].name))
+            inside = {name: array for name, array in packed.items() if name in mine}
+            params = _Referenced(inside, values["weights_file"], Path(weights or path.parent / values["weights_file"].name))
         elif weights is not None:
             raise FocusError(f"the program refers to no weights file; its parameters are in the binary, not in {weights}")
-        binary = Binary(text=tensors["text"][0], source=tensors["source"][0], params=params, **values)
+        binary = Binary(text=tensors["text"][0], source=tensors["source"][0], params=params, **values | {"entries": {}})
+        alone = {name: array for name, array in packed.items() if name not in mine}
+        binary.entries = {name: Binary(text=tensors[f"{name}/text"][0], source=tensors[f"{name}/source"][0], machine=binary.machine,
+                                       params={} if binary.timing_only else Shared(entry["param_table"], params, alone), model=binary.model,
+                                       timing_only=binary.timing_only, **entry) for name, entry in values["entries"].items()}
     except FocusError as e:
         raise FocusError(f"{path}: {e}") from None
     return binary.validate(str(path))
@@ -340,9 +415,12 @@ _RECORDS: dict[str, tuple[str, Any]] = {
     "concentration": ("concentration", Concentration), "id_lists": ("id_lists", Many[Param]),
     "layers": ("layers", Annotated[int, PydanticField(ge=0, le=MOST_LAYERS)]),
     "weights_file": ("weights_file", WeightsFile | None),
-    "timing_only": ("timing_only", bool),
+    "timing_only": ("timing_only", bool), "steps": ("steps", Size),
 }
-METADATA = ("format", "isa_version", "machine", "machine_fingerprint", "model", *_RECORDS, "sha256")
+#: of these, what an entry has of its own
+_OF_ENTRY = ("memory_map", "inputs", "outputs", "params", "modules", "layers", "steps")
+METADATA = ("format", "isa_version", "machine", "machine_fingerprint", "model", "entries", *_RECORDS, "sha256")
+ENTRIES = ("decode", "extend")              #: programs that there may be beside the prefill
 
 
 def _metadata(binary: Binary, sums: dict[str, str]) -> dict[str, str]:
@@ -350,6 +428,8 @@ def _metadata(binary: Binary, sums: dict[str, str]) -> dict[str, str]:
     out = {"format": FORMAT, "isa_version": str(isa.ISA_VERSION), "machine": binary.machine.to_json(),
            "machine_fingerprint": binary.machine.fingerprint, "model": binary.model}
     out |= {key: _dump(getattr(binary, attribute)) for key, (attribute, _) in _RECORDS.items()}
+    entries = {name: {key: json.loads(_dump(getattr(entry, _RECORDS[key][0]))) for key in _OF_ENTRY} for name, entry in binary.entries.items()}
+    out["entries"] = json.dumps(entries, sort_keys=True, separators=(",", ":"))
     out["sha256"] = _dump(sums | {"metadata": _metadata_sum(out)})
     return out
 
@@ -378,10 +458,22 @@ def _parse_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
         raise FocusError(f"machine fingerprint {metadata['machine_fingerprint'][:12]}... is not that of the machine inside, "
                          f"{machine.fingerprint[:12]}...")
     values = {attribute: _parse(key, metadata[key]) for key, (attribute, _) in _RECORDS.items()}
-    return values | {"machine": machine, "model": _validated("model", metadata["model"])}
+    entries = {name: {_RECORDS[key][0]: _validated(key, table[key]) for key in _OF_ENTRY} for name, table in _entries(metadata["entries"]).items()}
+    return values | {"machine": machine, "model": _validated("model", metadata["model"]), "entries": entries}
 
 
-_KINDS: dict[str, Any] = {"sha256": dict[str, str], "model": Text} | {key: kind for key, (_, kind) in _RECORDS.items()}
+def _entries(text: str) -> dict[str, dict[str, Any]]:
+    """The metadata of each entry, by its name."""
+    entries = _parse("entries", text)
+    for name, table in entries.items():
+        if name not in ENTRIES or set(table) != set(_OF_ENTRY):
+            raise FocusError(f"metadata 'entries': '{name}' with {', '.join(sorted(table))}; {' or '.join(ENTRIES)} with {', '.join(_OF_ENTRY)} "
+                             "expected")
+    return entries
+
+
+_KINDS: dict[str, Any] = {"sha256": dict[str, str], "model": Text, "entries": dict[str, dict[str, Any]]}
+_KINDS |= {key: kind for key, (_, kind) in _RECORDS.items()}
 
 
 @cache
@@ -444,7 +536,7 @@ def _check_memory(binary: Binary) -> None:
         if region.address + region.bytes > dram:
             raise FocusError(f"region '{region.name}' reaches byte {region.address + region.bytes} of a DRAM of {dram}")
     groups: dict[str, Sequence[Placed]] = {"parameter": binary.param_table, "input": binary.inputs, "output": binary.outputs,
-                                           "id list": binary.id_lists}
+                                           "id list": binary.id_lists, "cache": binary.memory_map.caches}
     for kind, entries in groups.items():
         names = [e.name for e in entries]
         if len(set(names)) < len(names):
@@ -453,7 +545,8 @@ def _check_memory(binary: Binary) -> None:
             if e.end > dram:
                 raise FocusError(f"{kind} '{e.name}' reaches byte {e.end} of a DRAM of {dram}")
     for others in ("input", "output"):
-        _check_disjoint([("parameter", e) for e in binary.param_table] + [(others, e) for e in groups[others]])
+        _check_disjoint([("parameter", e) for e in binary.param_table] + [("cache", e) for e in binary.memory_map.caches]
+                        + [(others, e) for e in groups[others]])
 
 
 def _check_disjoint(entries: list[tuple[str, Placed]]) -> None:
@@ -466,7 +559,8 @@ def _check_disjoint(entries: list[tuple[str, Placed]]) -> None:
 def _check_lives(binary: Binary) -> None:
     """Live ranges lie inside their memories; those in DRAM overlap no parameter, input or output; no two overlap in bytes and in time."""
     sizes = {"dram": binary.memory_map.dram_bytes, "counts": binary.machine.buffer_bytes("counts")}
-    lasting: list[Placed] = sorted((*binary.param_table, *binary.inputs, *binary.outputs, *binary.id_lists), key=lambda e: e.address)
+    lasting: list[Placed] = sorted((*binary.param_table, *binary.memory_map.caches, *binary.inputs, *binary.outputs, *binary.id_lists),
+                                   key=lambda e: e.address)
     starts = [e.address for e in lasting]
     furthest: list[Placed] = []                                                             # of those up to each
     for e in lasting:
@@ -544,6 +638,12 @@ def _check_param(array: Values, entry: Param) -> None:
         raise FocusError(f"parameter '{entry.name}' is {array.dtype}; {wanted} expected")
 
 
+def _values(binary: Binary, entry: Param) -> np.ndarray:
+    """The values of a parameter of the program, or of an entry that has it alone."""
+    owner = next((b for b in (binary, *binary.entries.values()) if entry in b.param_table), binary)
+    return owner.param(entry)
+
+
 def _write(path: Path, binary: Binary, tensors: dict[str, np.ndarray | Param]) -> None:
     """Write a safetensors file tensor by tensor: each parameter is made and in memory once, while it is being written.
 
@@ -566,7 +666,7 @@ def _write(path: Path, binary: Binary, tensors: dict[str, np.ndarray | Param]) -
         out.write(header(sums))
         for name in order:
             tensor = tensors[name]
-            values = binary.param(tensor) if isinstance(tensor, Param) else tensor
+            values = _values(binary, tensor) if isinstance(tensor, Param) else tensor
             data = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
             sums[name] = hashlib.sha256(data).hexdigest()
             out.write(data)
@@ -631,6 +731,22 @@ class _Bf16:
 
 
 Values = np.ndarray | _Bf16         #: of a tensor
+
+
+class Shared(Mapping[str, Values]):
+    """The parameters of an entry: those it shares with the program, and its own."""
+
+    def __init__(self, table: Sequence[Param], program: Mapping[str, Values], own: Mapping[str, Values]):
+        self.names, self.program, self.alone = [p.name for p in table], program, own
+
+    def __getitem__(self, name: str) -> Values:
+        return self.alone[name] if name in self.alone else self.program[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name for name in self.names if name in self.alone or name in self.program])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 class _Referenced(Mapping[str, Values]):

@@ -6,7 +6,7 @@ Keys:
     model, machine, array_rule      names; the rule of machine.array
     mode                            "functional" or "timing"
     cycles, seconds, instructions   of the whole run; opcodes: instructions by mnemonic
-    macs, utilization               multiply-accumulates of the array; their share of those possible in the time
+    macs, passes, utilization       multiply-accumulates and passes of the array; the share of multiply-accumulates possible in the time
     dram_bytes, dram                all traffic; read, write, and streams with both
     sram_bytes                      by memory: read, write
     energy_j, energy                joules; rule and components
@@ -19,6 +19,7 @@ Keys:
     overflows, nonfinite            results that became infinite; NaN and infinite values read from DRAM
     inputs                          by name: nonfinite, overflows on the way in
     sanitizer                       total and findings, after a sanitized run
+    generation                      what tokens after the request took (focus.runtime.run.session.summary), where they were asked for
 """
 from __future__ import annotations
 
@@ -57,7 +58,7 @@ def build(binary: Binary, raw: Mapping[str, Any], mode: str, counts: Sequence[np
         "model": binary.model, "machine": machine.name, "array_rule": machine.array.rule, "mode": mode,
         "cycles": cycles, "seconds": cycles / machine.frequency_hz, "instructions": int(raw["instructions"]),
         "opcodes": {name: int(n) for name, n in raw["opcodes"].items()},
-        "macs": macs, "utilization": macs / (cycles * machine.array.rows * machine.array.cols) if cycles else 0.0,
+        "macs": macs, "passes": int(raw["passes"]), "utilization": macs / (cycles * machine.array.rows * machine.array.cols) if cycles else 0.0,
         "dram_bytes": read + write, "dram": {"read": read, "write": write, "streams": streams}, "sram_bytes": sram,
         "energy_j": sum(joules.values()), "energy": {"rule": machine.energy.rule, "components": joules},
         "area_mm2": {"total": sum(area.values()), "components": area},
@@ -145,8 +146,8 @@ def show(report: Mapping[str, Any], console: Console | None = None, modules: int
     console = console or Console()
     title = f"{report['model'] or 'program'} on {report['machine']} ({report['array_rule']} array rule, {report['mode']} run)"
     console.print(title, style="bold", highlight=False, markup=False, soft_wrap=True)
-    for table in (_summary_table(report), _unit_table(report), _traffic_table(report), _energy_table(report), _site_table(report),
-                  _module_table(report, modules)):
+    for table in (_generation_table(report), _summary_table(report), _unit_table(report), _traffic_table(report), _energy_table(report),
+                  _site_table(report), _module_table(report, modules)):
         if table.row_count:
             console.print(table)
             console.print()
@@ -184,6 +185,29 @@ def _summary_table(r: Mapping[str, Any]):
         kept = "".join(f", {k} after layer {layer}" for layer, k in r["tokens"]["kept"].items())
         table.add_row("visual tokens", f"{r['tokens']['visual']}{kept}")
     return table
+
+
+def _generation_table(r: Mapping[str, Any]):
+    """What tokens after the request took; the other tables are of its prefill."""
+    table = empty_table("Generation", "")
+    g = r.get("generation")
+    if g is None:
+        return table
+    bound = g["bound"]
+    for name, value in (("requests", f"{g['requests']}"), ("tokens before, and new", f"{g['prompt_tokens']:,}, {g['new_tokens']:,}"),
+                        ("time to first token", scaled(g["time_to_first_token_s"], "s")),
+                        ("time per token", scaled(g["token_s"], "s")),
+                        ("tokens per second", f"{g['tokens_per_s']:,.1f}"), ("energy per token", scaled(g["token_j"], "J")),
+                        ("caches after a prefill", sized(g["cache_bytes"])),
+                        ("traffic of the host", sized(g["host_bytes"])),
+                        ("utilization", f"{g['utilization']['prefill']:.1%} in the prefill, {g['utilization']['decode']:.1%} in decode"),
+                        ("bound of decode", f"{_BOUNDS[bound['by']]}, {bound['share']:.1%} of the cycles"),
+                        ("all of it", f"{scaled(g['total_s'], 's')}, {scaled(g['total_j'], 'J')}")):
+        table.add_row(name, value)
+    return table
+
+
+_BOUNDS = {"array": "weight tiles", "dram": "DRAM"}
 
 
 def _unit_table(r: Mapping[str, Any]):

@@ -87,13 +87,16 @@ class OpenLoop:
     exposed: set[Key] = field(default_factory=set)      # used before the body set it
 
 
-def check_program(program: list[Decoded], machine: Machine, dram_bytes: int, num_sites: int, where: str) -> None:
-    """Check a whole program for a machine whose DRAM holds `dram_bytes`.  Raises FocusError for the first instruction that is wrong."""
-    _Checker(program, machine, dram_bytes, num_sites, where).run()
+def check_program(program: list[Decoded], machine: Machine, dram_bytes: int, num_sites: int, where: str, steps: int = 1) -> None:
+    """Check a whole program for a machine whose DRAM holds `dram_bytes`, and for its first and its last of `steps` steps.  Raises FocusError for
+    the first instruction that is wrong."""
+    for step in {0, steps - 1}:
+        _Checker(program, machine, dram_bytes, num_sites, where, step).run()
 
 
 class _Checker:
-    def __init__(self, program: list[Decoded], machine: Machine, dram_bytes: int, num_sites: int, where: str):
+    def __init__(self, program: list[Decoded], machine: Machine, dram_bytes: int, num_sites: int, where: str, step: int):
+        self.step = step
         self.program, self.num_sites, self.where = program, num_sites, where
         self.sizes = {s: dram_bytes if s == Space.DRAM else machine.buffer_bytes(s.name.lower()) for s in Space}
         self.units = {Unit.SIC: machine.sic.present, Unit.SCATTER: machine.sic.present, Unit.SEC: machine.sec.present}
@@ -105,8 +108,8 @@ class _Checker:
         self.writes = cache(self.find_writes)
         self.pc = 0
         self.handlers = {"loop": self.loop, "endloop": self.endloop, "agu": self.agu, "agu.stride": self.stride, "ext": self.ext,
-                         "scalar": self.scalar, "sem": self.semaphore, "drain": self.semaphore, "sic.config": self.sic_config,
-                         "sic.grid": self.sic_grid, "halt": lambda v: None}
+                         "agu.step": self.agu_step, "ext.step": self.ext_step, "scalar": self.scalar, "sem": self.semaphore,
+                         "drain": self.semaphore, "sic.config": self.sic_config, "sic.grid": self.sic_grid, "halt": lambda v: None}
 
     def fail(self, message: str) -> NoReturn:
         raise FocusError(f"{self.where}: instruction {self.pc} ({self.program[self.pc].instr.mnemonic}): {message}")
@@ -174,7 +177,7 @@ class _Checker:
 
     def find_writes(self, start: int) -> frozenset[Key]:
         """All that the body of the loop at `start` sets."""
-        kinds = {"agu": "a", "agu.stride": "a", "ext": "e"}
+        kinds = {"agu": "a", "agu.stride": "a", "agu.step": "a", "ext": "e", "ext.step": "e"}
         body = self.program[start + 1:self.ends[start]]
         return frozenset((kinds[d.instr.mnemonic], d.values["id"]) for d in body if d.instr.mnemonic in kinds)
 
@@ -231,6 +234,16 @@ class _Checker:
             strides = list(agu.strides)
             strides[v["level"]] = v["stride"]
             self.set("a", v["id"], agu._replace(strides=tuple(strides)))
+
+    def agu_step(self, v: dict[str, int]) -> None:
+        agu = self.get("a", v["id"])
+        if agu is not _UNKNOWN:
+            self.set("a", v["id"], agu._replace(base=agu.base + v["stride"] * self.step))
+
+    def ext_step(self, v: dict[str, int]) -> None:
+        extent = self.get("e", v["id"])
+        if extent is not _UNKNOWN:
+            self.set("e", v["id"], extent._replace(total=extent.total - v["less"] * self.step))
 
     def ext(self, v: dict[str, int]) -> None:
         if v["step"]:

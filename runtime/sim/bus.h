@@ -36,6 +36,11 @@ class Bus {
         return now;
     }
 
+    /// A kernel begins: all claims lie before it.
+    void forget() {
+        for (Claims& claims : claims_) claims.clear();
+    }
+
     void reset() { claims_[0] = claims_[1] = Claims(); }
 
   private:
@@ -44,6 +49,7 @@ class Bus {
     class Claims {
       public:
         bool empty() const { return count_ == 0; }
+        void clear() { first_ = count_ = 0; }
         Claim& front() { return ring_[first_]; }
         void pop() { first_ = (first_ + 1) % CAPACITY; --count_; }
         void push(Claim c) {

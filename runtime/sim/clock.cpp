@@ -80,6 +80,7 @@ int64_t Engine::wait(const Decoded& d, UnitState& unit) {
         }
     }
     unit.stall[why] += start - unit.free;
+    if (noted_ && noted_->first[size_t(d.unit)] < 0) noted_->first[size_t(d.unit)] = why;
     event_.waited = start - unit.free;
     event_.why = why;
     event_.signalled_by = by;
@@ -124,7 +125,10 @@ void Engine::drain(const Decoded& d) {
         if (sanitizer_) snapshots.push_back(c.snapshot);
     }
     if (sanitizer_) sanitizer_->take(Unit::CTRL, int(d.values[isa::drain::id]), wanted, snapshots);
-    if (d.values[isa::drain::end]) end_kernel();
+    if (d.values[isa::drain::end]) {
+        if (replays_) end_noted(), begins_ = true;
+        end_kernel();
+    }
 }
 
 }  // namespace focus

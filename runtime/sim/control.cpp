@@ -32,7 +32,19 @@ bool Engine::control(const Decoded& d) {
             control_.set_stride(id, int(v[isa::agu_stride::level]), v[isa::agu_stride::stride]);
             break;
         }
+        case Op::agu_step: {
+            int id = int(v[isa::agu_step::id]);
+            if (!control_.agu(id).set) fail(d, text("address generator %d counts the step before it is set up", id));
+            control_.shift_agu(id, v[isa::agu_step::stride] * options_.step);
+            break;
+        }
         case Op::ext: control_.set_extent(int(v[isa::ext::id]), extent_of(d)); break;
+        case Op::ext_step: {
+            int id = int(v[isa::ext_step::id]);
+            if (!control_.extent(id).set) fail(d, text("extent %d counts the step before it is set up", id));
+            control_.shift_extent(id, v[isa::ext_step::less] * options_.step);
+            break;
+        }
         case Op::scalar: scalars_[d.scalars[isa::scalar::id]] = __builtin_bit_cast(float, uint32_t(v[isa::scalar::value])); break;
         case Op::sem: {
             Semaphore& s = semaphores_[size_t(v[isa::sem::id])];
@@ -107,6 +119,9 @@ int64_t Engine::count_instructions() const {
         if (d.op == Op::halt) return count;
         if (d.op == Op::ext) {
             control.set_extent(int(d.values[isa::ext::id]), extent_of(d));
+            ++pc;
+        } else if (d.op == Op::ext_step) {
+            control.shift_extent(int(d.values[isa::ext_step::id]), d.values[isa::ext_step::less] * options_.step);
             ++pc;
         } else if (d.op == Op::loop) {
             int64_t trips = control.extent(d.exts[isa::loop::trips]).value;

@@ -84,6 +84,12 @@ class Control {
         strided_[level].put(id, stride != 0);
     }
 
+    void shift_agu(int id, int64_t bytes) { agus_[id].address += bytes; }
+    void shift_extent(int id, int64_t less) {
+        extents_[id].total -= less;
+        refresh(extents_[id]);
+    }
+
     void set_extent(int id, const Extent& value) {
         Extent& e = extents_[id];
         e = value;

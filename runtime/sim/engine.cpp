@@ -10,8 +10,10 @@ using isa::Op;
 using isa::Space;
 using isa::Unit;
 
-Engine::Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names, std::vector<LiveRange> lives)
-    : program_(std::move(program)), machine_(machine), sites_(std::move(sites)), module_names_(std::move(module_names)), lives_(std::move(lives)) {
+Engine::Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names, std::vector<LiveRange> lives,
+               std::shared_ptr<Memory> memory)
+    : program_(std::move(program)), machine_(machine), sites_(std::move(sites)), module_names_(std::move(module_names)), lives_(std::move(lives)),
+      shared_(memory ? std::move(memory) : std::make_shared<Memory>(machine)), memory_(*shared_) {
     std::stable_sort(lives_.begin(), lives_.end(), [](const LiveRange& a, const LiveRange& b) { return a.last < b.last; });
     for (const Decoded& d : program_.text)
         if (d.op == Op::sic_gather && size_t(d.values[isa::sic_gather::site]) >= sites_.size())
@@ -25,7 +27,7 @@ void Engine::write(int64_t address, const uint8_t* bytes, int64_t n) {
                          (long long)memory_.size(Space::DRAM)));
     memory_.grow(address + n);
     std::memcpy(memory_.at(Space::DRAM, address), bytes, size_t(n));
-    written_.insert({address, address + n});
+    memory_.hold(address, address + n);
 }
 
 void Engine::read(int64_t address, uint8_t* bytes, int64_t n) {
@@ -41,6 +43,13 @@ void Engine::run(Options options) {
     reset();
     total_ = options_.count_total ? count_instructions() : 0;
     for (pc_ = 0;;) {
+        if (begins_) {
+            begins_ = false;
+            if (begin_kernel()) {
+                begins_ = true;
+                continue;
+            }
+        }
         const Decoded& d = program_.text[pc_];
         if (++counters_.instructions >= poll_at_) poll();
         ++counters_.by_op[size_t(d.op)];
@@ -59,11 +68,16 @@ void Engine::run(Options options) {
         frontier_ = fetch_;
     }
     counters_.ticks = frontier_;
+    if (!sanitizer_) return;
+    for (const auto& range : options_.kept)
+        sanitizer_->each_written(Space::DRAM, range[0], range[1], [&](int64_t begin, int64_t end) { memory_.hold(begin, end); });
 }
 
 void Engine::reset() {
     memory_.reset(options_.functional);
     control_ = Control();
+    replays_ = begins_ = options_.replay && !options_.functional && !options_.timeline;
+    noted_.reset();
     bus_.reset();
     counters_ = Counters();
     counters_.modules.resize(program_.num_modules);
@@ -79,7 +93,7 @@ void Engine::reset() {
     moved_ = poll_moved_ = poll_at_ = 0;
     sanitizer_ = options_.sanitize ? std::make_unique<Sanitizer>(program_) : nullptr;
     if (sanitizer_)
-        for (const auto& range : written_) sanitizer_->host_write(range[0], range[1]);
+        for (const auto& range : memory_.held()) sanitizer_->host_write(range[0], range[1]);
     for (Site& s : sites_) {
         size_t rows = options_.functional ? size_t(s.visual) : 0;
         s.retained.assign(rows, 0);

@@ -7,7 +7,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +19,7 @@
 #include "machine.h"
 #include "memory.h"
 #include "program.h"
+#include "replay.h"
 #include "sanitizer.h"
 #include "timing.h"
 
@@ -45,21 +45,29 @@ struct Capture { int64_t address, bytes, kernel; };
 
 struct Options {
     bool functional = true, sanitize = false;
+    int64_t step = 0;                               // what the step register holds
+    bool replay = true;                             // without data: kernels like one that has been timed are not executed
     std::vector<std::vector<int32_t>> counts;       // per site, tile-major, when not functional
     size_t timeline = 0;                            // how many events to keep, of those that start in
     int64_t window_begin = 0, window_end = INT64_MAX / CYCLE;       // these cycles
     bool count_total = false;                       // whether tick needs the total
     int64_t max_instructions = INT64_MAX, max_bytes = INT64_MAX;    // the run's budget: instructions executed, bytes read and written
     std::vector<Capture> captures;                  // in the order of their kernels
+    std::vector<std::array<int64_t, 2>> kept;       // DRAM ranges from which later runs may read what this one wrote, for the sanitizer
     std::function<void(int64_t done, int64_t total)> tick;  // called ten times a second; may throw, to stop the run
 };
 
 class Engine {
   public:
-    Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names, std::vector<LiveRange> lives);
+    /// `memory`: that of another engine whose DRAM this program shares, or null for one of its own.
+    Engine(Program program, const Machine& machine, std::vector<Site> sites, std::vector<std::string> module_names, std::vector<LiveRange> lives,
+           std::shared_ptr<Memory> memory = nullptr);
 
     void write(int64_t address, const uint8_t* data, int64_t n);
     void read(int64_t address, uint8_t* data, int64_t n);
+    /// What DRAM bytes [begin, end) hold means nothing to later runs.
+    void forget(int64_t begin, int64_t end) { memory_.forget(begin, end); }
+    const std::shared_ptr<Memory>& memory() const { return shared_; }
     void run(Options options);
 
     const Counters& counters() const { return counters_; }
@@ -97,6 +105,12 @@ class Engine {
     void end_kernel();
     void forget();
     int64_t count_instructions() const;
+
+    // kernels timed before (replay.cpp)
+    bool begin_kernel();
+    void end_noted();
+    void take(const Stretch& s, const Taken& taken);
+    std::array<uint32_t, isa::NUM_SEMAPHORES + 1> credits() const;
 
     // queues, semaphores and the bus (clock.cpp)
     void issue(const Decoded& d);
@@ -151,13 +165,29 @@ class Engine {
     std::vector<Site> sites_;
     std::vector<std::string> module_names_;         // for messages; may be empty
     std::vector<LiveRange> lives_;                  // in the order in which they end, for the sanitizer
-    std::set<std::array<int64_t, 2>> written_;      // DRAM ranges the host wrote, for the sanitizer
     std::vector<std::vector<uint8_t>> captured_;
-    Memory memory_{machine_};
+    std::shared_ptr<Memory> shared_;
+    Memory& memory_;
     Options options_;
     std::unique_ptr<Sanitizer> sanitizer_;
 
+    Replay replay_;
+    /// The kernel under way, if what it takes is noted: the counters when it began.
+    struct Noted {
+        const Stretch* stretch;
+        std::string key;
+        int64_t fetch, frontier;
+        std::array<uint32_t, isa::NUM_SEMAPHORES + 1> credits;
+        Taken before;
+        ModuleCounters module;
+        std::array<int, isa::NUM_UNIT> first;           // why the first instruction of each unit waited
+        Noted() { first.fill(-1); }
+    };
+    std::unique_ptr<Noted> noted_;
+
     // state of a run
+    bool begins_ = false;                           // whether the next instruction is a kernel's first
+    bool replays_ = false;                          // whether kernels timed before are not executed
     Control control_;
     Bus bus_;
     Counters counters_;

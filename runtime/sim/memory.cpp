@@ -24,6 +24,19 @@ void Memory::reset(bool data) {
     }
 }
 
+void Memory::forget(int64_t begin, int64_t end) {
+    for (auto it = held_.begin(); it != held_.end();) {
+        auto [from, to] = *it;
+        if (to <= begin || from >= end) {
+            ++it;
+            continue;
+        }
+        it = held_.erase(it);
+        if (from < begin) held_.insert({from, begin});
+        if (to > end) held_.insert({end, to});
+    }
+}
+
 void Memory::grow(int64_t end) {
     if (end <= mapped_) return;
     constexpr int64_t step = int64_t(64) << 20;

@@ -1,7 +1,9 @@
 // On-chip memories and DRAM.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <set>
 
 #include "isa.gen.h"
 #include "machine.h"
@@ -9,7 +11,7 @@
 namespace focus {
 
 /// Bytes of every memory.  DRAM is an anonymous mapping that grows to the highest address used; pages never touched cost nothing and
-/// read as zero.
+/// read as zero.  The programs of several engines may share one.
 class Memory {
   public:
     explicit Memory(const Machine& machine) : machine_(machine) {}
@@ -26,8 +28,15 @@ class Memory {
     uint8_t* at(isa::Space space, int64_t address) { return (space == isa::Space::DRAM ? dram_ : chip_[int(space)].get()) + address; }
     int64_t size(isa::Space space) const { return machine_.bytes[int(space)]; }
 
+    /// DRAM ranges that hold values when a run begins, for the sanitizer: what the host wrote, and what earlier runs left.
+    const std::set<std::array<int64_t, 2>>& held() const { return held_; }
+    void hold(int64_t begin, int64_t end) { held_.insert({begin, end}); }
+    /// What is there in [begin, end) means nothing any more.
+    void forget(int64_t begin, int64_t end);
+
   private:
-    const Machine& machine_;
+    Machine machine_;
+    std::set<std::array<int64_t, 2>> held_;
     std::unique_ptr<uint8_t[]> chip_[isa::NUM_SPACE];
     uint8_t* dram_ = nullptr;
     int64_t mapped_ = 0;

@@ -311,8 +311,10 @@ nb::object occupancy(Table touched, Table events, int64_t space, int64_t size, i
 class Simulator {
   public:
     Simulator(Words words, Sources source, const std::string& machine_json, const std::string& sites_json, std::vector<std::string> modules,
-              const std::string& lives_json)
-        : engine_(make(words, source, machine_json, sites_json, std::move(modules), lives_json)) {}
+              const std::string& lives_json, const Simulator* beside)
+        : engine_(make(words, source, machine_json, sites_json, std::move(modules), lives_json, beside)) {}
+
+    void forget(int64_t address, int64_t nbytes) { engine_.forget(address, address + nbytes); }
 
     void write(int64_t address, Bytes data) { engine_.write(address, data.data(), int64_t(data.size())); }
 
@@ -324,8 +326,13 @@ class Simulator {
     }
 
     nb::dict run(bool functional, bool sanitize, nb::object counts, nb::object progress, size_t timeline, int64_t window_begin, int64_t window_end,
-                 int64_t max_instructions, int64_t max_bytes, const std::vector<std::array<int64_t, 3>>& captures) {
+                 int64_t max_instructions, int64_t max_bytes, const std::vector<std::array<int64_t, 3>>& captures, int64_t step,
+                 const std::vector<std::array<int64_t, 2>>& kept, bool replay) {
+        if (step < 0) throw Error("the step register holds numbers from 0 on");
         Options o;
+        o.step = step;
+        o.replay = replay;
+        for (const auto& k : kept) o.kept.push_back({k[0], k[0] + k[1]});
         o.functional = functional;
         o.sanitize = sanitize;
         o.timeline = timeline;
@@ -370,14 +377,14 @@ class Simulator {
 
   private:
     static Engine make(Words words, Sources source, const std::string& machine_json, const std::string& sites_json,
-                       std::vector<std::string> modules, const std::string& lives_json) {
+                       std::vector<std::string> modules, const std::string& lives_json, const Simulator* beside) {
         if (words.shape(0) != source.shape(0)) throw Error("text and source have different lengths");
         std::vector<Site> sites;
         std::vector<LiveRange> lives;
         for (nb::handle entry : from_json(sites_json)) sites.push_back(read_site(entry));
         for (nb::handle entry : from_json(lives_json)) lives.push_back(read_live_range(entry));
         return Engine(Program::decode(words.data(), source.data(), words.shape(0)), read_machine(machine_json), std::move(sites), std::move(modules),
-                      std::move(lives));
+                      std::move(lives), beside ? beside->engine_.memory() : nullptr);
     }
 
     /// Unique vectors of each site's (tile, slice).
@@ -430,27 +437,36 @@ NB_MODULE(_sim, m) {
     nb::object error = nb::module_::import_("focus.runtime.spec.errors").attr("FocusError");
     nb::register_exception_translator(focus::translate, error.release().ptr());
     nb::class_<Simulator>(m, "Simulator", "One program on one machine, with its DRAM.  Runs may be repeated; DRAM keeps its contents between them.")
-        .def(nb::init<focus::Words, focus::Sources, const std::string&, const std::string&, std::vector<std::string>, const std::string&>(),
+        .def(nb::init<focus::Words, focus::Sources, const std::string&, const std::string&, std::vector<std::string>, const std::string&,
+                      const Simulator*>(),
              "text"_a, "source"_a, "machine_json"_a, "sites_json"_a = "[]", "modules"_a = std::vector<std::string>(), "lives_json"_a = "[]",
+             "beside"_a = nb::none(),
              "text: uint8 [n, 16]; source: uint32 [n], module of each instruction; modules: their names, for error messages; lives_json: those of "
-             "the memory map, for the sanitizer.")
+             "the memory map, for the sanitizer; beside: another program on the same machine, whose DRAM this one shares.")
+        .def("forget", &Simulator::forget, "address"_a, "nbytes"_a,
+             "What earlier runs and the host left in these bytes of DRAM means nothing any more: a sanitized run reports whoever reads it.")
         .def("write", &Simulator::write, "address"_a, "data"_a, "Copy bytes (uint8) to DRAM.")
         .def("read", &Simulator::read, "address"_a, "nbytes"_a, nb::sig("def read(self, address: int, nbytes: int) -> numpy.typing.NDArray[numpy.uint8]"),
              "Bytes of DRAM as uint8.")
         .def("run", &Simulator::run, "functional"_a, "sanitize"_a = false, "counts"_a = nb::none(), "progress"_a = nb::none(), "timeline"_a = 0,
              "window_begin"_a = 0, "window_end"_a = INT64_MAX, "max_instructions"_a = INT64_MAX - 1, "max_bytes"_a = INT64_MAX - 1,
-             "captures"_a = std::vector<std::array<int64_t, 3>>(),
+             "captures"_a = std::vector<std::array<int64_t, 3>>(), "step"_a = 0, "kept"_a = std::vector<std::array<int64_t, 2>>(),
+             "replay"_a = true,
              nb::sig("def run(self, functional: bool, sanitize: bool = False, "
                      "counts: collections.abc.Iterable[numpy.typing.NDArray[numpy.int32]] | None = None, "
                      "progress: collections.abc.Callable[[int, int], object] | None = None, timeline: int = 0, window_begin: int = 0, "
                      "window_end: int = ..., max_instructions: int = ..., max_bytes: int = ..., "
-                     "captures: collections.abc.Sequence[tuple[int, int, int]] = []) -> dict[str, typing.Any]"),
+                     "captures: collections.abc.Sequence[tuple[int, int, int]] = [], step: int = 0, "
+                     "kept: collections.abc.Sequence[tuple[int, int]] = [], replay: bool = True) -> dict[str, typing.Any]"),
              "Execute the program; returns raw counters.  counts: per site an int32 array of unique vectors of (tile, slice), needed when not "
              "functional.  progress: called with (instructions done, in all) a few times a second.  timeline: how many (unit, instruction, "
              "start, finish) events to return, of those that start in the cycles window_begin <= start < window_end; with them waits (cycles, why, event whose "
              "signal it waited for or -1, DRAM bytes) and touched (event, operand, space, address, pitch, rows, bytes of a row, access).  max_instructions, max_bytes: "
              "stop with an error after executing more, or after operands have read and written more; of bytes, only when functional.  "
-             "captures: (address, bytes, kernel) in the order of the kernels, bytes of DRAM to return as they are when that kernel ends.")
+             "captures: (address, bytes, kernel) in the order of the kernels, bytes of DRAM to return as they are when that kernel ends.  "
+             "step: what the step register holds.  kept: (address, bytes) of DRAM from which later runs may read what this one wrote; a sanitized run "
+             "notes what that is.  replay: without data, a kernel that depends on nothing else than one timed before is not executed, but takes what "
+             "that one took.")
         .def("trace", &Simulator::trace, nb::sig("def trace(self) -> list[dict[str, typing.Any]]"),
              "What the last functional run concentrated: a dict of layer, site, retained, group, zero for each site.");
     using focus::Timing;

@@ -110,6 +110,7 @@ class WordReader {
                 in_range("id", d_.values[isa::agu_stride::id], 0, isa::NUM_AGUS - 1);
                 in_range("level", d_.values[isa::agu_stride::level], 0, isa::MAX_LOOPS - 1);
                 break;
+            case Op::agu_step: in_range("id", d_.values[isa::agu_step::id], 0, isa::NUM_AGUS - 1); break;
             case Op::ext:
                 if (d_.values[isa::ext::step]) in_range("level", d_.values[isa::ext::level], 0, isa::MAX_LOOPS - 1);
                 break;
@@ -163,7 +164,7 @@ void link_flow(std::vector<Decoded>& words) {
     uint32_t next = 0;
     for (uint32_t i = uint32_t(words.size()); i-- > 0;) {
         Decoded& d = words[i];
-        if (d.op == Op::loop || d.op == Op::endloop || d.op == Op::ext || d.op == Op::halt) next = i;
+        if (d.op == Op::loop || d.op == Op::endloop || d.op == Op::ext || d.op == Op::ext_step || d.op == Op::halt) next = i;
         else d.target = next;
     }
 }

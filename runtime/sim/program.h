@@ -18,7 +18,7 @@ struct Decoded {
     uint8_t mems[isa::MAX_MEMS], exts[isa::MAX_EXTS], enums[2], scalars[2];
     uint8_t init = isa::ALWAYS;
     uint32_t source = 0;            // module
-    uint32_t target = 0;            // loop: instruction after its endloop; endloop: first of the body; others: next loop, endloop, ext or halt
+    uint32_t target = 0;            // loop: instruction after its endloop; endloop: first of the body; others: next loop, endloop, ext, ext.step or halt
     std::array<int64_t, 6> values;  // control instructions and the site of sic.gather
 };
 

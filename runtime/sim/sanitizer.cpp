@@ -120,6 +120,19 @@ void Sanitizer::host_write(int64_t begin, int64_t end) {
     });
 }
 
+void Sanitizer::each_written(isa::Space space, int64_t begin, int64_t end, const std::function<void(int64_t, int64_t)>& f) {
+    int64_t start = -1;
+    page_range(space, begin, end - begin, [&](Page& p, int64_t base, int from, int to) {
+        for (int g = from; g < to; ++g) {
+            bool there = p.writer[g] && !(p.writer[g] & GIVEN_UP);
+            if (there == (start >= 0)) continue;
+            if (there) start = base + g * GRAIN;
+            else f(start, base + g * GRAIN), start = -1;
+        }
+    });
+    if (start >= 0) f(start, end);
+}
+
 void Sanitizer::give_up(isa::Space space, int64_t begin, int64_t end) {
     auto& pages = pages_[int(space)];
     end = std::min(end, int64_t(pages.size()) * PAGE_BYTES);

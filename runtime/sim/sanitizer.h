@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -39,6 +40,9 @@ class Sanitizer {
 
     /// Bytes the host wrote before the run count as written.
     void host_write(int64_t begin, int64_t end);
+
+    /// Calls f(begin, end) for the stretches of a byte range that hold something.
+    void each_written(isa::Space space, int64_t begin, int64_t end, const std::function<void(int64_t, int64_t)>& f);
 
     /// What these bytes hold is given up: nothing later in program order may read them before it has written them.
     void give_up(isa::Space space, int64_t begin, int64_t end);

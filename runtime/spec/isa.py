@@ -18,6 +18,8 @@ The machine the table describes (design after VTA's decoupled access and execute
   is shorter without any special code; an instruction whose extent is zero moves and computes nothing, but still waits and
   signals.
 * Loops nest up to seven deep; level 0 is the outermost.
+* A program is run for one *step*: a number from 0 on that the host puts into the step register before the run and that stays as it is.
+  `agu.step` and `ext.step` let addresses and extents count it, so one program serves every length of a cache.
 * An instruction waits on up to three counting semaphores before it starts (each wait takes one credit) and signals up to three
   when it has finished.  Semaphore 0 means "none".  A wait with depth d happens only when the counters of all loops at levels
   >= d are in their first iteration, a signal with depth d only when they are all in their last; with d >= the current nesting
@@ -348,6 +350,12 @@ _CONTROL = (         # act when they are fetched
         Field("total", 32, "sint", "what is there at counter 0"), Field("step", 32, "sint", "how much less for each iteration"),
         Field("level", 3, "loop", "loop level; ignored when step is 0")),
         "Set up an extent generator.", "ext[id] = clamp(total - step * counter[level], 0, full)"),
+    I("agu.step", 0x0B, U.CTRL, (
+        Field("id", 7, "uint", "AGU number"), Field("stride", 41, "sint", "bytes added for each step")),
+        "Have an address generator count the step register.", "agu[id].base += stride * step"),
+    I("ext.step", 0x0C, U.CTRL, (
+        Field("id", 6, "uint", "extent number"), Field("less", 32, "sint", "how much less for each step")),
+        "Have an extent generator count the step register.", "ext[id].total -= less * step"),
     I("scalar", 0x06, U.CTRL, (Field("id", 4, "scalar", "register"), Field("value", 32, "f32", "float32 bits")),
       "Set a scalar register of the vector unit; read by later instructions when they are fetched.", "scalar[id] = value"),
     I("sem", 0x07, U.CTRL, (Field("id", 6, "sem", "semaphore"), Field("credits", 16, "uint", "new count")),

@@ -34,9 +34,11 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--into goes with --assemble")
     if args.into and args.output == "-":
         parser.error("--into needs a file to write: give one with -o")
+    if args.entry and args.assemble and not args.into:
+        parser.error("--entry says which program of an .fxb file is meant")
     data, name = read_input(args.file), "<stdin>" if args.file == "-" else args.file
     if args.disassemble:
-        _write(args.output, _disassemble(data, name).encode())
+        _write(args.output, _disassemble(data, name, args.entry).encode())
     else:
         _assemble(data, name, args)
 
@@ -50,18 +52,26 @@ def _parser() -> argparse.ArgumentParser:
     direction.add_argument("--disassemble", action="store_true", help="words, or the program of an .fxb file, to text")
     parser.add_argument("file", nargs="?", default="-", help="input; - or nothing for stdin")
     parser.add_argument("-o", "--output", default="-", help="output; - or nothing for stdout")
+    parser.add_argument("--entry", metavar="NAME", help="of a program that can go on, the one for what follows the request: decode or extend")
     parser.add_argument("--into", metavar="BINARY",
                         help="with --assemble: write a copy of this .fxb file with the new program instead of bare words")
     return parser
 
 
-def _disassemble(data: bytes, name: str) -> str:
+def _entry(binary: fxb.Binary, name: str | None, file: str) -> fxb.Binary:
+    """The program of a binary, or an entry of it."""
+    if name is not None and name not in binary.entries:
+        raise FocusError(f"{file}: no entry '{name}'; it has {', '.join(binary.entries) or 'none'}")
+    return binary if name is None else binary.entries[name]
+
+
+def _disassemble(data: bytes, name: str, entry: str | None) -> str:
     if _is_container(data):
         with tempfile.NamedTemporaryFile(suffix=".fxb") as file:        # containers are mapped, and stdin cannot be
             if name == "<stdin>":
                 file.write(data)
                 file.flush()
-            binary = fxb.load(file.name if name == "<stdin>" else name)
+            binary = _entry(fxb.load(file.name if name == "<stdin>" else name), entry, name)
         return asm.disassemble(binary.text, binary.source, list(binary.modules), name)
     if len(data) % asm.WORD_BYTES:
         raise FocusError(f"{name}: {len(data)} bytes are neither an .fxb file nor a multiple of {asm.WORD_BYTES}")
@@ -81,9 +91,11 @@ def _assemble(data: bytes, name: str, args: argparse.Namespace) -> None:
     if not args.into:
         _write(args.output, asm.assemble(listing, name).text.tobytes())
         return
-    old = fxb.load(args.into)
+    whole = fxb.load(args.into)
+    old = _entry(whole, args.entry, args.into)
     new = asm.assemble(listing, name, list(old.modules))
-    dataclasses.replace(old, text=new.text, source=new.source, modules=tuple(new.modules)).save(args.output)
+    changed = dataclasses.replace(old, text=new.text, source=new.source, modules=tuple(new.modules))
+    (changed if args.entry is None else dataclasses.replace(whole, entries={**whole.entries, args.entry: changed})).save(args.output)
 
 
 def _write(path: str, data: bytes) -> None:

@@ -39,7 +39,7 @@ class Plan:
     `ids` int64 [S]; `token_ids`: kind ("image", "video") -> placeholder id; `pixels`: kind -> name of its pixel input; `items`: images in
     order, then videos in order; `constants`: tables the accelerator reads (RoPE, index lists, resampling, rearranged weights), float32 or
     int64, without the prefix `const.`; `towers`: kind, in the order of `pixels` -> where the rows of the vision tower are in the pixels; `detail`:
-    what the family keeps for its own forward.
+    what the family keeps for its own forward.  `next_position`: that of a token after the request, on each of the `axes` of its positions.
     """
     ids: np.ndarray
     token_ids: dict[str, int]
@@ -48,6 +48,8 @@ class Plan:
     constants: dict[str, Tensor] = field(default_factory=dict)
     towers: dict[str, TowerRows] = field(default_factory=dict)
     detail: dict[str, Any] = field(default_factory=dict)
+    next_position: int = 0
+    axes: int = 1
 
     @property
     def input_names(self) -> tuple[str, ...]:

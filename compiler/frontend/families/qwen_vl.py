@@ -76,7 +76,9 @@ class QwenVL(Family):
                 self.plan_kind(model, plan, kind, inputs[pixel_name], need(inputs, grid_name, pixel_name))
                 if not self.plain_positions:
                     need(inputs, "mm_token_type_ids", pixel_name)
-        plan.constants |= rope_tables(model, positions(model, inputs, plan, self.runs))
+        where = positions(model, inputs, plan, self.runs)
+        plan.constants |= rope_tables(model, where)
+        plan.next_position, plan.axes = int(where.max()) + 1, 3 if where.ndim == 3 else 1
         return plan
 
     @torch.no_grad()

@@ -78,7 +78,8 @@ class TowerFamily(Family):
         check_tower(model, self.towers)
         check_decoder(model, len(ids))
         check_ids_in_vocabulary(ids, model.get_input_embeddings().num_embeddings, token_ids)
-        return Plan(ids=ids, token_ids=token_ids, pixels={}, items=[], constants=rope_tables(model, torch.arange(len(ids))[None]))
+        return Plan(ids=ids, token_ids=token_ids, pixels={}, items=[], constants=rope_tables(model, torch.arange(len(ids))[None]),
+                    next_position=len(ids))
 
     def vision_layers(self, model: nn.Module) -> nn.ModuleList:
         return layers_of(model)

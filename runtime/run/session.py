@@ -1,0 +1,258 @@
+"""A conversation: requests whose keys and values stay on the simulated machine, and the tokens that follow them.
+
+In: an `Executable` whose binary has the entry "decode" (and "extend" for follow-ups), and the inputs of one request or several.  Out: `Session`,
+which has prefilled them and goes on token by token, all on one simulated DRAM; `Generation`, tokens and a report of what they took; and `timed`, the
+same report without data.
+
+Each run of an entry is a program of its own, from cycle 0 to its end; its step register holds how many tokens the caches have beyond the
+prefill.  The host takes the arg-max: it reads the logits and writes the token ids (`host_bytes`).
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from focus.runtime.run import report
+from focus.runtime.run.fxb import STORED, Binary
+from focus.runtime.spec.errors import FocusError, one_line
+
+if TYPE_CHECKING:
+    from focus.runtime.run.executable import Executable, Result
+
+DECODE, EXTEND = "decode", "extend"         #: the entries for one new token of each request, and for a piece of a follow-up
+
+
+@dataclass
+class Generation:
+    """`tokens`: of each request, those generated, a stop token included.  `results`: of each request, what its prefill gave.  `report`: see
+    `summary`."""
+    tokens: list[list[int]]
+    results: list[Result]
+    report: dict[str, Any]
+
+
+class Session:
+    """Requests under way.  A context manager: it holds a simulated machine until it is closed.
+
+    `results`: of each request's prefill; `logits` float32 [requests, vocabulary]: of the token that comes next; `runs`: name and report of each run
+    of an entry, in order; `length`: tokens in the caches after those of the prefill.
+    """
+
+    @one_line
+    def __init__(self, exe: Executable, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, sanitize: bool = False):
+        """Prefill the requests, as many as the program was compiled for.  Raises FocusError, as `Executable.run` does."""
+        self.exe, self.sanitize = exe, sanitize
+        self.step = entry_of(exe.binary, DECODE)
+        requests = [inputs] if isinstance(inputs, Mapping) else list(inputs)
+        if len(requests) != exe.binary.steps:
+            raise FocusError(f"the program was compiled for {exe.binary.steps} requests side by side, got {len(requests)}")
+        self.runs: list[tuple[str, dict[str, Any]]] = []
+        self.length = 0
+        self.asked = 0                                  # tokens of follow-ups
+        self.new: list[list[int]] = [[] for _ in requests]
+        self.pending: np.ndarray | None = None          # int64 [requests, n]: tokens that are in no cache yet
+        self._closed = False
+        self._open = ExitStack()
+        self._engine = self._open.enter_context(exe.engine())
+        try:
+            for cache in exe.binary.memory_map.caches:
+                self._engine.simulator.forget(cache.address, cache.nbytes)
+            self.results = [exe.prefill(self._engine, given, number, sanitize) for number, given in enumerate(requests)]
+        except BaseException:
+            self.close()
+            raise
+        self.logits = np.concatenate([r.outputs[exe.binary.outputs[0].name] for r in self.results])
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the simulated machine back; the caches are lost.  More than once does no harm."""
+        self._open.close()
+        self._closed = True
+
+    @property
+    def limit(self) -> int:
+        """Tokens that may follow the requests, generated and asked."""
+        return most_new(self.exe.binary)
+
+    @one_line
+    def generate(self, count: int, eos: int | Iterable[int] = (), progress: Callable[[int, int], None] | None = None) -> list[list[int]]:
+        """The next tokens of each request, at most `count`, each the most probable one (of several, the first); a request stops after a token of
+        `eos`.  `progress` is called with (tokens done, in all).  Raises FocusError for more tokens than the program has room for."""
+        stops = {eos} if isinstance(eos, (int, np.integer)) else set(eos)
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+            raise FocusError(f"max_new_tokens is {count!r}; a number of at least 1 expected")
+        self._check_room(count)
+        out: list[list[int]] = [[] for _ in self.results]
+        done = [False] * len(out)
+        for number in range(count):
+            if self.pending is not None:
+                self._advance()
+            chosen = self.logits.argmax(-1)
+            self.pending = chosen[:, None].astype(np.int64)
+            for tokens, token, over in zip(out, chosen, done):
+                if not over:
+                    tokens.append(int(token))
+            done = [over or int(token) in stops for over, token in zip(done, chosen)]
+            if progress is not None:
+                progress(number + 1, count)
+            if all(done):
+                break
+        for mine, tokens in zip(self.new, out):
+            mine += tokens
+        return out
+
+    @one_line
+    def ask(self, ids: Any) -> np.ndarray:
+        """Text that goes on with the requests: token ids int [requests, n].  Returns the logits float32 [requests, vocabulary] after its last token.
+
+        Only these tokens, and the last one that was generated, are computed.  Raises FocusError for a program without the entry "extend", for more
+        tokens than there is room for, ids outside the vocabulary, and requests that have not all got as far.
+        """
+        extend = entry_of(self.exe.binary, EXTEND)
+        array = np.atleast_2d(np.asarray(ids))
+        if array.ndim != 2 or array.dtype.kind not in "iu" or len(array) != len(self.results) or not array.shape[1]:
+            raise FocusError(f"ids: integers of shape [{len(self.results)}, n] expected, got {array.dtype} {list(array.shape)}")
+        below = extend.inputs[0].below
+        if below is not None and (array.min() < 0 or array.max() >= below):
+            raise FocusError(f"ids: token ids of 0..{below - 1} expected, got {int(array.min() if array.min() < 0 else array.max())}")
+        if len({len(tokens) for tokens in self.new}) > 1:
+            raise FocusError("the requests have generated different numbers of tokens; a follow-up goes on with requests that have all got as far")
+        self._check_room(array.shape[1])
+        self.asked += array.shape[1]
+        array = array.astype(np.int64)
+        if self.pending is not None:
+            array = np.concatenate([self.pending, array], 1)
+        self.pending = None
+        piece = extend.inputs[0].shape[1]
+        for at in range(0, array.shape[1], piece):
+            part = array[:, at:at + piece]
+            padded = np.zeros((len(array), piece), np.int64)
+            padded[:, :part.shape[1]] = part
+            logits = self._run(EXTEND, padded).reshape(len(array), piece, -1)
+            self.logits = logits[:, part.shape[1] - 1]
+            self.length += part.shape[1]
+        return self.logits
+
+    def summary(self) -> dict[str, Any]:
+        """What the session has taken so far: see `summary`."""
+        return summary(self.exe.binary, [r.report for r in self.results], self.runs, max(map(len, self.new)))
+
+    # ---- inside ------------------------------------------------------------------------------------------------------
+    def _check_room(self, count: int) -> None:
+        used = max(map(len, self.new)) + self.asked
+        if used + count > self.limit:
+            raise FocusError(f"{count} more tokens after {used}: the program was compiled for at most {self.limit} new tokens (max_new_tokens)")
+
+    def _advance(self) -> None:
+        """Put the pending token of each request through the decoder."""
+        self.logits = self._run(DECODE, self.pending)
+        self.length += 1
+
+    def _run(self, name: str, ids: np.ndarray | None) -> np.ndarray:
+        """Run an entry on token ids; logits float32 [rows, vocabulary]."""
+        if self._closed:
+            raise FocusError("the session is closed")
+        assert ids is not None
+        entry, simulator = self.exe.binary.entries[name], self._engine.entry(name)
+        port, out = entry.inputs[0], entry.outputs[0]
+        simulator.write(port.address, np.ascontiguousarray(ids, STORED[port.stored]).reshape(-1).view(np.uint8))
+        kept = [(cache.address, cache.nbytes) for cache in entry.memory_map.caches]
+        raw = simulator.run(True, self.sanitize, step=self.length, kept=kept, max_instructions=self.exe.budget.instructions,
+                            max_bytes=self.exe.budget.bytes)
+        self.runs.append((name, report.build(entry, raw, "functional", [])))
+        return simulator.read(out.address, out.nbytes).view(STORED[out.stored]).reshape(out.shape).astype(np.float32)
+
+
+def entry_of(binary: Binary, name: str) -> Binary:
+    """An entry of a binary.  Raises FocusError for one without it."""
+    if name not in binary.entries:
+        how = "max_new_tokens" if name == DECODE else "follow_up"
+        raise FocusError(f"{binary.model or 'the program'} has no entry '{name}': compile it with {how} (--{how.replace('_', '-')}), scope whole")
+    return binary.entries[name]
+
+
+def most_new(binary: Binary) -> int:
+    """Tokens that may follow the requests of a program."""
+    return entry_of(binary, EXTEND if EXTEND in binary.entries else DECODE).steps
+
+
+def timed(exe: Executable, prefill: dict[str, Any], count: int) -> dict[str, Any]:
+    """The report of `count` tokens after a prefill whose report is given (of each request the same), without data.  Raises FocusError."""
+    binary = exe.binary
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or not 1 <= count <= most_new(binary):
+        raise FocusError(f"generate is {count!r}; the program was compiled for 1 to {most_new(binary)} new tokens (max_new_tokens)")
+    free: SimpleQueue[Any] = SimpleQueue()          # a simulated machine for each thread: runs without data share nothing, and release the GIL
+    threads = max(1, min(os.cpu_count() or 1, count - 1))
+    for _ in range(threads):
+        free.put(exe.timer(DECODE))
+
+    def run(number: int) -> dict[str, Any]:
+        simulator = free.get()
+        try:
+            return timed_entry(exe, DECODE, number, simulator)
+        finally:
+            free.put(simulator)
+
+    with ThreadPoolExecutor(threads) as pool:
+        steps = list(pool.map(run, range(count - 1)))
+    return summary(binary, [prefill] * binary.steps, [(DECODE, step) for step in steps], count)
+
+
+def timed_entry(exe: Executable, name: str, number: int, simulator: Any = None) -> dict[str, Any]:
+    """The report of an entry's run without data, for caches with `number` tokens after those of the prefill.  Raises FocusError for a number that
+    there is no room for."""
+    entry = entry_of(exe.binary, name)
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or not 0 <= number < entry.steps:
+        raise FocusError(f"step is {number!r}; entry '{name}' was compiled for 0 to {entry.steps - 1}")
+    simulator = simulator or exe.timer(name)
+    raw = simulator.run(False, False, [], step=number, max_instructions=exe.budget.instructions, max_bytes=exe.budget.bytes)
+    return report.build(entry, raw, "timing", [])
+
+
+def summary(binary: Binary, prefills: Sequence[Mapping[str, Any]], runs: Sequence[tuple[str, Mapping[str, Any]]], tokens: int) -> dict[str, Any]:
+    """What `tokens` generated for each request took; `runs`: name and report of each run of an entry.
+
+    requests, prompt_tokens, new_tokens; time_to_first_token_s, of all requests' prefills.  Of the runs of "decode": steps, how many;
+    token_s (seconds for a token of every request), tokens_per_s (of all requests), token_j (joules for one token of one request), cycles,
+    dram_bytes, energy_j, step_cycles; host_bytes, of logits and ids; bound: the cycles that the array needs to load its weight tiles and that DRAM
+    needs to move the bytes, and the share of the larger one in the cycles.  follow_up_s, of the runs of "extend".  total_s and total_j, of
+    everything.  cache_bytes of a request after its prefill, by layer, and their sum.  utilization of the array in prefill and decode.
+    """
+    machine, steps = binary.machine, [r for name, r in runs if name == DECODE]
+    asked = [r for name, r in runs if name == EXTEND]
+    seconds = sum(p["seconds"] for p in prefills)
+    cycles, moved, joules, passes = (sum(s[key] for s in steps) for key in ("cycles", "dram_bytes", "energy_j", "passes"))
+    array = passes * machine.timing.array(1)
+    dram = moved / (machine.dram.bytes_per_second / machine.frequency_hz)
+    caches = binary.memory_map.caches
+    layers = sorted({int(cache.name.split(".")[1]) for cache in caches})
+    by_layer = [sum(c.held * c.row_bytes for c in caches if int(c.name.split(".")[1]) == layer) for layer in layers]
+    macs = sum(s["macs"] for s in steps)
+    whole = cycles * machine.array.rows * machine.array.cols
+    out, ids = binary.entries[DECODE].outputs[0], binary.entries[DECODE].inputs[0]
+    return {
+        "requests": len(prefills), "prompt_tokens": binary.tokens.S if binary.tokens is not None else 0, "new_tokens": tokens,
+        "time_to_first_token_s": seconds, "steps": len(steps),
+        "token_s": cycles / machine.frequency_hz / len(steps) if steps else 0.0,
+        "tokens_per_s": len(prefills) * len(steps) * machine.frequency_hz / cycles if cycles else 0.0,
+        "token_j": joules / len(steps) / len(prefills) if steps else 0.0,
+        "cycles": cycles, "dram_bytes": moved, "energy_j": joules, "follow_up_s": sum(r["seconds"] for r in asked),
+        "total_s": sum(r["seconds"] for r in (*prefills, *steps, *asked)), "total_j": sum(r["energy_j"] for r in (*prefills, *steps, *asked)),
+        "cache_bytes": sum(by_layer), "cache_bytes_by_layer": by_layer, "host_bytes": (out.nbytes + ids.nbytes) * len(steps),
+        "utilization": {"prefill": prefills[0]["utilization"] if prefills else 0.0, "decode": macs / whole if whole else 0.0},
+        "bound": {"array_cycles": array, "dram_cycles": dram, "by": "array" if array >= dram else "dram",
+                  "share": max(array, dram) / cycles if cycles else 0.0},
+        "step_cycles": [s["cycles"] for s in steps],
+    }
