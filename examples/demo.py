@@ -31,6 +31,7 @@ from focus.runtime.spec.sites import SITES
 from focus.runtime.tools.cli import tool
 
 EVENTS = 200_000            #: instructions on the report's time line
+NEW_TOKENS = 128            #: that are generated after the prompt
 DENSE_LIMIT = 1e-2          #: relative L2 difference of the logits that fp16 explains
 console = Console(width=110, highlight=False)
 
@@ -41,6 +42,7 @@ class Run:
     executable: Any
     result: Any
     recorder: Any           #: of the IR, for the report; None of the run that it does not show
+    generation: dict[str, Any]      #: what the tokens after the prompt took
 
     @property
     def logits(self) -> np.ndarray:
@@ -72,6 +74,7 @@ def main(argv: list[str] | None = None) -> None:
     differences = compare(model, inputs, dense, concentrated)
     show_layers(concentrated)
     show_totals(dense, concentrated, differences)
+    show_generation(dense.generation, concentrated.generation)
     save(args.out, inputs, dense, concentrated)
     if not differences["dense"] < DENSE_LIMIT:
         raise FocusError(f"demo: the dense logits differ from PyTorch's by {differences['dense']:.1e}; less than {DENSE_LIMIT:g} expected")
@@ -126,7 +129,7 @@ def compile_and_run(title: str, model, inputs, path: Path, **how) -> Run:
     from focus.runtime.run.executable import Executable, load
     with stage(f"{title}: import, passes, encode") as tell:
         recorder = Recorder() if "dump_ir" in how else None
-        compilation = compile_model(model, inputs, progress=tell, watchers=[recorder] if recorder else [], **how)
+        compilation = compile_model(model, inputs, progress=tell, watchers=[recorder] if recorder else [], max_new_tokens=NEW_TOKENS, **how)
     with stage(f"{title}: write {path}"):
         Executable(compilation.binary).save(path)
         executable = load(path)
@@ -136,7 +139,9 @@ def compile_and_run(title: str, model, inputs, path: Path, **how) -> Run:
         cycles = executable.time(result.trace)["cycles"]
     if cycles != result.report["cycles"]:
         raise FocusError(f"demo: {cycles} cycles without data, {result.report['cycles']} with")
-    return Run(executable, result, recorder)
+    with stage(f"{title}: {NEW_TOKENS} tokens, one by one") as tell:
+        generation = executable.generate(inputs, NEW_TOKENS, progress=tell).report
+    return Run(executable, result, recorder, generation)
 
 
 def compare(model, inputs, dense: Run, concentrated: Run) -> dict[str, float]:
@@ -225,6 +230,21 @@ def show_totals(dense: Run, concentrated: Run, differences: dict[str, float]) ->
     console.print(f"\n[bold]speed-up {a['cycles'] / b['cycles']:.2f}x, energy {a['energy_j'] / b['energy_j']:.2f}x less[/bold]\n"
                   f"Concentration moves the distribution of the next token by {differences['kl']:.2g} nats (KL; fp16 alone: "
                   f"{differences['kl of fp16']:.1g}),\nand {differences['top1']:.0%} of the positions of the prompt have the same top token.")
+
+
+def show_generation(a: dict[str, Any], b: dict[str, Any]) -> None:
+    """What the tokens after the prompt take."""
+    console.print(f"\n[bold]With {NEW_TOKENS} new tokens[/bold], each the most probable one")
+    rows = table("", "dense", "concentrated", "dense / concentrated")
+    for name, key, factor, form in (("time to first token, ms", "time_to_first_token_s", 1e3, "{:.2f}"), ("time per token, ms", "token_s", 1e3, "{:.3f}"),
+                                    ("tokens per second", "tokens_per_s", 1, "{:,.0f}"), ("energy per token, mJ", "token_j", 1e3, "{:.3f}"),
+                                    ("keys and values after the prefill, KiB", "cache_bytes", 1 / 1024, "{:,.0f}"),
+                                    ("all of it, ms", "total_s", 1e3, "{:.2f}"), ("energy of all of it, mJ", "total_j", 1e3, "{:.1f}")):
+        rows.add_row(name, form.format(a[key] * factor), form.format(b[key] * factor), f"{a[key] / b[key]:.2f}")
+    rows.add_row("array utilization in decode", *(f"{g['utilization']['decode']:.1%}" for g in (a, b)), "")
+    rows.add_row("bound of decode: its share of the cycles", *(f"{'weight tiles' if g['bound']['by'] == 'array' else 'DRAM'}: {g['bound']['share']:.0%}"
+                                                              for g in (a, b)), "")
+    console.print(rows)
 
 
 def save(folder: Path, inputs, dense: Run, concentrated: Run) -> None:

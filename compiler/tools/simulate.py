@@ -60,9 +60,9 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--generate and --ask go on with requests: they go with --inputs, --sanitize, --report, --json and --timing-only")
     if args.timing_only and [kind for kind, _ in turns] not in ([], ["generate"]):
         parser.error("--timing-only goes with one --generate")
-    if args.eos and not turns:
-        parser.error("--eos says where --generate stops")
-    check_outputs(args.outputs, args.report, args.timeline, args.html, None if args.timing_only else args.trace)
+    if (args.eos or args.save_session or args.session) and (not turns or args.timing_only):
+        parser.error("--eos, --save-session and --session go with --generate or --ask, and with data")
+    check_outputs(args.save_session, args.outputs, args.report, args.timeline, args.html, None if args.timing_only else args.trace)
     exe = Executable.load(args.binary, args.weights, max_instructions=args.max_instructions, max_bytes=args.max_bytes)
     if args.check:
         _check(exe, args)
@@ -106,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
                         help="go on with the N most probable tokens, one by one; may be repeated, with --ask between")
     parser.add_argument("--ask", type=_tokens, metavar="IDS", dest="turns", action="append",
                         help="text that follows: token ids, commas between them; the program needs focusc --follow-up")
+    parser.add_argument("--save-session", type=Path, metavar="FILE", help="with --generate or --ask: write what the caches hold, to go on later")
+    parser.add_argument("--session", type=Path, metavar="FILE",
+                        help="with --generate or --ask: go on from a file of --save-session, with the same --inputs, which are not prefilled again")
     parser.add_argument("--eos", type=int, metavar="ID", action="append", help="a token after which --generate stops")
     parser.add_argument("--outputs", type=Path, metavar="FILE", help="write the outputs, a safetensors file")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write what was concentrated; with --timing-only, read it")
@@ -180,19 +183,21 @@ def _window(given: list[int] | None) -> tuple[int, int]:
 def _converse(exe: Executable, args: argparse.Namespace) -> None:
     """Prefill, then the turns in their order: print tokens, and what it took."""
     shown = not args.json and sys.stderr.isatty()
-    with exe.session([_load_inputs(path) for path in args.inputs or []], sanitize=args.sanitize) as session:
+    with exe.session([_load_inputs(path) for path in args.inputs or []], sanitize=args.sanitize, kept=args.session) as session:
         for kind, turn in args.turns:
             if kind == "ask":
-                session.ask(np.array([turn] * len(session.results)))
+                session.ask(np.array([turn] * len(session.prefills)))
                 continue
             for number, tokens in enumerate(session.generate(turn, args.eos or (), _show_tokens if shown else None)):
                 if not args.json:
                     print(f"request {number}: {' '.join(map(str, tokens))}")
-        runs = [result.report for result in session.results] + [run for _, run in session.runs]
-        report = session.results[0].report | {"generation": session.summary() | {"tokens": session.new}}
+        runs = [run for run in (*session.prefills, *(run for _, run in session.runs)) if "sanitizer" in run]
+        report = session.prefills[0] | {"generation": session.summary() | {"tokens": session.new}}
         if args.sanitize:
             report["sanitizer"] = {"total": sum(r["sanitizer"]["total"] for r in runs),
                                    "findings": [line for r in runs for line in r["sanitizer"]["findings"]]}
+        if args.save_session:
+            session.save(args.save_session)
     if args.report:
         _save_json(args.report, report)
     _print(report, args.json)

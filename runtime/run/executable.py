@@ -5,6 +5,7 @@ trace of what was concentrated, and the report; or gives the report alone for a 
 """
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -164,9 +165,19 @@ class Executable:
             tokens = session.generate(max_new_tokens, eos, progress)
             return Generation(tokens, session.results, session.summary())
 
-    def session(self, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, sanitize: bool = False) -> Session:
-        """Prefill requests whose keys and values stay on the simulated machine, for tokens and follow-ups to come: a context manager."""
-        return Session(self, inputs, sanitize=sanitize)
+    def session(self, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, sanitize: bool = False,
+                kept: str | os.PathLike | None = None) -> Session:
+        """Prefill requests whose keys and values stay on the simulated machine, for tokens and follow-ups to come: a context manager.  `kept`: the
+        file that `Session.save` of the same program and requests has written; the prefill is not repeated."""
+        return Session(self, inputs, sanitize=sanitize, kept=kept)
+
+    def digest_of(self, inputs: Mapping[str, Any]) -> str:
+        """SHA-256 of a request's inputs as they are stored.  Raises FocusError as `run` does."""
+        stored, _ = self._take_inputs(inputs)
+        total = hashlib.sha256()
+        for name in sorted(stored):
+            total.update(name.encode() + _bytes(stored[name]).tobytes())
+        return total.hexdigest()
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles begin without engines."""

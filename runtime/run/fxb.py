@@ -335,6 +335,15 @@ class Binary:
         shared = {p.name for p in main.param_table}
         return [p for p in self.param_table if p.name not in shared]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the programs and of where everything lies, for whoever keeps what a run has left."""
+        total = hashlib.sha256(self.machine.fingerprint.encode())
+        for name, binary in {"": self, **self.entries}.items():
+            total.update(f"{name} {_dump(binary.memory_map)} {_dump(binary.param_table)}".encode())
+            total.update(np.ascontiguousarray(binary.text).tobytes())
+        return total.hexdigest()
+
     @property
     def dram_bytes(self) -> int:
         """DRAM that the program and its entries use."""

@@ -9,23 +9,30 @@ prefill.  The host takes the arg-max: it reads the logits and writes the token i
 """
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
+from safetensors.numpy import save_file
 
 from focus.runtime.run import report
-from focus.runtime.run.fxb import STORED, Binary
-from focus.runtime.spec.errors import FocusError, one_line
+from focus.runtime.run.fxb import STORED, Binary, open_mapped
+from focus.runtime.spec.errors import FocusError, one_line, path_of
+from focus.runtime.spec.files import atomic_write
+from focus.runtime.spec.schema import Number, Record, explain
 
 if TYPE_CHECKING:
     from focus.runtime.run.executable import Executable, Result
 
+KEPT = "focus session 1"                    #: format of a file of a session
 DECODE, EXTEND = "decode", "extend"         #: the entries for one new token of each request, and for a piece of a follow-up
 
 
@@ -38,21 +45,35 @@ class Generation:
     report: dict[str, Any]
 
 
+class _State(Record):
+    """What a file of a session says beside its tensors."""
+    program: str
+    requests: list[str]
+    length: Number
+    asked: Number
+    new: list[list[int]]
+    prefills: list[dict[str, Any]]
+    runs: list[tuple[str, dict[str, Any]]]
+
+
 class Session:
     """Requests under way.  A context manager: it holds a simulated machine until it is closed.
 
-    `results`: of each request's prefill; `logits` float32 [requests, vocabulary]: of the token that comes next; `runs`: name and report of each run
-    of an entry, in order; `length`: tokens in the caches after those of the prefill.
+    `results`: of each request's prefill, none where it was restored; `prefills`: their reports; `logits` float32 [requests, vocabulary]: of the
+    token that comes next; `runs`: name and report of each run of an entry, in order; `length`: tokens in the caches after those of the prefill.
     """
 
     @one_line
-    def __init__(self, exe: Executable, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, sanitize: bool = False):
-        """Prefill the requests, as many as the program was compiled for.  Raises FocusError, as `Executable.run` does."""
+    def __init__(self, exe: Executable, inputs: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, sanitize: bool = False,
+                 kept: str | os.PathLike | None = None):
+        """Prefill the requests, as many as the program was compiled for; or go on where `save` has left off (`kept`, its file).  Raises FocusError,
+        as `Executable.run` does, and for a file of another program or of other requests."""
         self.exe, self.sanitize = exe, sanitize
         self.step = entry_of(exe.binary, DECODE)
         requests = [inputs] if isinstance(inputs, Mapping) else list(inputs)
         if len(requests) != exe.binary.steps:
             raise FocusError(f"the program was compiled for {exe.binary.steps} requests side by side, got {len(requests)}")
+        self.count = len(requests)
         self.runs: list[tuple[str, dict[str, Any]]] = []
         self.length = 0
         self.asked = 0                                  # tokens of follow-ups
@@ -61,13 +82,19 @@ class Session:
         self._closed = False
         self._open = ExitStack()
         self._engine = self._open.enter_context(exe.engine())
+        self.results: list[Result] = []
         try:
+            self.digests = [exe.digest_of(given) for given in requests]
             for cache in exe.binary.memory_map.caches:
                 self._engine.simulator.forget(cache.address, cache.nbytes)
+            if kept is not None:
+                self._restore(Path(path_of(kept, "kept")))
+                return
             self.results = [exe.prefill(self._engine, given, number, sanitize) for number, given in enumerate(requests)]
         except BaseException:
             self.close()
             raise
+        self.prefills = [result.report for result in self.results]
         self.logits = np.concatenate([r.outputs[exe.binary.outputs[0].name] for r in self.results])
 
     def __enter__(self) -> Session:
@@ -94,7 +121,7 @@ class Session:
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
             raise FocusError(f"max_new_tokens is {count!r}; a number of at least 1 expected")
         self._check_room(count)
-        out: list[list[int]] = [[] for _ in self.results]
+        out: list[list[int]] = [[] for _ in range(self.count)]
         done = [False] * len(out)
         for number in range(count):
             if self.pending is not None:
@@ -122,8 +149,8 @@ class Session:
         """
         extend = entry_of(self.exe.binary, EXTEND)
         array = np.atleast_2d(np.asarray(ids))
-        if array.ndim != 2 or array.dtype.kind not in "iu" or len(array) != len(self.results) or not array.shape[1]:
-            raise FocusError(f"ids: integers of shape [{len(self.results)}, n] expected, got {array.dtype} {list(array.shape)}")
+        if array.ndim != 2 or array.dtype.kind not in "iu" or len(array) != self.count or not array.shape[1]:
+            raise FocusError(f"ids: integers of shape [{self.count}, n] expected, got {array.dtype} {list(array.shape)}")
         below = extend.inputs[0].below
         if below is not None and (array.min() < 0 or array.max() >= below):
             raise FocusError(f"ids: token ids of 0..{below - 1} expected, got {int(array.min() if array.min() < 0 else array.max())}")
@@ -147,13 +174,64 @@ class Session:
 
     def summary(self) -> dict[str, Any]:
         """What the session has taken so far: see `summary`."""
-        return summary(self.exe.binary, [r.report for r in self.results], self.runs, max(map(len, self.new)))
+        return summary(self.exe.binary, self.prefills, self.runs, max(map(len, self.new)))
+
+    @one_line
+    def save(self, path: str | os.PathLike) -> None:
+        """Write what the caches hold and how far the requests are, so that another session of the same program goes on from there, as if it were
+        this one.  A safetensors file, written whole or not at all.  Raises FocusError."""
+        self._check_open()
+        tensors = {"logits": self.logits} | ({} if self.pending is None else {"pending": self.pending})
+        for cache in self.exe.binary.memory_map.caches:
+            tensors[f"cache/{cache.name}"] = self._engine.simulator.read(cache.address, cache.nbytes).view(STORED[cache.stored]).reshape(cache.shape)
+        state = {"program": self.exe.binary.fingerprint, "requests": self.digests, "length": self.length, "asked": self.asked, "new": self.new,
+                 "prefills": self.prefills, "runs": self.runs}
+        with atomic_write(path_of(path, "path")) as temporary:
+            save_file(tensors, temporary, {"format": KEPT, "state": json.dumps(state)})
+
+    def _restore(self, path: Path) -> None:
+        """Go on where a session has left off.  Raises FocusError for a file of another program, or of other requests."""
+        tensors, metadata = open_mapped(path)
+        try:
+            if metadata.get("format") != KEPT:
+                raise FocusError(f"format is {metadata.get('format')!r}; '{KEPT}' expected")
+            state = _State.model_validate_json(metadata.get("state", ""))
+            if state.program != self.exe.binary.fingerprint:
+                raise FocusError("these caches are of another program")
+            if state.requests != self.digests:
+                raise FocusError("these caches are of other requests: the inputs that were prefilled are not those given")
+            self.length, self.asked, self.new = state.length, state.asked, state.new
+            self.prefills, self.runs = state.prefills, state.runs
+            self._take_tensors(tensors)
+        except ValidationError as e:
+            raise FocusError(f"{path}: {explain(e)}") from None
+        except FocusError as e:
+            raise FocusError(f"{path}: {e}") from None
+
+    def _take_tensors(self, tensors: Mapping[str, np.ndarray]) -> None:
+        out = self.exe.binary.outputs[0]
+        wanted: dict[str, tuple[tuple[int, ...], str]] = {"logits": ((len(self.new), out.shape[-1]), "float32")}
+        wanted |= {f"cache/{c.name}": (c.shape, str(STORED[c.stored])) for c in self.exe.binary.memory_map.caches}
+        for name, (shape, dtype) in wanted.items():
+            if name not in tensors or tensors[name].shape != shape or str(tensors[name].dtype) != dtype:
+                raise FocusError(f"tensor '{name}' is missing or not {dtype} {list(shape)}")
+        self.logits = np.array(tensors["logits"])
+        self.pending = np.array(tensors["pending"], np.int64).reshape(len(self.new), -1) if "pending" in tensors else None
+        for cache in self.exe.binary.memory_map.caches:                # only what is held: a sanitized run reports who reads more
+            rows = np.asarray(tensors[f"cache/{cache.name}"]).reshape(cache.requests, cache.capacity, -1)[:, :cache.lead + cache.held + self.length]
+            for number, mine in enumerate(rows):
+                at = cache.address + number * cache.capacity * cache.row_bytes
+                self._engine.simulator.write(at, np.ascontiguousarray(mine).reshape(-1).view(np.uint8))
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     def _check_room(self, count: int) -> None:
         used = max(map(len, self.new)) + self.asked
         if used + count > self.limit:
             raise FocusError(f"{count} more tokens after {used}: the program was compiled for at most {self.limit} new tokens (max_new_tokens)")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise FocusError("the session is closed")
 
     def _advance(self) -> None:
         """Put the pending token of each request through the decoder."""
@@ -162,8 +240,7 @@ class Session:
 
     def _run(self, name: str, ids: np.ndarray | None) -> np.ndarray:
         """Run an entry on token ids; logits float32 [rows, vocabulary]."""
-        if self._closed:
-            raise FocusError("the session is closed")
+        self._check_open()
         assert ids is not None
         entry, simulator = self.exe.binary.entries[name], self._engine.entry(name)
         port, out = entry.inputs[0], entry.outputs[0]
@@ -228,14 +305,16 @@ def summary(binary: Binary, prefills: Sequence[Mapping[str, Any]], runs: Sequenc
     token_s (seconds for a token of every request), tokens_per_s (of all requests), token_j (joules for one token of one request), cycles,
     dram_bytes, energy_j, step_cycles; host_bytes, of logits and ids; bound: the cycles that the array needs to load its weight tiles and that DRAM
     needs to move the bytes, and the share of the larger one in the cycles.  follow_up_s, of the runs of "extend".  total_s and total_j, of
-    everything.  cache_bytes of a request after its prefill, by layer, and their sum.  utilization of the array in prefill and decode.
+    everything.  cache_bytes of a request after its prefill, by layer, and their sum.  utilization of the array in prefill and decode; prefill_busy:
+    shares of a prefill's cycles in which the array has work, and that DRAM needs to move the bytes.
     """
     machine, steps = binary.machine, [r for name, r in runs if name == DECODE]
     asked = [r for name, r in runs if name == EXTEND]
     seconds = sum(p["seconds"] for p in prefills)
     cycles, moved, joules, passes = (sum(s[key] for s in steps) for key in ("cycles", "dram_bytes", "energy_j", "passes"))
     array = passes * machine.timing.array(1)
-    dram = moved / (machine.dram.bytes_per_second / machine.frequency_hz)
+    bandwidth = machine.dram.bytes_per_second / machine.frequency_hz
+    dram = moved / bandwidth
     caches = binary.memory_map.caches
     layers = sorted({int(cache.name.split(".")[1]) for cache in caches})
     by_layer = [sum(c.held * c.row_bytes for c in caches if int(c.name.split(".")[1]) == layer) for layer in layers]
@@ -251,7 +330,9 @@ def summary(binary: Binary, prefills: Sequence[Mapping[str, Any]], runs: Sequenc
         "cycles": cycles, "dram_bytes": moved, "energy_j": joules, "follow_up_s": sum(r["seconds"] for r in asked),
         "total_s": sum(r["seconds"] for r in (*prefills, *steps, *asked)), "total_j": sum(r["energy_j"] for r in (*prefills, *steps, *asked)),
         "cache_bytes": sum(by_layer), "cache_bytes_by_layer": by_layer, "host_bytes": (out.nbytes + ids.nbytes) * len(steps),
-        "utilization": {"prefill": prefills[0]["utilization"] if prefills else 0.0, "decode": macs / whole if whole else 0.0},
+        "utilization": {"prefill": prefills[0]["utilization"], "decode": macs / whole if whole else 0.0},
+        "prefill_busy": {"array": prefills[0]["units"]["array"]["busy"] / prefills[0]["cycles"],
+                         "dram": prefills[0]["dram_bytes"] / bandwidth / prefills[0]["cycles"]},
         "bound": {"array_cycles": array, "dram_cycles": dram, "by": "array" if array >= dram else "dram",
                   "share": max(array, dram) / cycles if cycles else 0.0},
         "step_cycles": [s["cycles"] for s in steps],

@@ -1,6 +1,6 @@
 # Conversations on a kept cache: several requests side by side, follow-ups of any length, stop tokens, one new token, prompts of one token, programs
 # that were saved; and the same cycles without data.
-# RUN: %python %s %t.fxb | filecheck %s
+# RUN: %python %s %t.fxb %t.safetensors | filecheck %s
 import sys
 from pathlib import Path
 
@@ -76,6 +76,16 @@ with torch.no_grad():
     print("whole conversation", distance(logits, model(**longer).logits[:, -1].numpy()) < LIMIT, cost < whole)
 # CHECK: whole conversation True True
 
+# What the caches hold can be kept, for a session of the same program and the same request.
+with exe.session(inputs) as session:
+    session.generate(4)
+    session.save(sys.argv[2])
+    once = session.ask(np.array([question])), session.generate(3)
+with exe.session(inputs, kept=sys.argv[2], sanitize=True) as session:
+    again = session.ask(np.array([question])), session.generate(3)
+    print("kept", (once[0] == again[0]).all(), once[1] == again[1], session.summary()["new_tokens"], session.runs[-1][1]["sanitizer"]["total"])
+# CHECK: kept True True 7 0
+
 # A stop token stops; without one the same tokens go on.
 stop = said[2]
 with exe.session(inputs) as session:
@@ -127,6 +137,9 @@ refused("backbone of steps", lambda: focus.compile(model, inputs, "focus", "off"
 refused("no question", lambda: one.session(request).ask(np.array([[1]])))
 refused("timed too far", lambda: exe.time(generate=41))
 refused("no such step", lambda: exe.time_entry("decode", 99))
+refused("another request", lambda: exe.session(another(inputs, 1), kept=sys.argv[2]))
+refused("another program", lambda: one.session(request, kept=sys.argv[2]))
+refused("no session", lambda: exe.session(inputs, kept=sys.argv[1]))
 refused("options", lambda: focus.compile(model, inputs, "focus", "off", requests=2))
 # CHECK: more than the limit: 11 more tokens after 30: the program was compiled for at most 40 new tokens (max_new_tokens)
 # CHECK-NEXT: a question beyond it: 11 more tokens after 30: the program was compiled for at most 40
@@ -141,4 +154,7 @@ refused("options", lambda: focus.compile(model, inputs, "focus", "off", requests
 # CHECK-NEXT: no question: LlavaForConditionalGeneration has no entry 'extend': compile it with follow_up (--follow-up), scope whole
 # CHECK-NEXT: timed too far: generate is 41; the program was compiled for 1 to 40 new tokens (max_new_tokens)
 # CHECK-NEXT: no such step: step is 99; entry 'decode' was compiled for 0 to 46
+# CHECK-NEXT: another request: {{.*}}: these caches are of other requests: the inputs that were prefilled are not those given
+# CHECK-NEXT: another program: {{.*}}: these caches are of another program
+# CHECK-NEXT: no session: {{.*}}: format is 'fxb 1'; 'focus session 1' expected
 # CHECK-NEXT: options: requests and follow_up are about tokens that follow a request: give max_new_tokens too
