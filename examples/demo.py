@@ -236,14 +236,15 @@ def show_generation(a: dict[str, Any], b: dict[str, Any]) -> None:
     """What the tokens after the prompt take."""
     console.print(f"\n[bold]With {NEW_TOKENS} new tokens[/bold], each the most probable one")
     rows = table("", "dense", "concentrated", "dense / concentrated")
-    for name, key, factor, form in (("time to first token, ms", "time_to_first_token_s", 1e3, "{:.2f}"), ("time per token, ms", "token_s", 1e3, "{:.3f}"),
-                                    ("tokens per second", "tokens_per_s", 1, "{:,.0f}"), ("energy per token, mJ", "token_j", 1e3, "{:.3f}"),
-                                    ("keys and values after the prefill, KiB", "cache_bytes", 1 / 1024, "{:,.0f}"),
-                                    ("all of it, ms", "total_s", 1e3, "{:.2f}"), ("energy of all of it, mJ", "total_j", 1e3, "{:.1f}")):
+    lines = (("time to first token, ms", "time_to_first_token_s", 1e3, "{:.2f}"), ("time per token, ms", "token_s", 1e3, "{:.3f}"),
+             ("tokens per second", "tokens_per_s", 1, "{:,.0f}"), ("energy per token, mJ", "token_j", 1e3, "{:.3f}"),
+             ("keys and values after the prefill, KiB", "cache_bytes", 1 / 1024, "{:,.0f}"), ("all of it, ms", "total_s", 1e3, "{:.2f}"),
+             ("energy of all of it, mJ", "total_j", 1e3, "{:.1f}"))
+    for name, key, factor, form in lines:
         rows.add_row(name, form.format(a[key] * factor), form.format(b[key] * factor), f"{a[key] / b[key]:.2f}")
     rows.add_row("array utilization in decode", *(f"{g['utilization']['decode']:.1%}" for g in (a, b)), "")
-    rows.add_row("bound of decode: its share of the cycles", *(f"{'weight tiles' if g['bound']['by'] == 'array' else 'DRAM'}: {g['bound']['share']:.0%}"
-                                                              for g in (a, b)), "")
+    bounds = {"array": "weight tiles", "dram": "DRAM"}
+    rows.add_row("bound of decode: its share of the cycles", *(f"{bounds[g['bound']['by']]}: {g['bound']['share']:.0%}" for g in (a, b)), "")
     console.print(rows)
 
 
