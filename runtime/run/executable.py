@@ -283,6 +283,8 @@ class Executable:
         A program without similarity concentration needs none.  With `generate`, the report has a key "generation": what as many tokens take after
         the prefill (`focus.runtime.run.session.summary`).  Raises FocusError for a trace of another model.
         """
+        if isinstance(generate, bool) or not isinstance(generate, (int, np.integer)) or generate < 0:
+            raise FocusError(f"generate: a number of tokens expected, got {type(generate).__name__}")
         found = self.time_with_timeline(trace, progress=progress)[0]
         return found | {"generation": timed(self, found, generate)} if generate else found
 

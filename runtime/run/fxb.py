@@ -315,6 +315,7 @@ class Binary:
             raise FocusError(f"{where}: entry '{name}' has entries or a machine of its own")
         if entry.memory_map.caches != self.memory_map.caches:
             raise FocusError(f"{where}: entry '{name}' has other caches than the prefill")
+        self._check_ports_of_entry(name, entry, where)
         mine = {p.name: p for p in self.param_table}
         for place in entry.param_table:
             if place.name in mine and mine[place.name] != place:
@@ -329,6 +330,16 @@ class Binary:
                 inside = any(place.address < r.address + r.bytes and r.address < place.end for r in binary.memory_map.regions)
                 if known.get(place.name, place) != place or (place.name not in known and inside):
                     raise FocusError(f"{where}: parameter '{place.name}' of entry '{name}' lies in the memory of entry '{other}'")
+
+    def _check_ports_of_entry(self, name: str, entry: Binary, where: str) -> None:
+        """Whether an entry takes token ids [requests, n] and gives logits for each, as many as the prefill gives for its last token."""
+        logits = [port.shape for port in self.outputs]
+        if len(logits) != 1 or len(logits[0]) != 2 or logits[0][0] != 1:
+            raise FocusError(f"{where}: has entry '{name}', but outputs of shapes {logits}; logits [1, n] expected")
+        takes, gives = [port.shape for port in entry.inputs], [port.shape for port in entry.outputs]
+        right = len(takes) == 1 and len(takes[0]) == 2 and takes[0][0] == self.steps
+        if not right or gives != [(takes[0][0] * takes[0][1], logits[0][1])]:
+            raise FocusError(f"{where}: entry '{name}' takes {takes} and gives {gives}; ids [{self.steps}, n] and logits of each expected")
 
     def own(self, main: Binary) -> list[Param]:
         """The parameters that this entry of `main` does not share with it."""

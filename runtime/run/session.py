@@ -70,6 +70,10 @@ class Session:
         as `Executable.run` does, and for a file of another program or of other requests."""
         self.exe, self.sanitize = exe, sanitize
         self.step = entry_of(exe.binary, DECODE)
+        if not isinstance(inputs, (Mapping, list, tuple)):
+            raise FocusError(f"inputs: a dictionary of names and arrays, or a list of such expected, got {type(inputs).__name__}")
+        if not isinstance(sanitize, (bool, np.bool_)):
+            raise FocusError(f"sanitize: True or False expected, got {type(sanitize).__name__}")
         requests = [inputs] if isinstance(inputs, Mapping) else list(inputs)
         if len(requests) != exe.binary.steps:
             raise FocusError(f"the program was compiled for {exe.binary.steps} requests side by side, got {len(requests)}")
@@ -117,8 +121,12 @@ class Session:
     def generate(self, count: int, eos: int | Iterable[int] = (), progress: Callable[[int, int], None] | None = None) -> list[list[int]]:
         """The next tokens of each request, at most `count`, each the most probable one (of several, the first); a request stops after a token of
         `eos`.  `progress` is called with (tokens done, in all).  Raises FocusError for more tokens than the program has room for."""
-        stops = {eos} if isinstance(eos, (int, np.integer)) else set(eos)
-        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+        stops = {eos} if _whole(eos) else eos
+        if not isinstance(stops, (list, tuple, set, frozenset)) or not all(map(_whole, stops)):
+            raise FocusError(f"eos: a token id, or a list of such expected, got {type(eos).__name__}")
+        if progress is not None and not callable(progress):
+            raise FocusError(f"progress: a function expected, got {type(progress).__name__}")
+        if not _whole(count) or count < 1:
             raise FocusError(f"max_new_tokens is {count!r}; a number of at least 1 expected")
         self._check_room(count)
         out: list[list[int]] = [[] for _ in range(self.count)]
@@ -148,7 +156,10 @@ class Session:
         tokens than there is room for, ids outside the vocabulary, and requests that have not all got as far.
         """
         extend = entry_of(self.exe.binary, EXTEND)
-        array = np.atleast_2d(np.asarray(ids))
+        try:
+            array = np.atleast_2d(np.asarray(ids))
+        except (TypeError, ValueError, RuntimeError):       # of lists of several lengths, of a tensor that is sparse
+            raise FocusError(f"ids: integers of shape [{self.count}, n] expected, got {type(ids).__name__}") from None
         if array.ndim != 2 or array.dtype.kind not in "iu" or len(array) != self.count or not array.shape[1]:
             raise FocusError(f"ids: integers of shape [{self.count}, n] expected, got {array.dtype} {list(array.shape)}")
         below = extend.inputs[0].below
@@ -250,6 +261,11 @@ class Session:
                             max_bytes=self.exe.budget.bytes)
         self.runs.append((name, report.build(entry, raw, "functional", [])))
         return simulator.read(out.address, out.nbytes).view(STORED[out.stored]).reshape(out.shape).astype(np.float32)
+
+
+def _whole(value: Any) -> bool:
+    """Whether it is a whole number."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def entry_of(binary: Binary, name: str) -> Binary:

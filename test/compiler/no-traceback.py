@@ -11,7 +11,7 @@ import calls
 from worker import outcome
 
 os.chdir(sys.argv[1])
-TIMES = {calls.changed: 20, calls.made: 1, calls.folder: 5, calls.inputs_of_prefill: 400, calls.module: 6, calls.run: 200, calls.trace: 40, calls.anything: 40}
+TIMES = {calls.changed: 20, calls.made: 1, calls.folder: 5, calls.inputs_of_prefill: 400, calls.module: 6, calls.run: 200, calls.trace: 40, calls.anything: 40, calls.tokens: 40}
 counts: Counter = Counter()
 for function, times in TIMES.items():
     for number in range(times):
@@ -22,6 +22,6 @@ for function, times in TIMES.items():
         if kind == "finding":
             print(name, said)
 # CHECK-NOT: finding
-# CHECK: 7 7
+# CHECK: 8 8
 print(sum(counts[f.__name__, "refused"] > 0 for f in TIMES if f is not calls.made), sum(counts[f.__name__, "done"] > 0 for f in TIMES if f is not calls.anything))
 print(*(f"{what} {done} {n}" for (what, done), n in sorted(counts.items())), sep="; ", file=sys.stderr)

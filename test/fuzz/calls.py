@@ -206,11 +206,35 @@ def anything(rng: Random) -> None:
                 lambda: _torch(model, inputs, scope=value), lambda: _torch(model, inputs, check=value)))()
 
 
+@functools.cache
+def chat() -> tuple[nn.Module, dict, focus.Executable]:
+    """A model, its inputs, and its program with room for tokens after them."""
+    model, inputs = zoo.build("internvl-tiny")
+    return model, inputs, focus.compile(model, inputs, "focus", "off", max_new_tokens=4, follow_up=2)
+
+
+def tokens(rng: Random) -> None:
+    """What follows a prefill, with an argument that is something else."""
+    model, inputs, exe = chat()
+    value = rng.choice(WRONG + TENSORS + ([[1, 2]], [[5, 9, 7]], [[-1]], [[10**6]], 2, np.array([[3]], np.int8)))
+    if rng.random() < 0.4:
+        with exe.session(inputs) as session:
+            for _ in range(rng.choice((1, 2))):
+                rng.choice((lambda: session.ask(value), lambda: session.generate(value), lambda: session.generate(1, value), lambda: session.ask([[5]]),
+                            lambda: session.generate(2), lambda: session.generate(1, progress=value)))()
+            session.summary()
+        return
+    option = rng.choice(("max_new_tokens", "follow_up", "requests"))
+    rng.choice((lambda: exe.session(value), lambda: exe.session([inputs, value]), lambda: exe.generate(value, 2), lambda: exe.generate(inputs, value),
+                lambda: exe.generate(inputs, 2, value), lambda: exe.generate(inputs, 1, progress=value), lambda: exe.session(inputs, sanitize=value),
+                lambda: exe.time(generate=value), lambda: _torch(model, inputs, **{option: value})))()
+
+
 _torch = functools.partial(compile_model, stop="torch")
 
 
 CONFIGURATIONS: dict[Callable[[Random], None], int] = {changed: 12, made: 2, folder: 4}           #: and how often
-CALLS: dict[Callable[[Random], None], int] = {inputs_of_prefill: 6, module: 2, run: 6, trace: 3, anything: 4}
+CALLS: dict[Callable[[Random], None], int] = {inputs_of_prefill: 6, module: 2, run: 6, trace: 3, anything: 4, tokens: 3}
 
 
 def case(functions: dict[Callable[[Random], None], int]) -> Callable[[Random], None]:

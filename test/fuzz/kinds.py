@@ -33,6 +33,7 @@ from focus.runtime.spec.machine import MACHINES, Machine
 Case = Callable[[Random], object]
 BUDGET = dict(max_instructions=3_000_000, max_bytes=2_000_000_000)
 DIFFERENCE = 5e-3                                       #: relative, of a run and the interpreter: what fp16 in between can make
+RARE = 0.04                                             #: of the binaries are the whole model's with entries, which takes ten times as long
 MOST_INPUT = 1 << 24                                    #: bytes of an input that are worth making up
 
 
@@ -93,14 +94,22 @@ def _seed_binaries(folder: Path) -> list[Path]:
     return out
 
 
-def _damaged_binary(rng: Random, seeds: list[Path], path: Path) -> None:
-    file, what = File(rng.choice(seeds)), rng.random()
+def _chat_binary(folder: Path) -> Path:
+    """A model's program with entries for what follows a request."""
+    import calls
+    calls.chat()[2].save(folder / "chat.fxb")
+    return folder / "chat.fxb"
+
+
+def _damaged_binary(rng: Random, seed: Path, path: Path) -> None:
+    file, what = File(seed), rng.random()
     if what < 0.5:
-        program = np.frombuffer(file.tensors["text"][2], np.uint8).reshape(-1, 16)
+        text = rng.choice([name for name in file.tensors if name.rpartition("/")[2] == "text"])
+        program = np.frombuffer(file.tensors[text][2], np.uint8).reshape(-1, 16)
         program = damage.words(rng, program, _times(rng))
-        source = np.resize(np.frombuffer(file.tensors["source"][2], np.uint32), len(program))
-        file.tensors["text"] = ("U8", list(program.shape), program.tobytes())
-        file.tensors["source"] = ("U32", [len(program)], source.tobytes())
+        source = np.resize(np.frombuffer(file.tensors[text.replace("text", "source")][2], np.uint32), len(program))
+        file.tensors[text] = ("U8", list(program.shape), program.tobytes())
+        file.tensors[text.replace("text", "source")] = ("U32", [len(program)], source.tobytes())
     elif what < 0.85:
         for _ in range(_times(rng)):
             key = rng.choice([k for k in file.metadata if k not in ("sha256", "machine_fingerprint")])
@@ -135,14 +144,19 @@ def _some_inputs(rng: Random, exe: executable.Executable) -> dict[str, np.ndarra
             out[port.name] = noise.standard_normal(port.shape).astype(port.dtype)
         else:
             out[port.name] = noise.integers(0, min(port.below or 100, 2 ** 31 - 1), port.shape).astype(port.dtype)
+    tokens = exe.binary.tokens
+    if tokens is not None and tokens.visual_ids and out.get("input_ids", np.zeros(0)).size == tokens.S:
+        ids = out["input_ids"]                          # a request of the program's layout
+        ids[np.isin(ids, tokens.visual_ids)] = 0
+        ids.reshape(-1)[tokens.visual_mask()] = tokens.visual_ids[0]
     return out
 
 
 def binaries(folder: Path) -> Case:
-    seeds, path = _seed_binaries(folder), folder / "damaged.fxb"
+    seeds, rare, path = _seed_binaries(folder), _chat_binary(folder), folder / "damaged.fxb"
 
     def case(rng: Random) -> None:
-        _damaged_binary(rng, seeds, path)
+        _damaged_binary(rng, rare if rng.random() < RARE else rng.choice(seeds), path)
         exe = executable.load(path, **BUDGET)
         listing = asm.disassemble(exe.binary.text, exe.binary.source, list(exe.binary.modules))
         if asm.assemble(listing).text.tobytes() != exe.binary.text.tobytes():
@@ -160,6 +174,9 @@ def binaries(folder: Path) -> Case:
             if cycles != result.report["cycles"]:
                 raise Finding(f"{result.report['cycles']} cycles, but {cycles} when only timed")
             json.dumps(result.report)
+        if exe.binary.entries and inputs is not None:
+            exe.time(result.trace if result else None, generate=2)
+            exe.generate([inputs] * exe.binary.steps, 2)
         exe.save(folder / "again.fxb")
         if refused:
             raise refused
