@@ -33,7 +33,7 @@ from focus.runtime.spec.machine import MACHINES, Machine
 Case = Callable[[Random], object]
 BUDGET = dict(max_instructions=3_000_000, max_bytes=2_000_000_000)
 DIFFERENCE = 5e-3                                       #: relative, of a run and the interpreter: what fp16 in between can make
-RARE = 0.04                                             #: of the binaries are the whole model's with entries, which takes ten times as long
+RARE = 0.02                                             #: of the binaries are the whole model's with entries, which takes ten times as long
 MOST_INPUT = 1 << 24                                    #: bytes of an input that are worth making up
 
 
