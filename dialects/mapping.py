@@ -37,7 +37,8 @@ class GemmMapping(KernelMapping):
     form: "whole"; or SwiGLU in halves, whose "gate" goes through DRAM and multiplies the "product".
     partials: buffers of partial sums of unique vectors that wait for the scatter unit (0: the input is dense); shared_slices: all k-slices
     of a concentrated input share one place.  residual_tiles: tiles of the residual in flight.  separate_result: a result that is to be
-    concentrated leaves the accumulators first.  weight_subs: sub-tiles, one array wide, whose weights are loaded together.
+    concentrated leaves the accumulators first.  weight_subs: sub-tiles, one array wide, whose weights are loaded together; such pieces take turns in
+    `weight_places` places.
     pairs_aside: of SwiGLU at once, sub-tiles that may leave the accumulators before their activation, which takes long: the gate goes to the vector
     unit's memory, the other product to the memory `up_in`.
     """
@@ -51,6 +52,7 @@ class GemmMapping(KernelMapping):
     separate_result: bool = False
     shared_slices: bool = False
     weight_subs: int = 3
+    weight_places: int = 2
     pairs_aside: int = 0
     up_in: Literal["table", "conc", "vector"] = "table"
 
@@ -159,7 +161,7 @@ def check_field(cls: type[KernelMapping], hints: dict[str, Any], name: str, valu
         raise FocusError(f"{what}: {name} is {value!r}, expected true or false")
     if hints[name] is int and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2 ** 31):
         raise FocusError(f"{what}: {name} is {value!r}, expected a number of 0 or more")
-    if hints[name] is int and value == 0 and name in (*_SIZES, "slots", "strands", "heads", "weight_subs"):
+    if hints[name] is int and value == 0 and name in (*_SIZES, "slots", "strands", "heads", "weight_subs", "weight_places"):
         raise FocusError(f"{what}: {name} is 0, expected 1 or more")
 
 

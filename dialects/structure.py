@@ -26,7 +26,7 @@ class KernelOp(FocusOp, name="kernel", traits=[ir.NoTerminatorTrait]):
     the path of the first.  Each has a `func.call` of it, at its own location, with its buffers; `focus.site` says what site 0 of the routine is.
 
     `credits` (array of `#focus.credit`, by schedule): counts of semaphores when the kernel begins.  Whatever an instruction waits for, another one
-    signals, or it has credits.
+    signals, or it has credits.  `parts` (by allocate, of machines with a scratchpad): number, first byte and bytes of each memory's banks.
     """
     name: Str
     body: Region

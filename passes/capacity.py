@@ -23,8 +23,19 @@ def aligned(n: int) -> int:
 
 
 def fits(machine: Machine, needs: Mapping[str, int]) -> bool:
-    """Whether each memory has the bytes that are needed of it."""
-    return all(size <= machine.buffer_bytes(memory) for memory, size in needs.items())
+    """Whether each memory has the bytes that are needed of it, and the scratchpad those of all its parts."""
+    return all(size <= machine.buffer_bytes(memory) for memory, size in needs.items()) and parted(machine, needs) <= pool(machine)
+
+
+def pool(machine: Machine) -> int:
+    """Bytes of the scratchpad; 0 where there is none."""
+    return machine.scratchpad.bytes if machine.scratchpad else 0
+
+
+def parted(machine: Machine, needs: Mapping[str, int]) -> int:
+    """Bytes of the banks that all parts of the scratchpad take."""
+    pad = machine.scratchpad
+    return sum(pad.part(memory, needs[memory]) for memory in pad.memories if memory in needs) if pad else 0
 
 
 def ring_slots(machine: Machine, needs: Mapping[str, int], rings: Sequence[tuple[Ring, str, int]], most: int) -> dict[Ring, int]:
@@ -33,22 +44,33 @@ def ring_slots(machine: Machine, needs: Mapping[str, int], rings: Sequence[tuple
     needs: bytes of each memory when every buffer has one slot.  rings: (buffer, its memory, bytes of a slot); those first in the list are served
     first.
     """
-    free = {memory: machine.buffer_bytes(memory) - used for memory, used in needs.items()}
-    slots = {buffer: 1 for buffer, _, _ in rings}
+    taken, slots = dict(needs), {buffer: 1 for buffer, _, _ in rings}
+    pad = machine.scratchpad
+    free = pool(machine) - parted(machine, needs)
     for want in range(2, most + 1):
         for buffer, memory, size in rings:
-            if slots[buffer] == want - 1 and size <= free[memory]:
-                free[memory] -= size
-                slots[buffer] = want
+            more = taken[memory] + size
+            if slots[buffer] != want - 1 or more > machine.buffer_bytes(memory):
+                continue
+            if pad and memory in pad.memories:
+                banks = pad.part(memory, more) - pad.part(memory, taken[memory])
+                if banks > free:
+                    continue
+                free -= banks
+            taken[memory], slots[buffer] = more, want
     return slots
 
 
 def no_room(machine: Machine, needs: Mapping[str, int], hint: str | None = None) -> str:
     """The message where `needs` do not fit: of each memory that is too small, what is needed and what there is.  hint: what would help."""
     short = {memory: size for memory, size in needs.items() if size > machine.buffer_bytes(memory)}
-    wanted = " and ".join(f"{size} bytes of '{memory}'" for memory, size in short.items())
-    there = " and ".join(str(machine.buffer_bytes(memory)) for memory in short)
-    return f"needs {wanted}, but machine '{machine.name}' has {there}" + (f"; {hint}" if hint else "")
+    if not short and parted(machine, needs) > pool(machine):
+        parts = [f"{needs[memory]} of '{memory}'" for memory in machine.scratchpad.memories if needs.get(memory)] if machine.scratchpad else []
+        text = f"needs {parted(machine, needs)} bytes of the scratchpad ({', '.join(parts)}), but machine '{machine.name}' has {pool(machine)}"
+    else:
+        wanted = " and ".join(f"{size} bytes of '{memory}'" for memory, size in short.items())
+        text = f"needs {wanted}, but machine '{machine.name}' has {' and '.join(str(machine.buffer_bytes(memory)) for memory in short)}"
+    return text + (f"; {hint}" if hint else "")
 
 
 def m_tile_error(machine: Machine, needs: Callable[[int, int], Mapping[str, int]], rows: int, visual: int) -> FocusError:

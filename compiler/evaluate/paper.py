@@ -4,8 +4,9 @@ In: names of rows (`llava_vid/videomme`, ...).  Out: `build/paper.json` ({"rows"
 tables on standard output.
 
 For each row: the published closed forms (rule "published": dense, AdapTiV, CMC, SEC only, Focus) and three programs of the backbone (dense,
-sec, focus), every instruction of which is executed under the `scalesim` and the `shadow` rule; Focus with a synthetic trace at the
-row's fitted ratio.  With --whole, also the whole model (vision tower, projector, text, lm_head) of the LLaVA rows under `shadow`, to see
+sec, focus), every instruction of which is executed (a) under the `scalesim` rule, (b) under the `shadow` rule and (c) under that rule with one
+scratchpad ("unified"); Focus with a synthetic trace at the row's fitted ratio.
+With --whole, also the whole model (vision tower, projector, text, lm_head) of the LLaVA rows under `shadow`, to see
 what share the published figures leave out ("whole" in the JSON file).  A finished row is kept in `<folder>/paper/` and not computed again
 until the code or the machines change.
 """
@@ -33,8 +34,8 @@ from focus.runtime.spec.errors import FocusError, warn
 from focus.runtime.spec.files import atomic_write
 from focus.runtime.tools.cli import tool
 
-#: rule -> machine of the designs with and without concentrators
-MACHINES = {"scalesim": ("focus-published", "dense-published"), "shadow": ("focus", "dense")}
+#: rule -> machine of the designs with and without concentrators; "unified": the `shadow` rule, with the published SRAM bytes as one scratchpad
+MACHINES = {"scalesim": ("focus-published", "dense-published"), "shadow": ("focus", "dense"), "unified": ("focus-unified", "dense-unified")}
 DESIGNS = ("dense", "sec", "focus")
 COLUMNS = ("model", "dataset", "design", "rule", "cycles", "compute_cycles", "dram_bytes", "energy_j")
 #: kinds of work a module path belongs to, by its last part
@@ -230,19 +231,18 @@ def whole_table(records: list[dict[str, Any]]) -> str:
 def means(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Geometric means over the rows: how many times faster, and how many times less energy, Focus is than each baseline.
 
-    What is executed under `shadow` stands beside the closed forms with the published energy rule too; its machine has a second weight register.
+    What is executed stands beside the closed forms with the published energy rule, whatever the machine's own; `shadow` has a second weight register.
     """
     by = {(r["model"], r["dataset"], r["design"], r["rule"]): r for r in records}
     names = list(dict.fromkeys((r["model"], r["dataset"]) for r in records))
     out = []
-    for rule, baseline_rule in (("published", "published"), ("scalesim", "scalesim"), ("shadow", "shadow"), ("scalesim", "published"),
-                                ("shadow", "published")):
+    for rule, baseline_rule in (("published", "published"), *((rule, rule) for rule in MACHINES), *((rule, "published") for rule in MACHINES)):
         for design in ("dense", "sec", "adaptiv", "cmc"):
             wanted = [((*n, design, baseline_rule), (*n, "focus", rule)) for n in names]
             if any(a not in by or b not in by for a, b in wanted):
                 continue
             pairs = [(by[a], by[b]) for a, b in wanted]
-            joules = published_joules if (rule, baseline_rule) == ("shadow", "published") else lambda r: r["energy_j"]
+            joules = published_joules if baseline_rule == "published" and rule != "published" else lambda r: r["energy_j"]
             out.append({"over": design, "rule": rule, "baseline_rule": baseline_rule,
                         "speedup": baselines.geometric_mean(a["cycles"] / b["cycles"] for a, b in pairs),
                         "energy": baselines.geometric_mean(a["energy_j"] / joules(b) for a, b in pairs)})

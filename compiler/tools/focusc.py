@@ -24,6 +24,7 @@ from focus.runtime.tools.cli import completed, parsed, tool
 
 if TYPE_CHECKING:
     from focus.compiler.backend.compile import Compilation
+    from focus.compiler.report.explain import Predictions
     from focus.compiler.report.levels import Recorder
     from focus.passes.watch import Watcher
 
@@ -71,18 +72,20 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--print-ir-module says what of the IR is printed; say when with --print-ir-after or another")
     if args.emit == "binary" and args.output == "-":
         parser.error("a binary needs a file to be written to: give one with -o")
+    if args.explain_mapping and _stop(args) != "binary":
+        parser.error(f"--explain-mapping needs a program to time, not --emit {args.emit}")
     machine = Machine.load(args.machine)
     arguments.check_concentration(args.concentration)
     _check_places(args)
     inputs: Mapping[str, Any] = {}
-    recorder = _recorder(args)
+    recorder, predictions = _recorder(args), _predictions(args)
     with arguments.progress(args.quiet) as tell:
         if resumed:
-            compilation = _resume(machine, args, tell, recorder)
+            compilation = _resume(machine, args, tell, _watchers(args, recorder, predictions))
         else:
             tell("load model")
             model, inputs = arguments.load(args.model, args.inputs, args.scope)
-            compilation = _compile(model, inputs, machine, args, tell, recorder)
+            compilation = _compile(model, inputs, machine, args, tell, _watchers(args, recorder, predictions))
         tell("write")
         if args.save_inputs:
             _save_inputs(args.save_inputs, inputs)
@@ -90,6 +93,9 @@ def main(argv: list[str] | None = None) -> None:
         if recorder is not None:
             tell("report")
             _write_report(args.html, recorder, compilation)
+    if predictions is not None:
+        from focus.compiler.report.explain import explain, show
+        show(explain(predictions, compilation.binary))
     if args.timing:
         from focus.passes.manager import timing_report
         print(timing_report(compilation.seconds), file=sys.stderr)
@@ -123,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--save-mappings", default="", metavar="FILE", help="write the mapping of every op (TOML); --mappings takes it")
     parser.add_argument("--search", type=int, default=0, metavar="N",
                         help="simulate the N best mappings of each kernel and take the best; what was simulated is remembered (default: cost model)")
+    parser.add_argument("--explain-mapping", action="store_true",
+                        help="print for each module its mapping, cycles and DRAM bytes as predicted and as simulated, what bounds it, and what it "
+                             "waits for")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a report to look at, one HTML file: the IR after each pass")
     parser.add_argument("--dump-ir", type=Path, metavar="DIR", help="write the IR before the first and after each pass to numbered files")
     completed(parser.add_argument("--print-ir-before", metavar="PASS", action="append", default=[],
@@ -164,13 +173,13 @@ def _check_resuming(parser: argparse.ArgumentParser, args: argparse.Namespace, r
         parser.error("--max-new-tokens, --follow-up and --requests need a model: an IR file holds one program only")
 
 
-def _resume(machine: Machine, args: argparse.Namespace, tell: Callable[[str], None], recorder: Recorder | None) -> Compilation:
+def _resume(machine: Machine, args: argparse.Namespace, tell: Callable[[str], None], watchers: list[Watcher]) -> Compilation:
     if args.weights:
         arguments.hush()
     from focus.compiler.backend.compile import resume
     weights = args.weights if args.weights and args.emit != "asm" else False
     return resume(args.model, weights, machine, concentration=args.concentration, inputs_file=args.inputs, scope=args.scope, stop=_stop(args),
-                  watchers=_watchers(args, recorder), dump_ir=args.dump_ir, mappings=args.mappings, save_mappings=args.save_mappings,
+                  watchers=watchers, dump_ir=args.dump_ir, mappings=args.mappings, save_mappings=args.save_mappings,
                   search=args.search, progress=tell)
 
 
@@ -184,20 +193,28 @@ def _check_places(args: argparse.Namespace) -> None:
 
 # ---- the work ------------------------------------------------------------------------------------------------------------------
 def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.Namespace, tell: Callable[[str], None],
-             recorder: Recorder | None) -> Compilation:
+             watchers: list[Watcher]) -> Compilation:
     from focus.compiler.backend.compile import compile_model
     concentration = arguments.concentration(args.model, args.concentration, machine)
     return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=_stop(args), dump_ir=args.dump_ir, progress=tell,
                          mappings=args.mappings, save_mappings=args.save_mappings, search=args.search,
                          max_new_tokens=args.max_new_tokens, requests=args.requests, follow_up=args.follow_up,
-                         check=not args.no_check, watchers=_watchers(args, recorder))
+                         check=not args.no_check, watchers=watchers)
 
 
-def _watchers(args: argparse.Namespace, recorder: Recorder | None) -> list[Watcher]:
-    """The watcher that sees the IR around the passes."""
+def _predictions(args: argparse.Namespace) -> Predictions | None:
+    """What keeps the mappings and what is predicted of them, if they are to be explained."""
+    if not args.explain_mapping:
+        return None
+    from focus.compiler.report.explain import Predictions
+    return Predictions()
+
+
+def _watchers(args: argparse.Namespace, recorder: Recorder | None, predictions: Predictions | None) -> list[Watcher]:
+    """The watchers that see the IR around the passes."""
     from focus.dialects.support import AsmForm
     from focus.passes.watch import Printing
-    watchers: list[Watcher] = [] if recorder is None else [recorder]
+    watchers: list[Watcher] = [watcher for watcher in (recorder, predictions) if watcher is not None]
     if _prints(args):
         watchers.append(Printing(args.print_ir_before, args.print_ir_after, after_all=args.print_ir_after_all,
                                  only_changed=args.print_ir_after_change, path=args.print_ir_module or "",

@@ -24,8 +24,8 @@ from focus.passes.kernels.rows import Concentrated, RowTile, TileGroup, dense_ti
 from focus.runtime.spec.geometry import Geometry
 
 SLOW = ("swiglu", "silu", "gelu_tanh", "gelu_erf", "gelu_quick")        #: activations that need a reciprocal for each element
-WEIGHT_PLACES = 2       #: places for a k-slice's weights that take turns: one is loaded while the other is in use
 TABLES = 2              #: tables of unique vectors that the sub-tiles of an n-tile take turns in
+MAPS = 4                #: maps of results that they take turns in
 ASIDE = 2               #: places in which results that have left the accumulators take turns
 
 
@@ -87,11 +87,12 @@ def sub_tiles(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> list[
     return widths(min(mapping.n, form.n), geometry.cols)
 
 
-def weight_pieces(subs: int, size: int) -> list[range]:
-    """The sub-tiles whose weights are loaded together, at most `size`: as even as can be, and an even number of pieces where places take turns."""
-    pieces = ceil(subs, size)
-    if pieces > WEIGHT_PLACES and pieces % WEIGHT_PLACES and pieces < subs:
-        pieces += 1
+def weight_pieces(subs: int, mapping: GemmMapping) -> list[range]:
+    """The sub-tiles whose weights are loaded together, at most `weight_subs`: as even as can be, and where places take turns as often in each, where
+    that is possible."""
+    pieces, places = ceil(subs, mapping.weight_subs), mapping.weight_places
+    if pieces > places and ceil(pieces, places) * places <= subs:
+        pieces = ceil(pieces, places) * places
     each, more = divmod(subs, pieces)
     starts = [i * each + min(i, more) for i in range(pieces + 1)]
     return [range(a, b) for a, b in itertools.pairwise(starts)]
@@ -109,8 +110,9 @@ def unroll_of(form: GemmForm, mapping: GemmMapping, subs: int) -> int:
     return partials // gcd(partials, subs * form.weights) if form.unique and form.visual else 1
 
 
+@functools.lru_cache(1 << 14)
 def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Places:
-    """What a GEMM kernel takes on chip."""
+    """What a GEMM kernel takes on chip; callers share it."""
     p, rows, subs = Places(), min(mapping.m, form.rows), sub_tiles(form, mapping, geometry)
     visual = form.visual or 0
     slice_ = geometry.vector if form.unique else geometry.rows
@@ -128,7 +130,7 @@ def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Pla
         p.add("retained", "ids", (1, visual), "i32")
         tables = 1 if mapping.pairs_aside and mapping.up_in == "table" else TABLES
         p.add("unique_out", "table", (rows, min(geometry.vector, subs[0])), "f16", min(tables, len(subs) * vectors))
-        p.add("map_out", "map", (1, visual), "u16", sum(ceil(width, geometry.vector) for width in subs))
+        p.add("map_out", "map", (1, visual), "u16", min(MAPS, len(subs) * vectors))
     if mapping.stays == "input":
         p.add("x", "input", (rows, form.k), "f16")
     whole, rest = divmod(form.k, slice_)
@@ -141,9 +143,9 @@ def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Pla
     for suffix, width in (("", slice_), (".rest", rest)):
         if mapping.stays != "input":
             p.add(f"x{suffix}", "input", (rows, width), "f16", count[suffix])
-        pieces = [sum(subs[s] for s in piece) for piece in weight_pieces(len(subs), mapping.weight_subs)]
-        for i in range(min(WEIGHT_PLACES, len(pieces))):
-            p.add(f"w{suffix}.{i}", "wgt", (max(pieces[i::WEIGHT_PLACES]), width), "f16", count[suffix] * form.weights)
+        pieces = [sum(subs[s] for s in piece) for piece in weight_pieces(len(subs), mapping)]
+        for i in range(min(mapping.weight_places, len(pieces))):
+            p.add(f"w{suffix}.{i}", "wgt", (max(pieces[i::mapping.weight_places]), width), "f16", count[suffix] * form.weights)
         p.add(f"map{suffix}", "map", (1, visual), "u16", count[suffix] if form.unique else 0)
     p.add("partial", "conc", (rows, geometry.cols), "f32", mapping.partials if form.unique and visual else 0)
     return p
@@ -151,19 +153,24 @@ def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Pla
 
 def gemm_generators(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> int:
     """Address generators that a GEMM kernel takes at most: one for each place in DRAM and each window on chip that an instruction names."""
-    subs = sub_tiles(form, mapping, geometry)
-    parts = 1 if form.visual is None else 2                 # text rows and visual rows are apart in DRAM
+    subs = len(sub_tiles(form, mapping, geometry))
+    parts = 2 if form.visual and form.visual < form.rows else 1         # text rows and visual rows are apart in DRAM
     whole, rest = divmod(form.k, geometry.vector)
-    bodies = in_body(whole, unroll_of(form, mapping, len(subs))) + (rest > 0) if form.unique else 1
-    pieces = len(weight_pieces(len(subs), mapping.weight_subs))
-    operand = 5 if form.unique else parts + 1               # source and place; count, and the map's source and place
-    slice_ = operand + form.weights * (pieces + len(subs))
+    bodies = in_body(whole, unroll_of(form, mapping, subs)) + (rest > 0) if form.unique else 1
+    pieces, places = weight_pieces(subs, mapping), mapping.weight_places
+    windows = len(pieces) + sum(max(len(piece) for piece in pieces[i::places]) for i in range(min(places, len(pieces))))
+    operand = 5 if form.unique else 2 * parts               # source and place; count, and the map's source and place
+    slice_ = operand + form.weights * windows
     if form.unique and geometry.vector > geometry.rows:     # several passes a slice: windows of the operand and of the weights
-        slice_ += 1 + form.weights * len(subs)
-    vectors = sum(ceil(width, geometry.vector) for width in subs)
-    out = 7 * vectors if form.gathered else parts * (len(subs) + 1)
-    epilogue = 2 * mapping.pairs_aside + len(subs) * (form.weights + 2 + form.biases + form.residual * 2 * parts) + 2 * form.biases
-    return bodies * slice_ + epilogue + out + mapping.partials + form.moments * (2 + parts) + 2 * form.gathered
+        slice_ += 1 + form.weights * subs
+    epilogue = subs * (form.weights + form.biases) + 2 * form.biases + form.residual * parts * (subs + min(mapping.residual_tiles, subs))
+    out = 2 * mapping.pairs_aside if mapping.pairs_aside else subs
+    if form.gathered:
+        each = ceil(geometry.cols, geometry.vector)
+        out += subs * (3 * each + each - 1) + TABLES + MAPS + 2     # counts, unique vectors, maps; parts of a result; retained ids
+    else:
+        out += parts * subs + (parts - 1) * subs            # in DRAM; the text rows' on chip
+    return bodies * slice_ + epilogue + out + mapping.partials + form.moments * (2 + parts)
 
 
 def emit_linear(b: TileBuilder, lin: Linear, mappings: tuple[GemmMapping, ...], loc: ir.Location) -> None:
@@ -280,9 +287,10 @@ class _Body:
             if lin.aside:
                 self._epilogue_aside(n, [acc for acc, in accs], biases[0])
             turns = [places.make(b, "residual", i) for i in range(places.table["residual"].count)] if "residual" in places else []
-            tables = [places.make(b, "unique_out", i) for i in range(places.table["unique_out"].count)] if "unique_out" in places else []
+            tables, maps = ([places.make(b, name, i) for i in range(places.table[name].count)] if name in places else []
+                            for name in ("unique_out", "map_out"))
             if self.mapping.pairs_aside:
-                outs = [_Out(sub + s, accs[s], [], None, None, None, ids, tables) for s in range(len(subs))]
+                outs = [_Out(sub + s, accs[s], [], None, None, None, ids, tables, maps) for s in range(len(subs))]
                 self._epilogue_pairs(accs, biases, outs)
             for s in range(0 if lin.aside or self.mapping.pairs_aside else len(subs)):
                 windows = [None if v is None else b.window(v, 0, geometry.cols * s, 1, geometry.cols) for v in biases]
@@ -290,7 +298,7 @@ class _Body:
                 result = residual if tables else None       # gathering takes long: accumulators are left first, where there is room
                 if self.mapping.separate_result:
                     result = places.make(b, f"result{s}")
-                self._epilogue(_Out(sub + s, accs[s], windows, residual, result, stats, ids, tables), s)
+                self._epilogue(_Out(sub + s, accs[s], windows, residual, result, stats, ids, tables, maps), s)
         if stats is not None and lin.moments is not None:
             tile.store(b, stats, lin.moments, 0, 2, "stats")
 
@@ -307,7 +315,7 @@ class _Body:
         """Room for the stationary tiles of one k-slice of each weight matrix."""
         names = [name for name in self.places.table if name.startswith(f"w{suffix}.") and name.removeprefix(f"w{suffix}.").isdigit()]
         subs = sub_tiles(self.form, self.mapping, self.b.geometry)
-        pieces = weight_pieces(len(subs), self.mapping.weight_subs)
+        pieces = weight_pieces(len(subs), self.mapping)
         return [Weights(w, pieces, subs, tuple(self.places.make(self.b, name) for name in names)) for w in self.lin.weights]
 
     def _sub_tiles(self, n: Idx, k: Idx, weights: list[Weights], width: int) -> Iterator[int]:
@@ -412,8 +420,9 @@ class _Body:
             vector = lin.out.vector
             each = b.geometry.cols // vector            # fuse-concentration gathers a result only where vectors divide a sub-tile
             for i, width in enumerate(widths(result.cols, vector)):
-                table = b.window(out.tables[(number * each + i) % len(out.tables)], 0, 0, tile.rows, width)
-                room = Room(out.ids, table, self.places.make(b, "map_out") if tile.visual else None, lin.site)
+                turn = number * each + i
+                table = b.window(out.tables[turn % len(out.tables)], 0, 0, tile.rows, width)
+                room = Room(out.ids, table, out.maps[turn % len(out.maps)] if out.maps else None, lin.site)
                 gather_slice(b, lin.out, tile, out.sub * each + (lin.first + i), b.window(result, 0, vector * i, tile.rows, width), room)
         else:
             tile.store(b, result, lin.out, n, result.cols, "result")
@@ -472,7 +481,7 @@ class _Body:
 @dataclass(frozen=True)
 class _Out:
     """What the epilogue of sub-tile `sub` works on: accumulators, biases, the tile of the residual, where the result goes (None: in place), row
-    moments, retained ids, tables of unique vectors."""
+    moments, retained ids, tables of unique vectors and maps to them."""
     sub: Idx
     acc: list[Mat]
     biases: list[Mat | None]
@@ -481,6 +490,7 @@ class _Out:
     stats: Mat | None
     ids: Mat | None
     tables: list[Mat]
+    maps: list[Mat]
 
 
 def array_passes(b: TileBuilder, x: Mat, weights: Callable[[Idx, int], Mat], acc: Mat, init: str, count: Mat) -> None:

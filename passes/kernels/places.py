@@ -41,11 +41,13 @@ class Place:
 class Places:
     """The places of a kernel by name."""
     table: dict[str, Place] = field(default_factory=dict)
+    _bytes: dict[str, int] | None = None            #: of all places, once they are asked for
 
     def add(self, name: str, space: str, shape: tuple[int, int], dtype: str, count: int = 1) -> None:
         """Declare a place; none where `count` or a side is 0."""
         if count and min(shape):
             self.table[name] = Place(space, *shape, dtype, count)
+            self._bytes = None
 
     def make(self, b: TileBuilder, name: str, number: int | None = None) -> Mat:
         """Allocate one buffer of a declared place at the current insertion point.  number: stands after its name."""
@@ -57,7 +59,9 @@ class Places:
 
     def bytes(self) -> dict[str, int]:
         """Bytes that the kernel needs of each memory when every buffer has one slot."""
-        total: Counter[str] = Counter()
-        for place in self.table.values():
-            total[place.space] += place.bytes * place.count
-        return dict(total)
+        if self._bytes is None:
+            total: Counter[str] = Counter()
+            for place in self.table.values():
+                total[place.space] += place.bytes * place.count
+            self._bytes = dict(total)
+        return dict(self._bytes)

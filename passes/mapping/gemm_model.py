@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from focus.dialects.mapping import GemmMapping
 from focus.passes.kernels.forms import GemmForm
-from focus.passes.kernels.linear import ASIDE, WEIGHT_PLACES, gemm_places, in_body, unroll_of, weight_pieces
+from focus.passes.kernels.linear import ASIDE, gemm_places, in_body, unroll_of, weight_pieces
 from focus.passes.kernels.places import ceil, widths
 from focus.passes.mapping.rates import INDEX, PUBLISHED_BLOCK, VALUE, Cost, Rates
 
@@ -131,7 +131,9 @@ class _Tile:
 
     def _rows_of(self, n: int) -> float:
         """Of an n-tile's results or residual, a sub-tile at a time."""
-        return sum(self.rates.transfer(self.rows, VALUE * width, VALUE * self.form.n) for width in widths(n, self.rates.geometry.cols))
+        subs, rest = divmod(n, cols := self.rates.geometry.cols)
+        of = lambda width: self.rates.transfer(self.rows, VALUE * width, VALUE * self.form.n)
+        return subs * of(cols) + (of(rest) if rest else 0)
 
     def _results(self, n: int) -> float:
         if not self.form.gathered:
@@ -167,18 +169,19 @@ class _Tile:
         loads: list[tuple[float, float, float]] = []         # slots, cycles from the first use to the last, bytes; in order of the loads
         if self._input():
             loads.append((min(self.kernel.ring("x")) * body, (self.parts * each - 1) * self.array, self._input()))
-        pieces = weight_pieces(subs, t.weight_subs)
-        turns: dict[int, float] = {}        # cycles of a slice that a place is taken for, where pieces take turns
+        pieces, places = weight_pieces(subs, t), t.weight_places
+        turns: dict[int, list[float]] = {}      # of a place in which pieces take turns: cycles that each of them takes it for
         for i, piece in enumerate(pieces):
             passes = (len(piece) - 1) * form.weights * self.parts + self.parts - 1
             nbytes = rates.transfer(min(len(piece) * cols, n), VALUE * self.width, VALUE * form.k)
-            rings = self.kernel.ring(f"w.{i % WEIGHT_PLACES}")
-            if len(pieces) > WEIGHT_PLACES:
-                taken = rates.period(passes * self.array + self.done, nbytes * form.weights, 1)
-                turns[i % WEIGHT_PLACES] = turns.get(i % WEIGHT_PLACES, 0) + taken / min(rings)
+            rings = self.kernel.ring(f"w.{i % places}")
+            if len(pieces) > places:
+                turns.setdefault(i % places, []).append(rates.period(passes * self.array + self.done, nbytes * form.weights, 1))
+                if i >= len(pieces) - places:       # the last one in its place; that of the next slice is loaded meanwhile, where it has a slot
+                    before = sum(len(p) for p in pieces[:i % places]) * form.weights * self.parts * self.array
+                    bounds += [sum(turns[i % places]) / (min(rings) * body), before + sum(turns[i % places][1:]) + (passes + 1) * self.array]
                 continue
             loads += [(min(rings[w::form.weights] or rings) * body, passes * self.array, nbytes) for w in range(form.weights)]
-        bounds += turns.values()
         for i, (slots, use, nbytes) in enumerate(loads):
             ahead = sum(other for held, _, other in loads[:i] if held <= slots)          # loads before it wait for the same passes
             bounds.append(rates.period(use + self.done, nbytes + ahead, slots))
@@ -218,21 +221,23 @@ class _Tile:
 
     def _epilogues(self, n: int) -> list[float]:
         """Cycles of the vector unit for each sub-tile."""
+        subs, rest = divmod(n, cols := self.rates.geometry.cols)
+        return [self._epilogue(cols)] * subs + ([self._epilogue(rest)] if rest else [])
+
+    def _epilogue(self, width: int) -> float:
+        """Cycles of the vector unit for a sub-tile of so many columns."""
         form = self.form
-        found: list[float] = []
-        for width in widths(n, self.rates.geometry.cols):
-            vector = lambda mnemonic, op, width=width: self.rates.timing.vector(mnemonic, self.rows, width, op)
-            steps = form.biases * vector("v.zip", "add") + (2 - form.biases) * bool(self.mapping.pairs_aside) * vector("v.map", "copy")
-            if form.weights == 2 or form.slow:
-                steps += vector("v.map", "silu")
-            if form.weights == 2:
-                steps += vector("v.zip", "mul")
-            if form.aside and not form.biases:
-                steps += vector("v.map", "copy")
-            if form.residual:
-                steps += vector("v.zip", "mul" if form.half == "product" else "add")
-            found.append((steps or vector("v.map", "copy")) + (vector("v.reduce", "moments") if form.moments else 0))
-        return found
+        vector = lambda mnemonic, op: self.rates.timing.vector(mnemonic, self.rows, width, op)
+        steps = form.biases * vector("v.zip", "add") + (2 - form.biases) * bool(self.mapping.pairs_aside) * vector("v.map", "copy")
+        if form.weights == 2 or form.slow:
+            steps += vector("v.map", "silu")
+        if form.weights == 2:
+            steps += vector("v.zip", "mul")
+        if form.aside and not form.biases:
+            steps += vector("v.map", "copy")
+        if form.residual:
+            steps += vector("v.zip", "mul" if form.half == "product" else "add")
+        return (steps or vector("v.map", "copy")) + (vector("v.reduce", "moments") if form.moments else 0)
 
     def _gathers(self, n: int) -> list[float]:
         """Cycles of the similarity concentrator for each sub-tile."""

@@ -18,7 +18,7 @@ from focus.passes.capacity import SMALLER, fits, no_room
 from focus.passes.kernels.attention import attention_generators, attention_places
 from focus.passes.kernels.concentrate import elementwise_places, gather_places, norm_places, rope_places
 from focus.passes.kernels.forms import AttentionForm, Form, GemmForm, RowsForm, SpillForm
-from focus.passes.kernels.linear import ASIDE, gemm_generators, gemm_places, resample_places
+from focus.passes.kernels.linear import ASIDE, gemm_generators, gemm_places, resample_places, weight_pieces
 from focus.passes.kernels.movement import move_places
 from focus.passes.kernels.places import Places, ceil
 from focus.passes.kernels.spilled import Uses, making_places, tiles_of_use, using_places
@@ -28,10 +28,14 @@ from focus.runtime.spec.isa import NUM_AGUS
 from focus.runtime.spec.machine import Machine
 
 WEIGHT_SUBS = 3         #: most sub-tiles whose weights are loaded together
+MOST_PLACES = 6         #: most places that small pieces take turns in
+MOST_PARTIALS = 8       #: most buffers of partial sums of short passes, which are scattered later than the next ones end
+SHORT_PASS = 192        #: rows up to which a pass may be over before a large piece is loaded
 FEW_SUBS = 6            #: array widths of an n-tile up to which all are worth trying; of more, those that cut the result evenly
 UP_IN: tuple[Literal["table", "conc", "vector"], ...] = ("table", "conc", "vector")      #: memories that products may wait in, the emptiest first
 MOST_PAIRS = 3          #: most sub-tiles whose pairs of products leave the accumulators
 MOST_SUBS = 24          #: most array widths of an n-tile
+MOST_WIDTHS = 6         #: legal widths of an n-tile that are tried from the widest on; narrower ones read more
 LONGEST = 1024          #: rows of an m-tile beyond which nothing is gained
 QUERY_ROWS = 512        #: most rows of a tile of dense queries
 STEPS = 3               #: most array widths of key columns in a step
@@ -123,6 +127,8 @@ def _gemm_problem(form: GemmForm, t: GemmMapping, g: Geometry) -> str | None:
         return "a concentrated input cannot stay, and needs at least one buffer of partial sums"
     if t.weight_subs < 1:
         return f"weight_subs is {t.weight_subs}, expected 1 or more"
+    if t.weight_places < 1:
+        return f"weight_places is {t.weight_places}, expected 1 or more"
     if t.pairs_aside < 0 or (t.pairs_aside and (form.weights != 2 or form.residual or form.moments)):
         return "pairs_aside is for both products of SwiGLU at once"
     if form.residual and not t.residual_tiles:
@@ -222,16 +228,26 @@ def _gemms(target: Target, form: GemmForm) -> Iterator[GemmMapping]:
     rows = m_candidates(form.rows, least_rows(g)) if form.visual is None else [form.rows]
     for m in rows:
         most = machine.buffer_bytes("output") // (min(m, form.rows) * g.cols * 4 * form.weights)
+        legal_widths = 0
         for s in _subs(ceil(form.n, g.cols), most):
+            if legal_widths >= MOST_WIDTHS and s not in (1, 2, 4):
+                continue
             whole = GemmMapping(form=form.half, m=m, n=g.cols * s)
             tiles = _tiles_beside(target, form, whole)
             whole = replace(whole, residual_tiles=tiles if form.residual else 0)
             if not form.unique:
                 for stays in ("none", "input") if form.visual is None and not form.resample else ("none",):
                     yield from _separated(form, replace(whole, stays=stays), target)
+                legal_widths += 1
                 continue
-            for partials, shared in ((4, False), (3, False), (2, False), (1, False), (1, True)):
-                yield from _separated(form, replace(whole, partials=partials, shared_slices=shared), target)
+            legal = 0       # fewer buffers are no better, but for the length of a loop's body: the two largest numbers are worth trying
+            more = [(n, False) for n in range(MOST_PARTIALS, 4, -1) if s * form.weights % n == 0] if form.rows <= SHORT_PASS else []
+            for partials, shared in (*more, (4, False), (3, False), (2, False), (1, False), (1, True)):
+                found = [t for t in _separated(form, replace(whole, partials=partials, shared_slices=shared), target)
+                         if legal < 2 and problem(target, form, t) is None]
+                legal += bool(found)
+                yield from found
+            legal_widths += legal > 0
 
 
 def _subs(total: int, most: int) -> list[int]:
@@ -240,17 +256,29 @@ def _subs(total: int, most: int) -> list[int]:
     return sorted({s for s in even | set(range(2, FEW_SUBS + 1)) if s <= min(most, total)} | {1}, reverse=True)
 
 
-def _weight_subs(target: Target, form: GemmForm, t: GemmMapping) -> int:
-    """Sub-tiles whose weights are loaded together: as many as the buffer has room for."""
-    room = target.machine.buffer_bytes("wgt")
-    return next((n for n in range(WEIGHT_SUBS, 1, -1)
-                 if gemm_places(form, replace(t, weight_subs=n), target.geometry).bytes().get("wgt", 0) <= room), 1)
+def _pieces(target: Target, form: GemmForm, t: GemmMapping) -> Iterator[GemmMapping]:
+    """The mapping with weights in pieces that fit, in the ways worth trying: the largest pieces in two places; and for short passes smaller ones,
+    which are there sooner, in as many places as there is room for, each used as often."""
+    room, subs = target.machine.buffer_bytes("wgt"), ceil(min(t.n, form.n), target.geometry.cols)
+    taken = lambda m: gemm_places(form, m, target.geometry).bytes().get("wgt", 0)
+    most = next((replace(t, weight_subs=n) for n in range(WEIGHT_SUBS, 1, -1) if taken(replace(t, weight_subs=n)) <= room), replace(t, weight_subs=1))
+    yield most
+    if min(t.m, form.rows) > SHORT_PASS:
+        return
+    for size in range(1, most.weight_subs + 1):
+        many = (replace(t, weight_subs=size, weight_places=n) for n in range(min(subs, MOST_PLACES), 2, -1))
+        yield from itertools.islice((m for m in many if len(weight_pieces(subs, m)) % m.weight_places == 0 and taken(m) <= room), 1)
 
 
 def _separated(form: GemmForm, t: GemmMapping, target: Target) -> Iterator[GemmMapping]:
     """The mapping, with weights in pieces that fit: with pairs of SwiGLU leaving the accumulators, and with a concentrated result doing so,
     where there is room."""
-    t = replace(t, weight_subs=_weight_subs(target, form, t))
+    for mapping in _pieces(target, form, t):
+        yield from _leaving(form, mapping, target)
+
+
+def _leaving(form: GemmForm, t: GemmMapping, target: Target) -> Iterator[GemmMapping]:
+    """The ways in which results may leave the accumulators."""
     if form.weights == 2 and not form.residual and not form.moments:
         counts = range(min(t.n // target.geometry.cols, MOST_PAIRS), 0, -1)
         pairs = (replace(t, pairs_aside=n, up_in=memory) for n in counts for memory in UP_IN)
@@ -264,7 +292,8 @@ def _tiles_beside(target: Target, form: GemmForm, t: GemmMapping) -> int:
     if not (form.residual or form.aside):
         return 0
     for tiles in range(2, 0, -1):
-        if fits(target.machine, {"vector": gemm_places(form, replace(t, residual_tiles=tiles), target.geometry).bytes().get("vector", 0)}):
+        taken = gemm_places(form, replace(t, residual_tiles=tiles, partials=int(form.unique)), target.geometry).bytes()
+        if fits(target.machine, taken if target.machine.scratchpad else {"vector": taken.get("vector", 0)}):
             return min(tiles, ASIDE)
     return 1
 
@@ -307,14 +336,17 @@ def _spills(target: Target, form: SpillForm) -> Iterator[SpillMapping]:
 def tile_rows(machine: Machine, longest: int = LONGEST, **row_bytes: int) -> int:
     """Rows of a tile that takes `row_bytes[memory]` bytes per row in each of these memories: as many as fit, a multiple of `EVEN` if possible."""
     fit = min(machine.buffer_bytes(memory) // n for memory, n in row_bytes.items())
-    return max(1, min(longest, fit // EVEN * EVEN or fit))
+    fit = max(1, min(longest, fit // EVEN * EVEN or fit))
+    while fit > 1 and not fits(machine, {memory: n * fit for memory, n in row_bytes.items()}):      # parts of one scratchpad
+        fit = fit - EVEN if fit > EVEN else fit - 1
+    return fit
 
 
 def m_tile_rows(target: Target) -> int:
     """Rows that the buffers are laid out for: a k-slice and its unique vectors and partial sums, a tile of the residual and row moments, each
-    doubled, and three array widths of accumulators."""
+    doubled, but for the partial sums, and three array widths of accumulators."""
     g = target.geometry
-    return tile_rows(target.machine, input=2 * 2 * max(g.rows, g.vector), table=2 * 2 * g.vector, conc=2 * 4 * g.cols, output=3 * 4 * g.cols,
+    return tile_rows(target.machine, input=2 * 2 * max(g.rows, g.vector), table=2 * 2 * g.vector, conc=4 * g.cols, output=3 * 4 * g.cols,
                      vector=2 * 2 * g.cols, stats=2 * 8)
 
 

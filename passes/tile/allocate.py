@@ -1,8 +1,8 @@
 """allocate: addresses for every buffer, on-chip and in DRAM.
 
-In: scheduled kernels; in a program for steps, places it shares with the prefill (`focus.places`).  Out: `address` on every `focus.buffer`; on those
-that share places outside kernels also `lives`, the numbers of the first and the last kernel of the program that may use them; `focus.dram_bytes` on
-every function that is no routine.
+In: scheduled kernels; in a program for steps, places it shares with the prefill (`focus.places`).  Out: `address` on every `focus.buffer`; `parts`
+on kernels, where memories share a scratchpad; on buffers that share places outside kernels also `lives`, the numbers of the first and the last kernel
+of the program that may use them; `focus.dram_bytes` on every function that is no routine.
 
 On-chip buffers of one kernel lie side by side (kernels do not overlap in time).  DRAM holds, from address 0: parameters, caches, inputs, outputs,
 then intermediates and count-memory entries by first fit over the steps (kernels and calls of routines) in which they live.
@@ -10,6 +10,7 @@ then intermediates and count-memory entries by first fit over the steps (kernels
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -22,6 +23,8 @@ from focus.passes.capacity import LARGER, aligned, fits, no_room
 from focus.passes.manager import register_pass
 from focus.passes.target import resolve_machine
 from focus.passes.tile.kernel_ir import buffer_bytes, is_routine, kernels_of, read_kernel, root_of, steps_of
+from focus.runtime.spec import isa
+from focus.runtime.spec.machine import Scratchpad
 from focus.runtime.spec.sites import LARGEST_M_TILE
 
 
@@ -43,6 +46,18 @@ def _place_on_chip(op, target) -> None:
         top[record.space] += aligned(record.bytes) * get_attr(record.op, "slots", 1)
     if not fits(target, top):
         raise OpError(op, no_room(target, top))
+    if target.scratchpad is not None:
+        set_attr(op, "parts", _parts(target.scratchpad, top))
+
+
+def _parts(pad: Scratchpad, top: Mapping[str, int]) -> list[int]:
+    """Of each memory that a kernel uses and that is a part of the scratchpad: its number, the first byte of its banks, their bytes."""
+    parts: list[int] = []
+    for memory in pad.memories:
+        if top.get(memory):
+            base = parts[-2] + parts[-1] if parts else 0
+            parts += [isa.Space[memory.upper()], base, pad.part(memory, top[memory])]
+    return parts
 
 
 def _place_outside(func, target) -> None:

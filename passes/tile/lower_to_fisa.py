@@ -259,6 +259,9 @@ class _Lowering:
     def run(self) -> None:
         op = self.kernel.op
         with ir.Location.name(path_of(op) or op.name):
+            parts = get_attr(op, "parts", [])
+            for space, base, size in zip(parts[::3], parts[1::3], parts[2::3]):
+                fisa.instruction("part", {"space": space, "base": base, "bytes": size})
             initial = dict(fd.pairs(op, "credits"))
             for n in sorted({n for numbers in self._semaphores() for n in numbers}):
                 self.control.set_credits(n, initial.get(n, 0))

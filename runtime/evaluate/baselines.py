@@ -134,7 +134,7 @@ def machine_power(name: str) -> float:
     """Logic and buffers of a shipped machine under the published rule, mW."""
     machine = Machine.load(name)
     logic = sum(machine.blocks(name) * c.power_mw for name, c in machine.energy.components.items())
-    return logic + sum(power_mw(machine, b) for b in machine.buffers.values())
+    return logic + sum(power_mw(machine, b) for b in machine.sram.values())
 
 
 def _ceil(a: float, b: float) -> int:

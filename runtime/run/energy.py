@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from focus.runtime.spec.machine import Buffer, Machine, MacroKind
+from focus.runtime.spec.machine import SCRATCHPAD, Buffer, Machine, MacroKind
 
 _PICO = 1e-12
 
@@ -28,7 +28,8 @@ class Usage:
 
 
 def energy(machine: Machine, usage: Usage, whole: Usage | None = None) -> dict[str, float]:
-    """Joules of each component: `dram`, each logic component, and `buffer.<name>` for each memory.
+    """Joules of each component: `dram`, each logic component, and `buffer.<name>` for each memory, `buffer.scratchpad` for those
+    that share one.
 
     whole: the run that `usage` is a part of.  The joules of parts whose usages add up to the whole's add up to the whole's: what flows all the time
     goes by their cycles.
@@ -40,7 +41,7 @@ def energy(machine: Machine, usage: Usage, whole: Usage | None = None) -> dict[s
 def _published(machine: Machine, usage: Usage, _whole: Usage) -> dict[str, float]:
     seconds = usage.cycles / machine.frequency_hz
     logic = {name: machine.blocks(name) * c.power_mw * 1e-3 * seconds for name, c in machine.energy.components.items()}
-    buffers = {f"buffer.{name}": power_mw(machine, buffer) * 1e-3 * seconds for name, buffer in machine.buffers.items()}
+    buffers = {f"buffer.{name}": power_mw(machine, buffer) * 1e-3 * seconds for name, buffer in machine.sram.items()}
     return logic | buffers
 
 
@@ -53,10 +54,21 @@ def _activity(machine: Machine, usage: Usage, whole: Usage) -> dict[str, float]:
         cycles = busy + machine.energy.idle_fraction * (usage.cycles - busy)
         out[name] = machine.blocks(name) * component.power_mw * 1e-3 * cycles / machine.frequency_hz
     seconds = usage.cycles / machine.frequency_hz
-    for name, buffer in machine.buffers.items():
-        read, written = usage.sram.get(name, (0, 0))
+    moved = _moved(machine, usage)
+    for name, buffer in machine.sram.items():
+        read, written = moved.get(name, (0, 0))
         read_pj, write_pj = access_pj_per_byte(machine, buffer)
         out[f"buffer.{name}"] = leakage_mw(machine, buffer) * 1e-3 * seconds + (read * read_pj + written * write_pj) * _PICO
+    return out
+
+
+def _moved(machine: Machine, usage: Usage) -> dict[str, tuple[int, int]]:
+    """Bytes read and written of each memory that has macros; those of the scratchpad's parts together."""
+    parts = machine.scratchpad.memories if machine.scratchpad else ()
+    out = {name: moved for name, moved in usage.sram.items() if name not in parts}
+    if parts:
+        of = [usage.sram.get(name, (0, 0)) for name in parts]
+        out[SCRATCHPAD] = sum(read for read, _ in of), sum(written for _, written in of)
     return out
 
 
@@ -105,4 +117,4 @@ def area_mm2(machine: Machine) -> dict[str, float]:
     """Area of each logic component and of each buffer's macros."""
     logic = {name: machine.blocks(name) * c.area_mm2 for name, c in machine.energy.components.items()}
     return logic | {f"buffer.{name}": sum(count * kind.area_mm2 for kind, _, _, count in _kinds(machine, buffer))
-                    for name, buffer in machine.buffers.items()}
+                    for name, buffer in machine.sram.items()}

@@ -13,7 +13,9 @@ Keys:
     area_mm2                        total and components
     units                           by unit, in cycles: busy, stall, stalls (by reason), idle; instructions
     modules                         by path: cycles of the critical path, instructions, macs, dram_bytes, overflows, nonfinite, energy_j, and
-                                    busy_<unit>: cycles each unit worked for it
+                                    busy_<unit>: cycles each unit worked for it; array_waits_<reason>: cycles the array waited for its operands
+    bounds                          by path: by (what bounds the module at least: array, dram, scatter, sic, sec or sfu), cycles (that it takes),
+                                    share (of the module's own cycles), waits (what the array waited for, by reason)
     tokens                          visual, text, kept (visual tokens left after each selected layer)
     sites                           by layer/site: vectors, unique, ratio
     overflows, nonfinite            results that became infinite; NaN and infinite values read from DRAM
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from focus.runtime.run.fxb import Binary
 
 _PATH_WIDTH = 36         # of module paths in tables; longer ones lose their beginning, which is what they have in common
+_WAITS = "array_waits_"
 _LANES = ("exp", "multiply", "add", "sqrt", "reciprocal")
 
 
@@ -63,6 +66,7 @@ def build(binary: Binary, raw: Mapping[str, Any], mode: str, counts: Sequence[np
         "energy_j": sum(joules.values()), "energy": {"rule": machine.energy.rule, "components": joules},
         "area_mm2": {"total": sum(area.values()), "components": area},
         "units": {name: _unit(u) for name, u in raw["units"].items()}, "modules": modules,
+        "bounds": {path: bound_of(m, machine.bytes_per_cycle) for path, m in modules.items()},
         "tokens": _tokens(binary), "sites": _sites(binary, counts),
         "overflows": total("overflows"), "nonfinite": total("nonfinite"), "inputs": {name: dict(n) for name, n in (inputs or {}).items()},
     }
@@ -102,6 +106,15 @@ def _modules(binary: Binary, raw: Mapping[str, np.ndarray]) -> dict[str, dict[st
             for key, column in raw.items():
                 entry[key] += int(column[i])
     return out
+
+
+def bound_of(module: Mapping[str, int], bytes_per_cycle: float) -> dict[str, Any]:
+    """The roofline of a module: the unit, or DRAM, whose work alone takes longest, and what the array waited for."""
+    work = {unit: float(module[f"busy_{unit}"]) for unit in ("array", "scatter", "sic", "sec", "sfu")}
+    work["dram"] = module["dram_bytes"] / bytes_per_cycle
+    by = max(work, key=lambda unit: work[unit])
+    waits = {key.removeprefix(_WAITS): n for key, n in module.items() if key.startswith(_WAITS) and n}
+    return {"by": by, "cycles": work[by], "share": work[by] / module["cycles"] if module["cycles"] else 1.0, "waits": waits}
 
 
 def _tokens(binary: Binary) -> dict[str, Any]:

@@ -100,6 +100,7 @@ class _Checker:
         self.program, self.num_sites, self.where = program, num_sites, where
         self.sizes = {s: dram_bytes if s == Space.DRAM else machine.buffer_bytes(s.name.lower()) for s in Space}
         self.units = {Unit.SIC: machine.sic.present, Unit.SCATTER: machine.sic.present, Unit.SEC: machine.sec.present}
+        self.pad = machine.scratchpad
         g = machine.geometry
         self.most = {Most.ROWS: g.rows, Most.COLS: g.cols, Most.VECTOR: g.vector}
         self.ends = self.match_loops()
@@ -109,7 +110,8 @@ class _Checker:
         self.pc = 0
         self.handlers = {"loop": self.loop, "endloop": self.endloop, "agu": self.agu, "agu.stride": self.stride, "ext": self.ext,
                          "agu.step": self.agu_step, "ext.step": self.ext_step, "scalar": self.scalar, "sem": self.semaphore,
-                         "drain": self.semaphore, "sic.config": self.sic_config, "sic.grid": self.sic_grid, "halt": lambda v: None}
+                         "drain": self.semaphore, "sic.config": self.sic_config, "sic.grid": self.sic_grid, "part": self.part,
+                         "halt": lambda v: None}
 
     def fail(self, message: str) -> NoReturn:
         raise FocusError(f"{self.where}: instruction {self.pc} ({self.program[self.pc].instr.mnemonic}): {message}")
@@ -260,6 +262,13 @@ class _Checker:
     def semaphore(self, v: dict[str, int]) -> None:
         if v["id"] == isa.NO_SEM:
             self.fail(f"semaphores are s1..s{isa.NUM_SEMAPHORES}, not s0")
+
+    def part(self, v: dict[str, int]) -> None:
+        space = Space(v["space"]).name.lower()
+        if self.pad is None or space not in self.pad.memories:
+            self.fail(f"{space} is no part of a scratchpad on this machine")
+        if not v["bytes"] or v["base"] % self.pad.bank_bytes or v["bytes"] % self.pad.bank_bytes or v["base"] + v["bytes"] > self.pad.bytes:
+            self.fail(f"{v['bytes']} bytes from {v['base']} on, expected whole banks of {self.pad.bank_bytes} of {self.pad.bytes}")
 
     def sic_config(self, v: dict[str, int]) -> None:
         self.check_unit(Unit.SIC)

@@ -81,6 +81,7 @@ int64_t Engine::wait(const Decoded& d, UnitState& unit) {
     }
     unit.stall[why] += start - unit.free;
     if (noted_ && noted_->first[size_t(d.unit)] < 0) noted_->first[size_t(d.unit)] = why;
+    if (d.unit == Unit::ARRAY) module_->waits[size_t(why)] += start - std::min(start, std::max(unit.free, kernel_began_));
     event_.waited = start - unit.free;
     event_.why = why;
     event_.signalled_by = by;
@@ -128,6 +129,7 @@ void Engine::drain(const Decoded& d) {
     if (d.values[isa::drain::end]) {
         if (replays_) end_noted(), begins_ = true;
         end_kernel();
+        kernel_began_ = fetch_;
     }
 }
 

@@ -59,6 +59,9 @@ bool Engine::control(const Decoded& d) {
             block_f_ = int(v[isa::sic_config::block_f]), block_h_ = int(v[isa::sic_config::block_h]), block_w_ = int(v[isa::sic_config::block_w]);
             break;
         case Op::sic_grid: set_grid(d); break;
+        case Op::part:
+            if (std::string wrong = memory_.part(Space(d.enums[isa::part::space]), v[isa::part::base], v[isa::part::bytes]); !wrong.empty()) fail(d, wrong);
+            break;
         default: fail(d, "no execution for this control instruction");
     }
     ++pc_;
@@ -94,6 +97,7 @@ void Engine::end_kernel() {
         read(c.address, captured_.back().data(), c.bytes);
     }
     if (sanitizer_) forget();
+    memory_.unite();
     ++kernel_;
 }
 

@@ -22,6 +22,7 @@ struct ModuleCounters {
     int64_t macs = 0, dram_bytes = 0, instructions = 0;
     int64_t overflows = 0, nonfinite = 0;
     std::array<int64_t, isa::NUM_UNIT> busy{};
+    std::array<int64_t, NUM_STALLS> waits{};        // of the array since its kernel began, by reason
     std::array<Traffic, isa::NUM_SPACE> sram{};
     Traffic layouter;
     Activity activity;                      // of the vector unit's lanes

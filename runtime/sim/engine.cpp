@@ -86,7 +86,7 @@ void Engine::reset() {
     scalars_.fill(0);
     columns_.clear();
     grids_.clear();
-    fetch_ = frontier_ = kernel_ = 0;
+    fetch_ = frontier_ = kernel_ = kernel_began_ = 0;
     lives_over_ = 0;
     captured_.clear();
     polled_ = std::chrono::steady_clock::now();

@@ -199,6 +199,7 @@ class Engine {
     Event event_{};
     uint32_t pc_ = 0;
     int64_t fetch_ = 0, frontier_ = 0, total_ = 0;
+    int64_t kernel_began_ = 0;                      // when the last kernel had ended
     int64_t kernel_ = 0;                            // kernels that have ended
     size_t lives_over_ = 0;                         // live ranges that have; counted for the sanitizer only
     std::chrono::steady_clock::time_point polled_;

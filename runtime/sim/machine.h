@@ -20,7 +20,9 @@ struct Machine {
     int64_t weight_load, fill, scalesim_overhead, rtl_overhead;
     double bytes_per_cycle;
     int64_t dram_latency, burst_bytes;
-    int64_t bytes[isa::NUM_SPACE];      // capacity of each memory
+    int64_t bytes[isa::NUM_SPACE];      // capacity of each memory; of a part of the scratchpad, the most that a kernel may give it
+    int64_t scratchpad, bank;           // bytes of the memory that kernels part (0: there is none), and of a bank
+    bool part[isa::NUM_SPACE];          // whether a memory is a part of it
     int queue_depth;
     int64_t lanes_exp, lanes_multiply, lanes_add, lanes_sqrt, lanes_reciprocal, sfu_latency;
     bool sic, sec;

@@ -15,7 +15,27 @@ Memory::~Memory() {
     if (dram_) munmap(dram_, size_t(mapped_));
 }
 
+std::string Memory::part(isa::Space space, int64_t base, int64_t bytes) {
+    const char* name = isa::SPACE_NAMES[int(space)];
+    if (!machine_.part[int(space)]) return text("%s is no part of a scratchpad on this machine", name);
+    if (base % machine_.bank || bytes % machine_.bank || bytes == 0)
+        return text("%lld bytes from %lld on: whole banks of %lld expected", (long long)bytes, (long long)base, (long long)machine_.bank);
+    if (base + bytes > machine_.scratchpad) return text("bytes %lld..%lld of a scratchpad of %lld", (long long)base, (long long)(base + bytes),
+                                                        (long long)machine_.scratchpad);
+    if (bytes > machine_.bytes[int(space)]) return text("%lld bytes for %s, which may have %lld", (long long)bytes, name, (long long)machine_.bytes[int(space)]);
+    for (int s = 0; s < isa::NUM_SPACE; ++s)
+        if (const Part& p = parts_[s]; p.bytes && base < p.base + p.bytes && p.base < base + bytes)
+            return text("banks of %s are those of %s", name, isa::SPACE_NAMES[s]);
+    parts_[int(space)] = {base, bytes};
+    return "";
+}
+
+void Memory::unite() {
+    for (Part& p : parts_) p = {};
+}
+
 void Memory::reset(bool data) {
+    unite();
     for (int s = 1; s < isa::NUM_SPACE; ++s) {
         bool needed = data || isa::Space(s) == isa::Space::COUNTS;
         if (!needed) chip_[s].reset();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <string>
 
 #include "isa.gen.h"
 #include "machine.h"
@@ -26,7 +27,14 @@ class Memory {
     void grow(int64_t end);
 
     uint8_t* at(isa::Space space, int64_t address) { return (space == isa::Space::DRAM ? dram_ : chip_[int(space)].get()) + address; }
-    int64_t size(isa::Space space) const { return machine_.bytes[int(space)]; }
+    /// Bytes that may be addressed: of a part of the scratchpad, what the kernel has given it.
+    int64_t size(isa::Space space) const { return machine_.part[int(space)] ? parts_[int(space)].bytes : machine_.bytes[int(space)]; }
+
+    /// Gives a memory `bytes` of the scratchpad from `base` on; what is wrong with that, or an empty text.
+    std::string part(isa::Space space, int64_t base, int64_t bytes);
+
+    /// Takes all parts back.
+    void unite();
 
     /// DRAM ranges that hold values when a run begins, for the sanitizer: what the host wrote, and what earlier runs left.
     const std::set<std::array<int64_t, 2>>& held() const { return held_; }
@@ -38,6 +46,8 @@ class Memory {
     Machine machine_;
     std::set<std::array<int64_t, 2>> held_;
     std::unique_ptr<uint8_t[]> chip_[isa::NUM_SPACE];
+    struct Part { int64_t base = 0, bytes = 0; };
+    Part parts_[isa::NUM_SPACE];
     uint8_t* dram_ = nullptr;
     int64_t mapped_ = 0;
 };

@@ -53,6 +53,18 @@ Machine read_machine(const std::string& json) {
     m.burst_bytes = number<int64_t>(dram, "burst_bytes");
     m.bytes[0] = number<int64_t>(dram, "capacity_bytes");
     for (int s = 1; s < isa::NUM_SPACE; ++s) m.bytes[s] = number<int64_t>(all["buffers"][isa::SPACE_NAMES[s]], "bytes");
+    if (nb::dict pads = nb::cast<nb::dict>(all); pads.contains("scratchpad") && !pads["scratchpad"].is_none()) {
+        nb::dict pad = nb::cast<nb::dict>(pads["scratchpad"]);
+        m.bank = number<int64_t>(pad, "bank_bytes");
+        int64_t bytes = 0;
+        for (nb::handle macro : pad["macros"]) {
+            nb::dict kind = nb::cast<nb::dict>(macro);
+            bytes += number<int64_t>(kind, "words") * number<int64_t>(kind, "bits") / 8 * number<int64_t>(kind, "count");
+        }
+        m.scratchpad = bytes / m.bank * m.bank;
+        for (nb::handle name : pad["memories"])
+            for (int s = 1; s < isa::NUM_SPACE; ++s) m.part[s] |= nb::cast<std::string>(name) == isa::SPACE_NAMES[s];
+    }
     m.queue_depth = number<int>(all["queues"], "depth");
     m.lanes_exp = number<int64_t>(sfu, "exp");
     m.lanes_multiply = number<int64_t>(sfu, "multiply");
@@ -156,6 +168,9 @@ nb::dict modules_dict(const Counters& c) {
     for (int u = 1; u < isa::NUM_UNIT; ++u)
         out[(std::string("busy_") + isa::UNIT_NAMES[u]).c_str()] =
             column(c.modules, [u](const ModuleCounters& m) { return m.busy[size_t(u)] / CYCLE; });
+    for (int k = 0; k < NUM_STALLS; ++k)
+        out[(std::string("array_waits_") + STALL_NAMES[k]).c_str()] =
+            column(c.modules, [k](const ModuleCounters& m) { return m.waits[size_t(k)] / CYCLE; });
     return out;
 }
 

@@ -193,6 +193,7 @@ template <class F>
 void each(ModuleCounters& a, const ModuleCounters& b, F f) {
     f(a.ticks, b.ticks), f(a.macs, b.macs), f(a.dram_bytes, b.dram_bytes), f(a.instructions, b.instructions);
     for (size_t u = 0; u < a.busy.size(); ++u) f(a.busy[u], b.busy[u]);
+    for (size_t k = 0; k < a.waits.size(); ++k) f(a.waits[k], b.waits[k]);
     for (size_t i = 0; i < a.sram.size(); ++i) each(a.sram[i], b.sram[i], f);
     each(a.layouter, b.layouter, f);
     each(a.activity, b.activity, f);
@@ -274,7 +275,7 @@ void Engine::take(const Stretch& s, const Taken& taken) {
     module_ = &counters_.modules[s.source];
     each(*module_, taken.module, add);
     frontier_ = fetch_ + taken.frontier;
-    fetch_ += taken.fetched;
+    kernel_began_ = fetch_ += taken.fetched;
     pc_ = s.end;
     end_kernel();
     if (counters_.instructions >= poll_at_) poll();

@@ -374,6 +374,9 @@ _CONTROL = (         # act when they are fetched
         Field("first", 24, "uint", "first visual index of the grid"), Field("frame_stride", 24, "uint", "tokens from frame to frame"),
         Field("height_stride", 24, "uint", "tokens from row to row"), Field("width_stride", 24, "uint", "tokens from column to column")),
         "Set the strides of one token grid; index 0 forgets all grids set before.", "grid[index] = {...}"),
+    I("part", 0x0D, U.CTRL, (
+        enum("space", Space, "memory"), Field("base", 28, "uint", "first byte of the scratchpad"), Field("bytes", 28, "uint", "how many"))
+      , "Give a memory whole banks of the scratchpad, until the kernel ends.  Of machines whose memories share one.", "part[space] = {base, bytes}"),
     I("sync", 0x0F, U.CTRL, (enum("unit", Unit, "the unit in whose queue this stands"),),
       "No operation of a unit, for its waits and signals.", "nothing"),
 )

@@ -25,6 +25,8 @@ from focus.runtime.spec.timing import Timing
 
 MACHINES = Path(__file__).parents[1] / "machines"   #: the machine files that ship with the package
 LAYOUTER = "layouter"                               #: the one memory no instruction addresses; inside the similarity concentrator
+SCRATCHPAD = "scratchpad"                           #: the name of what several memories are parts of, in tables of energy and area
+OWN = ("counts", LAYOUTER)                          #: memories that are no parts of a scratchpad: the one outlives kernels, the other has no address
 BUFFERS = tuple(s.name.lower() for s in isa.Space if s != isa.Space.DRAM) + (LAYOUTER,)
 
 
@@ -88,6 +90,24 @@ class Buffer(_Part):
     """One on-chip memory: its usable bytes and the macros it is built from."""
     bytes: Annotated[int, Field(gt=0, le=2 ** 30, strict=True)]
     macros: tuple[Macro, ...]
+
+
+class Scratchpad(_Part):
+    """One banked memory that a kernel parts among `memories`, in whole banks; `least`: banks that a memory which is used gets at least, so that it is
+    as wide as its units need."""
+    bank_bytes: PositiveInt
+    macros: tuple[Macro, ...]
+    memories: tuple[str, ...]
+    least: dict[str, PositiveInt] = {}
+
+    @property
+    def bytes(self) -> int:
+        """Of all whole banks."""
+        return sum(m.words * m.bits // 8 * m.count for m in self.macros) // self.bank_bytes * self.bank_bytes
+
+    def part(self, memory: str, nbytes: int) -> int:
+        """Bytes of the banks that a memory gets which needs `nbytes`."""
+        return max(-(-nbytes // self.bank_bytes), self.least.get(memory, 0)) * self.bank_bytes if nbytes else 0
 
 
 class Queues(_Part):
@@ -164,6 +184,7 @@ class Machine(_Part):
     array: Array
     dram: Dram
     buffers: dict[str, Buffer]
+    scratchpad: Scratchpad | None = None        #: what `memories` of the buffers are parts of; those have no macros of their own
     queues: Queues
     sfu: Sfu
     sic: Sic
@@ -180,7 +201,26 @@ class Machine(_Part):
             for macro in buffer.macros:
                 if macro.kind not in self.energy.macros:
                     raise ValueError(f"buffers.{name}.macros: no energy.macros entry for '{macro.kind}'")
+        if self.scratchpad is not None:
+            self._check_scratchpad(self.scratchpad)
         return self
+
+    def _check_scratchpad(self, pad: Scratchpad) -> None:
+        for macro in pad.macros:
+            if macro.kind not in self.energy.macros:
+                raise ValueError(f"scratchpad.macros: no energy.macros entry for '{macro.kind}'")
+        if pad.bytes < pad.bank_bytes:
+            raise ValueError("scratchpad.macros: less than one bank")
+        for name in pad.memories:
+            if name not in BUFFERS or name in OWN:
+                raise ValueError(f"scratchpad.memories: '{name}' cannot be a part; {', '.join(b for b in BUFFERS if b not in OWN)} can")
+            if self.buffers[name].macros:
+                raise ValueError(f"buffers.{name}.macros: expected none, since the scratchpad holds it")
+            if self.buffers[name].bytes > pad.bytes:
+                raise ValueError(f"buffers.{name}.bytes: more than the scratchpad has, {pad.bytes}")
+        for name in pad.least:
+            if name not in pad.memories:
+                raise ValueError(f"scratchpad.least: '{name}' is none of scratchpad.memories")
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike) -> Machine:
@@ -233,6 +273,15 @@ class Machine(_Part):
         if space_name not in self.buffers:
             raise FocusError(f"machine '{self.name}' has no memory '{space_name}'; it has {', '.join(self.buffers)} and dram")
         return self.buffers[space_name].bytes
+
+    @cached_property
+    def sram(self) -> dict[str, Buffer]:
+        """What is built of macros, by name: buffers, and the scratchpad for those that are parts of it."""
+        pad = self.scratchpad
+        if pad is None:
+            return self.buffers
+        alone = {name: buffer for name, buffer in self.buffers.items() if name not in pad.memories}
+        return alone | {SCRATCHPAD: Buffer(bytes=pad.bytes, macros=pad.macros)}
 
     @cached_property
     def geometry(self) -> Geometry:

@@ -17,6 +17,7 @@ class Timing:
 
     def __init__(self, machine_json: str):
         self._core = _sim.Timing(machine_json)
+        self._vector: dict[tuple, int] = {}         #: cycles by the arguments of `vector`, which is asked the same again and again
 
     # ---- array -------------------------------------------------------------------------------------------------------
     @property
@@ -66,11 +67,15 @@ class Timing:
         of its own (`bias` of `v.normalize`, positions of `v.softmax` and `v.prob`).  `v.stats` has no columns.  Raises FocusError for an
         instruction of another unit, or a function it does not have.
         """
+        known = self._vector.get(key := (mnemonic, rows, cols, op, extra))
+        if known is not None:
+            return known
         work = isa.TABLE[mnemonic].work if mnemonic in isa.TABLE else None
         names = isa.ENUMS[isa.TABLE[mnemonic].field(work.by).enum].__members__ if work and work.by else {"": 0}
         if op.upper() not in names:
             raise FocusError(f"'{mnemonic}' has no function '{op}'; {', '.join(n.lower() for n in names) or 'none'} expected")
-        return self._core.vector(mnemonic, int(names[op.upper()]), extra, rows, cols)
+        self._vector[key] = self._core.vector(mnemonic, int(names[op.upper()]), extra, rows, cols)
+        return self._vector[key]
 
     # ---- DRAM --------------------------------------------------------------------------------------------------------
     @property

@@ -20,7 +20,7 @@ print(offered("focusc", "focus.compiler.tools.focusc", "m --print-ir-aft"))
 # CHECK: ['assign-layout', 'allocate', 'annotate-tokens']
 found = offered("focusc", "focus.compiler.tools.focusc", "m --print-ir-after a")
 print([name for name in ("assign-layout", "allocate", "annotate-tokens") if name in found])
-# CHECK: ['focus-128', 'focus-16', 'focus-64', 'focus-published']
+# CHECK: ['focus-128', 'focus-16', 'focus-64', 'focus-published', 'focus-unified']
 print([name for name in offered("focusc", "focus.compiler.tools.focusc", "m --machine focus-") if not name.endswith(("focusc", ".fxb"))])
 # CHECK: ['--fuse', '--fuse-concentration']
 print(offered("focus-opt", "focus.compiler.tools.opt", "x.mlir --fus"))

@@ -23,7 +23,7 @@ paper.closed_form.__defaults__ = (TINY,)
 told = []
 records = paper.run_all(rows, folder, Workers(), told.append)
 print(len(records), [t.partition(": ")[2] for t in told if ": " in t], [t for t in told if ": " not in t])
-# CHECK: 22 ['dense, scalesim', 'sec, scalesim', 'focus, scalesim', 'dense, shadow', 'sec, shadow', 'focus, shadow', 'dense, scalesim'
+# CHECK: 28 ['dense, scalesim', 'sec, scalesim', 'focus, scalesim', 'dense, shadow', 'sec, shadow', 'focus, shadow', 'dense, unified', 'sec, unified', 'focus, unified', 'dense, scalesim'
 again = []
 print(paper.run_all(rows, folder, Workers(), again.append) == json.loads(json.dumps(records)), again)
 # CHECK-NEXT: True ['llava_vid/mvbench: kept from an earlier run', 'llava_vid/other: kept from an earlier run']
@@ -49,6 +49,6 @@ print(sorted(json.loads((folder / "paper.json").read_text())), sorted(json.loads
 print(next(csv.reader(open(folder / "paper.csv"))))
 # CHECK-NEXT: ['model', 'dataset', 'design', 'rule', 'cycles', 'compute_cycles', 'dram_bytes', 'energy_j']
 print((folder / "paper.md").read_text().count("| llava_vid/mvbench |"))
-# CHECK-NEXT: 17
+# CHECK-NEXT: 20
 print(paper.main(["--rows", "none/none", "--output", str(folder)]))
 # CHECK-NEXT: 1

@@ -16,12 +16,12 @@ func.func @slots() {
 
 // -----
 
-!counts = memref<1x20000xi16, #focus.space<"counts">>
+!counts = memref<1x40000xi16, #focus.space<"counts">>
 !rows = memref<64x32xf16, #focus.space<"output">>
 !table = memref<64x32xf16, #focus.space<"table">>
-!one = memref<1x1xi16, strided<[20000, 1], offset: ?>, #focus.space<"counts">>
+!one = memref<1x1xi16, strided<[40000, 1], offset: ?>, #focus.space<"counts">>
 func.func @counts() {
-  // expected-error@below {{needs 40000 bytes of 'counts', but machine 'focus' has 32768}}
+  // expected-error@below {{needs 80000 bytes of 'counts', but machine 'focus' has 65536}}
   %counts = "focus.buffer"() {name = "counts.0", kind = "tile"} : () -> !counts
   "focus.kernel"() ({
     %c0 = arith.constant 0 : index

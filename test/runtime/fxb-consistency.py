@@ -60,8 +60,8 @@ wrong(memory_map=MemoryMap(dram_bytes=10752, regions=(Region(name="r", address=0
 wrong(memory_map=MemoryMap(dram_bytes=1 << 36))
 # CHECK-NEXT: b: 't' reaches byte 10753 of dram, which has 10752
 lives(LIFE | dict(bytes=10753 - 0x1800))
-# CHECK-NEXT: b: 't' reaches byte 32770 of counts, which has 32768
-lives(LIFE | dict(space="counts", address=32766, bytes=4))
+# CHECK-NEXT: b: 't' reaches byte 65538 of counts, which has 65536
+lives(LIFE | dict(space="counts", address=65534, bytes=4))
 # CHECK-NEXT: b: 't' (0x17ff..0x1fff of dram) overlaps 'proj.weight' at 0x1000, which is live in kernel 3 too
 lives(LIFE | dict(address=0x17FF))
 # CHECK-NEXT: b: 't' (0x1800..0x2001 of dram) overlaps 'y' at 0x2000, which is live in kernel 3 too
@@ -75,8 +75,8 @@ lives(LIFE, LIFE | dict(name="u", first=6, last=6), LIFE | dict(name="v", first=
 lives(LIFE | dict(last=2))
 # CHECK-NEXT: b: site 0/q_proj is listed twice
 wrong(tokens=TOKENS, sites=(Site(**SITE), Site(**SITE)))
-# CHECK-NEXT: b: site 0/q_proj: 1 x 2 counts at 0x7ffe do not fit a count memory of 32768 bytes
-wrong(tokens=TOKENS, sites=(Site(**SITE | dict(count_base=32766)),))
+# CHECK-NEXT: b: site 0/q_proj: 1 x 2 counts at 0xfffe do not fit a count memory of 65536 bytes
+wrong(tokens=TOKENS, sites=(Site(**SITE | dict(count_base=65534)),))
 # CHECK-NEXT: b: site 0/q_proj has 4 visual rows; the token layout has none
 wrong(sites=(Site(**SITE),))
 # CHECK-NEXT: b: site 0/q_proj: 3 slices for a width of 64; 2 of 32 elements expected

@@ -40,7 +40,20 @@ def machine(rng: Random) -> Machine:
         factor = rng.choice((0.1, 0.25, 1, 2)) * max(1.0, scale) * (max(1.0, rows / 32) if name == "wgt" else 1)
         buffer["bytes"] = max(2048, int(buffer["bytes"] * factor) // 64 * 64)
     values["queues"]["depth"] = rng.choice((2, 4, 16))
+    if rng.random() < 0.3:
+        values["scratchpad"] = _scratchpad(rng, values["buffers"])
     return Machine.from_dict(values)
+
+
+def _scratchpad(rng: Random, buffers: dict) -> dict:
+    """One memory of about as many bytes for some or all of those that may share one; they lose their own."""
+    may = ["input", "wgt", "conc", "output", "table", "map", "vector", "stats", "ids", "importance"]
+    parts = may if rng.random() < 0.5 else rng.sample(may, rng.randint(2, len(may)))
+    macros = max(8, sum(buffers[name]["bytes"] for name in parts) // 8192)
+    for name in parts:
+        buffers[name] = {"bytes": macros * 8192, "macros": []}
+    return {"bank_bytes": rng.choice((512, 2048, 8192)), "macros": [{"words": 512, "bits": 128, "count": macros}], "memories": parts,
+            "least": {name: rng.randint(1, 4) for name in rng.sample(parts, 2)}}
 
 
 def _layout(rng: Random) -> TokenLayout:
