@@ -42,7 +42,7 @@ class Run:
     executable: Any
     result: Any
     recorder: Any           #: of the IR, for the report; None of the run that it does not show
-    generation: dict[str, Any]      #: what the tokens after the prompt took
+    generation: Any         #: the tokens after the prompt, and what they took
 
     @property
     def logits(self) -> np.ndarray:
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> None:
     differences = compare(model, inputs, dense, concentrated)
     show_layers(concentrated)
     show_totals(dense, concentrated, differences)
-    show_generation(dense.generation, concentrated.generation)
+    show_generation(dense, concentrated)
     save(args.out, inputs, dense, concentrated)
     if not differences["dense"] < DENSE_LIMIT:
         raise FocusError(f"demo: the dense logits differ from PyTorch's by {differences['dense']:.1e}; less than {DENSE_LIMIT:g} expected")
@@ -140,7 +140,7 @@ def compile_and_run(title: str, model, inputs, path: Path, **how) -> Run:
     if cycles != result.report["cycles"]:
         raise FocusError(f"demo: {cycles} cycles without data, {result.report['cycles']} with")
     with stage(f"{title}: {NEW_TOKENS} tokens, one by one") as tell:
-        generation = executable.generate(inputs, NEW_TOKENS, progress=tell).report
+        generation = executable.generate(inputs, NEW_TOKENS, progress=tell)
     return Run(executable, result, recorder, generation)
 
 
@@ -232,8 +232,9 @@ def show_totals(dense: Run, concentrated: Run, differences: dict[str, float]) ->
                   f"{differences['kl of fp16']:.1g}),\nand {differences['top1']:.0%} of the positions of the prompt have the same top token.")
 
 
-def show_generation(a: dict[str, Any], b: dict[str, Any]) -> None:
-    """What the tokens after the prompt take."""
+def show_generation(dense: Run, concentrated: Run) -> None:
+    """What the tokens after the prompt take, and how long they are the same."""
+    a, b = dense.generation.report, concentrated.generation.report
     console.print(f"\n[bold]With {NEW_TOKENS} new tokens[/bold], each the most probable one")
     rows = table("", "dense", "concentrated", "dense / concentrated")
     lines = (("time to first token, ms", "time_to_first_token_s", 1e3, "{:.2f}"), ("time per token, ms", "token_s", 1e3, "{:.3f}"),
@@ -246,6 +247,9 @@ def show_generation(a: dict[str, Any], b: dict[str, Any]) -> None:
     bounds = {"array": "weight tiles", "dram": "DRAM"}
     rows.add_row("bound of decode: its share of the cycles", *(f"{bounds[g['bound']['by']]}: {g['bound']['share']:.0%}" for g in (a, b)), "")
     console.print(rows)
+    pairs = list(zip(dense.generation.tokens[0], concentrated.generation.tokens[0]))
+    same = next((i for i, (x, y) in enumerate(pairs) if x != y), len(pairs))
+    console.print(f"Of the {len(pairs)} tokens, the first {same} are those of the dense run, and {sum(x == y for x, y in pairs)} at the same place.")
 
 
 def save(folder: Path, inputs, dense: Run, concentrated: Run) -> None:
