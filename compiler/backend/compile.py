@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 STOPS = {"torch": None, "focus": "assign-layout", "tiled": "allocate", "fisa": "lower-to-fisa", "binary": "lower-to-fisa"}
 MOST_SEARCHED = 1000                #: mappings of a form
 MOST_NEW = 1 << 16                  #: tokens that may follow a request
+MOST_CHECKED = 8                    #: tokens of a follow-up that are compared with the model's own forward
 MOST_REQUESTS = 256                 #: side by side
 SCOPES = ("whole", "backbone")      #: the whole model, or its decoder layers on the visual tokens
 
@@ -250,7 +251,8 @@ def _source(model, inputs: Mapping[str, Any], options: Options, concentration: C
         interface = Interface(model.ports, {}, model.name, depth, None, model.tokens, concentration(depth, 0))
         return _begun(backbone_module(model), interface, None, done=pass_names().index("convert-torch-to-focus") + 1)
     from focus.compiler.frontend.importer import import_model  # needs torch
-    imported = import_model(model, inputs, options.check, bool(options.max_new_tokens))
+    steps = sorted({1, min(options.follow_up, MOST_CHECKED)} - {0}) if options.max_new_tokens else []
+    imported = import_model(model, inputs, options.check, steps)
     if imported.params is not None and not options.check:
         warn("the program is not checked against the model's own forward")
     info, params = imported.model_info, imported.params

@@ -59,40 +59,41 @@ def check_program(model: nn.Module, inputs: Mapping[str, Any], prefill: Prefill,
                          f"(relative L2 difference, at most {LIMIT:.0e} expected)" + ("; the model is in training mode" if model.training else ""))
 
 
-def check_step(model: nn.Module, inputs: Mapping[str, Any], prefill: Prefill) -> None:
-    """Raise FocusError unless a step of decode gives the logits that the model's own forward gives for one more token after its own prefill, whose
-    keys and values both have.  It takes one forward, and two of a single token."""
+def check_step(model: nn.Module, inputs: Mapping[str, Any], prefill: Prefill, new: int = 1) -> None:
+    """Raise FocusError unless a step of decode gives the logits that the model's own forward gives for `new` more tokens after its own prefill, whose
+    keys and values both have.  It takes one forward, and two of the new tokens."""
     pair = _Pair(model, _own_inputs(model, inputs) | {"use_cache": True}, prefill, (), None)
     found = math.inf
     for pair.precision in (torch.float32, torch.float64):       # a difference of rounding is told from one of what is computed
-        found = _step_difference(pair)
+        found = _step_difference(pair, new)
         if found <= LIMIT:
             return
-    raise FocusError(f"{type(model).__name__}: it computes something else for a token after the request than the program for decode: the logits "
+    what, program = ("a token", "decode") if new == 1 else (f"{new} tokens", "follow-ups")
+    raise FocusError(f"{type(model).__name__}: it computes something else for {what} after the request than the program for {program}: the logits "
                      f"differ by {found:.1e} (relative L2 difference, at most {LIMIT:.0e} expected)")
 
 
-def _step_difference(pair: _Pair) -> float:
-    """How far the logits of a step are from those of the model's own forward for the same token."""
+def _step_difference(pair: _Pair, new: int) -> float:
+    """How far the logits of a step are from those of the model's own forward for the same `new` tokens: those most probable after the request."""
     with pair._exact(), untouched(pair.model):
         try:
             first = pair.model(**pair.inputs)
-            token, held = first.logits[:, -1].argmax(-1, keepdim=True), first.past_key_values
+            tokens, held = first.logits[:, -1].topk(new).indices, first.past_key_values
             kept = {f"layers.{number}.{what}": x[0].transpose(0, 1).flatten(1).clone() for number, layer in enumerate(held.layers)
                     for what, x in (("keys", layer.keys), ("values", layer.values))}
-            own = pair.model(input_ids=token, past_key_values=held, use_cache=True).logits[:, -1]
+            own = pair.model(input_ids=tokens, past_key_values=held, use_cache=True).logits[0]
         except Exception as e:
-            raise FocusError(f"{type(pair.model).__name__}: the model's own forward fails on a token after these inputs, so decode cannot be checked "
+            raise FocusError(f"{type(pair.model).__name__}: the model's own forward fails on tokens after these inputs, so decode cannot be checked "
                              f"against it: {type(e).__name__}: {first_line(e)}") from e
-    caches = {name: Cache(name=name, stored="f16", shape=(len(x) + 1, x.shape[1]), address=0, requests=1, lead=0, held=len(x), room=1)
+    caches = {name: Cache(name=name, stored="f16", shape=(len(x) + new, x.shape[1]), address=0, requests=1, lead=0, held=len(x), room=new)
               for name, x in kept.items()}
-    step = Step(pair.prefill, caches, Shape(1, 1))
+    step = Step(pair.prefill, caches, Shape(1, new))
     for name, x in kept.items():
         step.fill(name, x)
     for tables in (step.const, step.cache):
-        tables.to(token.device)
+        tables.to(tokens.device)
     with pair._exact(), step.surgery(), pair._running():
-        return difference(step(token), own)
+        return difference(step(tokens), own)
 
 
 def difference(a: Tensor, b: Tensor) -> float:

@@ -18,7 +18,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -73,13 +73,13 @@ class Imported:
     prefill: Prefill | None = None
 
 
-def import_model(model: nn.Module, inputs: Mapping[str, Any], check: bool = True, steps: bool = False) -> Imported:
+def import_model(model: nn.Module, inputs: Mapping[str, Any], check: bool = True, steps: Sequence[int] = ()) -> Imported:
     """Import a prefill of `model` for inputs of these shapes and, where they fix the layout, values.
 
     `inputs`: the HF forward's (batch 1).  The model is left as it was.  `check`: compare the prefill with the model's own forward on these
-    inputs, where model and inputs have values; `steps`: a step of decode too.  Raises FocusError for an unknown model, an unsupported
-    configuration or operator (named with its module path), inputs that do not fit the model, and a model that computes something else than the
-    program would.
+    inputs, where model and inputs have values; and steps of decode, of as many new tokens as each of `steps`.  Raises FocusError for an unknown
+    model, an unsupported configuration or operator (named with its module path), inputs that do not fit the model, and a model
+    that computes something else than the program would.
     """
     prefill, tokens, tensors = prefill_of(model, inputs)
     family, names = prefill.family, prefill.plan.input_names
@@ -91,8 +91,9 @@ def import_model(model: nn.Module, inputs: Mapping[str, Any], check: bool = True
         check_operators(module)
         if check and has_values(model) and not any(a.is_meta for a in arguments):
             check_program(model, inputs, prefill, arguments, program)
-    if steps and check and has_values(model) and not any(a.is_meta for a in arguments):
-        check_step(model, inputs, prefill)
+    if check and has_values(model) and not any(a.is_meta for a in arguments):
+        for new in steps:
+            check_step(model, inputs, prefill, new)
     return Imported(module=module, params=parameters(model, prefill, module) if has_values(model) else None, tokens=tokens,
                     inputs=[(n, dtype_name(a), tuple(a.shape)) for n, a in zip(names, arguments)],
                     towers=dict(prefill.towers),

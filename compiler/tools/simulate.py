@@ -15,9 +15,8 @@ import numpy as np
 
 from focus.compiler.report.run import Ran
 from focus.runtime.run import report as reports
-from focus.runtime.run.executable import WHOLE, Budget, Executable
+from focus.runtime.run.executable import WHOLE, Budget, Executable, Progress
 from focus.runtime.run.fxb import Values, open_tensors
-from focus.runtime.run.session import timed
 from focus.runtime.run.timeline import chrome_trace
 from focus.runtime.run.trace import Trace
 from focus.runtime.spec.errors import FocusError
@@ -68,16 +67,16 @@ def main(argv: list[str] | None = None) -> None:
         _check(exe, args)
         return
     progress = None if args.json or not sys.stderr.isatty() else _show_progress
-    if turns and not args.timing_only:
-        _converse(exe, args)
+    if turns:
+        report = _foreseen(exe, args, progress) if args.timing_only else _conversation(exe, args)
+        if args.report:
+            _save_json(args.report, report)
+        _print(report, args.json)
         return
     inputs: Mapping[str, Values] = {}
     if args.timing_only:
         trace = Trace.load(args.trace) if args.trace else None
-        report, timeline = exe.time_with_timeline(trace, progress=progress, timeline=_events(args),
-                                                   window=_window(args.trace_window))
-        if turns:
-            report["generation"] = timed(exe, report, turns[0][1])
+        report, timeline = exe.time_with_timeline(trace, progress=progress, timeline=_events(args), window=_window(args.trace_window))
     else:
         inputs = _inputs_of(args)
         result = exe.run(inputs, sanitize=args.sanitize, progress=progress, timeline=_events(args), window=_window(args.trace_window))
@@ -180,8 +179,14 @@ def _window(given: list[int] | None) -> tuple[int, int]:
     return begin, end
 
 
-def _converse(exe: Executable, args: argparse.Namespace) -> None:
-    """Prefill, then the turns in their order: print tokens, and what it took."""
+def _foreseen(exe: Executable, args: argparse.Namespace, progress: Progress | None) -> dict[str, Any]:
+    """What a prefill and the tokens after it take, without data."""
+    (_, count), = args.turns
+    return exe.time(Trace.load(args.trace) if args.trace else None, progress=progress, generate=count)
+
+
+def _conversation(exe: Executable, args: argparse.Namespace) -> dict[str, Any]:
+    """Prefill, then the turns in their order: print tokens.  What it took."""
     shown = not args.json and sys.stderr.isatty()
     with exe.session([_load_inputs(path) for path in args.inputs or []], sanitize=args.sanitize, kept=args.session) as session:
         for kind, turn in args.turns:
@@ -198,9 +203,7 @@ def _converse(exe: Executable, args: argparse.Namespace) -> None:
                                    "findings": [line for r in runs for line in r["sanitizer"]["findings"]]}
         if args.save_session:
             session.save(args.save_session)
-    if args.report:
-        _save_json(args.report, report)
-    _print(report, args.json)
+    return report
 
 
 def _show_tokens(done: int, total: int) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from focus.runtime.run import fxb, report, trace as traces
 from focus.runtime.run.fxb import STORED, Binary, FixedInput, Port
-from focus.runtime.run.session import Generation, Session, timed, timed_entry
+from focus.runtime.run.session import Generation, Session, entry_of, most_new, timed, timed_entry
 from focus.runtime.run.timeline import Timeline
 from focus.runtime.run.trace import Trace
 from focus.runtime.spec.concentration import Concentration
@@ -102,7 +102,8 @@ def _simulator_of(binary: Binary, beside: Any = None) -> Any:
 
 class _Engines:
     """The engines of one program.  Each run has one to itself; there are at most as many as processors and `ENGINES_BYTES` have room for,
-    and a run waits when all are busy.  A run that a thread starts while it is in another (from `progress`) gets one more."""
+    and a run waits when all are busy.  A run that a thread starts while it is in another (from `progress`) gets one more, and so does
+    a session, which may be open for as long as its user likes: no run waits for it, nor it for any."""
 
     def __init__(self, binary: Binary):
         self.binary = binary
@@ -113,13 +114,14 @@ class _Engines:
         self.loading = threading.Lock()
 
     @contextmanager
-    def engine(self, loaded: bool) -> Iterator[Any]:
-        """An engine for one run, with the parameters in its DRAM if `loaded`."""
+    def engine(self, loaded: bool, waits: bool) -> Iterator[Any]:
+        """An engine for one run, with the parameters in its DRAM if `loaded`; for a session (not `waits`), at once."""
         me = threading.get_ident()
         with self.changed:
-            while len(self.users) >= self.most and me not in self.users:
+            while waits and len(self.users) >= self.most and me not in self.users:
                 self.changed.wait()
-            self.users.append(me)
+            if waits:
+                self.users.append(me)
             engine = next((e for e in self.idle if e.loaded), self.idle[-1] if self.idle else None)
             if engine:
                 self.idle.remove(engine)
@@ -130,7 +132,8 @@ class _Engines:
             yield engine
         finally:
             with self.changed:
-                self.users.remove(me)
+                if waits:
+                    self.users.remove(me)
                 if engine and len(self.idle) < self.most:
                     self.idle.append(engine)
                 self.changed.notify()
@@ -254,7 +257,7 @@ class Executable:
 
     def timer(self, entry: str) -> Any:
         """A simulated machine for runs of an entry without data."""
-        return _simulator_of(self.binary.entries[entry])
+        return _simulator_of(entry_of(self.binary, entry))
 
     def prefill(self, engine: _Engine, inputs: Mapping[str, Any], number: int, sanitize: bool) -> Result:
         """Run the program for one of the requests of a session, whose caches stay in the engine's DRAM."""
@@ -285,14 +288,31 @@ class Executable:
         """
         if isinstance(generate, bool) or not isinstance(generate, (int, np.integer)) or generate < 0:
             raise FocusError(f"generate: a number of tokens expected, got {type(generate).__name__}")
-        found = self.time_with_timeline(trace, progress=progress)[0]
-        return found | {"generation": timed(self, found, generate)} if generate else found
+        if not generate:
+            return self.time_with_timeline(trace, progress=progress)[0]
+        if generate > most_new(self.binary):
+            raise FocusError(f"generate is {generate}; the program was compiled for 1 to {most_new(self.binary)} new tokens (max_new_tokens)")
+        prefills = self._time_prefills(trace, progress)
+        return prefills[0] | {"generation": timed(self, prefills, generate)}
+
+    def _time_prefills(self, trace: Mapping[str, np.ndarray] | None, progress: Progress | None) -> list[dict[str, Any]]:
+        """`time` of each request's prefill, for the same trace.  They differ where rows of a cache begin elsewhere in a burst of DRAM."""
+        burst, found = self.machine.dram.burst_bytes, {}
+        places = [tuple(number * cache.capacity * cache.row_bytes % burst for cache in self.binary.memory_map.caches)
+                  for number in range(self.binary.steps)]
+        for number, place in enumerate(places):
+            if place not in found:
+                found[place] = self.time_with_timeline(trace, progress=progress, request=number)[0]
+        return [found[place] for place in places]
 
     @one_line
     def time_with_timeline(self, trace: Mapping[str, np.ndarray] | None = None, *, progress: Progress | None = None, timeline: int = 0,
-                           window: tuple[int, int] = WHOLE) -> tuple[dict[str, Any], Timeline]:
-        """`time`, and the time line of the first `timeline` instructions that start in the cycles `window`."""
+                           window: tuple[int, int] = WHOLE, request: int = 0) -> tuple[dict[str, Any], Timeline]:
+        """`time` of the prefill of a request, of several that go on side by side, and the time line of the first `timeline` instructions that
+        start in the cycles `window`."""
         _check_watching(progress, timeline, window)
+        if isinstance(request, bool) or not isinstance(request, (int, np.integer)) or not 0 <= request < self.binary.steps:
+            raise FocusError(f"request is {request!r}; the program was compiled for {self.binary.steps}, numbered from 0")
         if trace is None and self.binary.sites:
             raise FocusError("the program merges similar vectors, so its time depends on the data: a trace is needed (--trace of focus-sim, "
                              "focus-trace)")
@@ -303,15 +323,15 @@ class Executable:
         counts = [traces.unique_counts(given, site) for site in self.binary.sites]
         with self.engine(loaded=False) as engine:
             raw = engine.simulator.run(False, False, [c.reshape(-1) for c in counts], progress, timeline, *window,
-                                self.budget.instructions, self.budget.bytes)
+                                self.budget.instructions, self.budget.bytes, step=int(request))
         return report.build(self.binary, raw, "timing", counts), Timeline.of(raw)
 
     # ---- inside ------------------------------------------------------------------------------------------------------
     @contextmanager
-    def engine(self, loaded: bool = True) -> Iterator[_Engine]:
-        """A simulated machine to oneself; with the parameters in its DRAM if `loaded`."""
+    def engine(self, loaded: bool = True, waits: bool = True) -> Iterator[_Engine]:
+        """A simulated machine to oneself; with the parameters in its DRAM if `loaded`.  When all are busy one `waits` for it, or gets one more."""
         try:
-            with self._engines.engine(loaded) as engine:
+            with self._engines.engine(loaded, waits) as engine:
                 yield engine
         except MemoryError:
             raise FocusError(f"{self.binary.model or 'the program'}: not enough memory to simulate it") from None

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -57,7 +58,8 @@ class _State(Record):
 
 
 class Session:
-    """Requests under way.  A context manager: it holds a simulated machine until it is closed.
+    """Requests under way.  A context manager: it holds a simulated machine of its own until it is closed.  It does one thing at a time: a call
+    while another is under way, from a second thread or from `progress`, is refused.
 
     `results`: of each request's prefill, none where it was restored; `prefills`: their reports; `logits` float32 [requests, vocabulary]: of the
     token that comes next; `runs`: name and report of each run of an entry, in order; `length`: tokens in the caches after those of the prefill.
@@ -84,8 +86,9 @@ class Session:
         self.new: list[list[int]] = [[] for _ in requests]
         self.pending: np.ndarray | None = None          # int64 [requests, n]: tokens that are in no cache yet
         self._closed = False
+        self._busy = threading.Lock()
         self._open = ExitStack()
-        self._engine = self._open.enter_context(exe.engine())
+        self._engine = self._open.enter_context(exe.engine(waits=False))
         self.results: list[Result] = []
         try:
             self.digests = [exe.digest_of(given) for given in requests]
@@ -108,9 +111,11 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Give the simulated machine back; the caches are lost.  More than once does no harm."""
-        self._open.close()
+        """Give the simulated machine back, when a call that is under way has ended; the caches are lost.  More than once does no harm."""
         self._closed = True
+        if self._busy.acquire(blocking=False):
+            self._open.close()
+            self._busy.release()
 
     @property
     def limit(self) -> int:
@@ -120,7 +125,8 @@ class Session:
     @one_line
     def generate(self, count: int, eos: int | Iterable[int] = (), progress: Callable[[int, int], None] | None = None) -> list[list[int]]:
         """The next tokens of each request, at most `count`, each the most probable one (of several, the first); a request stops after a token of
-        `eos`.  `progress` is called with (tokens done, in all).  Raises FocusError for more tokens than the program has room for."""
+        `eos`, and for good if another goes on.  `progress` is called with (tokens done, in all).  Raises FocusError for more tokens than the program
+        has room for."""
         stops = {eos} if _whole(eos) else eos
         if not isinstance(stops, (list, tuple, set, frozenset)) or not all(map(_whole, stops)):
             raise FocusError(f"eos: a token id, or a list of such expected, got {type(eos).__name__}")
@@ -128,25 +134,24 @@ class Session:
             raise FocusError(f"progress: a function expected, got {type(progress).__name__}")
         if not _whole(count) or count < 1:
             raise FocusError(f"max_new_tokens is {count!r}; a number of at least 1 expected")
-        self._check_room(count)
-        out: list[list[int]] = [[] for _ in range(self.count)]
-        done = [False] * len(out)
-        for number in range(count):
-            if self.pending is not None:
-                self._advance()
-            chosen = self.logits.argmax(-1)
-            self.pending = chosen[:, None].astype(np.int64)
-            for tokens, token, over in zip(out, chosen, done):
-                if not over:
-                    tokens.append(int(token))
-            done = [over or int(token) in stops for over, token in zip(done, chosen)]
-            if progress is not None:
-                progress(number + 1, count)
-            if all(done):
-                break
-        for mine, tokens in zip(self.new, out):
-            mine += tokens
-        return out
+        with self._alone():
+            self._check_room(count)
+            before = [len(tokens) for tokens in self.new]
+            done = [len(tokens) < max(before) for tokens in self.new]
+            for number in range(count):
+                if self.pending is not None:
+                    self._advance()
+                chosen = self.logits.argmax(-1)
+                self.pending = chosen[:, None].astype(np.int64)
+                for tokens, token, over in zip(self.new, chosen, done):
+                    if not over:
+                        tokens.append(int(token))
+                done = [over or int(token) in stops for over, token in zip(done, chosen)]
+                if progress is not None:
+                    progress(number + 1, count)
+                if all(done):
+                    break
+            return [tokens[at:] for tokens, at in zip(self.new, before)]
 
     @one_line
     def ask(self, ids: Any) -> np.ndarray:
@@ -165,23 +170,21 @@ class Session:
         below = extend.inputs[0].below
         if below is not None and (array.min() < 0 or array.max() >= below):
             raise FocusError(f"ids: token ids of 0..{below - 1} expected, got {int(array.min() if array.min() < 0 else array.max())}")
-        if len({len(tokens) for tokens in self.new}) > 1:
-            raise FocusError("the requests have generated different numbers of tokens; a follow-up goes on with requests that have all got as far")
-        self._check_room(array.shape[1])
-        self.asked += array.shape[1]
-        array = array.astype(np.int64)
-        if self.pending is not None:
-            array = np.concatenate([self.pending, array], 1)
-        self.pending = None
-        piece = extend.inputs[0].shape[1]
-        for at in range(0, array.shape[1], piece):
-            part = array[:, at:at + piece]
-            padded = np.zeros((len(array), piece), np.int64)
-            padded[:, :part.shape[1]] = part
-            logits = self._run(EXTEND, padded).reshape(len(array), piece, -1)
-            self.logits = logits[:, part.shape[1] - 1]
-            self.length += part.shape[1]
-        return self.logits
+        with self._alone():
+            if len({len(tokens) for tokens in self.new}) > 1:
+                raise FocusError("the requests have generated different numbers of tokens; a follow-up goes on with requests that have all got "
+                                 "as far")
+            self._check_room(array.shape[1])
+            before = self.length, self.logits
+            try:
+                whole = array.astype(np.int64)
+                self._extend(whole if self.pending is None else np.concatenate([self.pending, whole], 1))
+            except BaseException:                           # as if it had not been asked: the next tokens overwrite its rows
+                self.length, self.logits = before
+                raise
+            self.pending = None
+            self.asked += array.shape[1]
+            return self.logits
 
     def summary(self) -> dict[str, Any]:
         """What the session has taken so far: see `summary`."""
@@ -191,14 +194,16 @@ class Session:
     def save(self, path: str | os.PathLike) -> None:
         """Write what the caches hold and how far the requests are, so that another session of the same program goes on from there, as if it were
         this one.  A safetensors file, written whole or not at all.  Raises FocusError."""
-        self._check_open()
+        with self._alone(), atomic_write(path_of(path, "path")) as temporary:
+            self._save(temporary)
+
+    def _save(self, path: Path) -> None:
         tensors = {"logits": self.logits} | ({} if self.pending is None else {"pending": self.pending})
         for cache in self.exe.binary.memory_map.caches:
             tensors[f"cache/{cache.name}"] = self._engine.simulator.read(cache.address, cache.nbytes).view(STORED[cache.stored]).reshape(cache.shape)
         state = {"program": self.exe.binary.fingerprint, "requests": self.digests, "length": self.length, "asked": self.asked, "new": self.new,
                  "prefills": self.prefills, "runs": self.runs}
-        with atomic_write(path_of(path, "path")) as temporary:
-            save_file(tensors, temporary, {"format": KEPT, "state": json.dumps(state)})
+        save_file(tensors, path, {"format": KEPT, "state": json.dumps(state)})
 
     def _restore(self, path: Path) -> None:
         """Go on where a session has left off.  Raises FocusError for a file of another program, or of other requests."""
@@ -214,20 +219,42 @@ class Session:
             self.length, self.asked, self.new = state.length, state.asked, state.new
             self.prefills, self.runs = state.prefills, state.runs
             self._take_tensors(tensors)
+            self._check_state()
         except ValidationError as e:
             raise FocusError(f"{path}: {explain(e)}") from None
         except FocusError as e:
             raise FocusError(f"{path}: {e}") from None
 
+    def _check_state(self) -> None:
+        """Whether what a file says of the requests is what a session may have come to.  Raises FocusError."""
+        below = self.step.inputs[0].below or 1 << 31
+        ids = [token for tokens in self.new for token in tokens] + ([] if self.pending is None else self.pending.flatten().tolist())
+        if not all(0 <= token < below for token in ids):
+            raise FocusError(f"token ids of 0..{below - 1} expected in 'new' and 'pending'")
+        said = max(map(len, self.new)) + self.asked
+        if self.used != said or said > self.limit:
+            raise FocusError(f"{self.used} tokens in the caches and pending, {said} generated and asked; as many of both expected, at most "
+                             f"{self.limit}")
+        try:
+            self.summary()
+            known = len(self.prefills) == self.count and all(name in self.exe.binary.entries for name, _ in self.runs)
+        except (ArithmeticError, LookupError, TypeError):
+            known = False
+        if not known:
+            raise FocusError("'prefills' and 'runs' are no reports of this program")
+
     def _take_tensors(self, tensors: Mapping[str, np.ndarray]) -> None:
         out = self.exe.binary.outputs[0]
-        wanted: dict[str, tuple[tuple[int, ...], str]] = {"logits": ((len(self.new), out.shape[-1]), "float32")}
+        wanted: dict[str, tuple[tuple[int, ...], str]] = {"logits": ((self.count, out.shape[-1]), "float32")}
+        wanted |= {"pending": ((self.count, 1), "int64")} if "pending" in tensors else {}
         wanted |= {f"cache/{c.name}": (c.shape, str(STORED[c.stored])) for c in self.exe.binary.memory_map.caches}
         for name, (shape, dtype) in wanted.items():
             if name not in tensors or tensors[name].shape != shape or str(tensors[name].dtype) != dtype:
                 raise FocusError(f"tensor '{name}' is missing or not {dtype} {list(shape)}")
         self.logits = np.array(tensors["logits"])
-        self.pending = np.array(tensors["pending"], np.int64).reshape(len(self.new), -1) if "pending" in tensors else None
+        self.pending = np.array(tensors["pending"]) if "pending" in tensors else None
+        if len(self.new) != self.count:
+            raise FocusError(f"'new' is of {len(self.new)} requests; {self.count} expected")
         for cache in self.exe.binary.memory_map.caches:                # only what is held: a sanitized run reports who reads more
             rows = np.asarray(tensors[f"cache/{cache.name}"]).reshape(cache.requests, cache.capacity, -1)[:, :cache.lead + cache.held + self.length]
             for number, mine in enumerate(rows):
@@ -235,10 +262,27 @@ class Session:
                 self._engine.simulator.write(at, np.ascontiguousarray(mine).reshape(-1).view(np.uint8))
 
     # ---- inside ------------------------------------------------------------------------------------------------------
+    @property
+    def used(self) -> int:
+        """Tokens that follow the requests: those in the caches, and one that was chosen and is in none yet."""
+        return self.length + (self.pending is not None)
+
     def _check_room(self, count: int) -> None:
-        used = max(map(len, self.new)) + self.asked
-        if used + count > self.limit:
-            raise FocusError(f"{count} more tokens after {used}: the program was compiled for at most {self.limit} new tokens (max_new_tokens)")
+        if self.used + count > self.limit:
+            raise FocusError(f"{count} more tokens after {self.used}: the program was compiled for at most {self.limit} new tokens (max_new_tokens)")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nothing else happens to the session meanwhile.  Raises FocusError when it is closed, or a call is under way."""
+        if not self._busy.acquire(blocking=False):
+            raise FocusError("the session is in use: another call has not ended yet")
+        try:
+            self._check_open()
+            yield
+        finally:
+            self._busy.release()
+            if self._closed:                                # meanwhile
+                self.close()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -248,6 +292,17 @@ class Session:
         """Put the pending token of each request through the decoder."""
         self.logits = self._run(DECODE, self.pending)
         self.length += 1
+
+    def _extend(self, ids: np.ndarray) -> None:
+        """Put token ids [requests, n] through the decoder, a piece at a time."""
+        piece = self.exe.binary.entries[EXTEND].inputs[0].shape[1]
+        for at in range(0, ids.shape[1], piece):
+            part = ids[:, at:at + piece]
+            padded = np.zeros((len(ids), piece), np.int64)
+            padded[:, :part.shape[1]] = part
+            logits = self._run(EXTEND, padded).reshape(len(ids), piece, -1)
+            self.logits = logits[:, part.shape[1] - 1]
+            self.length += part.shape[1]
 
     def _run(self, name: str, ids: np.ndarray | None) -> np.ndarray:
         """Run an entry on token ids; logits float32 [rows, vocabulary]."""
@@ -281,11 +336,9 @@ def most_new(binary: Binary) -> int:
     return entry_of(binary, EXTEND if EXTEND in binary.entries else DECODE).steps
 
 
-def timed(exe: Executable, prefill: dict[str, Any], count: int) -> dict[str, Any]:
-    """The report of `count` tokens after a prefill whose report is given (of each request the same), without data.  Raises FocusError."""
+def timed(exe: Executable, prefills: Sequence[Mapping[str, Any]], count: int) -> dict[str, Any]:
+    """The report of `count` tokens, as many as there is room for, after the prefills of the requests, whose reports are given, without data."""
     binary = exe.binary
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or not 1 <= count <= most_new(binary):
-        raise FocusError(f"generate is {count!r}; the program was compiled for 1 to {most_new(binary)} new tokens (max_new_tokens)")
     free: SimpleQueue[Any] = SimpleQueue()          # a simulated machine for each thread: runs without data share nothing, and release the GIL
     threads = max(1, min(os.cpu_count() or 1, count - 1))
     for _ in range(threads):
@@ -300,7 +353,7 @@ def timed(exe: Executable, prefill: dict[str, Any], count: int) -> dict[str, Any
 
     with ThreadPoolExecutor(threads) as pool:
         steps = list(pool.map(run, range(count - 1)))
-    return summary(binary, [prefill] * binary.steps, [(DECODE, step) for step in steps], count)
+    return summary(binary, prefills, [(DECODE, step) for step in steps], count)
 
 
 def timed_entry(exe: Executable, name: str, number: int, simulator: Any = None) -> dict[str, Any]:

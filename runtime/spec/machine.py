@@ -274,6 +274,11 @@ class Machine(_Part):
             raise FocusError(f"machine '{self.name}' has no memory '{space_name}'; it has {', '.join(self.buffers)} and dram")
         return self.buffers[space_name].bytes
 
+    def __getstate__(self) -> dict[Any, Any]:
+        """Copies and pickles make their own timing rules."""
+        state = super().__getstate__()
+        return state | {"__dict__": {key: value for key, value in state["__dict__"].items() if key != "timing"}}
+
     @cached_property
     def sram(self) -> dict[str, Buffer]:
         """What is built of macros, by name: buffers, and the scratchpad for those that are parts of it."""

@@ -268,6 +268,23 @@ share(model, "model.language_model.layers", 0, 1)
 # CHECK-NEXT: ACCEPTED
 print(error(import_model, model, inputs | {"use_cache": False}))
 
+# ---- only where keys and values are kept already: for one token after the request, or for several at once
+def cached(many):
+    def halve(module, args, kwargs, out):
+        rows, held = out[0].shape[1], kwargs["past_key_values"].get_seq_length(module.layer_idx) if kwargs.get("past_key_values") is not None else 0
+        return (out[0] / 2, *out[1:]) if held > rows and (rows > 1) == many else None
+    return halve
+
+
+for many, steps in ((False, (1,)), (True, (1,)), (True, (1, 8)), (None, (1, 8))):
+    model, inputs = zoo.build("qwen2.5-vl-tiny")
+    model.model.language_model.layers[1].self_attn.register_forward_hook(cached(many), with_kwargs=True)
+    print(error(import_model, model, inputs, steps=steps))
+# CHECK-NEXT: Qwen2_5_VLForConditionalGeneration: it computes something else for a token after the request than the program for decode: the logits differ
+# CHECK-NEXT: ACCEPTED
+# CHECK-NEXT: Qwen2_5_VLForConditionalGeneration: it computes something else for 8 tokens after the request than the program for follow-ups: the logits differ
+# CHECK-NEXT: ACCEPTED
+
 # ---- without the check
 model, inputs = zoo.build("llava-tiny")
 model.model.__class__ = Features
