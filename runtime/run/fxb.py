@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import stat
 from bisect import bisect_left, insort
 from collections import Counter
@@ -155,7 +156,7 @@ class HeldValue(Placed):
 
 class Cache(Placed):
     """Keys or values of a layer that outlive a program, [requests * (lead + held + room), width]: for each request `lead` rows that are copies of
-    others, the `held` ones of the prefill, and `room` for those of new tokens.  `name`: "layers.0.keys"."""
+    others, the `held` ones of the prefill, and `room` for those of new tokens.  `name`: "layers.N.keys" or "layers.N.values"."""
     requests: Size
     lead: Number
     held: Size
@@ -172,6 +173,8 @@ class Cache(Placed):
 
     @model_validator(mode="after")
     def _check(self) -> Cache:
+        if not re.fullmatch(r"layers\.[0-9]{1,9}\.(keys|values)", self.name):
+            raise ValueError(f"the name '{self.name}'; layers.N.keys or layers.N.values expected")
         if len(self.shape) != 2 or self.shape[0] != self.requests * self.capacity:
             raise ValueError(f"shape {list(self.shape)}; {self.requests} requests of {self.capacity} rows expected")
         return self
@@ -332,7 +335,8 @@ class Binary:
                     raise FocusError(f"{where}: parameter '{place.name}' of entry '{name}' lies in the memory of entry '{other}'")
 
     def _check_ports_of_entry(self, name: str, entry: Binary, where: str) -> None:
-        """Whether an entry takes token ids [requests, n] and gives logits for each, as many as the prefill gives for its last token."""
+        """Whether an entry takes token ids [requests, n] and gives logits for each, as many as the prefill gives for its last token, and
+        whether the caches have room for those of its last step."""
         logits = [port.shape for port in self.outputs]
         if len(logits) != 1 or len(logits[0]) != 2 or logits[0][0] != 1:
             raise FocusError(f"{where}: has entry '{name}', but outputs of shapes {logits}; logits [1, n] expected")
@@ -340,6 +344,10 @@ class Binary:
         right = len(takes) == 1 and len(takes[0]) == 2 and takes[0][0] == self.steps
         if not right or gives != [(takes[0][0] * takes[0][1], logits[0][1])]:
             raise FocusError(f"{where}: entry '{name}' takes {takes} and gives {gives}; ids [{self.steps}, n] and logits of each expected")
+        for kept in self.memory_map.caches:
+            if kept.requests != self.steps or kept.room < entry.steps - 1 + takes[0][1]:
+                raise FocusError(f"{where}: cache '{kept.name}' has room for {kept.room} tokens of {kept.requests} requests; entry '{name}' adds "
+                                 f"{takes[0][1]} to up to {entry.steps - 1} of {self.steps}")
 
     def own(self, main: Binary) -> list[Param]:
         """The parameters that this entry of `main` does not share with it."""

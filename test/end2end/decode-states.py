@@ -6,6 +6,7 @@ import pickle
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 from safetensors import safe_open
@@ -13,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 import focus
 from focus.compiler.frontend import zoo
+from focus.runtime.run.fxb import Cache
 from focus.runtime.spec.errors import FocusError
 
 FILE = sys.argv[1]
@@ -100,6 +102,15 @@ with exe.session(inputs) as session:
 # CHECK-NEXT: closed meanwhile: the session is closed
 # CHECK-NEXT: given back True
 # CHECK-NEXT: closed: the session is closed
+
+# Whatever a binary says of its caches, a step stays within the rows of its request.
+room, entries = exe.binary.memory_map.caches[0].room, exe.binary.entries
+for name, steps in (("decode", room + 1), ("extend", room)):
+    refused(name, lambda: replace(exe.binary, entries=entries | {name: replace(entries[name], steps=steps)}).validate())
+refused("cache", lambda: Cache(**exe.binary.memory_map.caches[0].model_dump() | {"name": "layers.0"}))
+# CHECK-NEXT: decode: {{.*}}cache 'layers.0.keys' has room for 13 tokens of 1 requests; entry 'decode' adds 1 to up to 13 of 1
+# CHECK-NEXT: extend: {{.*}}cache 'layers.0.keys' has room for 13 tokens of 1 requests; entry 'extend' adds 2 to up to 12 of 1
+# CHECK-NEXT: cache: Cache: the name 'layers.0'; layers.N.keys or layers.N.values expected
 
 # Sessions that stay open keep no run of another thread waiting, nor each other; and a used program still pickles.
 sessions = [exe.session(inputs) for _ in range(exe._engines.most + 2)]
