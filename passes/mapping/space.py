@@ -325,12 +325,14 @@ def _attentions(target: Target, form: AttentionForm) -> Iterator[AttentionMappin
 def _spills(target: Target, form: SpillForm) -> Iterator[SpillMapping]:
     g = target.geometry
     heads = min(form.heads, int(target.machine.dram.capacity_bytes * SPILL_SHARE // spilled_bytes(form.visual, form.keys, g)))
+    rows = max(count for count, _ in form.tiles)
+    partials = next((n for n in (2, 1) if rows * g.cols * 4 * n <= target.machine.buffer_bytes("conc")), 1)
     for step in (g.cols * n for n in range(STEPS, 0, -1)):
         if step > g.cols and step - g.cols >= form.keys:
             continue
         for m in m_candidates(form.visual, least_rows(g)):
             for blocks in [n for n in (1, 2, 4) if form.head_dim % (g.cols * n) == 0]:
-                yield SpillMapping(step=step, m=m, out_cols=form.head_dim // blocks, heads=max(heads, 0))
+                yield SpillMapping(step=step, m=m, out_cols=form.head_dim // blocks, heads=max(heads, 0), partials=partials)
 
 
 def tile_rows(machine: Machine, longest: int = LONGEST, **row_bytes: int) -> int:

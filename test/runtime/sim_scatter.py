@@ -37,7 +37,7 @@ print(complaint(p.run))
 
 # A map that names a vector beyond the memory is caught.
 p = Program()
-a, c = p.agu("conc", 262144 - 128 * 4, 128, "f4"), p.agu("output", 0, 128, "f4")
+a, c = p.agu("conc", 196608 - 128 * 4, 128, "f4"), p.agu("output", 0, 128, "f4")
 p.do("scatter", src=a, dst=c, map=p.put("map", 0, np.array([0, 9], "u2")), rows=p.n(2), identity=p.n(0), cols=p.n(32), init=7)
 print(complaint(p.run))
-# CHECK: instruction {{[0-9]+}} (scatter): operand 'src': out of bounds: bytes 261632..262912 of conc, which has 262144
+# CHECK: instruction {{[0-9]+}} (scatter): operand 'src': out of bounds: bytes 196096..197376 of conc, which has 196608
