@@ -371,7 +371,7 @@ class CacheAppendOp(FocusOp, name="cache_append", traits=[Pure]):
             self.fail(f"result is {self.result.type}, expected the type of the cache, {self.cache.type}")
 
 
-class CachedAttentionOp(FocusOp, name="cached_attention", traits=[Pure]):
+class CachedAttentionOp(_HeadsOp, name="cached_attention", traits=[Pure]):
     """softmax(scale * q kᵀ, masked) v for each head and request: q [requests * new, heads * head_dim] of the tokens of a step, k and v caches to
     which theirs have been appended.
 
@@ -387,22 +387,16 @@ class CachedAttentionOp(FocusOp, name="cached_attention", traits=[Pure]):
     scale: F64
 
     def check(self) -> None:
-        self.positive("heads", "kv_heads", "head_dim")
-        if self.heads % self.kv_heads:
-            self.fail(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
+        rows, _ = self.check_heads()
         cache, values = cache_of(self.k), cache_of(self.v)
         if cache is None or values is None:
             raise InvalidOp("has keys or values that are no focus.cache")
         if (cache.requests, cache.lead, cache.held, cache.room) != (values.requests, values.lead, values.held, values.room):
             self.fail(f"has caches '{cache.name}' and '{values.name}' of different sizes")
-        rows, cols = self.matrix("q")
-        if cols != self.heads * self.head_dim or rows % cache.requests or rows // cache.requests > cache.room:
-            self.fail(f"q has shape {rows}x{cols}, expected {self.heads * self.head_dim} columns (heads times head_dim) and as many rows for each of "
-                      f"{cache.requests} requests, at most {cache.room}")
-        for name in ("k", "v"):
-            if self.matrix(name)[1] != self.kv_heads * self.head_dim:
-                self.fail(f"{name} has {self.matrix(name)[1]} columns, expected {self.kv_heads * self.head_dim} (kv_heads times head_dim)")
-        self.expect_shape("result", (rows, cols), "f16", "the shape of q")
+        self.expect_shape("v", self.matrix("k"), "f16", "the shape of k")
+        if rows % cache.requests or rows // cache.requests > cache.room:
+            self.fail(f"q has {rows} rows, expected as many for each of {cache.requests} requests, at most {cache.room}")
+        self.expect_shape("result", self.matrix("q"), "f16", "the shape of q")
 
 
 class ActivationOp(FocusOp, name="activation", traits=[Pure]):

@@ -70,6 +70,8 @@ def main(argv: list[str] | None = None) -> None:
     _check_resuming(parser, args, resumed)
     if args.print_ir_module and not _prints(args):
         parser.error("--print-ir-module says what of the IR is printed; say when with --print-ir-after or another")
+    if args.max_new_tokens and args.emit != "binary":
+        parser.error(f"--max-new-tokens adds programs to a binary; --emit={args.emit} writes one program (those that follow: --dump-ir)")
     if args.emit == "binary" and args.output == "-":
         parser.error("a binary needs a file to be written to: give one with -o")
     if args.explain_mapping and _stop(args) != "binary":

@@ -57,6 +57,8 @@ def main(argv: list[str] | None = None) -> None:
     turns = args.turns or []
     if turns and (args.check or args.timeline or args.html or args.outputs or (args.trace and not args.timing_only)):
         parser.error("--generate and --ask go on with requests: they go with --inputs, --sanitize, --report, --json and --timing-only")
+    if turns and not args.timing_only and not args.inputs:
+        parser.error("--generate and --ask go on with a request: give its inputs with --inputs")
     if args.timing_only and [kind for kind, _ in turns] not in ([], ["generate"]):
         parser.error("--timing-only goes with one --generate")
     if (args.eos or args.save_session or args.session) and (not turns or args.timing_only):

@@ -52,7 +52,7 @@ func.func @other_sizes(%q: tensor<2x16xf16>) {
 
 func.func @heads(%q: tensor<2x12xf16>) {
   %k = "focus.cache"() {name = "k", requests = 2 : i64, lead = 0 : i64, held = 6 : i64, room = 4 : i64} : () -> tensor<20x8xf16>
-  // expected-error@below {{q has shape 2x12, expected 16 columns (heads times head_dim)}}
+  // expected-error@below {{q has 12 columns, expected 16 (heads times head_dim)}}
   %0 = "focus.cached_attention"(%q, %k, %k) {heads = 2 : i64, kv_heads = 1 : i64, head_dim = 8 : i64, scale = 0.5 : f64}
       : (tensor<2x12xf16>, tensor<20x8xf16>, tensor<20x8xf16>) -> tensor<2x12xf16>
   return

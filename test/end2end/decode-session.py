@@ -7,13 +7,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
 import torch
-from decoding import LIMIT, Judge
+from decoding import LIMIT, Judge, refused
 from models import distance
 
 import focus
 from focus.compiler.frontend import zoo
 from focus.compiler.truth.reference import Front, continued
-from focus.runtime.spec.errors import FocusError
 
 rng = np.random.default_rng(7)
 
@@ -112,14 +111,6 @@ with exe.session(inputs, sanitize=True) as session:
 
 
 # Whatever is asked for that the program cannot do.
-def refused(what: str, function) -> None:
-    try:
-        function()
-        print(what, "was taken")
-    except FocusError as e:
-        print(f"{what}: {e}")
-
-
 with exe.session(inputs) as session:
     session.generate(30)
     refused("more than the limit", lambda: session.generate(11))

@@ -7,26 +7,20 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent / "Inputs"))
 import numpy as np
+from decoding import refused
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import focus
 from focus.compiler.frontend import zoo
 from focus.runtime.run.fxb import Cache
-from focus.runtime.spec.errors import FocusError
 
 FILE = sys.argv[1]
 QUESTION = [[3, 1, 4, 1, 5]]
-
-
-def refused(what: str, function) -> None:
-    try:
-        function()
-        print(what, "was taken")
-    except FocusError as e:
-        print(f"{what}: {e}")
 
 
 # Rows of three heads of 44 are no whole number of bursts: a prefill takes as long as it does with data, whichever request it is of.

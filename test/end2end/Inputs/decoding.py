@@ -5,6 +5,8 @@ In: a reference's run (`DecoderRun`) and what the accelerator generated.  Out: `
 import numpy as np
 from models import distance
 
+from focus.runtime.spec.errors import FocusError
+
 LIMIT = 2e-3        #: how far logits may be from the reference's; runs of these models are half of that
 CLOSE = 2e-3        #: of the logits' norm: two tokens closer than that may change places
 
@@ -33,3 +35,12 @@ class Judge:
     @property
     def verdict(self) -> str:
         return "; ".join(self.wrong) or "right"
+
+
+def refused(what: str, function) -> None:
+    """Print the error of what must be one."""
+    try:
+        function()
+        print(what, "was taken")
+    except FocusError as e:
+        print(f"{what}: {e}")
