@@ -248,7 +248,8 @@ class ConcentrationAttr(Attribute, name="concentration"):
     """What is concentrated: the fields of a concentration file (docs/algorithm.md).
 
     `alphas`: an array of f64, one per layer.  `overrides`: an array of dictionaries, each with the keys that its table has in the file; `block` is
-    an array of i64, `sites` an array of strings.  An `m_tile` of 0 is to be chosen by choose-m-tile.
+    an array of i64, `sites` an array of strings.  An `m_tile` of 0 is to be chosen by choose-m-tile; `hoist`, a bool, is "auto" until
+    choose-hoisting decides it.
     """
     layers: I64Array
     alphas: Any
@@ -257,7 +258,7 @@ class ConcentrationAttr(Attribute, name="concentration"):
     vector: I64
     m_tile: I64
     similarity: Bool
-    hoist: Bool
+    hoist: Any
     overrides: Any
 
     @classmethod
@@ -265,7 +266,7 @@ class ConcentrationAttr(Attribute, name="concentration"):
         overrides = [o.model_dump(exclude_unset=True, exclude_none=True) for o in config.overrides]
         return cls.get(I64Array.wrap(config.layers), ir.ArrayAttr.get([F64.wrap(a) for a in config.alphas]), F64.wrap(config.threshold),
                        I64Array.wrap(config.block), I64.wrap(config.vector), I64.wrap(0 if config.m_tile == "auto" else config.m_tile),
-                       Bool.wrap(config.similarity), Bool.wrap(config.hoist),
+                       Bool.wrap(config.similarity), to_attr(config.hoist),
                        ir.ArrayAttr.get([ir.DictAttr.get({k: _override_attr(k, v) for k, v in o.items()}) for o in overrides]))
 
     def config(self) -> "Concentration":
@@ -278,7 +279,7 @@ class ConcentrationAttr(Attribute, name="concentration"):
             raise FocusError(f"overrides are {overrides}, expected an array of dictionaries")
         values: dict[str, Any] = {"layers": tuple(self.layers), "alphas": tuple(a.value for a in alphas), "threshold": self.threshold,
                                   "block": tuple(self.block), "vector": self.vector, "m_tile": self.m_tile or "auto", "similarity": self.similarity,
-                                  "hoist": self.hoist,
+                                  "hoist": to_python(self.hoist),
                                   "overrides": tuple({entry.name: _override_value(entry.attr) for entry in o} for o in overrides)}
         return Concentration(**values)
 

@@ -30,6 +30,7 @@ def pipeline(machine: Machine | str = "focus", concentration: Concentration | st
         Step("fuse"),                                                       # bias, activation, residual, moments into GEMMs
         Step("insert-concentration", {"concentration": concentration}),     # SEC: importance and pruning; SIC: gather at five sites
         Step("assign-layout", target),                                      # visual rows first; convolution-style layouter banks
+        Step("choose-hoisting", target),                                    # whether that pays, where it is left open
         Step("hoist-pruning"),                                              # a layer that prunes does so before its queries
         Step("fuse-concentration", target),                                 # norms and GEMMs gather their results on the way out
         Step("choose-m-tile", target),                                      # rows of the concentration's tiles, where they are left open

@@ -19,8 +19,9 @@ from torch_mlir import ir
 from focus.compiler.backend.binary import ParamValues, build_binary, main_of
 from focus.compiler.backend.interface import TABLE, Interface, TowerRun, digest
 from focus.compiler.backend.resume import IR_SUFFIXES, Dumped, write_tables
+from focus.dialects.context import make_context, parse_text
 from focus.dialects.contracts import CONCENTRATION, END, INPUT, LEVEL, PLACES, ConcentrationAttr, check_module
-from focus.dialects.support import set_attr, to_attr
+from focus.dialects.support import set_attr, to_attr, to_text
 from focus.passes import manager
 from focus.passes.pipeline import pass_names, pipeline, step_pipeline
 from focus.passes.watch import Dump, Watcher
@@ -173,6 +174,41 @@ def resume(path: str | PathLike, weights: Any, machine: Machine | str | PathLike
         resolve_concentration(config, machine, dumped.interface.layers, dumped.interface.tower)
         params = None if weights is False or chosen.stop != "binary" else dumped.sources(weights, inputs_file, chosen.scope)
     return _finish(_Source(dumped.module, params, dumped.done), machine, chosen, [("import", time.perf_counter() - start)])
+
+
+@dataclass(frozen=True)
+class ModelIR:
+    """A model's module as it was imported, and its parameters: to be compiled for many machines and concentrations.  It holds no state of MLIR, so
+    forked processes may go on from it, and it can be pickled."""
+    text: str                                       #: with locations
+    params: Mapping[str, Callable] | None           #: as `_Source` has them
+    layers: int                                     #: of the decoder
+    tower: int                                      #: layers of the vision tower; 0: there is none
+    done: int                                       #: passes that have run on it
+
+    @classmethod
+    @one_line
+    def of(cls, model, inputs: Mapping[str, Any], scope: str = "whole") -> ModelIR:
+        """Import a model (or write a `Backbone`) and check it against its own forward.  scope: as in `Options`.  Raises FocusError for whatever
+        cannot be imported."""
+        source = _source(model, inputs, Options(scope), lambda depth, tower: Concentration(similarity=False))
+        with source.module.context:
+            interface = Interface.of(main_of(source.module))
+        return cls(to_text(source.module), source.params, interface.layers, interface.tower, source.done)
+
+    @one_line
+    def compile(self, machine: Machine | str | PathLike = "focus", concentration: Concentration | str | PathLike = "full", **options) -> Compilation:
+        """As `compile_model` of the model, without steps of decode.  Raises FocusError for whatever cannot be compiled."""
+        chosen = Options.of(options)
+        if chosen.max_new_tokens:
+            raise FocusError("a model that was imported for its prefill alone has no steps of decode: compile the model itself")
+        machine = machine if isinstance(machine, Machine) else Machine.load(machine)
+        start = time.perf_counter()
+        config = resolve_concentration(concentration, machine, self.layers, self.tower)
+        module = parse_text(self.text, "imported model", make_context())
+        with module.context, ir.Location.unknown():
+            main_of(module).attributes[CONCENTRATION] = ConcentrationAttr.make(config)
+        return _finish(_Source(module, self.params, self.done), machine, chosen, [("import", time.perf_counter() - start)])
 
 
 def add_steps(result: Compilation, source: _Source, machine: Machine, options: Options) -> None:

@@ -4,8 +4,8 @@ In: a model (as for focusc) and axes: machines, concentrations, and values for k
 (cycles, array utilization, DRAM bytes, joules, area, and how much faster and thriftier than the first row it is), and on request the same as
 CSV or JSON.
 
-Every combination is compiled and executed: on data where the model has values, else without, with a synthetic trace.  One that cannot be
-compiled says why in its row.
+The model is imported once.  Every combination is compiled and executed: on data where the model has values, else without, with a synthetic
+trace.  One that cannot be compiled says why in its row.
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.files import atomic_write, check_outputs
 from focus.runtime.spec.machine import Machine
 from focus.runtime.tools.cli import parsed, tool
+
+if TYPE_CHECKING:
+    from focus.compiler.backend.compile import ModelIR
 
 RATIO = 1.7             #: retained tokens per unique vector where a synthetic trace must do and none is asked for
 MEASURES = ("cycles", "utilization", "dram_bytes", "energy_j", "area_mm2")
@@ -70,9 +73,12 @@ def main(argv: list[str] | None = None) -> int:
         tell("load model")
         model, inputs = (None, {}) if all(p.error for p in points) else arguments.load(args.model, args.inputs, args.scope)
         kept = Rows(args.resume, _identity(args, inputs) if args.resume else None)
+        tell("import")
+        imported = None if all(p.error or _key(p) in kept.known for p in points) else _imported(model, inputs, args.scope)
 
         def measured(point: Point) -> dict[str, Any]:
-            return row(point, lambda machine: execute(model, inputs, machine, _configured(args.model, model, point, machine), args.scope, args.ratio))
+            return row(point, lambda machine: execute(_there(imported), inputs, machine, lambda depth: _configured(args.model, depth, point, machine),
+                                                      args.ratio))
 
         rows = _computed(measured, points, workers, kept, tell)
     done = [r for r in rows if "error" not in r]
@@ -222,11 +228,8 @@ def _put(values: dict[str, Any], key: str, value: Any, machine: str) -> None:
     at[last] = value
 
 
-def _configured(name: str, model: Any, point: Point, machine: Machine) -> Concentration:
-    """The concentration of a point, whose machine this is, for this model's depth.  Raises FocusError."""
-    from focus.compiler.frontend.backbone import Backbone
-    from focus.compiler.frontend.families import family_of
-    depth = model.decoder.layers if isinstance(model, Backbone) else family_of(model).info(model)["depth"]
+def _configured(name: str, depth: int, point: Point, machine: Machine) -> Concentration:
+    """The concentration of a point, whose machine this is, for a model of this depth.  Raises FocusError."""
     config = Concentration.resolve(arguments.concentration(name, point.concentration, machine), depth)
     return Concentration(**config.model_dump() | dict(point.changes))
 
@@ -243,14 +246,30 @@ def row(point: Point, run: Callable[[Machine], Mapping[str, Any]]) -> dict[str, 
     return dict(point.settings) | {m: report[m]["total"] if m == "area_mm2" else report[m] for m in MEASURES}
 
 
-def execute(model: Any, inputs: Mapping[str, Any], machine: Machine, config: Concentration, scope: str = "whole",
+def _imported(model: Any, inputs: Mapping[str, Any], scope: str) -> ModelIR | FocusError:
+    """The model, imported once for all rows, or why it cannot be, which each row then says."""
+    from focus.compiler.backend.compile import ModelIR
+    try:
+        return ModelIR.of(model, inputs, scope)
+    except FocusError as e:
+        return e
+
+
+def _there(imported: ModelIR | FocusError | None) -> ModelIR:
+    """What was imported.  Raises the FocusError why it was not."""
+    if isinstance(imported, FocusError):
+        raise imported
+    assert imported is not None             # only rows that are known, or whose machine is impossible, do without
+    return imported
+
+
+def execute(model: ModelIR, inputs: Mapping[str, Any], machine: Machine, config: Callable[[int], Concentration],
             ratio: float | None = None) -> Mapping[str, Any]:
     """The report of a run of the model compiled for a machine: on data, or with a synthetic trace where a ratio is given or there are no values.
-    Raises FocusError."""
-    from focus.compiler.backend.compile import compile_model
+    config: the concentration for a decoder of so many layers.  Raises FocusError."""
     from focus.runtime.evaluate import synth
     from focus.runtime.run.executable import Executable
-    binary = compile_model(model, inputs, machine, config, scope=scope).binary
+    binary = model.compile(machine, config(model.layers)).binary
     if ratio is None and not binary.timing_only:
         return Executable(binary).run(inputs).report
     recipe = synth.Recipe(RATIO if ratio is None else ratio)

@@ -57,13 +57,13 @@ Visual rows first. The layout says the banks, the block, the vectors that the la
 
 {laid}
 
-## Mapped (`09-map.mlir`)
+## Mapped (`10-map.mlir`)
 
 How each kernel is cut, what stays on chip, which form it has. Change a number here and go on with `--tile`.
 
 {mapped}
 
-## Tiled, scheduled and placed (`12-allocate.mlir`)
+## Tiled, scheduled and placed (`13-allocate.mlir`)
 
 The function is a list of calls on buffers in DRAM; modules of the same form share what is called.
 

@@ -95,7 +95,7 @@ class Agreement:
 
 @one_line
 def agreement(model, inputs: Mapping[str, Any], result, concentration: Concentration | str = "full", follow: bool = True) -> Agreement:
-    """Compare a run with the reference on the same inputs and concentration, whose m-tile is the run's if it is left open.
+    """Compare a run with the reference on the same inputs and concentration; what that leaves open is as in the run.
 
     result: what `Executable.run(inputs)` returned.  follow: judge each choice where it is made, as above; otherwise the reference goes its own
     way, and whatever follows from a close choice counts as well (entries are then compared for tokens that both kept).
@@ -105,7 +105,7 @@ def agreement(model, inputs: Mapping[str, Any], result, concentration: Concentra
         raise FocusError(f"result: what Executable.run returned expected, got {type(result).__name__}")
     prefill_of(model, inputs)                           # what is no model of ours is refused
     concentration = Concentration.resolve(concentration, len(decoder_of(model).layers))
-    concentration = concentration.fixed(result.concentration.rows_of_tile)      # an m-tile that is left open is the one of the run
+    concentration = concentration.fixed(result.concentration.rows_of_tile, result.concentration.hoists)    # what is left open is as in the run
     decisions = result.trace if follow else None
     exact = reference_details(model, inputs, concentration, decisions, values=follow)
     stored = reference_details(model, inputs, concentration, decisions, "float16", values=follow)

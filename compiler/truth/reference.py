@@ -329,7 +329,7 @@ class DecoderRun:
         merge with one another (`hoist`), or at the end."""
         count = int((self.original >= 0).sum())
         prunes = self.prefilling and self.settings.alpha(number) is not None
-        hoisted = prunes and self.settings.hoist and self.settings.keep(number, self.tokens.V, count) < count
+        hoisted = prunes and self.settings.hoists and self.settings.keep(number, self.tokens.V, count) < count
         merged, positions, size = self.site(number, "q_proj", x), self.positions, self.front.cos.shape[1]
         queries, keys = module.q_proj(x if hoisted else merged), module.k_proj(merged)
         if hasattr(module, "q_norm"):

@@ -8,7 +8,6 @@ inputs are read seldom.  Every candidate is priced as `map` would map it: cycles
 """
 from __future__ import annotations
 
-from collections import Counter
 from itertools import accumulate
 from math import inf
 
@@ -19,7 +18,7 @@ from focus.dialects.contracts import CONCENTRATION
 from focus.dialects.support import get_attr
 from focus.passes.kernels.places import ceil
 from focus.passes.manager import register_pass
-from focus.passes.mapping.parts import Context
+from focus.passes.mapping.parts import Context, kernels_of
 from focus.passes.mapping.rates import INDEX
 from focus.passes.mapping.search import Search
 from focus.passes.mapping.space import Target
@@ -44,7 +43,7 @@ def choose_m_tile(function: ir.OpView, *, machine: str = "focus") -> None:
     for size in sizes if len(sizes) > 1 else ():
         _set(gathers, size)
         fits = size == LARGEST_M_TILE or count_bytes(function, target) <= target.machine.buffer_bytes("counts")
-        prices[size] = _price(function, search) if fits else inf
+        prices[size] = search.price_all(kernels_of(function, target)) if fits else inf
     best = min(sizes, key=lambda size: prices.get(size, 0))
     _set(gathers, best)
     function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(attr.config().fixed(best))
@@ -76,9 +75,3 @@ def _set(gathers: list[ir.OpView], m_tile: int) -> None:
         op.operation.attributes["m_tile"] = d.I64.wrap(m_tile)
         op.result.set_type(d.ConcentratedType.make(t.rows, t.width, t.visual, t.vector, m_tile, t.layout))
 
-
-def _price(function: ir.OpView, search: Search) -> float:
-    """What all ops take, mapped as is cheapest; infinity where one has no mapping."""
-    context = Context(function, search.target)
-    parts = Counter(tuple(tuple(choice.kernels) for choice in choices) for op in body(function) for choices in context.parts(op))
-    return sum(times * min(sum(map(search.price, kernels)) for kernels in choices if kernels) for choices, times in parts.items())

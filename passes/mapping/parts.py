@@ -5,6 +5,7 @@ its types, its attributes and the token layout.
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,7 @@ from focus.passes.kernels.linear import SLOW
 from focus.passes.kernels.rows import TileGroup, split
 from focus.passes.kernels.spilled import spill_form
 from focus.passes.mapping.space import Target, m_tile_rows
-from focus.passes.tensor.tensor_ir import gather_of
+from focus.passes.tensor.tensor_ir import body, gather_of
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,15 @@ class Choice:
     """One way to do a part of an op: its form's name, and the forms of its kernels in the order of emission."""
     form: str
     kernels: tuple[Form, ...]
+
+
+Kernels = tuple[tuple[Form, ...], ...]      #: of a part of an op, by the ways to do it
+
+
+def kernels_of(function: ir.OpView, target: Target) -> Counter[Kernels]:
+    """The kernels of all parts of a function's ops, and how often each part occurs."""
+    context = Context(function, target)
+    return Counter(tuple(choice.kernels for choice in choices) for op in body(function) for choices in context.parts(op))
 
 
 class Context:

@@ -13,6 +13,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
@@ -56,6 +57,10 @@ class Search:
     def price(self, form: Form, overrides: dict[str, Any] | None = None) -> float:
         """Cost of the cheapest mapping; infinity where there is none.  overrides: fields that a user has fixed, name to value."""
         return self._find(form, overrides or {})[1]
+
+    def price_all(self, parts: Counter[tuple[tuple[Form, ...], ...]]) -> float:
+        """Cost of all kernels of parts of ops, each done in its cheapest way; infinity where one has no mapping.  parts: as `parts.kernels_of`."""
+        return sum(times * min(sum(map(self.price, kernels)) for kernels in choices if kernels) for choices, times in parts.items())
 
     def choose(self, form: Form, overrides: dict[str, Any] | None = None) -> KernelMapping:
         """The cheapest legal mapping.  Raises FocusError where there is none: which memory is too small, or which override is not legal."""

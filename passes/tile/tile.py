@@ -89,7 +89,7 @@ class Tiler:
                 del self.func.attributes[name]
         self.func.attributes["focus.sites"] = ir.ArrayAttr.get([self._site_attr(s) for s in self.sites])
         attr = get_attr(self.func, CONCENTRATION)
-        if isinstance(attr, fd.ConcentrationAttr) and attr.hoist and self.prunings and not self.hoisted:      # hoist-pruning was left out
+        if isinstance(attr, fd.ConcentrationAttr) and attr.config().hoists and self.prunings and not self.hoisted:      # hoist-pruning was left out
             self.func.attributes[CONCENTRATION] = fd.ConcentrationAttr.make(attr.config().model_copy(update={"hoist": False}))
 
     # ---- inputs, outputs, places ---------------------------------------------------------------------------------

@@ -133,7 +133,7 @@ def metadata(binary: Binary) -> dict[str, str]:
 def describe(model: str, c: Concentration, tokens: TokenLayout | None) -> dict[str, str]:
     """The metadata of traces of a model with this concentration and these tokens."""
     out = {"model": model, "block": json.dumps(c.block), "vector": str(c.vector), "threshold": repr(c.threshold),
-           "m_tile": str(c.rows_of_tile), "hoist": str(c.hoist).lower(),
+           "m_tile": str(c.rows_of_tile), "hoist": str(c.hoists).lower(),
            "overrides": json.dumps([o.model_dump(mode="json", exclude_none=True) for o in c.overrides])}
     if tokens:
         out |= {"V": str(tokens.V), "S": str(tokens.S), "grid": json.dumps([g.model_dump() for g in tokens.grids])}
@@ -168,7 +168,7 @@ def _check(trace: Mapping[str, np.ndarray], binary: Binary) -> None:
         ("retained", (site.visual,)), ("group", (site.visual, site.slices)), ("zero", (site.visual, site.slices)),
         ("counts", (len(site.tiles), site.slices)))}
     arrays = {key: array_of(trace, key, shapes.get(key)) for key in trace}
-    check_retained(arrays, binary.tokens.V if binary.tokens else 0, binary.concentration.hoist)
+    check_retained(arrays, binary.tokens.V if binary.tokens else 0, binary.concentration.hoists)
     for site in binary.sites:
         if "counts" in parts[site.name]:
             _check_counts(site, arrays[f"counts/{site.name}"])

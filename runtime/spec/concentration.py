@@ -45,6 +45,13 @@ def _flag(value: Any) -> Any:
     return value
 
 
+def _choice(value: Any) -> Any:
+    """A flag, or "auto"."""
+    if isinstance(value, str) and value != "auto":
+        raise ValueError(f"must be true, false or \"auto\", got {value!r}")
+    return value if value == "auto" else _flag(value)
+
+
 def _site(value: str) -> str:
     if value not in ALL_SITES:
         raise ValueError(f"no site of that name; {', '.join(ALL_SITES)} expected, got {value!r}")
@@ -70,6 +77,7 @@ Block = tuple[Side, Side, Side]
 Threshold = Annotated[Real, Field(ge=0, le=1)]
 LayerNumber = Annotated[Integer, Field(ge=0)]
 MTile = Annotated[int | Literal["auto"], BeforeValidator(_m_tile)]
+Choice = Annotated[bool | Literal["auto"], BeforeValidator(_choice)]
 
 
 class SiteSettings(NamedTuple):
@@ -133,7 +141,7 @@ class Concentration(Record):
     columns) is above `threshold`, within tiles of `m_tile` retained visual tokens ("auto": the compiler chooses it).  `overrides` change
     `similarity`, `threshold` and `block` for some layers and sites; of several that are about the same, the last one counts.  In the vision tower
     vectors are merged only where an override says so.  With `hoist`, a layer that prunes does so before its queries: only keys and values are made
-    of all tokens; without, after its attention.  Raises FocusError for a value out of range.
+    of all tokens; without, after its attention ("auto": the compiler takes what costs less).  Raises FocusError for a value out of range.
     """
     layers: tuple[LayerNumber, ...] = ()
     alphas: tuple[Annotated[Real, Field(gt=0, le=1)], ...] = ()
@@ -142,7 +150,7 @@ class Concentration(Record):
     vector: Integer = PUBLISHED_VECTOR
     m_tile: MTile = "auto"
     similarity: Flag = True
-    hoist: Flag = True
+    hoist: Choice = "auto"
     overrides: tuple[Annotated[Override, BeforeValidator(_override)], ...] = ()
 
     @model_validator(mode="after")
@@ -170,9 +178,15 @@ class Concentration(Record):
         """The m-tile; of one that is left open, the largest."""
         return LARGEST_M_TILE if self.m_tile == "auto" else self.m_tile
 
-    def fixed(self, m_tile: int | None = None) -> Concentration:
-        """Itself, where the m-tile is left open with this one or, without one, with the largest."""
-        return self.model_copy(update={"m_tile": m_tile or LARGEST_M_TILE}) if self.m_tile == "auto" else self
+    @property
+    def hoists(self) -> bool:
+        """Whether a layer prunes before its queries; where that is left open, it does."""
+        return self.hoist is not False
+
+    def fixed(self, m_tile: int | None = None, hoist: bool = True) -> Concentration:
+        """Itself with nothing left open: an open m-tile is this one or, without one, the largest; an open `hoist` is this one."""
+        return self.model_copy(update={"m_tile": (m_tile or LARGEST_M_TILE) if self.m_tile == "auto" else self.m_tile,
+                                       "hoist": hoist if self.hoist == "auto" else self.hoist})
 
     @property
     def vision(self) -> bool:
@@ -193,11 +207,11 @@ class Concentration(Record):
 
     def sees_all(self, site: str) -> bool:
         """Whether a site of a layer that prunes has the tokens from before."""
-        return sees_all(site, self.hoist)
+        return sees_all(site, self.hoists)
 
     def alike(self, other: Concentration, depth: int) -> int:
         """How many of the first of `depth` decoder layers this and another concentration do the same in, the vision tower being dense in both."""
-        if (self.vector, self.m_tile, self.hoist) != (other.vector, other.m_tile, other.hoist) or self.vision or other.vision:
+        if (self.vector, self.m_tile, self.hoists) != (other.vector, other.m_tile, other.hoists) or self.vision or other.vision:
             return 0
         same = (self.alpha(layer) == other.alpha(layer) and all(self.at(layer, s) == other.at(layer, s) or not (
             self.at(layer, s).similarity or other.at(layer, s).similarity) for s in SITES) for layer in range(depth))

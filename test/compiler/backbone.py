@@ -55,14 +55,14 @@ def run(name, machine, backbone):
         Interface(backbone.ports, {}, "small", backbone.decoder.layers, tokens=backbone.tokens).attach(module.body.operations[0])
     steps = pipeline(target, config)[1:]
     weights = Weights()
-    manager.run(module, steps[:5])                  # in storage order, concentrated and hoisted, before the first loop
+    manager.run(module, steps[:6])                  # in storage order, concentrated and hoisted, before the first loop
     function = module.body.operations[0]
     ops = function.regions[0].blocks[0].operations
     weights.shapes = {op.name: op.result.type.shape for op in ops if op.operation.name == "focus.param"}
     interpreter = Interpreter(weights, half=True)
     # the interpreter takes tables in storage order, which with the visual tokens first is the order of the sequence
     want = interpreter.run(function, inputs(backbone))[0]
-    manager.run(module, steps[5:])
+    manager.run(module, steps[6:])
     binary = build_binary(module, target, {n: (lambda n=n: weights[n]) for n in weights.shapes})
     exe = Executable(binary)
     result = exe.run(inputs(backbone), sanitize=True)

@@ -1,6 +1,6 @@
 # The report's file: it stands alone, and holds what was compiled and run; the tools write it.
 # RUN: %python %s %t && filecheck %s --input-file %t.out
-# RUN: focusc %t/ir/09-map.mlir -q --no-weights -o %t/timed.fxb --html %t/ir.html && filecheck %s --check-prefix IR --input-file %t/ir.html
+# RUN: focusc %t/ir/10-map.mlir -q --no-weights -o %t/timed.fxb --html %t/ir.html && filecheck %s --check-prefix IR --input-file %t/ir.html
 # IR: <title>LlavaOnevisionForConditionalGeneration - Focus</title>
 # IR: id="part-text-level_4"
 # IR-NOT: id="part-text-level_5"
@@ -49,7 +49,7 @@ print("fetched", re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"(?!
 
 part = lambda name: gzip.decompress(base64.b64decode(re.search(rf'id="part-{name}" data-kind="\w+">([^<]*)<', html)[1]))
 data = json.loads(part("data"))
-# CHECK: input 14 True True
+# CHECK: input 15 True True
 print(data["levels"][0]["name"], len(data["levels"]), data["report"]["cycles"] == result.report["cycles"], len(part("array-event_start")) == 8 * 1000, file=out)
 
 # A line for a line of the printed IR, without locations; each has the path of its op.

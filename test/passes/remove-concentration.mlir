@@ -8,7 +8,7 @@
 // RUN: focus-opt %S/Inputs/decoder.mlir --annotate-tokens --fuse --insert-concentration=mode=full --assign-layout --remove-concentration \
 // RUN:   | filecheck %s
 
-// CHECK: focus.concentration = #focus.concentration<array<i64: 0, 1, 2>, {{.*}}, false, true, []>
+// CHECK: focus.concentration = #focus.concentration<array<i64: 0, 1, 2>, {{.*}}, false, "auto", []>
 // CHECK-NOT: focus.gather
 // CHECK-NOT: !focus.concentrated
 // CHECK: focus.prune
