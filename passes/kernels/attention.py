@@ -594,7 +594,8 @@ def softmax_step(b: TileBuilder, scale: float, s: Strand, tile: Scores, init: st
 
 @dataclass(frozen=True)
 class _Weighted:
-    """Accumulators (+)= probabilities x values, in `blocks` of output columns; the value tiles take `turns`."""
+    """Accumulators (+)= probabilities x values, in `blocks` of output columns; the value tiles take `turns`.  A strand goes through all tiles that are
+    there before the next one does, whose softmax has time meanwhile."""
     strands: list[Strand]
     probs: list[Mat]
     blocks: list[tuple[int, int]]
@@ -603,15 +604,17 @@ class _Weighted:
     def emit(self, b: TileBuilder, v: Mat, row: Idx, first: Idx, init: str) -> None:
         """Rows [row, ...) of the values v, columns from `first` on."""
         rows, depth = self.probs[0].cols, b.geometry.rows
-        for i, (at, width) in enumerate(self.blocks):
-            values = b.window(self.turns[i % len(self.turns)], 0, 0, rows, width)
-            b.load(b.window(v, row, first + at, rows, width), values, "kv")
+        for i in range(0, len(self.blocks), len(self.turns)):
+            held = [(at, b.window(turn, 0, 0, rows, width)) for turn, (at, width) in zip(self.turns, self.blocks[i:])]
+            for at, values in held:
+                b.load(b.window(v, row, first + at, rows, values.cols), values, "kv")
             for s, p in zip(self.strands, self.probs):
-                start, acc = next((a, m) for a, m in reversed(s.acc) if a <= at)
-                for k in s.blocks:
-                    for c in range(0, rows, depth):
-                        b.mm_kn(b.window(p, k.row, c, k.rows, depth), b.window(values, c, 0, depth, width),
-                                b.window(acc, k.row, at - start, k.rows, width), "never" if c else init, until=k.until)
+                for at, values in held:
+                    start, acc = next((a, m) for a, m in reversed(s.acc) if a <= at)
+                    for k in s.blocks:
+                        for c in range(0, rows, depth):
+                            b.mm_kn(b.window(p, k.row, c, k.rows, depth), b.window(values, c, 0, depth, values.cols),
+                                    b.window(acc, k.row, at - start, k.rows, values.cols), "never" if c else init, until=k.until)
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,8 @@ class _Kernel:
         weigh = tm.array(rows) * ceil(step, g.rows)
         values = rates.transfer(ceil(step, split), VALUE * min(g.cols, self.out_cols), wide)
         turns = max(1, min(VALUE_TILES, self.outs)) * self.ring(f"values.{number}")
-        period = rates.period(strands * weigh / split - tm.array(rows) + tm.array_latency(rows), values, turns)
+        held = min(VALUE_TILES, max(1, self.outs))          # value tiles that a strand goes through before the next one does
+        period = rates.period(((strands - 1) * held + 1) * weigh / split - tm.array(rows) + tm.array_latency(rows), values, turns)
         times = _Times(one * self.pieces * subs, after, softmax, rescale, weigh, period)
         cycles = self._order(strands, split, times)
 
@@ -145,11 +146,12 @@ class _Kernel:
                 ready.append(vector)
         if not self.outs:
             return at
+        held = 1 if split > 1 else min(VALUE_TILES, self.outs)
         for when in ready:
-            at = max(at, when) + times.weigh / split
+            at = max(at, when) + held * times.weigh / split
             if split > 1:
                 at += (self.outs - 1) * max(times.weigh / split, times.period)
-        return at if split > 1 else at + (self.outs - 1) * max(strands * times.weigh, times.period)
+        return at if split > 1 else at + (self.outs - held) * max(strands * times.weigh, times.period)
 
 
 @dataclass(frozen=True)

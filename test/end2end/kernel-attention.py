@@ -8,6 +8,13 @@ from functions import Function
 from hypothesis import given, strategies as st
 from strategies import examples, head_widths, layouts, machines, rows, seeds, video
 
+from focus.dialects.mapping import AttentionMapping
+from focus.passes.kernels.forms import AttentionForm
+from focus.passes.mapping.model import predict
+from focus.passes.mapping.space import Target
+from focus.passes.mapping.trial import trial
+from focus.runtime.spec.machine import Machine
+
 groups = st.sampled_from([(1, 1), (2, 1), (3, 1), (2, 2), (4, 2)])       # query heads, key/value heads
 
 
@@ -73,3 +80,12 @@ for dim, tokens in ((128, None), (72, None), (64, video(1200, 9, 40))):
     f.run(f.attention(q, k, v, 2, 1, tokens is not None, ids=f.token_ids() if tokens else None))
 # CHECK-NEXT: large agrees
 print("large agrees")
+
+# Two tiles of queries that interleave: each goes through two value tiles before the other does, whose softmax is done by then.
+target = Target(Machine.load("focus"), 32)
+form = AttentionForm(3072, ((3072, 0),), 128, 1, 1, masked=True)
+mapping = AttentionMapping(m=192, strands=2, step=32, kv_cols=128, out_cols=128, stays="queries")
+passes = sum(2 * 192 * 2 * 4 * (end // 32) for end in range(384, 3073, 384))
+cost = trial(target, form, mapping)
+print(cost.cycles < 1.045 * passes, abs(predict(target, form, mapping).cycles / cost.cycles - 1) < 0.05)
+# CHECK-NEXT: True True
