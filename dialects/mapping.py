@@ -34,7 +34,8 @@ class GemmMapping(KernelMapping):
     """A GEMM: m-tiles of `m` rows, n-tiles of `n` columns, all k-slices of one after the other.
 
     stays: "input" keeps an m-tile's whole rows in the input buffer for all n-tiles; "none" streams k-slices again for each n-tile.
-    form: "whole"; or SwiGLU in halves, whose "gate" goes through DRAM and multiplies the "product".
+    form: "whole"; or SwiGLU in halves, whose "gate" goes through DRAM and multiplies the "product".  turn: "across" where tokens are the
+    stationary operand and weights stream, so that m counts the weights' rows and n tokens; "back" for the kernel that transposes such a result.
     partials: buffers of partial sums of unique vectors that wait for the scatter unit (0: the input is dense); shared_slices: all k-slices
     of a concentrated input share one place.  residual_tiles: tiles of the residual in flight.  separate_result: a result that is to be
     concentrated leaves the accumulators first.  weight_subs: sub-tiles, one array wide, whose weights are loaded together; such pieces take turns in
@@ -44,6 +45,7 @@ class GemmMapping(KernelMapping):
     """
     kind: ClassVar[str] = "gemm"
     form: Literal["whole", "gate", "product"] = "whole"
+    turn: Literal["none", "across", "back"] = "none"
     m: int = PUBLISHED_SIDE
     n: int = PUBLISHED_SIDE
     stays: Literal["none", "input"] = "none"

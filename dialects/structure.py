@@ -15,8 +15,8 @@ BUFFER_KINDS = ("param", "input", "output", "cache", "temp", "tile")
 BUFFER_ROLES = {"token_ids": ("input", "dram", "i32"), "constant": ("param", "dram", ""), "retained": ("output", "dram", "i32"),
                 "unique": ("temp", "dram", "f16"), "map": ("temp", "dram", "i16"), "counts": ("tile", "counts", "i16")}
 SITE_ROLES = ("unique", "map", "counts")        #: of a concentrated operand, that of site number `site`
-#: constants that follow from the token layout -> their element type
-CONSTANTS = {"positions": "i32", "rows": "i32", "token_ids": "i32", "zeros": "f32"}
+#: constants that follow from the token layout, or from their shape -> their element type
+CONSTANTS = {"positions": "i32", "rows": "i32", "token_ids": "i32", "zeros": "f32", "identity": "f16"}
 
 
 class KernelOp(FocusOp, name="kernel", traits=[ir.NoTerminatorTrait]):
@@ -45,7 +45,7 @@ class BufferOp(FocusOp, name="buffer"):
 
     `name` is a label.  `role` says what a buffer is for beyond its kind.  "token_ids": an input.  "constant": a parameter whose values follow from
     the token layout; `constant` is "positions" (of the leading text rows and of all rows in storage order), "token_ids" or "rows" (0, 1, ...) or
-    "zeros".
+    "zeros", or "identity", a matrix.
     "retained": an output for the trace, the original indices of the visual tokens left.  "unique", "map", "counts": unique vectors, maps and
     numbers of unique vectors of the concentrated operand of number `site` in `focus.sites`.  `port`: the number of an input in `focus.ports`.
     `holds`: "output of <module path>" or "input of <module path>", if an intermediate is just that in the PyTorch model; `lead`: how many rows stand

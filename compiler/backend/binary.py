@@ -88,6 +88,8 @@ class ParamValues(Mapping):
             return np.arange(shape[-1], dtype=np.int32).reshape(shape)
         if what == "zeros":
             return np.zeros(shape, np.float32)
+        if what == "identity":
+            return np.eye(*shape, dtype=np.float16)
         if self._tokens is None:
             return np.arange(shape[-1], dtype=np.int32).reshape(shape)
         order = self._tokens.storage_order()

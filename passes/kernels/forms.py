@@ -17,6 +17,9 @@ class GemmForm:
     else "whole".
     residual: another matrix is added to the result or multiplies it; moments: those of its rows are collected; gathered: it is concentrated;
     slow: the activation needs a reciprocal for each element; aside: it works on results that have left the accumulators.  biases: how many.
+    turn: "across" is the layer with tokens as the stationary operand and the weights' rows streaming, `rows` of them for `n` tokens, so that the
+    result comes out transposed; "back" transposes that through the array (k is 0).  added: a transposed matrix is added on the way, of "across" the
+    residual.
     resample: a constant over tokens times a matrix of tokens, which is the stationary operand.
     repeat: how often the form is computed, on other rows with the same weights (batched resampling, repeated residuals).
     """
@@ -34,6 +37,8 @@ class GemmForm:
     slow: bool = False
     aside: bool = False
     biases: int = 0
+    turn: Literal["none", "across", "back"] = "none"
+    added: bool = False
     resample: bool = False
     repeat: int = 1
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from math import gcd
+from typing import Literal
 
 from torch_mlir import ir
 
@@ -35,10 +36,14 @@ class Linear:
 
     x: [M, K] or concentrated; weights: one or two [N, K]; biases: [1, N] or None each; residual: [R, N] with R dividing M; out: [M, N]
     f16 or f32, or a `Concentrated` (then `ids` is the [1, n] list of retained tokens); moments: [M, 2] f32 or None.
-    aside: the activation works on results that have left the accumulators; first: number of the first slice in a concentrated `out`.
+    aside: the activation works on results that have left the accumulators; first: number of the first slice in a concentrated `out`;
+    expanded: the rows of a concentrated `out` are written dense, to here [M, N].
+    turn: "across": x is the weights and the one weight is the tokens, so that a bias [M, 1] belongs to rows.  added: a matrix [N, M] whose
+    transpose is added by array passes of `identity`, which is as large as the array is deep; turn "back": y is that of the one weight [N, M], and
+    there is no x.
     """
     name: str
-    x: Mat | Concentrated
+    x: Mat | Concentrated | None
     weights: list[Mat]
     biases: list[Mat | None]
     out: Mat | Concentrated
@@ -50,11 +55,25 @@ class Linear:
     combine: str = "add"
     aside: bool = False
     first: int = 0
+    expanded: Mat | None = None
+    turn: Literal["none", "across", "back"] = "none"
+    added: Mat | None = None
+    identity: Mat | None = None
     k: int = field(init=False)
     n: int = field(init=False)
 
     def __post_init__(self):
-        self.n, self.k = self.weights[0].rows, self.weights[0].cols
+        self.n, self.k = self.weights[0].rows, 0 if self.x is None else self.weights[0].cols
+
+    @property
+    def rows(self) -> int:
+        """M."""
+        return self.weights[0].cols if self.x is None else self.x.rows
+
+    @property
+    def transposed(self) -> Mat | None:
+        """The matrix whose transpose is added."""
+        return self.weights[0] if self.x is None else self.added
 
     @property
     def dense_x(self) -> Mat:
@@ -71,7 +90,7 @@ class Linear:
     @property
     def period(self) -> int:
         """Rows after which the residual begins again."""
-        return self.x.rows if self.residual is None else self.residual.rows
+        return self.rows if self.residual is None else self.residual.rows
 
     def form(self, group: TileGroup | None) -> GemmForm:
         """The form of the kernel on the m-tiles of a group; without one, on dense rows."""
@@ -79,7 +98,8 @@ class Linear:
         return GemmForm(self.period if group is None else group.rows, self.n, self.k, len(self.weights), None if group is None else group.visual,
                         1 if group is None else group.count, unique, residual=self.residual is not None, moments=self.moments is not None,
                         gathered=isinstance(self.out, Concentrated), slow=self.activation in SLOW, aside=self.aside,
-                        biases=sum(bias is not None for bias in self.biases), repeat=self.x.rows // self.period if group is None else 1)
+                        biases=sum(bias is not None for bias in self.biases), turn=self.turn, added=self.transposed is not None,
+                        repeat=self.rows // self.period if group is None else 1)
 
 
 def sub_tiles(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> list[int]:
@@ -110,16 +130,48 @@ def unroll_of(form: GemmForm, mapping: GemmMapping, subs: int) -> int:
     return partials // gcd(partials, subs * form.weights) if form.unique and form.visual else 1
 
 
+def weight_bytes(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> int:
+    """What the weights of a mapping take: those of `gemm_places`, which has the rest too."""
+    p = Places()
+    _weight_places(p, form, mapping, geometry)
+    return sum(place.bytes * place.count for place in p.table.values())
+
+
+def _slices(form: GemmForm, mapping: GemmMapping, geometry: Geometry, subs: int) -> Iterator[tuple[str, int, int]]:
+    """(suffix, width, places) of the k-slices of a form: whole ones, and what is left."""
+    slice_ = geometry.vector if form.unique else geometry.rows
+    whole, rest = divmod(form.k, slice_)
+    count, left = int(whole > 0), int(rest > 0)
+    if form.unique:
+        count = (1 if mapping.shared_slices else in_body(whole, unroll_of(form, mapping, subs))) if whole else 0
+        left = int(rest > 0 and not (mapping.shared_slices and whole))
+    elif whole:
+        left = 0                    # the loop over k-slices has one body, whose last slice is clipped
+    yield "", slice_, count
+    yield ".rest", rest, left
+
+
+def _weight_places(p: Places, form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> None:
+    """Declare the places of weights, and of tiles of a matrix that is added."""
+    subs = sub_tiles(form, mapping, geometry)
+    pieces = [sum(subs[s] for s in piece) for piece in weight_pieces(len(subs), mapping)]
+    widest = [max(pieces[i::mapping.weight_places]) for i in range(min(mapping.weight_places, len(pieces)))]
+    for suffix, width, count in _slices(form, mapping, geometry, len(subs)):
+        for i, most in enumerate(widest):
+            p.add(f"w{suffix}.{i}", "wgt", (most, width), "f16", count * form.weights)
+    for i, most in enumerate(widest if form.added else ()):
+        p.add(f"w.turned.{i}", "wgt", (most, min(geometry.rows, mapping.m, form.rows)), "f16")
+
+
 @functools.lru_cache(1 << 14)
 def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Places:
     """What a GEMM kernel takes on chip; callers share it."""
     p, rows, subs = Places(), min(mapping.m, form.rows), sub_tiles(form, mapping, geometry)
     visual = form.visual or 0
-    slice_ = geometry.vector if form.unique else geometry.rows
     for s, width in enumerate(subs):
         p.add(f"acc{s}", "output", (rows, width), "f32", form.weights)
         p.add(f"result{s}", "output", (rows, width), "f16", int(mapping.separate_result))
-    p.add("bias", "vector", (1, min(mapping.n, form.n)), "f16", form.biases)
+    p.add("bias", "vector", (rows, 1) if form.turn == "across" else (1, min(mapping.n, form.n)), "f16", form.biases)
     p.add("residual", "vector", (rows, subs[0]), "f16", min(mapping.residual_tiles, len(subs)) if form.residual else 0)
     p.add("aside", "vector", (rows, subs[0]), "f16", min(ASIDE, len(subs)) if form.aside else 0)
     p.add("moments", "stats", (rows, 2), "f32", int(form.moments))
@@ -133,20 +185,12 @@ def gemm_places(form: GemmForm, mapping: GemmMapping, geometry: Geometry) -> Pla
         p.add("map_out", "map", (1, visual), "u16", min(MAPS, len(subs) * vectors))
     if mapping.stays == "input":
         p.add("x", "input", (rows, form.k), "f16")
-    whole, rest = divmod(form.k, slice_)
-    count = {"": int(whole > 0), ".rest": int(rest > 0)}
-    if form.unique:
-        count[""] = (1 if mapping.shared_slices else in_body(whole, unroll_of(form, mapping, len(subs)))) if whole else 0
-        count[".rest"] = int(rest > 0 and not (mapping.shared_slices and whole))
-    elif whole:
-        count[".rest"] = 0          # the loop over k-slices has one body, whose last slice is clipped
-    for suffix, width in (("", slice_), (".rest", rest)):
+    for suffix, width, count in _slices(form, mapping, geometry, len(subs)):
         if mapping.stays != "input":
-            p.add(f"x{suffix}", "input", (rows, width), "f16", count[suffix])
-        pieces = [sum(subs[s] for s in piece) for piece in weight_pieces(len(subs), mapping)]
-        for i in range(min(mapping.weight_places, len(pieces))):
-            p.add(f"w{suffix}.{i}", "wgt", (max(pieces[i::mapping.weight_places]), width), "f16", count[suffix] * form.weights)
-        p.add(f"map{suffix}", "map", (1, visual), "u16", count[suffix] if form.unique else 0)
+            p.add(f"x{suffix}", "input", (rows, width), "f16", count)
+        p.add(f"map{suffix}", "map", (1, visual), "u16", count if form.unique else 0)
+    _weight_places(p, form, mapping, geometry)
+    p.add("identity", "input", (min(geometry.rows, rows), min(geometry.rows, rows)), "f16", int(form.added))
     p.add("partial", "conc", (rows, geometry.cols), "f32", mapping.partials if form.unique and visual else 0)
     return p
 
@@ -160,7 +204,8 @@ def gemm_generators(form: GemmForm, mapping: GemmMapping, geometry: Geometry) ->
     pieces, places = weight_pieces(subs, mapping), mapping.weight_places
     windows = len(pieces) + sum(max(len(piece) for piece in pieces[i::places]) for i in range(min(places, len(pieces))))
     operand = 5 if form.unique else 2 * parts               # source and place; count, and the map's source and place
-    slice_ = operand + form.weights * windows
+    slice_ = operand + form.weights * windows if form.k else 0
+    turning = parts * (windows + subs) + 2 if form.added else 0
     if form.unique and geometry.vector > geometry.rows:     # several passes a slice: windows of the operand and of the weights
         slice_ += 1 + form.weights * subs
     epilogue = subs * (form.weights + form.biases) + 2 * form.biases + form.residual * parts * (subs + min(mapping.residual_tiles, subs))
@@ -170,7 +215,7 @@ def gemm_generators(form: GemmForm, mapping: GemmMapping, geometry: Geometry) ->
         out += subs * (3 * each + each - 1) + TABLES + MAPS + 2     # counts, unique vectors, maps; parts of a result; retained ids
     else:
         out += parts * subs + (parts - 1) * subs            # in DRAM; the text rows' on chip
-    return bodies * slice_ + epilogue + out + mapping.partials + form.moments * (2 + parts)
+    return bodies * slice_ + turning + epilogue + out + mapping.partials + form.moments * (2 + parts)
 
 
 def emit_linear(b: TileBuilder, lin: Linear, mappings: tuple[GemmMapping, ...], loc: ir.Location) -> None:
@@ -180,13 +225,13 @@ def emit_linear(b: TileBuilder, lin: Linear, mappings: tuple[GemmMapping, ...], 
     for group in [None] if conc is None else conc.groups:
         layers = [lin]
         if todo[0].form == "gate":
-            gate = gate or b.buffer("dram", lin.x.rows, lin.n, "f16", "gate", "temp")
+            gate = gate or b.buffer("dram", lin.rows, lin.n, "f16", "gate", "temp")
             layers = halves(lin, gate)
         for layer in layers:
             if conc is None or group is None:
                 emit_dense(b, layer, todo.popleft(), loc)
             else:
-                _emit_group(b, layer, conc, group, todo, loc)
+                emit_group(b, layer, conc, group, todo, loc)
 
 
 def halves(lin: Linear, gate: Mat) -> list[Linear]:
@@ -198,21 +243,22 @@ def halves(lin: Linear, gate: Mat) -> list[Linear]:
 def emit_dense(b: TileBuilder, lin: Linear, mapping: GemmMapping, loc: ir.Location) -> None:
     """All rows; where the residual repeats (position embeddings), one period after the other."""
     rows = lin.period
-    with b.kernel(lin.name, loc, mapping.slots), b.loop(lin.x.rows, rows) as p:
+    with b.kernel(lin.name, loc, mapping.slots), b.loop(lin.rows, rows) as p:
         period = lambda m: b.window(m, p, 0, rows, m.cols)
-        part = replace(lin, x=period(lin.dense_x), out=period(lin.dense_out), moments=None if lin.moments is None else period(lin.moments))
+        part = replace(lin, x=None if lin.x is None else period(lin.dense_x), out=period(lin.dense_out),
+                       moments=None if lin.moments is None else period(lin.moments))
         with dense_tiles(b, rows, mapping.m) as tile:
             _Body(b, part, tile, mapping, lin.form(None)).emit()
 
 
-def _emit_group(b: TileBuilder, lin: Linear, conc: Concentrated, group: TileGroup, todo: deque[GemmMapping], loc: ir.Location) -> None:
+def emit_group(b: TileBuilder, lin: Linear, conc: Concentrated, group: TileGroup, todo: deque[GemmMapping], loc: ir.Location) -> None:
     """The m-tiles of one shape.  Where the result is concentrated, n-tiles are whole: columns that are left over have a kernel of their own."""
-    mapping, cols = todo.popleft(), b.geometry.cols
-    columns = ceil(lin.n, cols)
-    rest = columns % (mapping.n // cols) if isinstance(lin.out, Concentrated) else 0
-    parts = [_columns(b, lin, 0, columns - rest), _columns(b, lin, columns - rest, rest)] if rest else [lin]
-    for part in parts:
-        emit_tiles(b, part, conc, group, mapping if part is parts[0] else todo.popleft(), loc)
+    cols, at, left = b.geometry.cols, 0, ceil(lin.n, b.geometry.cols)
+    while left:
+        mapping = todo.popleft()
+        rest = left % (mapping.n // cols) if isinstance(lin.out, Concentrated) else 0
+        emit_tiles(b, _columns(b, lin, at, left - rest) if at or rest else lin, conc, group, mapping, loc)
+        at, left = at + left - rest, rest
 
 
 def emit_tiles(b: TileBuilder, lin: Linear, conc: Concentrated, group: TileGroup, mapping: GemmMapping, loc: ir.Location) -> None:
@@ -238,12 +284,13 @@ class Weights:
     pieces: list[range]
     subs: list[int]
     places: tuple[Mat, ...]
+    stream: str = "weight"
 
     def load(self, b: TileBuilder, number: int, n: Idx, k: Idx, width: int) -> None:
         """Load piece `number` of rows [n, ...) and columns [k, k + width) of the matrix."""
         cols, piece, place = b.geometry.cols, self.pieces[number], self.places[number % len(self.places)]
         target = b.window(place, 0, 0, sum(self.subs[s] for s in piece), width)
-        b.load(b.window(self.source, n + cols * piece.start, k, target.rows, width), target, "weight")
+        b.load(b.window(self.source, n + cols * piece.start, k, target.rows, width), target, self.stream)
 
     def tile(self, b: TileBuilder, sub: int, col: Idx | int, width: int) -> Mat:
         """Sub-tile `sub`, columns [col, col + width) of the k-slice."""
@@ -274,7 +321,11 @@ class _Body:
         resident = None
         if self.mapping.stays == "input":
             resident = places.make(b, "x")
-            tile.load(b, lin.dense_x, 0, lin.k, resident, "activation")
+            tile.load(b, lin.dense_x, 0, lin.k, resident, self.streams[0])
+        identity = None
+        if lin.identity is not None:
+            identity = places.make(b, "identity")
+            b.load(b.window(lin.identity, 0, 0, identity.rows, identity.cols), identity, "param")
         subs = sub_tiles(self.form, self.mapping, geometry)
         with b.loop(ceil(lin.n, geometry.cols), len(subs)) as sub:
             n = geometry.cols * sub
@@ -282,8 +333,10 @@ class _Body:
             biases = [self._bias(bias, n) for bias in lin.biases]
             if isinstance(lin.x, Concentrated):
                 self._concentrated_slices(lin.x, n, accs)
-            else:
+            elif lin.x is not None:
                 self._dense_slices(n, accs, resident)
+            if identity is not None and lin.transposed is not None:
+                self._add_transposed(lin.transposed, n, [acc for acc, in accs], identity)
             if lin.aside:
                 self._epilogue_aside(n, [acc for acc, in accs], biases[0])
             turns = [places.make(b, "residual", i) for i in range(places.table["residual"].count)] if "residual" in places else []
@@ -293,7 +346,7 @@ class _Body:
                 outs = [_Out(sub + s, accs[s], [], None, None, None, ids, tables, maps) for s in range(len(subs))]
                 self._epilogue_pairs(accs, biases, outs)
             for s in range(0 if lin.aside or self.mapping.pairs_aside else len(subs)):
-                windows = [None if v is None else b.window(v, 0, geometry.cols * s, 1, geometry.cols) for v in biases]
+                windows = [self._bias_of(v, s) for v in biases]
                 residual = b.window(turns[s % len(turns)], 0, 0, tile.rows, subs[s]) if turns else None
                 result = residual if tables else None       # gathering takes long: accumulators are left first, where there is room
                 if self.mapping.separate_result:
@@ -302,13 +355,27 @@ class _Body:
         if stats is not None and lin.moments is not None:
             tile.store(b, stats, lin.moments, 0, 2, "stats")
 
+    @property
+    def streams(self) -> tuple[str, str]:
+        """What the transfers of the operand that streams through the array carry, and of the stationary one."""
+        return {"none": ("activation", "weight"), "across": ("weight", "activation"), "back": ("", "activation")}[self.lin.turn]
+
     def _bias(self, vector: Mat | None, col: Idx) -> Mat | None:
-        """A stretch of a parameter vector in the vector unit's memory."""
+        """A stretch of a parameter vector in the vector unit's memory: of an n-tile's columns, or of the rows that stream across."""
         if vector is None:
             return None
         buf = self.places.make(self.b, "bias")
+        if self.lin.turn == "across":
+            self.tile.load(self.b, vector, 0, 1, buf, "param")
+            return buf
         self.b.load(self.b.window(vector, 0, col, 1, buf.cols), buf, "param")
         return buf
+
+    def _bias_of(self, bias: Mat | None, sub: int) -> Mat | None:
+        """That of a sub-tile."""
+        if bias is None or self.lin.turn == "across":
+            return bias
+        return self.b.window(bias, 0, self.b.geometry.cols * sub, 1, self.b.geometry.cols)
 
     # ---- k-slices ------------------------------------------------------------------------------------------------
     def _weight_buffers(self, suffix: str = "") -> list[Weights]:
@@ -316,7 +383,7 @@ class _Body:
         names = [name for name in self.places.table if name.startswith(f"w{suffix}.") and name.removeprefix(f"w{suffix}.").isdigit()]
         subs = sub_tiles(self.form, self.mapping, self.b.geometry)
         pieces = weight_pieces(len(subs), self.mapping)
-        return [Weights(w, pieces, subs, tuple(self.places.make(self.b, name) for name in names)) for w in self.lin.weights]
+        return [Weights(w, pieces, subs, tuple(self.places.make(self.b, name) for name in names), self.streams[1]) for w in self.lin.weights]
 
     def _sub_tiles(self, n: Idx, k: Idx, weights: list[Weights], width: int) -> Iterator[int]:
         """The sub-tiles of a k-slice in order, whose weights are loaded meanwhile: what places take at once, then a piece for each that is done."""
@@ -340,11 +407,26 @@ class _Body:
                 x = b.window(resident, 0, k, tile.rows, width)
             else:
                 x = self.places.make(b, f"x{suffix}")
-                tile.load(b, lin.dense_x, k, width, x, "activation")
+                tile.load(b, lin.dense_x, k, width, x, self.streams[0])
             weights = self._weight_buffers(suffix)
             for s in self._sub_tiles(n, k, weights, width):
                 for w, a in zip(weights, accs[s]):
                     b.mm(x, w.tile(b, s, 0, width), a, "first")
+
+    def _add_transposed(self, source: Mat, n: Idx, accs: list[Mat], identity: Mat) -> None:
+        """Accumulators += the transpose of columns [n, ...) of the tile's rows of `source` [N, M]: rows of the identity stream through its tiles."""
+        b, lin, tile, side = self.b, self.lin, self.tile, identity.rows
+        names = [name for name in self.places.table if name.startswith("w.turned.")]
+        subs = sub_tiles(self.form, self.mapping, b.geometry)
+        pieces = weight_pieces(len(subs), self.mapping)
+        for at, rows, first in tile.parts:
+            with b.loop(rows, side) as j:
+                width = min(side, rows)
+                places = tuple(self.places.make(b, name) for name in names)
+                stack = Weights(source, pieces, subs, places, "residual" if lin.k else self.streams[1])
+                for s in self._sub_tiles(n, first + j, [stack], width):
+                    acc = b.window(b.window(accs[s], at, 0, rows, accs[s].cols), j, 0, width, accs[s].cols)
+                    b.mm(b.window(identity, 0, 0, width, width), stack.tile(b, s, 0, width), acc, "never" if lin.k else "always")
 
     def _slice_buffers(self, suffix: str) -> tuple[Mat, list[Weights], Mat | None]:
         """Room for what one k-slice of a concentrated operand needs: unique vectors, weights, and the map if rows are mapped."""
@@ -422,13 +504,13 @@ class _Body:
             for i, width in enumerate(widths(result.cols, vector)):
                 turn = number * each + i
                 table = b.window(out.tables[turn % len(out.tables)], 0, 0, tile.rows, width)
-                room = Room(out.ids, table, out.maps[turn % len(out.maps)] if out.maps else None, lin.site)
+                room = Room(out.ids, table, out.maps[turn % len(out.maps)] if out.maps else None, lin.site, lin.expanded)
                 gather_slice(b, lin.out, tile, out.sub * each + (lin.first + i), b.window(result, 0, vector * i, tile.rows, width), room)
         else:
             tile.store(b, result, lin.out, n, result.cols, "result")
 
     def _add_row(self, acc: Mat, row: Mat, to: Mat | None) -> None:
-        self.b.zip("add", acc, row, to or acc, "row")
+        self.b.zip("add", acc, row, to or acc, "col" if self.lin.turn == "across" else "row")
 
     def _epilogue_pairs(self, accs: list[list[Mat]], biases: list[Mat | None], outs: list[_Out]) -> None:
         """SwiGLU at once: both products leave the accumulators before the activation, so that the array can go on."""
@@ -442,7 +524,7 @@ class _Body:
                 if bias is None:
                     b.map(acc, place)
                 else:
-                    b.zip("add", acc, b.window(bias, 0, cols * i, 1, acc.cols), place, "row")
+                    self._add_row(acc, b.window(bias, 0, cols * i, 1, acc.cols), place)
 
         for i in range(min(count, len(accs))):
             leave(i)
@@ -464,10 +546,11 @@ class _Body:
         place = lambda i: b.window(places[i % len(places)], 0, 0, tile.rows, accs[i].cols)
 
         def leave(i: int) -> None:
-            if bias is None:
+            own = self._bias_of(bias, i)
+            if own is None:
                 b.map(accs[i], place(i))
             else:
-                b.zip("add", accs[i], b.window(bias, 0, cols * i, 1, accs[i].cols), place(i), "row")
+                self._add_row(accs[i], own, place(i))
 
         for i in range(len(places)):
             leave(i)

@@ -74,4 +74,3 @@ def _set(gathers: list[ir.OpView], m_tile: int) -> None:
         t = op.result.type
         op.operation.attributes["m_tile"] = d.I64.wrap(m_tile)
         op.result.set_type(d.ConcentratedType.make(t.rows, t.width, t.visual, t.vector, m_tile, t.layout))
-

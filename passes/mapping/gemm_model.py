@@ -148,10 +148,12 @@ class _Tile:
         rates, form = self.rates, self.form
         slice_, subs = self._slice(n), self._subs(n)
         epilogues, gathers, out = self._epilogues(n), self._gathers(n), self._results(n)
-        clipped = form.k / (self.width * self.slices)           # the last slice is narrower
-        nbytes = (self._weights(n) + self._input()) * self.slices * clipped + out
-        nbytes += (self._rows_of(n) if form.residual else 0) + form.biases * rates.transfer(1, VALUE * n, VALUE * n)
-        main = slice_ * self.slices + self._waits(subs, slice_ / subs, epilogues, gathers, out)
+        clipped = form.k / (self.width * self.slices) if form.k else 1          # the last slice is narrower
+        added = self._added(n) if form.added else Cost(0, 0)
+        nbytes = (self._weights(n) + self._input()) * self.slices * clipped + out + added.dram_bytes
+        of_bias = self.rows if form.turn == "across" else n
+        nbytes += (self._rows_of(n) if form.residual else 0) + form.biases * rates.transfer(1, VALUE * of_bias, VALUE * of_bias)
+        main = slice_ * self.slices + added.cycles + self._waits(subs, slice_ / subs, epilogues, gathers, out)
         return Cost(max(main, sum(epilogues), sum(gathers), rates.bus(nbytes)), nbytes)
 
     def _slice(self, n: int) -> float:
@@ -189,6 +191,19 @@ class _Tile:
             use = (each - 1) * max(self.array * self.parts, self.scatter) + (self.parts - 1) * self.array + self.done + self.scatter
             bounds.append(rates.period(use, INDEX * self.visual, min(self.kernel.ring("map")) * body))
         return max(bounds)
+
+    def _added(self, n: int) -> Cost:
+        """Adding the transpose of a matrix to the accumulators of an n-tile: a block of rows, as many as the array has, after the other."""
+        rates, cols, side = self.rates, self.rates.geometry.cols, min(self.rates.geometry.rows, self.rows)
+        blocks, one = ceil(self.rows, side), rates.timing.array(side)
+        turns: dict[int, float] = {}            # of a place in which pieces take turns: cycles of a block
+        for i, piece in enumerate(weight_pieces(self._subs(n), self.mapping)):
+            place = i % self.mapping.weight_places
+            nbytes = rates.transfer(min(len(piece) * cols, n), VALUE * side, VALUE * self.rows * self.form.tiles)
+            turns[place] = turns.get(place, 0) + rates.period((len(piece) - 1) * one + rates.timing.array_latency(side), nbytes, 1)
+        bounds = [cycles / min(self.kernel.ring(f"w.turned.{place}")) for place, cycles in turns.items()]
+        nbytes = rates.transfer(n, VALUE * side, VALUE * self.rows * self.form.tiles)
+        return Cost(max(self._subs(n) * one, rates.bus(nbytes), *bounds), nbytes).times(blocks)
 
     def _waits(self, subs: int, each: float, epilogues: list[float], gathers: list[float], out: float) -> float:
         """Cycles for which the first passes of an n-tile wait for accumulators without a second slot.  each: cycles of a sub-tile in a slice."""

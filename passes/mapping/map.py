@@ -4,7 +4,8 @@ In: functions in storage order, after fuse-concentration.  Out: the same, with `
 `tile` only reads it: change a number in the text and go on with `--tile`.
 
 Which kernels an op has follows from its types, attributes and the token layout (`kernel_forms`).  For each, the legal mapping that the cost model
-finds cheapest is taken.  Where an op has several forms (queries expanded, kept or spilled; SwiGLU at once or in halves), that of the lowest sum.
+finds cheapest is taken.  Where an op has several forms (queries expanded, kept or spilled; SwiGLU at once or in halves; tokens as
+the stationary operand), that of the lowest sum.
 `overrides` is a TOML file: tables named by module path, whose keys fix fields of the mappings, or `form`; later tables win.  A table whose name
 has `*` or `?` holds wherever what it says is legal; one that names a single op must be legal.
 An op that already has a mapping keeps it, if it is legal.
@@ -92,10 +93,13 @@ class Mapper:
         self.search = Search(target, width)
         self.context = Context(function, target)
         self.counts: dict[str, int] = {}
+        self.turned: dict[ir.Value, bool] = {}      #: concentrated operand of linear layers -> whether they take it dense
 
     def run(self, ops: list[ir.OpView]) -> None:
         parted = [(op, list(self.context.parts(op))) for op in ops]
-        self.search.decide(Counter(form for _, parts in parted for choices in parts for choice in choices for form in choice.kernels))
+        self.turned = self._turned(parted)
+        self.search.decide(Counter(form for _, parts in parted for choices in parts for choice in choices if choice.worth
+                                   for form in choice.kernels))
         for op, parts in parted:
             path = key_of(op, self.counts)
             if not parts:
@@ -103,8 +107,10 @@ class Mapper:
             try:
                 given, (fixed, strict) = fd.mapping_of(op), self.overrides.of(path)
                 mapping = self._whole(fixed) if "kernels" in fixed else given
+                if strict and fixed.get("form") == "turned" and self.turned.get(getattr(op, "x", None)) is False:
+                    raise FocusError("form 'turned' takes dense rows, and its operand is concentrated: expected it of every op that uses that")
                 if mapping is None:
-                    mapping = self._choose(parts, fixed, strict)
+                    mapping = self._choose(self._allowed(op, parts), fixed, strict)
                 else:
                     check(self.target, parts, mapping)
             except OpError:
@@ -112,6 +118,33 @@ class Mapper:
             except FocusError as e:
                 raise OpError(op, str(e)) from None
             op.operation.attributes[MAPPING] = fd.MappingAttr.make(mapping)
+
+    def _turned(self, parted: list[tuple[ir.OpView, list[list[Choice]]]]) -> dict[ir.Value, bool]:
+        """Of each concentrated value that linear layers use, whether it is made dense again for tokens that are stationary in all of them: where
+        the user says so of all, else where that takes less."""
+        uses: dict[ir.Value, list[tuple[str, list[Choice]]]] = {}
+        counts: dict[str, int] = {}
+        for op, parts in parted:
+            key = key_of(op, counts)
+            if isinstance(op, fd.LinearOp) and isinstance(op.x.type, fd.ConcentratedType):
+                uses.setdefault(op.x, []).append((key, [choice for choices in parts for choice in choices]))
+        found = {}
+        for x, users in uses.items():
+            wanted = {form if any(c.form == form for c in choices) else None
+                      for key, choices in users for form in (self.overrides.of(key)[0].get("form"),)}
+            cheapest = lambda turned: sum(min((self._price(c, {}) for c in choices if (c.form == "turned") is turned), default=inf)
+                                          for _, choices in users)
+            if len(users) < len(list(x.uses)) or wanted != {None}:
+                found[x] = len(users) == len(list(x.uses)) and wanted == {"turned"} and cheapest(True) < inf
+            else:
+                found[x] = all(c.worth for _, choices in users for c in choices) and cheapest(True) < cheapest(False)
+        return found
+
+    def _allowed(self, op: ir.OpView, parts: list[list[Choice]]) -> list[list[Choice]]:
+        """The ways that the operand of a linear layer allows, where it is concentrated: its unique vectors, or dense rows."""
+        if op.operation.name != fd.LinearOp.OPERATION_NAME or op.x not in self.turned:
+            return parts
+        return [[c for c in choices if (c.form == "turned") is self.turned[op.x]] for choices in parts]
 
     def _whole(self, fixed: dict[str, Any]) -> Mapping:
         return Mapping(fixed.get("form", "dense"), tuple(from_dict(k, self.overrides.source) for k in fixed["kernels"]))
@@ -124,17 +157,17 @@ class Mapper:
         if strict and wanted is not None and wanted not in known:
             raise FocusError(f"has no form '{wanted}'; it has {', '.join(known)}")
         for choices in parts:
-            allowed = [c for c in choices if c.form == wanted] or choices
+            allowed = [c for c in choices if c.form == wanted] or [c for c in choices if c.worth] or choices
             if not strict and all(self._price(c, fields) == inf for c in allowed):
                 allowed = choices
             best = min(allowed, key=lambda c: self._price(c, fields)) if len(allowed) > 1 else allowed[0]
             name = name if len(choices) == 1 and name else best.form
-            for form in best.kernels:
-                mapping = self.search.choose(form, fields if strict or self.search.price(form, fields) < inf else {})
-                kernels.append(mapping)
-                rest = rest_of(self.target, form, mapping)
-                if rest is not None:        # columns left over after whole n-tiles have a kernel of their own
-                    kernels.append(self.search.choose(rest, fields if self.search.price(rest, fields) < inf else {}))
+            for first in best.kernels:
+                form: Form | None = first
+                while form is not None:     # columns left over after whole n-tiles have a kernel of their own
+                    mapping = self.search.choose(form, fields if (strict and form is first) or self.search.price(form, fields) < inf else {})
+                    kernels.append(mapping)
+                    form = rest_of(self.target, form, mapping)
         return Mapping(name, tuple(kernels))
 
     def _price(self, choice: Choice, fields: dict[str, Any]) -> float:
@@ -177,6 +210,8 @@ def assigned(target: Target, parts: list[list[Choice]], mapping: Mapping) -> Ite
                 kernel = todo.pop(0)
                 if isinstance(form, GemmForm) and getattr(kernel, "form", None) != form.half:
                     raise FocusError(f"its mapping has a kernel \"{getattr(kernel, 'form', kernel.kind)}\", expected \"{form.half}\"")
+                if isinstance(form, GemmForm) and getattr(kernel, "turn", None) != form.turn:
+                    raise FocusError(f"its mapping has a kernel of turn \"{getattr(kernel, 'turn', '')}\", expected \"{form.turn}\"")
                 yield form, kernel
                 form = rest_of(target, form, kernel)
     if todo:
@@ -185,6 +220,9 @@ def assigned(target: Target, parts: list[list[Choice]], mapping: Mapping) -> Ite
 
 def _matches(choice: Choice, mapping: Mapping, todo: list[KernelMapping]) -> bool:
     """Whether a mapping takes this choice: by the form of the op, or by that of the next kernel."""
+    turned = bool(todo) and getattr(todo[0], "turn", "none") == "across"
+    if choice.form == "turned" or turned:
+        return turned and choice.form == "turned"
     if choice.form in ("at_once", "halves"):
         return bool(todo) and (getattr(todo[0], "form", "") == "gate") == (choice.form == "halves")
     return choice.form == mapping.form

@@ -17,17 +17,21 @@ from focus.dialects.support import OpError, get_attr
 from focus.passes.kernels.attention import Heads, cached_form, causal_sections, group_form, importance_form, section_form, segment_sections, separable
 from focus.passes.kernels.forms import Form, GemmForm, RowsForm
 from focus.passes.kernels.linear import SLOW
+from focus.passes.kernels.places import ceil
 from focus.passes.kernels.rows import TileGroup, split
 from focus.passes.kernels.spilled import spill_form
-from focus.passes.mapping.space import Target, m_tile_rows
+from focus.passes.mapping.rates import Rates
+from focus.passes.mapping.space import LONGEST, Target, m_tile_rows
 from focus.passes.tensor.tensor_ir import body, gather_of
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to do a part of an op: its form's name, and the forms of its kernels in the order of emission."""
+    """One way to do a part of an op: its form's name, and the forms of its kernels in the order of emission.  worth: whether it may be the
+    cheapest; else it is there for who asks for it."""
     form: str
     kernels: tuple[Form, ...]
+    worth: bool = True
 
 
 Kernels = tuple[tuple[Form, ...], ...]      #: of a part of an op, by the ways to do it
@@ -36,7 +40,7 @@ Kernels = tuple[tuple[Form, ...], ...]      #: of a part of an op, by the ways t
 def kernels_of(function: ir.OpView, target: Target) -> Counter[Kernels]:
     """The kernels of all parts of a function's ops, and how often each part occurs."""
     context = Context(function, target)
-    return Counter(tuple(choice.kernels for choice in choices) for op in body(function) for choices in context.parts(op))
+    return Counter(tuple(choice.kernels for choice in choices if choice.worth) for op in body(function) for choices in context.parts(op))
 
 
 class Context:
@@ -79,7 +83,26 @@ class Context:
                 gate = replace(form, weights=1, half="gate", gathered=False, slow=True, aside=True, biases=int(op.bias is not None))
                 product = replace(form, weights=1, half="product", residual=True, slow=False, biases=int(op.up_bias is not None))
                 choices.append(Choice("halves", (gate, product)))       # of equal cost, both products at once are taken
-            yield choices
+            yield [*choices, *(self._turned(op, base, form) if len(forms) == 1 and form.tiles == 1 else ())]
+
+    def _turned(self, op: ir.OpView, base: GemmForm, form: GemmForm) -> Iterator[Choice]:
+        """Tokens as the stationary operand, where that can be; worth trying where it takes the array less time."""
+        after = op.activation != "none" and op.residual is not None         # what is added comes before the activation
+        if base.repeat > 1 or base.rows > LONGEST or after or fd.dtype_of(op.y.type.element_type) != "f16":
+            return
+        g, rates = self.target.geometry, Rates(self.target)
+        passes = lambda rows, wide, deep, weights=1: rates.timing.array(rows) * ceil(wide, g.cols) * ceil(deep, g.rows) * weights
+        plain = passes(rates.unique(form.visual or 0, form.rows - (form.visual or 0)) if form.unique else form.rows, form.n, form.k, form.weights)
+        tiles = ceil(form.n, LONGEST)
+        turning = passes(min(g.rows, form.rows), form.n, form.rows) * (1 + form.residual)
+        worth = passes(ceil(form.n, tiles), form.rows, form.k, form.weights) * tiles + turning < plain
+        across = GemmForm(form.n, form.rows, form.k, slow=form.slow, biases=form.biases, turn="across", added=form.residual)
+        parts = [across]
+        if form.weights == 2:
+            gate = replace(across, half="gate", slow=True, aside=True, biases=int(op.bias is not None))
+            parts = [gate, replace(across, half="product", residual=True, slow=False, biases=int(op.up_bias is not None))]
+        back = replace(form, k=0, weights=1, unique=False, residual=False, slow=False, biases=0, turn="back", added=True)
+        yield Choice("turned", (*parts, back if form.gathered else replace(back, visual=None)), worth)
 
     def matmul(self, op: ir.OpView) -> Iterator[list[Choice]]:
         (m, k), n = op.lhs.type.shape, op.rhs.type.shape[1]

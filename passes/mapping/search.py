@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from focus.dialects.mapping import KernelMapping, to_dict
-from focus.passes.kernels.forms import Form, RowsForm
+from focus.passes.kernels.forms import Form, GemmForm, RowsForm
 from focus.passes.mapping.model import price, weighed
 from focus.passes.mapping.rates import Cost
 from focus.passes.mapping.space import Target, candidates, no_mapping, problem
@@ -30,6 +30,7 @@ from focus.runtime.spec.errors import FocusError, warn
 from focus.runtime.spec.files import atomic_write
 
 NEAR = 1.15             #: simulated is what the model finds at most this much dearer than the best
+ALIKE = 4               #: m-tiles of one shape from which on their number does not matter to the choice
 MATTERS = 0.001         #: forms that together take less than this share of all predicted cycles are left to the model
 
 Job = tuple[Target, Form, KernelMapping]
@@ -102,6 +103,9 @@ class Search:
 
     def _find(self, form: Form, overrides: dict[str, Any]) -> tuple[KernelMapping | None, float]:
         key = (form, tuple(sorted(overrides.items())))
+        if key not in self.chosen and isinstance(form, GemmForm) and form.tiles > ALIKE and not self.width:
+            mapping, _ = self._find(replace(form, tiles=ALIKE), overrides)
+            self.chosen[key] = (mapping, inf if mapping is None else price(self.target, form, mapping))
         if key not in self.chosen:
             legal = list(candidates(self.target, form))
             fixed = {k: v for k, v in overrides.items() if legal and hasattr(legal[0], k)}

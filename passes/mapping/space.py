@@ -18,7 +18,7 @@ from focus.passes.capacity import SMALLER, fits, no_room
 from focus.passes.kernels.attention import attention_generators, attention_places
 from focus.passes.kernels.concentrate import elementwise_places, gather_places, norm_places, rope_places
 from focus.passes.kernels.forms import AttentionForm, Form, GemmForm, RowsForm, SpillForm
-from focus.passes.kernels.linear import ASIDE, gemm_generators, gemm_places, resample_places, weight_pieces
+from focus.passes.kernels.linear import ASIDE, gemm_generators, gemm_places, resample_places, weight_bytes, weight_pieces
 from focus.passes.kernels.movement import move_places
 from focus.passes.kernels.places import Places, ceil
 from focus.passes.kernels.spilled import Uses, making_places, tiles_of_use, using_places
@@ -121,6 +121,12 @@ def _gemm_problem(form: GemmForm, t: GemmMapping, g: Geometry) -> str | None:
         return f"n is {t.n}, expected a multiple of the array's {g.cols} columns"
     if form.gathered and t.n >= form.n + g.cols:
         return f"n is {t.n}, expected at most the result's {form.n} columns, rounded up to whole sub-tiles of {g.cols}"
+    if t.turn != form.turn:
+        return f"turn is \"{t.turn}\", expected \"{form.turn}\""
+    if form.turn == "back" and t.stays != "none":
+        return "what is turned back has no input that could stay"
+    if form.added and t.m < form.rows and (form.rows % t.m or t.m % g.rows):
+        return f"m is {t.m}, expected a multiple of {g.rows} that divides the {form.rows} rows, or all of them, where a transposed matrix is added"
     if form.visual is not None and t.m < form.rows:
         return f"m is {t.m}, expected the {form.rows} rows of an m-tile of the concentration"
     if form.unique and (t.stays != "none" or (form.visual and not t.partials)):
@@ -232,11 +238,11 @@ def _gemms(target: Target, form: GemmForm) -> Iterator[GemmMapping]:
         for s in _subs(ceil(form.n, g.cols), most):
             if legal_widths >= MOST_WIDTHS and s not in (1, 2, 4):
                 continue
-            whole = GemmMapping(form=form.half, m=m, n=g.cols * s)
+            whole = GemmMapping(form=form.half, turn=form.turn, m=m, n=g.cols * s)
             tiles = _tiles_beside(target, form, whole)
             whole = replace(whole, residual_tiles=tiles if form.residual else 0)
             if not form.unique:
-                for stays in ("none", "input") if form.visual is None and not form.resample else ("none",):
+                for stays in ("none", "input") if form.visual is None and not form.resample and form.k else ("none",):
                     yield from _separated(form, replace(whole, stays=stays), target)
                 legal_widths += 1
                 continue
@@ -260,9 +266,11 @@ def _pieces(target: Target, form: GemmForm, t: GemmMapping) -> Iterator[GemmMapp
     """The mapping with weights in pieces that fit, in the ways worth trying: the largest pieces in two places; and for short passes smaller ones,
     which are there sooner, in as many places as there is room for, each used as often."""
     room, subs = target.machine.buffer_bytes("wgt"), ceil(min(t.n, form.n), target.geometry.cols)
-    taken = lambda m: gemm_places(form, m, target.geometry).bytes().get("wgt", 0)
+    taken = lambda m: weight_bytes(form, m, target.geometry)
     most = next((replace(t, weight_subs=n) for n in range(WEIGHT_SUBS, 1, -1) if taken(replace(t, weight_subs=n)) <= room), replace(t, weight_subs=1))
     yield most
+    if form.added:          # which share the memory with tiles of the matrix that is added
+        yield from (replace(t, weight_subs=n) for n in range(1, most.weight_subs))
     if min(t.m, form.rows) > SHORT_PASS:
         return
     for size in range(1, most.weight_subs + 1):
@@ -377,8 +385,8 @@ def no_mapping(target: Target, form: Form) -> FocusError:
     g, machine = target.geometry, target.machine
     least: GemmMapping | AttentionMapping | RowsMapping
     if isinstance(form, GemmForm):
-        least = GemmMapping(m=form.rows if form.visual is not None else min(form.rows, least_rows(g)), n=g.cols, partials=int(form.unique),
-                            shared_slices=form.unique, residual_tiles=int(form.residual))
+        least = GemmMapping(form=form.half, turn=form.turn, m=form.rows if form.visual is not None else min(form.rows, least_rows(g)), n=g.cols,
+                            partials=int(form.unique), shared_slices=form.unique, residual_tiles=int(form.residual))
     elif isinstance(form, AttentionForm):
         unit = g.vector if form.fixed else g.rows
         blocks = max(n for n in (1, 2, 3, 4) if form.head_dim % n == 0)

@@ -124,22 +124,27 @@ class _Scene:
             operands = linear.Resampling(self.mat(form.rows, form.k), self.mat(form.k, form.n), self.mat(form.rows, form.n))
             linear.emit_resample(b, TIMED, operands, t, loc)
             return form.repeat
-        passes = ceil(form.rows, t.m) * form.tiles * ceil(form.k, b.geometry.rows) * ceil(t.n, cols) * form.weights
+        side = b.geometry.rows
+        passes = (ceil(form.rows, t.m) * ceil(form.k, side) + form.added * ceil(form.rows, side)) * form.tiles * ceil(t.n, cols) * form.weights
         n = min(form.n, t.n * max(TILES, PASSES // passes))
         if form.gathered and ceil(form.n, cols) % (t.n // cols):
             n = min(n, form.n // t.n * t.n)         # columns left over after whole n-tiles have a mapping of their own
         groups = None if form.visual is None else (TileGroup(0, form.tiles, form.rows - form.visual, form.visual),)
         rows = form.rows if groups is None else form.rows * form.tiles
-        x: Mat | Concentrated = self.conc(groups, form.k, form.visual or 1) if form.unique and groups else self.mat(rows, form.k)
+        x: Mat | Concentrated | None = self.conc(groups, form.k, form.visual or 1) if form.unique and groups else self.mat(rows, form.k)
+        x = None if form.turn == "back" else x
         out: Mat | Concentrated = self.mat(rows, n)
         ids = None
         if form.gathered and groups:
             out, ids = self.conc(groups, n, form.visual or 1, filled=False), self.mat(1, max(1, (form.visual or 0) * form.tiles), "i32")
         activation = "swiglu" if form.weights == 2 else "silu" if form.slow else "none"
-        biases = [self.mat(1, n) if i < form.biases else None for i in range(form.weights)]
-        layer = linear.Linear(TIMED, x, [self.mat(n, form.k) for _ in range(form.weights)], biases, out, activation,
+        shape = (rows, 1) if form.turn == "across" else (1, n)
+        biases = [self.mat(*shape) if i < form.biases else None for i in range(form.weights)]
+        weights = [self.mat(n, form.k or rows) for _ in range(form.weights)]
+        layer = linear.Linear(TIMED, x, weights, biases, out, activation,
                               self.mat(rows, n) if form.residual else None, self.mat(rows, 2, "f32") if form.moments else None, ids,
-                              len(self.sites) - 1, "mul" if form.half == "product" else "add", form.aside)
+                              len(self.sites) - 1, "mul" if form.half == "product" else "add", form.aside, turn=form.turn,
+                              added=self.mat(n, rows) if form.added and form.k else None, identity=self.mat(side, side) if form.added else None)
         with self.gathering():
             conc = next((m for m in (out, x) if isinstance(m, Concentrated)), None)
             if groups is None or conc is None:

@@ -507,13 +507,19 @@ class _Lowering:
         return LoopExtent(min(e.full, e.full if fixed is None else fixed), e.total, e.step, e.level, e.less)
 
     def _note_written(self, instr: Instr, places: dict[str, MemrefPlace], extents: dict[str, LoopExtent]) -> None:
-        """A buffer is as large as what was last written to it, where that starts at its first row or column."""
+        """A buffer is as large as what was last written to it, where that starts at its first row or column.  Of rows that a loop goes through,
+        which together are all, it has as many columns as they have."""
         for m, _ in instr.mems:
             p = places[m.name]
-            if "w" not in m.access or fd.space_of(p.root) == "dram" or p.rows_at is None or p.cols_at is None:
+            if "w" not in m.access or fd.space_of(p.root) == "dram" or p.cols_at is None:
                 continue
             rows, cols = p.root.type.shape
             old = self.written.get(p.root, (LoopExtent.constant(rows), LoopExtent.constant(cols)))
+            if p.rows_at is None:
+                of = extents.get(str(m.cols))
+                if of is not None and not of.fixed and not p.cols_at and of.level < len(self.kernel.buffers[p.root].loops):
+                    self.written[p.root] = (old[0], LoopExtent(cols, of.total, of.step, of.level, of.less))
+                continue
             self.written[p.root] = (self._whole(extents.get(str(m.rows)), p.rows_at, rows, old[0]),
                                     self._whole(extents.get(str(m.cols)), p.cols_at, cols, old[1]))
 

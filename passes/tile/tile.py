@@ -21,7 +21,7 @@ from focus.dialects import focus as fd
 from focus.dialects.contracts import CACHES, CONCENTRATION
 from focus.dialects.mapping import KernelMapping, RowsMapping
 from focus.dialects.support import OpError, get_attr, path_of, set_attr, to_attr, walk
-from focus.passes.kernels import attention, concentrate, linear, movement, spilled
+from focus.passes.kernels import attention, concentrate, linear, movement, spilled, turned
 from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels.rows import Concentrated, split
 from focus.passes.manager import register_pass
@@ -244,10 +244,17 @@ class Tiler:
 
     def linear(self, op) -> None:
         x, ids, site, gather = self.where[op.x], None, None, gather_of(op)
+        kernels = self._kernels(op)
+        across = getattr(kernels[0], "turn", "none") == "across"
+        if across and isinstance(x, Concentrated):
+            raise OpError(op, "has a mapping of form \"turned\", and its operand unique vectors, which an op that also uses it takes")
+        if not across and isinstance(op.x.type, fd.ConcentratedType) and not isinstance(x, Concentrated):
+            raise OpError(op, "has a mapping for unique vectors, and its operand dense rows, which the ops that use it take")
         out: Mat | Concentrated
+        expanded = None
         if gather is not None:
             out = self.where[gather.result] = self._concentrated(gather)
-            site, ids = len(self.sites) - 1, self.where[gather.ids]
+            site, ids, expanded = len(self.sites) - 1, self.where[gather.ids], self._expanded(gather, out)
         else:
             out = self.where[op.y] = self.temp(op.y, "y")
         moments = None
@@ -255,8 +262,10 @@ class Tiler:
             moments = self.where[op.moments] = self.b.buffer("dram", out.rows, 2, "f32", "moments", "temp")
         both = [(op.weight, op.bias)] + ([(op.up_weight, op.up_bias)] if op.up_weight is not None else [])
         kernel = linear.Linear(self.name, x, [self.mat(w) for w, _ in both], [self.optional(v) for _, v in both], out, op.activation,
-                               self.optional(op.residual), moments, ids)
-        self.call(linear.emit_linear, kernel, self._kernels(op), gather=gather, site=site)
+                               self.optional(op.residual), moments, ids, expanded=expanded)
+        if across:
+            kernel = replace(kernel, identity=self.constant("identity", self.b.geometry.rows, self.b.geometry.rows, "f16"))
+        self.call(turned.emit_turned if across else linear.emit_linear, kernel, kernels, gather=gather, site=site)
 
     def matmul(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "resampled")
@@ -286,9 +295,10 @@ class Tiler:
         self.call(concentrate.emit_gather, self.name, gather, self._rows(op).slots, gather=op, site=len(self.sites) - 1)
 
     def _expanded(self, op, conc: Concentrated) -> Mat | None:
-        """Where the rows of concentrated queries go if attention runs on dense ones, or None."""
+        """Where the rows of a concentrated value go if what uses it runs on dense ones, or None."""
         users = [u.owner.operation.opview for u in op.result.uses]
-        if not users or any(not isinstance(u, fd.AttentionOp) for u in users) or any(self._form(u) != "expand" for u in users):
+        forms = {fd.AttentionOp: "expand", fd.LinearOp: "turned"}
+        if not users or any(self._form(u) != forms.get(type(u)) for u in users):
             return None
         out = self.where[op.result] = self.b.buffer("dram", conc.rows, conc.width, "f16", "merged", "temp")
         return out

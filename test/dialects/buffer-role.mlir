@@ -37,7 +37,7 @@
 
 // -----
 
-// expected-error@below {{'focus.buffer' op has constant none of i32 and role "constant"; expected "positions" of i32 or "rows" of i32 or "token_ids" of i32 or "zeros" of f32 with role "constant"}}
+// expected-error@below {{'focus.buffer' op has constant none of i32 and role "constant"; expected "positions" of i32 or "rows" of i32 or "token_ids" of i32 or "zeros" of f32 or "identity" of f16 with role "constant"}}
 %0 = "focus.buffer"() {name = "x", kind = "param", role = "constant"} : () -> memref<1x8xi32, #focus.space<"dram">>
 
 // -----

@@ -39,5 +39,5 @@ attempt(GemmForm(40, 2_000_000, 64, weights=5))
 # accumulators of a quarter of the head's columns
 # CHECK-NEXT: needs 135168 bytes of 'output', but machine 'small' has 40960{{$}}
 attempt(AttentionForm(64, ((64, None),), 4096, 1, 1))
-# CHECK-NEXT: GemmMapping(slots=4, form='whole', m=40, n=32,
+# CHECK-NEXT: GemmMapping(slots=4, form='whole', turn='none', m=40, n=32,
 attempt(tile(40, 40))

@@ -163,13 +163,18 @@ class Drawn:
     def __call__(self, func: ir.OpView) -> None:
         context = Context(func, self.target)
         for op in func.regions[0].blocks[0].operations:
-            parts = list(context.parts(op))
+            parts = [self._allowed(op, choices) for choices in context.parts(op)]
             if parts:
                 mapping = self._mapping(parts)
                 if mapping is None:         # no legal mapping: the pass says so
                     continue
                 op.operation.attributes[MAPPING] = fd.MappingAttr.make(mapping)
                 self.counts[op.operation.name, mapping.form] += 1
+
+    def _allowed(self, op: ir.OpView, choices: list) -> list:
+        """A linear layer takes a concentrated operand as unique vectors or as dense rows; here each value has one user, but for attention's."""
+        alone = not isinstance(op, fd.LinearOp) or not isinstance(op.x.type, fd.ConcentratedType) or len(list(op.x.uses)) == 1
+        return choices if alone else [c for c in choices if c.form != "turned"]
 
     def _mapping(self, parts: list) -> Mapping | None:
         kernels: list[KernelMapping] = []
@@ -178,7 +183,7 @@ class Drawn:
             able = [c for c in choices if c.kernels and all(any(True for _ in candidates(self.target, form)) for form in c.kernels)]
             if not able:
                 return None
-            rare = [c for c in able if c.form in ("spill", "halves")]
+            rare = [c for c in able if c.form in ("spill", "halves", "turned")]
             choice = self.rng.choice([c for c in able if c.form == name] or able + 2 * rare)
             name = name if len(choices) == 1 and name else choice.form
             for form in choice.kernels:
