@@ -594,8 +594,8 @@ def softmax_step(b: TileBuilder, scale: float, s: Strand, tile: Scores, init: st
 
 @dataclass(frozen=True)
 class _Weighted:
-    """Accumulators (+)= probabilities x values, in `blocks` of output columns; the value tiles take `turns`.  A strand goes through all tiles that are
-    there before the next one does, whose softmax has time meanwhile."""
+    """Accumulators (+)= probabilities x values, in `blocks` of output columns; the value tiles take `turns`.  A strand goes through all tiles that
+    are there before the next one does, whose softmax has time meanwhile."""
     strands: list[Strand]
     probs: list[Mat]
     blocks: list[tuple[int, int]]
