@@ -57,7 +57,7 @@ print("counts of short m-tiles", attempt(1, "counts", 128)[4])
 # CHECK-NEXT: input error error
 # CHECK-NEXT: wgt error error
 # CHECK-NEXT: output error error
-# CHECK-NEXT: vector error error
+# CHECK-NEXT: vector error smaller
 # CHECK-NEXT: stats error fits
 # CHECK-NEXT: importance error fits
 # CHECK-NEXT: counts fits fits
