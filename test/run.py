@@ -28,6 +28,7 @@ def main(argv: list[str]) -> int:
     sys.argv = ["lit", "-sv", "--output", str(results), *argv, *paths]
     with tempfile.TemporaryDirectory(prefix="focus-test-") as shared:
         os.environ["FOCUS_TEST_IMPORTS"] = shared       # models that several tests compile are exported once
+        os.environ["FOCUS_CACHE"] = f"{shared}/cache"   # and mappings chosen once, whatever the user's cache has
         try:
             lit.main.main()
             code = 0

@@ -30,6 +30,7 @@ _COUNTS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attenti
 _DEPTHS = ("num_hidden_layers", "depth")
 MOST_LAYERS = 1000
 MOST_COUNT = 2 ** 24        #: rows that an instruction counts
+MOST_TOKEN = 2 ** 31        #: ids of tokens are indices of int32
 MOST_WIDENING = 8           #: float32 has as many bytes for each that a file has (of 4 bits)
 
 
@@ -107,7 +108,7 @@ def from_function(path: Path, function: str) -> tuple[nn.Module, Mapping[str, An
 
 def check_counts(path: Path, config: Mapping[str, Any], where: str = "") -> None:
     """Raise FocusError, naming the key, for a size or a number of layers or heads that is none, or more than any: transformers would divide by
-    it, or make as many modules."""
+    it, or make as many modules; and for the id of a token that is more than any."""
     for key, value in config.items():
         if isinstance(value, Mapping) and key in ("text_config", "vision_config"):
             check_counts(path, value, f"{key}.")
@@ -115,6 +116,8 @@ def check_counts(path: Path, config: Mapping[str, Any], where: str = "") -> None
         sizes = value if isinstance(value, list) and len(value) == 2 else [value]
         if key in _COUNTS and value is not None and not all(is_whole(v) and v <= most for v in sizes):
             raise FocusError(f"{path}: {where}{key}: a whole number from 1 to {most} expected, got {value!r}")
+        if key.endswith(("_token_id", "_token_index")) and isinstance(value, int) and abs(value) >= MOST_TOKEN:
+            raise FocusError(f"{path}: {where}{key}: a token id below {MOST_TOKEN} expected, got {value!r}")
     for key, other in (("num_attention_heads", "hidden_size"), ("num_heads", "hidden_size"), ("num_heads", "embed_dim"),
                        ("pad_token_id", "vocab_size")):
         count, size = config.get(key), config.get(other)

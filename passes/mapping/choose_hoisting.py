@@ -41,6 +41,7 @@ def choose_hoisting(function: ir.OpView, *, machine: str = "focus") -> None:
         after, before = (_kernels(function, target, *changes) for changes in ((), (hoist,)))
         search = Search(target)
         pays = search.price_all(before - after) < WORTH * search.price_all(after - before)
+        search.remember()
     function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(config.model_copy(update={"hoist": pays}))
 
 

@@ -44,6 +44,7 @@ def choose_m_tile(function: ir.OpView, *, machine: str = "focus") -> None:
         _set(gathers, size)
         fits = size == LARGEST_M_TILE or count_bytes(function, target) <= target.machine.buffer_bytes("counts")
         prices[size] = search.price_all(kernels_of(function, target)) if fits else inf
+    search.remember()
     best = min(sizes, key=lambda size: prices.get(size, 0))
     _set(gathers, best)
     function.attributes[CONCENTRATION] = d.ConcentrationAttr.make(attr.config().fixed(best))

@@ -118,6 +118,7 @@ class Mapper:
             except FocusError as e:
                 raise OpError(op, str(e)) from None
             op.operation.attributes[MAPPING] = fd.MappingAttr.make(mapping)
+        self.search.remember()
 
     def _turned(self, parted: list[tuple[ir.OpView, list[list[Choice]]]]) -> dict[ir.Value, bool]:
         """Of each concentrated value that linear layers use, whether it is made dense again for tokens that are stationary in all of them: where

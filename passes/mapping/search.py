@@ -2,8 +2,8 @@
 
 In: a form and a target; overrides of single fields.  Out: `choose`, the cheapest legal mapping, and `price`, what it costs.
 
-`decide` simulates the few best of each of many forms at once, in processes of their own, and remembers on disk what they took: in the folder
-`focus/mappings` of the user's cache, a file for each form on each machine.
+What the model has chosen is remembered on disk (`memory`).  `decide` simulates the few best of each of many forms at once, in processes of their own,
+and remembers what they took, in a file for each form on each machine.
 """
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from focus.dialects.mapping import KernelMapping, to_dict
 from focus.passes.kernels.forms import Form, GemmForm, RowsForm
+from focus.passes.mapping.memory import Found, Key, ModelChoices, build_key, cache_folder, model_choices
 from focus.passes.mapping.model import price, weighed
 from focus.passes.mapping.rates import Cost
 from focus.passes.mapping.space import Target, candidates, no_mapping, problem
@@ -34,13 +33,6 @@ ALIKE = 4               #: m-tiles of one shape from which on their number does 
 MATTERS = 0.001         #: forms that together take less than this share of all predicted cycles are left to the model
 
 Job = tuple[Target, Form, KernelMapping]
-Chosen = dict[tuple, tuple[KernelMapping | None, float]]        #: (form, overrides) -> the cheapest mapping, None where there is none; its price
-
-
-@lru_cache(4)
-def _chosen_for(machine: str, vector: int) -> Chosen:
-    """What the model has chosen in this process for a machine, given as JSON, and vectors of a length."""
-    return {}
 
 
 @dataclass
@@ -48,12 +40,17 @@ class Search:
     """Chooses mappings, once for equal forms.  width: how many mappings of a form are simulated (0: none)."""
     target: Target
     width: int = 0
-    chosen: Chosen = field(default_factory=dict)
+    chosen: dict[Key, Found] = field(default_factory=dict)         #: where simulation decides
     simulated: dict[tuple[Form, KernelMapping], float] = field(default_factory=dict)
+    by_model: ModelChoices | None = field(init=False)               #: where the model does: of any program for this machine alike
 
     def __post_init__(self) -> None:
-        if not self.width:              # the model alone decides, of any program for this machine alike
-            self.chosen = _chosen_for(self.target.machine.to_json(), self.target.vector)
+        self.by_model = None if self.width else model_choices(self.target)
+
+    def remember(self) -> None:
+        """Keep what the model has chosen for later processes."""
+        if self.by_model is not None:
+            self.by_model.save()
 
     def price(self, form: Form, overrides: dict[str, Any] | None = None) -> float:
         """Cost of the cheapest mapping; infinity where there is none.  overrides: fields that a user has fixed, name to value."""
@@ -101,20 +98,28 @@ class Search:
         known = [(self.simulated[form, m], m) for m in legal if (form, m) in self.simulated]
         return sorted(known or [(price(self.target, form, m), m) for m in legal], key=lambda pair: pair[0])
 
-    def _find(self, form: Form, overrides: dict[str, Any]) -> tuple[KernelMapping | None, float]:
+    def _find(self, form: Form, overrides: dict[str, Any]) -> Found:
         key = (form, tuple(sorted(overrides.items())))
-        if key not in self.chosen and isinstance(form, GemmForm) and form.tiles > ALIKE and not self.width:
+        found = self.chosen.get(key) if self.by_model is None else self.by_model.get(key)
+        if found is not None:
+            return found
+        found = self._cheapest(form, overrides)
+        if self.by_model is not None:
+            return self.by_model.put(key, found)
+        self.chosen[key] = found
+        return found
+
+    def _cheapest(self, form: Form, overrides: dict[str, Any]) -> Found:
+        if isinstance(form, GemmForm) and form.tiles > ALIKE and not self.width:
             mapping, _ = self._find(replace(form, tiles=ALIKE), overrides)
-            self.chosen[key] = (mapping, inf if mapping is None else price(self.target, form, mapping))
-        if key not in self.chosen:
-            legal = list(candidates(self.target, form))
-            fixed = {k: v for k, v in overrides.items() if legal and hasattr(legal[0], k)}
-            if fixed:           # fields that the user fixed may lie outside the candidates
-                changed = dict.fromkeys(replace(m, **fixed) for m in legal)
-                legal = [m for m in changed if problem(self.target, form, m) is None]
-            ranked = self._ranked(form, legal)
-            self.chosen[key] = (ranked[0][1], ranked[0][0]) if ranked else (None, inf)
-        return self.chosen[key]
+            return mapping, inf if mapping is None else price(self.target, form, mapping)
+        legal = list(candidates(self.target, form))
+        fixed = {k: v for k, v in overrides.items() if legal and hasattr(legal[0], k)}
+        if fixed:               # fields that the user fixed may lie outside the candidates
+            changed = dict.fromkeys(replace(m, **fixed) for m in legal)
+            legal = [m for m in changed if problem(self.target, form, m) is None]
+        ranked = self._ranked(form, legal)
+        return (ranked[0][1], ranked[0][0]) if ranked else (None, inf)
 
 
 # ---- simulating many ---------------------------------------------------------------------------------------------------------
@@ -162,7 +167,7 @@ class _Remembered:
 
     @classmethod
     def of(cls, target: Target, form: Form) -> _Remembered:
-        name = hashlib.sha256(f"{_build()}\n{target.machine.to_json()}\n{target.vector}\n{form}".encode()).hexdigest()
+        name = hashlib.sha256(f"{build_key()}\n{target.machine.to_json()}\n{target.vector}\n{form}".encode()).hexdigest()
         path = cache_folder() / f"{name}.json"
         known = _loaded.get(path)
         if known is None:
@@ -192,27 +197,5 @@ class _Remembered:
 _loaded: dict[Path, _Remembered] = {}
 
 
-def cache_folder() -> Path:
-    """Where simulated mappings are remembered: `$FOCUS_CACHE`, or `focus` in the user's cache."""
-    own = os.environ.get("FOCUS_CACHE")
-    return Path(own or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "focus") / "mappings"
-
-
 def _key(mapping: KernelMapping) -> str:
     return json.dumps(to_dict(mapping), sort_keys=True)
-
-
-@cache
-def _build() -> str:
-    """A hash of all that a simulated cost depends on: the code that emits and lowers kernels, and the simulator."""
-    package = Path(__file__).parents[2]
-    total = hashlib.sha256()
-    for file in sorted(_files(package)):
-        total.update(file.read_bytes())
-    return total.hexdigest()
-
-
-def _files(package: Path) -> Iterable[Path]:
-    for folder in ("passes", "dialects"):
-        yield from (package / folder).rglob("*.py")
-    yield from (package / "runtime").glob("_sim*.so")

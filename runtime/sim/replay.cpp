@@ -140,9 +140,11 @@ std::array<uint32_t, isa::NUM_SEMAPHORES + 1> Engine::credits() const {
 
 /// A kernel begins: if one like it has been timed, it is not executed; else what it takes will be noted.  True if it is over.
 bool Engine::begin_kernel() {
+    noted_.reset();
+    for (const UnitState& unit : counters_.units)
+        if (unit.free > fetch_ || unit.finished > fetch_) return false;     // the drain before was satisfied early, by credits that were left over
     bus_.forget();                                          // all claims lie in the past
     const Stretch& s = replay_.stretch(program_, pc_, machine_.burst_bytes);
-    noted_.reset();
     if (!s.alike) return false;
     for (uint8_t id : s.agus)
         if (control_.agu(id).slots > 1) return false;       // where its ring stands is left behind
@@ -239,7 +241,6 @@ void Engine::end_noted() {
         t.first = n.first[u];
         for (size_t k = 0; k < t.stall.size(); ++k) t.stall[k] = unit.stall[k] - before.stall[k];
         if (t.first >= 0) t.stall[size_t(t.first)] -= n.fetch - before.free;     // for which it was idle before the kernel
-        alike &= before.finished <= n.fetch && before.free <= n.fetch;
     }
     taken.module = counters_.modules[s.source];
     each(taken.module, n.module, subtract);

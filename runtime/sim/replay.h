@@ -1,4 +1,4 @@
-// Kernels that have been timed before.  When a kernel begins, all units are idle and nothing of the kernels before it is under way, so its times count
+// Kernels that have been timed before.  When a kernel begins with all units idle, nothing of the kernels before it is under way, so its times count
 // from its first fetch.  Two kernels whose instructions, and whatever else they depend on, are the same take the same times, wherever their operands
 // lie in DRAM; so in a run without data the second need not be executed.
 //

@@ -104,7 +104,7 @@ refuse(str(folder / "model"))
 for old, new in (('"num_hidden_layers": 3', '"num_hidden_layers": 1000000000'), ('"depth": 2', '"depth": 1001'),
                  ('"vocab_size": 160', '"vocab_size": 10000000'), ('"intermediate_size": 80', '"intermediate_size": 3000000000'),
                  ('"intermediate_size": 80', '"intermediate_size": 16000000'), ('"num_attention_heads": 2', '"num_attention_heads": 96'),
-                 ('"patch_size": 14', '"patch_size": 30000')):
+                 ('"patch_size": 14', '"patch_size": 30000'), (right[right.index('"video_token_id"'):].split(",")[0], f'"video_token_id": {10 ** 30}')):
     assert old in right
     config.write_text(right.replace(old, new, 1))
     refuse(str(folder / "model"))
@@ -115,6 +115,7 @@ for old, new in (('"num_hidden_layers": 3', '"num_hidden_layers": 1000000000'), 
 # CHECK-NEXT: FOLDER/model: config.json describes {{.*}} bytes of float32 parameters, but the files hold {{.*}}; the largest is 'model.visual.blocks.0.mlp
 # CHECK-NEXT: FOLDER/model/config.json: text_config.num_attention_heads: 96 does not go with hidden_size 64
 # CHECK-NEXT: FOLDER/model: config.json describes {{.*}} bytes of float32 parameters, but the files hold {{.*}}; the largest is 'model.visual.patch_embed.proj.weight'
+# CHECK-NEXT: FOLDER/model/config.json: video_token_id: a token id below 2147483648 expected, got 1000000000
 config.write_text(right.replace('"model_type": "qwen2_5_vl"', '"model_type": "gemma3"'))
 # CHECK-NEXT: FOLDER/model: model_type 'gemma3' is not supported; supported: llava_onevision, qwen2_5_vl
 refuse(f"{folder}/model")

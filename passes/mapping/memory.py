@@ -1,0 +1,121 @@
+"""What was found out about mappings, kept for later compilations: in the folder `focus/mappings` of the user's cache.
+
+In: a target.  Out: `ModelChoices`, what the cost model has chosen for each form; `cache_folder` and `build_key`, for all files that are kept there.
+
+A file is named after everything that its content depends on, the code included, so none has to be removed when something changes.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from focus.dialects.mapping import KernelMapping, from_dict, to_dict
+from focus.passes.kernels.forms import Form
+from focus.passes.mapping.space import Target
+from focus.runtime.spec.errors import FocusError
+from focus.runtime.spec.files import atomic_write
+
+MOST_FORMS = 4096       #: in a file; a full one is begun anew
+
+Key = tuple[Form, tuple[tuple[str, Any], ...]]          #: a form, and what a user has fixed of its mapping
+Found = tuple[KernelMapping | None, float]              #: the cheapest mapping, None where there is none; its price
+
+
+class ModelChoices:
+    """What the cost model has chosen for a machine: in this process, and, where users fixed nothing, on disk by earlier ones."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._known: dict[Key, Found] = {}
+        self._stored: dict[str, Any] | None = None      #: of the file, by the text of the form
+        self._changed = False
+
+    def get(self, key: Key) -> Found | None:
+        """What was chosen; None where nothing was yet."""
+        found = self._known.get(key)
+        if found is None and not key[1]:
+            if self._stored is None:
+                self._stored = _read(self.path)
+            found = _found(self._stored.get(str(key[0])))
+            if found is not None:
+                self._known[key] = found
+        return found
+
+    def put(self, key: Key, found: Found) -> Found:
+        """Keep a choice; itself."""
+        self._known[key] = found
+        self._changed |= not key[1]
+        return found
+
+    def save(self) -> None:
+        """Write what is new to the file, where that can be written: a choice is only made again without it."""
+        if not self._changed:
+            return
+        table = _read(self.path)                        # others may have written since
+        table = table if len(table) < MOST_FORMS else {}
+        for (form, fixed), (mapping, price) in self._known.items():
+            if not fixed:
+                table[str(form)] = [None if mapping is None else to_dict(mapping), price]
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(self.path) as temporary:
+                temporary.write_text(json.dumps(table), encoding="utf-8")
+        except (OSError, FocusError):
+            pass
+        self._changed = False
+
+
+def model_choices(target: Target) -> ModelChoices:
+    """The choices for a machine and vectors of a length."""
+    return _choices(cache_folder(), target.machine.to_json(), target.vector)
+
+
+@lru_cache(4)
+def _choices(folder: Path, machine: str, vector: int) -> ModelChoices:
+    name = hashlib.sha256(f"{build_key()}\n{machine}\n{vector}".encode()).hexdigest()
+    return ModelChoices(folder / f"model-{name}.json")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}                       # no file yet, or one that cannot be read: choose again
+    return table if isinstance(table, dict) else {}
+
+
+def _found(entry: Any) -> Found | None:
+    """A choice as the file has it; None for what is none."""
+    try:
+        values, price = entry
+        return (None, inf) if values is None else (from_dict(values), float(price))
+    except (TypeError, ValueError, AttributeError, FocusError):
+        return None
+
+
+def cache_folder() -> Path:
+    """Where what was found out is kept: `$FOCUS_CACHE`, or `focus` in the user's cache."""
+    own = os.environ.get("FOCUS_CACHE")
+    return Path(own or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "focus") / "mappings"
+
+
+@cache
+def build_key() -> str:
+    """A hash of all that a choice depends on: the code that emits and lowers kernels, the description of machines, and the simulator."""
+    package = Path(__file__).parents[2]
+    total = hashlib.sha256()
+    for file in sorted(_files(package)):
+        total.update(file.read_bytes())
+    return total.hexdigest()
+
+
+def _files(package: Path) -> Iterable[Path]:
+    for folder in ("passes", "dialects", "runtime/spec"):
+        yield from (package / folder).rglob("*.py")
+    yield from (package / "runtime").glob("_sim*.so")
