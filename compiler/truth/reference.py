@@ -66,6 +66,15 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
     return run.logits().numpy(), run.trace, run.details
 
 
+def _as_decided(settings: Concentration, decisions: Mapping[str, np.ndarray]) -> Concentration:
+    """The settings; where they leave open whether layers prune before their queries, as the trace of another run says."""
+    for layer in settings.layers if settings.hoist == "auto" else ():
+        seen, asked, kept = (np.size(decisions.get(f"retained/{layer}/{site}", ())) for site in ("q_proj", "query", "gate_proj"))
+        if seen > kept:
+            return settings.model_copy(update={"hoist": asked == kept})
+    return settings
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Run the block with PyTorch on one thread: many short operations, in which threads of a busy machine wait for each other far longer than
@@ -182,7 +191,7 @@ class Front:
             stages: bool = False, after: DecoderRun | None = None) -> DecoderRun:
         """The decoder on all rows of the request.  `stages`: keep what each layer takes, so that another run may come `after` this one: it goes on
         where the two concentrations first differ.  Raises FocusError as `reference` does."""
-        settings = Concentration.resolve(concentration, self.depth)
+        settings = _as_decided(Concentration.resolve(concentration, self.depth), decisions or {})
         if settings.sec and not self.tokens.prompt_rows:
             raise FocusError("input_ids: no text after the visual tokens; importance is what the prompt attends to")
         if settings.vision and self.found is None:

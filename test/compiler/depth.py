@@ -67,7 +67,7 @@ def tiled(concentration: Concentration, kind: type) -> tuple[int, list[str]]:
     """Number of routines, and the text of the routine of every call, names left out."""
     module = backbone_module(backbone(4))
     tile.Routines = kind
-    manager.run(module, pipeline("focus", concentration)[1:10])
+    manager.run(module, pipeline("focus", concentration)[1:11])
     texts = {get_attr(f, "sym_name"): re.sub(r'@\w+|name = "[\w.]*"', "", f.operation.get_asm(use_local_scope=True)) for f in routines(module)}
     return len(texts), [texts[call.callee.value] for call in walk(module, "func.call")]
 

@@ -38,5 +38,5 @@ print([waits_of(slow | changed) for changed in ({}, {"share": 0.01}, {"bound": s
 # CHECK-NEXT: ['dram 40%, sfu 10%', '', '', 'units that take turns']
 
 # TABLE: module {{.*}} mapping {{.*}} cycles {{.*}} predicted {{.*}} DRAM {{.*}} predicted {{.*}} bound {{.*}} of it {{.*}} waits for
-# TABLE: model.language_model.layers.0.self_attn {{.*}} attention
+# TABLE: model.vision_tower.encoder.layers.0.self_attn {{.*}} attention
 # EARLY: --explain-mapping needs a program to time, not --emit tiled

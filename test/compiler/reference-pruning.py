@@ -30,6 +30,11 @@ for layer in range(4):
 later, seen = focus.reference(model, inputs, settings.model_copy(update={"hoist": False}))
 print(0, [len(seen[f"retained/0/{site}"]) for site in sites])
 print("later", relative(later, logits) < 1e-6, all((seen[f"retained/{i}/down_proj"] == trace[f"retained/{i}/down_proj"]).all() for i in range(4)))
+# Where the request leaves it open, following a run's choices follows that one too.
+# CHECK-NEXT: followed True True
+for_run = settings.model_copy(update={"hoist": "auto"})
+print("followed", *(all(np.array_equal(found[key], run[key]) for key in run)
+                    for run in (seen, trace) for found in (focus.reference(model, inputs, for_run, run)[1],)))
 # CHECK-NEXT: keys ['retained']
 print("keys", sorted({key.split("/")[0] for key in trace}))
 
