@@ -21,11 +21,11 @@ for name in ("llava-onevision-tiny", "llava-tiny", "llava-next-tiny", "llava-nex
         with exe.session(inputs, sanitize=True) as session:
             tokens, = session.generate(COUNT)
             reports = [session.results[0].report, *(report for _, report in session.runs)]
-            last, trace = session.logits[0], session.results[0].trace
+            last, trace, concentration = session.logits[0], session.results[0].trace, session.results[0].concentration
         findings = sum(r["sanitizer"]["total"] for r in reports)
         generation = exe.time(trace, generate=COUNT)["generation"]
         same = generation["step_cycles"] == [r["cycles"] for r in reports[1:]] and generation["time_to_first_token_s"] == reports[0]["seconds"]
-        judge = Judge(Front.of(model, inputs, more=COUNT).run(mode, trace if mode == "full" else None))
+        judge = Judge(Front.of(model, inputs, more=COUNT).run(concentration, trace if mode == "full" else None))
         judge.generated(tokens[:-1])
         judge.logits(last)
         print(name, mode, judge.verdict, "sanitizer", findings, "cycles", same, end=" " if mode == "off" else "\n")

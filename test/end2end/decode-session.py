@@ -45,7 +45,7 @@ for name, mode, machine in (("llava-onevision-tiny", "full", "focus"), ("qwen2.5
         extend = [report["cycles"] for name, report in session.runs if name == "extend"]
     verdicts = []
     for number, request in enumerate(requests):
-        judge = Judge(Front.of(model, request, more=20).run(mode, results[number].trace if mode == "full" else None))
+        judge = Judge(Front.of(model, request, more=20).run(results[number].concentration, results[number].trace if mode == "full" else None))
         judge.generated(first[number])
         judge.asked(asked[number])
         judge.logits(answered[number])
@@ -95,7 +95,7 @@ with exe.session(inputs) as session:
 request = zoo.video_request(model, zoo.moving_pattern(2, 28, 28), before=0, after=1)
 one = focus.compile(model, request, "focus", "full", max_new_tokens=1)
 generation = one.generate(request, 1)
-judge = Judge(Front.of(model, request, more=1).run("full", generation.results[0].trace))
+judge = Judge(Front.of(model, request, more=1).run(generation.results[0].concentration, generation.results[0].trace))
 judge.generated(generation.tokens[0])
 print("one", judge.verdict, generation.report["steps"])
 # CHECK: one right 0

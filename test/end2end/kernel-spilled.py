@@ -112,7 +112,7 @@ with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
     file.flush()
     exe = tiny.compile("full", mappings=file.name)
 result = exe.run(tiny.inputs, sanitize=True)
-wanted, _ = focus.reference(tiny.model, tiny.inputs, "full", decisions=result.trace)
+wanted, _ = focus.reference(tiny.model, tiny.inputs, result.concentration, decisions=result.trace)
 print("model", distance(result.outputs["logits"], wanted) < 3e-3, result.report["sanitizer"]["total"],
       exe.time(result.trace)["cycles"] == result.report["cycles"], result.report["dram"]["streams"]["score"]["write"] > 0)
 # CHECK-NEXT: model True 0 True True
