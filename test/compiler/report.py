@@ -61,7 +61,7 @@ print("lines", "loc(" not in "".join(lines), down == ["model.language_model.laye
 
 # Folds are functions, and layers; one that is like an earlier one but for names says so.
 # CHECK: folds True True
-tiled = recorder.levels[10].folds
+tiled = recorder.levels[11].folds
 print("folds", {"@main"}.isdisjoint(f.name for f in tiled), sum(f.name.startswith("@linear") for f in tiled) > 5, file=out)
 
 # What is predicted is of the modules that were simulated, and near it.

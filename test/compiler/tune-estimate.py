@@ -73,7 +73,7 @@ print([(o.first, o.last, o.sites) for o in alike.overrides])
 
 model, inputs = zoo.build("llava-onevision-tiny")
 bench = Bench({"one": Dense.of(model, inputs)}, backbone_of(model, inputs), Machine.load("focus"))
-config = Concentration(layers=(1,), alphas=(0.5,), threshold=0.8, overrides=[dict(sites=["query"], similarity=False), dict(first=1, threshold=0.9)])
+config = Concentration(layers=(1,), alphas=(0.5,), threshold=0.8, hoist=True, overrides=[dict(sites=["query"], similarity=False), dict(first=1, threshold=0.9)])
 found = bench.measure(config, ["one"])
 _, trace = focus.reference(model, inputs, config)
 exe = Executable(compile_model(bench.shapes["one"].backbone(bench.decoder), {}, "focus", config).binary)

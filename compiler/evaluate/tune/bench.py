@@ -95,6 +95,7 @@ class Bench:
                 base: Concentration | None = None) -> Measurement:
         """A concentration on the requests of these names; timed: with cycles and joules; generate: with generated tokens; base: distances are those
         from the answers under this concentration, not from the dense model's.  Raises FocusError where it cannot be compiled."""
+        config = config.fixed()             # the reference and the program leave nothing open, each for itself
         distances, cycles, joules = [], [], []
         unique: dict[str, np.ndarray] = {}
         for name in names:
