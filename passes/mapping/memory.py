@@ -1,6 +1,6 @@
 """What was found out about mappings, kept for later compilations: in the folder `focus/mappings` of the user's cache.
 
-In: a target.  Out: `ModelChoices`, what the cost model has chosen for each form; `cache_folder` and `build_key`, for all files that are kept there.
+In: a target.  Out: `model_choices`, what the cost model has chosen for each form; `cache_folder` and `build_key`, for all files that are kept there.
 
 A file is named after everything that its content depends on, the code included, so none has to be removed when something changes.
 """
@@ -27,10 +27,10 @@ Key = tuple[Form, tuple[tuple[str, Any], ...]]          #: a form, and what a us
 Found = tuple[KernelMapping | None, float]              #: the cheapest mapping, None where there is none; its price
 
 
-class ModelChoices:
-    """What the cost model has chosen for a machine: in this process, and, where users fixed nothing, on disk by earlier ones."""
+class Choices:
+    """What has been chosen for a machine: in this process and, with a file, on disk by earlier ones, where users fixed nothing."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path | None = None):
         self.path = path
         self._known: dict[Key, Found] = {}
         self._stored: dict[str, Any] | None = None      #: of the file, by the text of the form
@@ -39,7 +39,7 @@ class ModelChoices:
     def get(self, key: Key) -> Found | None:
         """What was chosen; None where nothing was yet."""
         found = self._known.get(key)
-        if found is None and not key[1]:
+        if found is None and self.path is not None and not key[1]:
             if self._stored is None:
                 self._stored = _read(self.path)
             found = _found(self._stored.get(str(key[0])))
@@ -54,8 +54,8 @@ class ModelChoices:
         return found
 
     def save(self) -> None:
-        """Write what is new to the file, where that can be written: a choice is only made again without it."""
-        if not self._changed:
+        """Write what is new to the file, if there is one and it can be written: a choice is only made again without it."""
+        if self.path is None or not self._changed:
             return
         table = _read(self.path)                        # others may have written since
         table = table if len(table) < MOST_FORMS else {}
@@ -71,15 +71,15 @@ class ModelChoices:
         self._changed = False
 
 
-def model_choices(target: Target) -> ModelChoices:
-    """The choices for a machine and vectors of a length."""
+def model_choices(target: Target) -> Choices:
+    """Those of the cost model for a machine and vectors of a length."""
     return _choices(cache_folder(), target.machine.to_json(), target.vector)
 
 
 @lru_cache(4)
-def _choices(folder: Path, machine: str, vector: int) -> ModelChoices:
+def _choices(folder: Path, machine: str, vector: int) -> Choices:
     name = hashlib.sha256(f"{build_key()}\n{machine}\n{vector}".encode()).hexdigest()
-    return ModelChoices(folder / f"model-{name}.json")
+    return Choices(folder / f"model-{name}.json")
 
 
 def _read(path: Path) -> dict[str, Any]:

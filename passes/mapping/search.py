@@ -21,7 +21,7 @@ from typing import Any
 
 from focus.dialects.mapping import KernelMapping, to_dict
 from focus.passes.kernels.forms import Form, GemmForm, RowsForm
-from focus.passes.mapping.memory import Found, Key, ModelChoices, build_key, cache_folder, model_choices
+from focus.passes.mapping.memory import Choices, Found, build_key, cache_folder, model_choices
 from focus.passes.mapping.model import price, weighed
 from focus.passes.mapping.rates import Cost
 from focus.passes.mapping.space import Target, candidates, no_mapping, problem
@@ -40,17 +40,15 @@ class Search:
     """Chooses mappings, once for equal forms.  width: how many mappings of a form are simulated (0: none)."""
     target: Target
     width: int = 0
-    chosen: dict[Key, Found] = field(default_factory=dict)         #: where simulation decides
     simulated: dict[tuple[Form, KernelMapping], float] = field(default_factory=dict)
-    by_model: ModelChoices | None = field(init=False)               #: where the model does: of any program for this machine alike
+    chosen: Choices = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.by_model = None if self.width else model_choices(self.target)
+    def __post_init__(self) -> None:        # where the model alone decides, it does so alike for any program for this machine
+        self.chosen = Choices() if self.width else model_choices(self.target)
 
     def remember(self) -> None:
         """Keep what the model has chosen for later processes."""
-        if self.by_model is not None:
-            self.by_model.save()
+        self.chosen.save()
 
     def price(self, form: Form, overrides: dict[str, Any] | None = None) -> float:
         """Cost of the cheapest mapping; infinity where there is none.  overrides: fields that a user has fixed, name to value."""
@@ -100,14 +98,8 @@ class Search:
 
     def _find(self, form: Form, overrides: dict[str, Any]) -> Found:
         key = (form, tuple(sorted(overrides.items())))
-        found = self.chosen.get(key) if self.by_model is None else self.by_model.get(key)
-        if found is not None:
-            return found
-        found = self._cheapest(form, overrides)
-        if self.by_model is not None:
-            return self.by_model.put(key, found)
-        self.chosen[key] = found
-        return found
+        found = self.chosen.get(key)
+        return self.chosen.put(key, self._cheapest(form, overrides)) if found is None else found
 
     def _cheapest(self, form: Form, overrides: dict[str, Any]) -> Found:
         if isinstance(form, GemmForm) and form.tiles > ALIKE and not self.width:
