@@ -17,7 +17,7 @@ from focus.compiler.frontend import full_size
 from focus.dialects.focus import mapping_of
 from focus.passes import manager
 from focus.passes.kernels.forms import AttentionForm, Form
-from focus.passes.mapping.map import assigned
+from focus.passes.mapping.legal import assigned
 from focus.passes.mapping.model import predict
 from focus.passes.mapping.parts import Context
 from focus.passes.mapping.search import simulate

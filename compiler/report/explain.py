@@ -17,7 +17,7 @@ from focus.dialects import focus as fd
 from focus.dialects.mapping import GemmMapping, KernelMapping, to_dict
 from focus.dialects.support import path_of, walk
 from focus.passes.kernels.forms import GemmForm, RowsForm
-from focus.passes.mapping.map import assigned, rest_of
+from focus.passes.mapping.legal import assigned, rest_of
 from focus.passes.mapping.model import predict
 from focus.passes.mapping.parts import Context
 from focus.passes.mapping.rates import UNIQUE_SHARE, Cost

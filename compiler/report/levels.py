@@ -15,8 +15,9 @@ from focus.dialects.context import make_context, parse_file
 from focus.dialects.contracts import INPUT, LEVEL, MACHINE
 from focus.dialects.focus import mapping_of
 from focus.dialects.support import AsmForm, get_attr, path_of, walk
-from focus.passes.mapping.map import Context, assigned
+from focus.passes.mapping.legal import assigned
 from focus.passes.mapping.model import predict
+from focus.passes.mapping.parts import Context
 from focus.passes.mapping.space import Target
 from focus.passes.steps import Step
 from focus.passes.target import resolve_machine

@@ -3,8 +3,8 @@
 In: functions in storage order (after assign-layout).  Out: the same functions without arguments and results: DRAM buffers for inputs,
 parameters, intermediates and the output, then one or more calls for each op, in program order.  What they call are routines: private functions
 on memrefs that hold one or more `focus.kernel`.  Ops that are the same but for the values they work on, as those of identical layers, call the
-same routine.  Tile sizes and forms come from `focus.mapping`, which pass map has written.  Tensors that are only views (slice, reshape) cost
-nothing; inputs of a concat are written in place where they can be.
+same routine.  Tile sizes and forms come from `focus.mapping`, which pass map has written, or a person: one that is not legal is an error.  Tensors
+that are only views (slice, reshape) cost nothing; inputs of a concat are written in place where they can be.
 
 The function keeps `focus.tokens` and gains `focus.sites`: for each concentrated operand its layer, site, width and m-tiles, in the order of
 the site numbers.  A call whose routine concentrates says in `focus.site` what site 0 of its sic.gather instructions is.
@@ -25,6 +25,9 @@ from focus.passes.kernels import attention, concentrate, linear, movement, spill
 from focus.passes.kernels.builder import Mat, TileBuilder
 from focus.passes.kernels.rows import Concentrated, split
 from focus.passes.manager import register_pass
+from focus.passes.mapping.legal import check
+from focus.passes.mapping.parts import Context
+from focus.passes.mapping.space import Target
 from focus.passes.target import resolve_machine
 from focus.passes.tensor.decoder_ir import LAYER
 from focus.passes.tensor.tensor_ir import gather_of
@@ -38,13 +41,26 @@ from focus.runtime.spec.types import BY_MLIR
 @register_pass("tile", level="tensors", help={"machine": "name or file of the machine description"})
 def tile(module, *, machine: str = "focus"):
     """Cut every op into m-tiles, n-tiles and k-slices that fit the machine's buffers; the same op twice is tiled once."""
-    target, block = resolve_machine(machine), module.regions[0].blocks[0]
+    block = module.regions[0].blocks[0]
     vectors = [op.vector for op in walk(module, "focus.gather")]
-    geometry = replace(target.geometry, vector=vectors[0] if vectors else PUBLISHED_SIDE)
-    routines = Routines(TileBuilder(geometry), block)
+    target = Target(resolve_machine(machine), vectors[0] if vectors else PUBLISHED_SIDE)
+    routines = Routines(TileBuilder(target.geometry), block)
     for op in list(block.operations):
         if op.operation.name == "func.func":
+            check_mappings(op, target)
             Tiler(op, routines).run()
+
+
+def check_mappings(function: ir.OpView, target: Target) -> None:
+    """Raise OpError for a mapping that is not legal: it may come from a text that was changed by hand."""
+    context = Context(function, target)
+    for op in function.regions[0].blocks[0].operations:
+        mapping = fd.mapping_of(op)
+        if mapping is not None:
+            try:
+                check(target, list(context.parts(op)), mapping)
+            except FocusError as e:
+                raise OpError(op, str(e)) from None
 
 
 @dataclass

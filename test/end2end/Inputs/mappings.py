@@ -16,7 +16,7 @@ from torch_mlir import ir
 from focus.dialects import focus as fd
 from focus.dialects.mapping import MAPPING, KernelMapping, Mapping
 from focus.passes.kernels.forms import Form, GemmForm
-from focus.passes.mapping.map import rest_of
+from focus.passes.mapping.legal import rest_of
 from focus.passes.mapping.parts import Context
 from focus.passes.mapping.space import Target, candidates, problem
 from focus.runtime.spec.geometry import SIDES
