@@ -8,7 +8,7 @@ What a mapping takes on chip is what its kernel declares (`places` in `focus.pas
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -234,9 +234,9 @@ def _gemms(target: Target, form: GemmForm) -> Iterator[GemmMapping]:
     rows = m_candidates(form.rows, least_rows(g)) if form.visual is None else [form.rows]
     for m in rows:
         most = machine.buffer_bytes("output") // (min(m, form.rows) * g.cols * 4 * form.weights)
-        legal_widths = 0
-        for s in _subs(ceil(form.n, g.cols), most):
-            if legal_widths >= MOST_WIDTHS and s not in (1, 2, 4):
+        legal_widths, always = 0, {1, 2, 4, *(_in_turn(most) if form.unique and form.rows <= SHORT_PASS else ())}
+        for s in _subs(ceil(form.n, g.cols), most, always):
+            if legal_widths >= MOST_WIDTHS and s not in always:
                 continue
             whole = GemmMapping(form=form.half, turn=form.turn, m=m, n=g.cols * s)
             tiles = _tiles_beside(target, form, whole)
@@ -256,10 +256,15 @@ def _gemms(target: Target, form: GemmForm) -> Iterator[GemmMapping]:
             legal_widths += legal > 0
 
 
-def _subs(total: int, most: int) -> list[int]:
+def _in_turn(most: int) -> range:
+    """Array widths, at most `most`, of whose small pieces of weights the largest number of places takes as many each."""
+    return range(2 * MOST_PLACES, min(most, MOST_SUBS) + 1, MOST_PLACES)
+
+
+def _subs(total: int, most: int, always: Set[int]) -> list[int]:
     """Array widths of an n-tile that are worth trying for a result of `total` of them, where accumulators hold `most`; largest first."""
     even = {ceil(total, parts) for parts in range(max(1, ceil(total, MOST_SUBS)), ceil(total, FEW_SUBS) + 1)}
-    return sorted({s for s in even | set(range(2, FEW_SUBS + 1)) if s <= min(most, total)} | {1}, reverse=True)
+    return sorted({s for s in even | always | set(range(2, FEW_SUBS + 1)) if s <= min(most, total)} | {1}, reverse=True)
 
 
 def _pieces(target: Target, form: GemmForm, t: GemmMapping) -> Iterator[GemmMapping]:

@@ -12,7 +12,7 @@ The text form has one instruction a line, fields in any order, comments from `#`
     endloop
     scalar id=r0 value=0.125
 
-Address generators are `a0`..`a126`, extents `e0`..`e63`, semaphores `s1`..`s63`, scalar registers `r0`..`r15`, loop levels `l0`..`l6` or
+Address generators are `a0`..`a254`, extents `e0`..`e63`, semaphores `s1`..`s63`, scalar registers `r0`..`r15`, loop levels `l0`..`l6` or
 `never`; enumeration values are written by name.  `s3@2` waits on (or signals) semaphore 3 with depth 2; without `@` it does so always;
 `-` leaves a position empty.  `init` is `always`, `never` or `first.<depth>`.  Absent optional operands are left out.  float32 values
 are decimal, or their bits as 0x... where they are NaN.
@@ -63,7 +63,7 @@ def decode_program(text: np.ndarray, where: str = "program") -> list[Decoded]:
     """
     words = np.ascontiguousarray(text).view("<u8").reshape(-1, 2)
     out: dict[int, Decoded] = {}
-    opcodes = (words[:, 0] & np.uint64(0xFF)).astype(np.uint8)
+    opcodes = (words[:, 0] & np.uint64((1 << isa.OPCODE_BITS) - 1)).astype(np.uint8)
     bad = np.zeros(len(words), bool)
     for opcode in np.unique(opcodes):
         at = np.flatnonzero(opcodes == opcode)
@@ -88,7 +88,7 @@ def decode_program(text: np.ndarray, where: str = "program") -> list[Decoded]:
 def _decode_columns(instr: Instruction, words: np.ndarray) -> tuple[list[list[int]], np.ndarray]:
     """Field values of `words` (uint64 [m, 2], all of one opcode), one list per field, and which words are ill-formed."""
     wrong = np.zeros(len(words), bool)
-    columns, at = [], 8
+    columns, at = [], isa.OPCODE_BITS
     for f in instr.all_fields:
         value = _bits(words, at, f.bits).astype(np.int64)
         if f.kind == "sint":

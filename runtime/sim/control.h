@@ -154,7 +154,7 @@ class Control {
 
     Agu agus_[isa::NUM_AGUS + 1];     // the last stands for absent operands
     Extent extents_[isa::NUM_EXTENTS];
-    Bits<2> strided_[isa::MAX_LOOPS], ringed_[isa::MAX_LOOPS];
+    Bits<(isa::NUM_AGUS + 63) / 64> strided_[isa::MAX_LOOPS], ringed_[isa::MAX_LOOPS];
     Bits<1> stepped_[isa::MAX_LOOPS];
     int64_t counter_[isa::MAX_LOOPS + 1] = {}, trips_[isa::MAX_LOOPS] = {};
     int first_[isa::MAX_LOOPS + 1] = {}, last_[isa::MAX_LOOPS + 1] = {};

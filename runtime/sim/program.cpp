@@ -15,8 +15,8 @@ using isa::Op;
 constexpr uint32_t MAX_MODULES = 1 << 24;
 
 /// Position in the table of each opcode, -1 for none.
-std::array<int8_t, 256> opcode_positions() {
-    std::array<int8_t, 256> out;
+std::array<int8_t, 1 << isa::OPCODE_BITS> opcode_positions() {
+    std::array<int8_t, 1 << isa::OPCODE_BITS> out;
     out.fill(-1);
     for (int i = 0; i < isa::NUM_OPS; ++i) out[isa::TABLE[i].opcode] = int8_t(i);
     return out;
@@ -29,13 +29,14 @@ class WordReader {
 
     Decoded run(uint32_t source) {
         static const auto positions = opcode_positions();
-        int position = positions[size_t(word_ & 0xff)];
-        if (position < 0) throw Error(text("instruction %zu: unknown opcode 0x%02x", index_, unsigned(word_ & 0xff)));
+        const auto opcode = size_t(word_) & ((size_t(1) << isa::OPCODE_BITS) - 1);
+        int position = positions[opcode];
+        if (position < 0) throw Error(text("instruction %zu: unknown opcode 0x%02x", index_, unsigned(opcode)));
         instr_ = &isa::TABLE[position];
         d_.op = Op(position);
         d_.unit = instr_->unit;
         d_.source = source;
-        int end = 8;
+        int end = isa::OPCODE_BITS;
         for (int i = 0; i < instr_->num_fields; ++i) {
             const isa::Field& f = instr_->fields[i];
             take(f, int64_t(uint64_t(word_ >> f.at) & ((uint64_t(1) << f.bits) - 1)));

@@ -37,11 +37,13 @@ from typing import NamedTuple
 
 from focus.runtime.spec.types import DType
 
-ISA_VERSION = 1
+ISA_VERSION = 2
 WORD_BITS = 128
+OPCODE_BITS = 6         #: the first bits of a word
 MAX_LOOPS = 7           #: deepest loop nest; levels 0..6
-NUM_AGUS = 127          #: AGU numbers 0..126
-NO_AGU = 127            #: an absent optional memory operand
+AGU_BITS = 8            #: of an AGU number
+NUM_AGUS = 255          #: AGU numbers 0..254
+NO_AGU = 255            #: an absent optional memory operand
 NUM_EXTENTS = 64
 NUM_SEMAPHORES = 63     #: semaphore numbers 1..63
 NO_SEM = 0
@@ -299,7 +301,7 @@ FLOATS, ANY = (DType.F16, DType.F32), tuple(DType)
 
 def mem(name: str, access: str, shape: tuple[str | int, str | int], types: tuple[DType, ...], doc: str) -> Field:
     """A memory operand on chip; `shape` names or gives its rows and columns."""
-    return Field(name, 7, "mem", doc, access=access, rows=shape[0], cols=shape[1], types=types)
+    return Field(name, AGU_BITS, "mem", doc, access=access, rows=shape[0], cols=shape[1], types=types)
 
 
 def dram(f: Field) -> Field:
@@ -336,13 +338,13 @@ _CONTROL = (         # act when they are fetched
     I("endloop", 0x02, U.CTRL, (), "Close the innermost loop.",
       "step rings bound to this level; counter += 1; back to the body or pop"),
     I("agu", 0x03, U.CTRL, (
-        Field("id", 7, "uint", "AGU number"), enum("space", Space, "memory"), enum("dtype", DType, "element type"),
+        Field("id", AGU_BITS, "uint", "AGU number"), enum("space", Space, "memory"), enum("dtype", DType, "element type"),
         Field("base", 40, "uint", "byte address"), Field("pitch", 28, "uint", "bytes from row to row"),
         Field("slots", 4, "uint", "ring slots; 1 for none"), Field("slot_bytes", 20, "uint", "bytes from slot to slot"),
         Field("ring_level", 3, "loop", "loop level whose end of body steps the ring if the body used it; 7 never")),
         "Set up an address generator; its strides become zero and its ring starts at slot 0.", "agu[id] = {...}"),
     I("agu.stride", 0x04, U.CTRL, (
-        Field("id", 7, "uint", "AGU number"), Field("level", 3, "loop", "loop level"),
+        Field("id", AGU_BITS, "uint", "AGU number"), Field("level", 3, "loop", "loop level"),
         Field("stride", 41, "sint", "bytes added for each iteration of that loop")),
         "Give an address generator a stride for one loop level.", "agu[id].stride[level] = stride"),
     I("ext", 0x05, U.CTRL, (
@@ -351,7 +353,7 @@ _CONTROL = (         # act when they are fetched
         Field("level", 3, "loop", "loop level; ignored when step is 0")),
         "Set up an extent generator.", "ext[id] = clamp(total - step * counter[level], 0, full)"),
     I("agu.step", 0x0B, U.CTRL, (
-        Field("id", 7, "uint", "AGU number"), Field("stride", 41, "sint", "bytes added for each step")),
+        Field("id", AGU_BITS, "uint", "AGU number"), Field("stride", 41, "sint", "bytes added for each step")),
         "Have an address generator count the step register.", "agu[id].base += stride * step"),
     I("ext.step", 0x0C, U.CTRL, (
         Field("id", 6, "uint", "extent number"), Field("less", 32, "sint", "how much less for each step")),
@@ -452,30 +454,30 @@ _SEMANTIC = (
 )
 
 _VECTOR = (
-    I("v.map", 0x38, U.SFU, (enum("op", MapOp, "function"), mem("src", "r", _TILE, ANY, "tile"), mem("dst", "w", _TILE, FLOATS, "tile"),
+    I("v.map", 0x34, U.SFU, (enum("op", MapOp, "function"), mem("src", "r", _TILE, ANY, "tile"), mem("dst", "w", _TILE, FLOATS, "tile"),
                              _ROWS_DST, _COLS_DST, _SCALE),
       "Elementwise function, computed in fp32; also converts element types.", "dst[r, c] = op(src[r, c])", Work(by="op")),
-    I("v.zip", 0x39, U.SFU, (enum("op", ZipOp, "function"), enum("bcast", Broadcast, "how b is extended"), mem("a", "r", _TILE, FLOATS, "tile"),
+    I("v.zip", 0x35, U.SFU, (enum("op", ZipOp, "function"), enum("bcast", Broadcast, "how b is extended"), mem("a", "r", _TILE, FLOATS, "tile"),
                              mem("b", "r", ("b_rows", "b_cols"), FLOATS, "tile, one row, or one column"),
                              mem("dst", "w", _TILE, FLOATS, "tile"), _ROWS_DST, _COLS_DST),
       "Elementwise function of two operands.", "dst[r, c] = op(a[r, c], b[r, c] | b[0, c] | b[r, 0])", Work(by="op")),
-    I("v.reduce", 0x3A, U.SFU, (enum("op", ReduceOp, "function"), mem("src", "r", _TILE, FLOATS, "tile"),
+    I("v.reduce", 0x36, U.SFU, (enum("op", ReduceOp, "function"), mem("src", "r", _TILE, FLOATS, "tile"),
                                 mem("dst", "rw", ("rows", "values"), F32, "fp32; one value per row, two for moments"),
                                 ext("rows", ("src", 0), "rows"), ext("cols", ("src", 1), "columns"), _INIT),
       "Row reduction, accumulated over calls; moments are the mean and the sum of squared deviations from it, of all columns since init.",
       "dst[r] = op(init ? identity : dst[r], src[r, :])", Work(by="op")),
-    I("v.stats", 0x3B, U.SFU, (enum("kind", NormKind, "rms or layer"), mem("src", "r", ("rows", 2), F32, "moments, fp32"),
+    I("v.stats", 0x37, U.SFU, (enum("kind", NormKind, "rms or layer"), mem("src", "r", ("rows", 2), F32, "moments, fp32"),
                                mem("dst", "w", ("rows", 2), F32, "mean and reciprocal deviation, fp32"), ext("rows", ("src", 0), "rows"),
                                Field("inv", 4, "scalar", "register with 1 / width"), Field("eps", 4, "scalar", "register with epsilon")),
       "Row moments to mean and reciprocal standard deviation.",
       "dst = layer ? (s0, 1 / sqrt(s1 * inv + eps)) : (0, 1 / sqrt(s1 * inv + s0 * s0 + eps))",
       Work(row=Lanes(multiply=3, add=3, sqrt=1, reciprocal=1))),        # two scalings and a square; difference, clamp, epsilon; root; reciprocal
-    I("v.normalize", 0x3C, U.SFU, (mem("src", "r", _TILE, FLOATS, "tile"), mem("stats", "r", ("rows", 2), F32, "mean, reciprocal deviation"),
+    I("v.normalize", 0x38, U.SFU, (mem("src", "r", _TILE, FLOATS, "tile"), mem("stats", "r", ("rows", 2), F32, "mean, reciprocal deviation"),
                                    mem("weight", "r", (1, "cols"), FLOATS, "one row"), optional(mem("bias", "r", (1, "cols"), FLOATS, "one row")),
                                    mem("dst", "w", _TILE, FLOATS, "tile"), _ROWS_DST, _COLS_DST),
       "Apply a norm.", "dst[r, c] = (src[r, c] - mean[r]) * rdev[r] * weight[c] + bias[c]",
       Work(Lanes(multiply=2, add=1), extra_for="bias", extra=Lanes(add=1))),
-    I("v.rope", 0x3D, U.SFU, (mem("src", "r", _TILE, FLOATS, "one head"), mem("cos", "r", _TILE, FLOATS, "table rows"),
+    I("v.rope", 0x39, U.SFU, (mem("src", "r", _TILE, FLOATS, "one head"), mem("cos", "r", _TILE, FLOATS, "table rows"),
                               mem("sin", "r", _TILE, FLOATS, "table rows"), mem("dst", "w", _TILE, FLOATS, "one head"), _ROWS_DST, _COLS_DST),
       "Rotary embedding of one head, rotate-half form.",
       "h = cols / 2; dst[c] = src[c] * cos[c] + (c < h ? -src[c + h] : src[c - h]) * sin[c]", Work(Lanes(multiply=2, add=1))),
@@ -506,19 +508,19 @@ def _scores(state: str, dst: Field) -> tuple[Field, ...]:
 
 _PROBABILITIES = mem("dst", "w", _TILE, FLOATS, "fp16 or fp32")
 _SOFTMAX = (         # on the vector unit, too
-    I("v.softmax", 0x3E, U.SFU, _scores("rw", optional(_PROBABILITIES)) + (_INIT,),
+    I("v.softmax", 0x3A, U.SFU, _scores("rw", optional(_PROBABILITIES)) + (_INIT,),
       "One step of the online softmax over column tiles.  Columns whose position comes after the row's are masked.",
       "s = src * scale, -inf where kpos > qpos; m' = max(m, max s); f = exp(m - m'); p = exp(s - m'); "
       "l = l * f + sum p; state = (m', l, f, 0); dst = p; a row with nothing visible yet has m' = -inf, f = 1 and p = 0",
       # scale; maximum, difference, sum and (masked) comparison; and for a row: factor, its product, three sums and maxima
       Work(Lanes(exp=1, multiply=1, add=3), Lanes(exp=1, multiply=1, add=3), extra_for="qpos", extra=Lanes(add=1))),
-    I("v.prob", 0x3F, U.SFU, _scores("r", _PROBABILITIES),
+    I("v.prob", 0x3B, U.SFU, _scores("r", _PROBABILITIES),
       "Normalised probabilities from scores and finished row state.", "dst = exp(src * scale - m) / l, 0 where masked",
       Work(Lanes(exp=1, multiply=2, add=1), Lanes(reciprocal=1), extra_for="qpos", extra=Lanes(add=1))),
-    I("v.rescale", 0x40, U.SFU, (mem("dst", "rw", _TILE, F32, "accumulators, fp32"), _state("r"), _ROWS_DST, _COLS_DST, _INIT),
+    I("v.rescale", 0x3C, U.SFU, (mem("dst", "rw", _TILE, F32, "accumulators, fp32"), _state("r"), _ROWS_DST, _COLS_DST, _INIT),
       "Rescale accumulators after the row maximum grew; does nothing where `init` holds.  Of the state it reads the factors alone.",
       "dst[r, c] *= f[r]", Work(Lanes(multiply=1))),
-    I("v.finish", 0x41, U.SFU, (mem("src", "r", _TILE, F32, "accumulators, fp32"), _state("r"), mem("dst", "w", _TILE, FLOATS, "tile"),
+    I("v.finish", 0x3D, U.SFU, (mem("src", "r", _TILE, F32, "accumulators, fp32"), _state("r"), mem("dst", "w", _TILE, FLOATS, "tile"),
                                 _ROWS_DST, _COLS_DST),
       "Divide by the row sum.", "dst[r, c] = src[r, c] / l[r]", Work(Lanes(multiply=1), Lanes(reciprocal=1))),
 )
@@ -544,7 +546,7 @@ def encode(mnemonic: str, values: dict[str, int]) -> bytes:
     extra = set(values) - {f.name for f in instr.all_fields}
     if extra:
         raise EncodingError(f"'{mnemonic}' has no field '{min(extra)}'")
-    word, at = instr.opcode, 8
+    word, at = instr.opcode, OPCODE_BITS
     for name, bits, default, lo, hi in _layout(mnemonic):
         v = values.get(name, default)
         if v is None:
@@ -564,7 +566,7 @@ def _layout(mnemonic: str) -> tuple[tuple[str, int, int | None, int, int], ...]:
 
 def place_of(mnemonic: str, name: str) -> tuple[int, int]:
     """First bit and number of bits of a field in an instruction's word."""
-    at = 8
+    at = OPCODE_BITS
     for known, bits, *_ in _layout(mnemonic):
         if known == name:
             return at, bits
@@ -580,10 +582,11 @@ def decode(raw: bytes) -> tuple[Instruction, dict[str, int]]:
     if len(raw) != 16:
         raise EncodingError(f"an instruction has 16 bytes, not {len(raw)}")
     word = int.from_bytes(raw, "little")
-    instr = BY_OPCODE.get(word & 0xFF)
+    opcode = word & (1 << OPCODE_BITS) - 1
+    instr = BY_OPCODE.get(opcode)
     if instr is None:
-        raise EncodingError(f"unknown opcode 0x{word & 0xFF:02x}")
-    at, values = 8, {}
+        raise EncodingError(f"unknown opcode 0x{opcode:02x}")
+    at, values = OPCODE_BITS, {}
     for f in instr.all_fields:
         v = word >> at & (1 << f.bits) - 1
         if f.kind == "sint" and v >> f.bits - 1:
@@ -621,7 +624,7 @@ def _check() -> None:
         if missing:
             raise TypeError(f"{name}.{min(missing).name} states no lanes")
     for i in TABLE.values():
-        bits = 8 + sum(f.bits for f in i.all_fields)
+        bits = OPCODE_BITS + sum(f.bits for f in i.all_fields)
         if bits > WORD_BITS:
             raise TypeError(f"{i.mnemonic} takes {bits} bits")
         if (i.work is not None) != (i.unit == Unit.SFU):

@@ -29,7 +29,7 @@ ACCESS = {"": 0, "r": 1, "w": 2, "rw": 3}
 
 def fields_of(instr: isa.Instruction) -> list[str]:
     """Initialisers of the instruction's fields, with their bit positions."""
-    at, out = 8, []
+    at, out = isa.OPCODE_BITS, []
     for f in instr.all_fields:
         values = max(int(v) for v in isa.ENUMS[f.enum]) + 1 if f.enum else 0
         out.append(f'{{"{f.name}", {at}, {f.bits}, Kind::{f.kind.upper()}, {ACCESS[f.access]}, {str(f.optional).lower()}, {values}}}')
@@ -100,7 +100,7 @@ def header() -> str:
     instrs = list(isa.TABLE.values())
     lines = ["// Generated from runtime/spec/isa.py by runtime/spec/isa_header.py.", "#pragma once", "#include <cstdint>", "",
              "namespace focus::isa {", ""]
-    for name in ("ISA_VERSION", "MAX_LOOPS", "NUM_AGUS", "NO_AGU", "NUM_EXTENTS", "NUM_SEMAPHORES", "NO_SEM", "NUM_SCALARS", "ALWAYS",
+    for name in ("ISA_VERSION", "OPCODE_BITS", "MAX_LOOPS", "NUM_AGUS", "NO_AGU", "NUM_EXTENTS", "NUM_SEMAPHORES", "NO_SEM", "NUM_SCALARS", "ALWAYS",
                  "NEVER", "UNMAPPED", "MAX_BLOCK_SIDE"):
         lines.append(f"constexpr int {name} = {getattr(isa, name)};")
     lines.append(f"constexpr int MAX_SIDE = {SIDES[-1]};         // rows or columns of an array, elements of a vector")

@@ -37,8 +37,8 @@ _PLACES = {Where.CHIP: "on chip", Where.DRAM: "in DRAM", Where.COUNTS: "in count
 def isa_page() -> str:
     """The whole page."""
     parts = ["# Instruction set", "", "Generated from `runtime/spec/isa.py` by `python -m focus.runtime.tools.docs docs`. Do not edit.", "",
-             f"Version {isa.ISA_VERSION}. Every instruction is one {isa.WORD_BITS}-bit little-endian word: opcode in bits 0-7, then its "
-             "fields from low bits to high, then zeros.", "",
+             f"Version {isa.ISA_VERSION}. Every instruction is one {isa.WORD_BITS}-bit little-endian word: opcode in bits 0-{isa.OPCODE_BITS - 1}, "
+             "then its fields from low bits to high, then zeros.", "",
              "## The machine the instructions see", "", *_machine(), "", "## Summary", "", *_summary()]
     for unit, (title, text) in _UNITS.items():
         parts += ["", f"## {title}", "", text]

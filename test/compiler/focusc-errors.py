@@ -83,7 +83,7 @@ compile_("llava-onevision-tiny", "-o", "x.fxb", "--save-inputs", "./x.fxb")
 compile_("llava-onevision-tiny", "-o", "m.fxb", "--dump-ir", "mine.py")
 
 # the machine
-Path("missing.toml").write_text('name = "m"\nisa_version = 1\nfrequency_hz = 500e6\n')
+Path("missing.toml").write_text('name = "m"\nisa_version = 2\nfrequency_hz = 500e6\n')
 Path("negative.toml").write_text('base = "focus"\nname = "m"\n[buffers.input]\nbytes = -4\n')
 Path("small.toml").write_text('base = "focus"\nname = "small"\n[buffers.input]\nbytes = 64\n')
 # CHECK-NEXT: 1 error: missing.toml: array: {{.*}}

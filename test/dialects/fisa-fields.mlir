@@ -19,8 +19,8 @@
 
 // -----
 
-// expected-error@below {{'fisa.load' op field 'dst' is 127, the absent operand, but the operand is required}}
-"fisa.load"() {src = 0 : i64, dst = 127 : i64, rows = 0 : i64, cols = 0 : i64, stream = 0 : i64} : () -> ()
+// expected-error@below {{'fisa.load' op field 'dst' is 255, the absent operand, but the operand is required}}
+"fisa.load"() {src = 0 : i64, dst = 255 : i64, rows = 0 : i64, cols = 0 : i64, stream = 0 : i64} : () -> ()
 
 // -----
 

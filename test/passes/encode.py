@@ -86,4 +86,4 @@ for addresses, site in (([0, (1 << 40) - 8], 0), ([0, 0], 1023)):
 # CHECK-NEXT: error: a call makes field 'base' of 'agu' 1099511627776, which is more than 1099511627775
 # CHECK-NEXT: error: a call makes field 'site' of 'sic.gather' 1024, which is more than 1023
 print(isa.place_of("loop", "trips")[0], isa.place_of("agu", "base"))
-# CHECK-NEXT: 8 (23, 40)
+# CHECK-NEXT: 6 (22, 40)

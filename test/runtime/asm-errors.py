@@ -35,8 +35,8 @@ line("loop e1")
 line("loop trips=3")
 # CHECK-NEXT: p.s:2:12: trips is 64, outside 0..63
 line("loop trips=e64")
-# CHECK-NEXT: p.s:2:10: an address generator is 'a127'; a0..a126 expected
-line("load src=a127")
+# CHECK-NEXT: p.s:2:10: an address generator is 'a255'; a0..a254 expected
+line("load src=a255")
 # CHECK-NEXT: p.s:2:43: 'weights' is no Stream; one of activation, weight, result, kv
 line(GATHER + "weights")
 # CHECK-NEXT: p.s:2:57: semaphores are s1..s63, not s64
@@ -56,7 +56,7 @@ line("scalar id=r1 value=one")
 # CHECK-NEXT: p.s:2:1: expected .module "path"
 line(".module x")
 
-# CHECK-NEXT: program: instruction 1: unknown opcode 0xff
+# CHECK-NEXT: program: instruction 1: unknown opcode 0x3f
 words = np.zeros((3, 16), np.uint8)
 words[1, 0] = words[2, 0] = 0xFF
 print(error(asm.decode_program, words))
@@ -64,7 +64,7 @@ print(error(asm.decode_program, words))
 words[0, 15] = 0x80
 print(error(asm.decode_program, words))
 # CHECK-NEXT: program: instruction 0: 'sync' field 'unit' is 8, which is no Unit
-words[0] = np.frombuffer((0x0F | 8 << 62).to_bytes(16, "little"), np.uint8)
+words[0] = np.frombuffer((0x0F | 8 << isa.place_of("sync", "unit")[0]).to_bytes(16, "little"), np.uint8)
 print(error(asm.decode_program, words))
 # CHECK-NEXT: program: instruction 0: 'mm' field 'init' is 9: 0..7 or 15 expected
 words[0] = np.frombuffer(isa.encode("mm", dict(src=1, wgt=1, dst=1, rows=1, k=1, n=1, init=9)), np.uint8)

@@ -36,8 +36,8 @@ def edit(key, old, new):
 crafted(lambda m, t: None)
 # CHECK-NEXT: format is 'fxb 2'; 'fxb 1' expected
 edit("format", "1", "2")
-# CHECK-NEXT: made for ISA version 9; this is version 1
-edit("isa_version", "1", "9")
+# CHECK-NEXT: made for ISA version 9; this is version 2
+edit("isa_version", "2", "9")
 # CHECK-NEXT: machine fingerprint {{[0-9a-f]+}}... is not that of the machine inside, {{[0-9a-f]+}}...
 edit("machine", '"depth":16', '"depth":17')
 # CHECK-NEXT: metadata 'machine': array.rows: must be 8, 16, 32, 64 or 128, got -32
@@ -58,5 +58,5 @@ edit("memory_map", '"dram_bytes":10752', '"dram_bytes":0')
 crafted(lambda m, t: t.pop("text"))
 # CHECK-NEXT: tensor 'extra' is in no table
 crafted(lambda m, t: t.update(extra=t["text"]))
-# CHECK-NEXT: instruction 0: unknown opcode 0xfe
+# CHECK-NEXT: instruction 0: unknown opcode 0x3e
 crafted(lambda m, t: t["text"].__setitem__((0, 0), 0xFE))

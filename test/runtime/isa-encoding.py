@@ -1,4 +1,4 @@
-# Each field of each instruction lies where the table says: right after the one before it, opcode in the low byte, zeros above.
+# Each field of each instruction lies where the table says: right after the one before it, opcode in the lowest bits, zeros above.
 # RUN: %python %s %t | filecheck %s
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ for instr in isa.TABLE.values():
     base = {f.name: f.high if f.kind == "side" else 0 for f in instr.all_fields}      # the largest side is 0 in the word
     zero = int.from_bytes(isa.encode(instr.mnemonic, base), "little")
     assert zero == instr.opcode, instr
-    at = 8
+    at = isa.OPCODE_BITS
     for f in instr.all_fields:
         top = (1 << f.bits) - 1
         highest = {"enum": max(isa.ENUMS[f.enum]) if f.enum else 0, "init": isa.NEVER, "sint": -1, "mem": top - (not f.optional), "side": f.high - 1}
@@ -30,7 +30,7 @@ print(len(isa.TABLE), "instructions")
 # CHECK: {{[1-9][0-9]+}} instructions
 
 # Missing fields: semaphores none and always, optional operands absent, a default where there is one, anything else an error.
-# CHECK-NEXT: {'wait0': 0, 'wait0_depth': 7, 'src': 1, 'dst': 2, 'count': 127, 'rows': 3, 'cols': 4, 'stream': 5}
+# CHECK-NEXT: {'wait0': 0, 'wait0_depth': 7, 'src': 1, 'dst': 2, 'count': 255, 'rows': 3, 'cols': 4, 'stream': 5}
 load = dict(src=1, dst=2, rows=3, cols=4, stream=5)
 shown = ("wait0", "wait0_depth", *load, "count")
 print({k: v for k, v in isa.decode(isa.encode("load", load))[1].items() if k in shown})

@@ -18,7 +18,7 @@ def load(*words, sites="[]"):
 HALT, END = isa.encode("halt", {}), isa.encode("endloop", {})
 LOOP = isa.encode("loop", {"trips": 0})
 load(b"\xee" + bytes(15))
-# CHECK: instruction 0: unknown opcode 0xee
+# CHECK: instruction 0: unknown opcode 0x2e
 load(HALT[:15] + b"\x80")
 # CHECK-NEXT: instruction 0 (halt): reserved bits are set
 load(END, HALT)

@@ -31,8 +31,8 @@ wrong("halt", "loop trips=e1\n" * 8 + "endloop\n" * 8 + "halt")
 wrong(EXT, EXT.replace("l0", "never"))
 # CHECK-NEXT: binary: instruction 4 (agu.stride): loop levels are l0..l6
 wrong("level=l0 stride", "level=never stride")
-# CHECK-NEXT: binary: instruction 3 (agu): address generators are a0..a126, not a127
-wrong("agu id=a0", "agu id=a127")
+# CHECK-NEXT: binary: instruction 3 (agu): address generators are a0..a254, not a255
+wrong("agu id=a0", "agu id=a255")
 # CHECK-NEXT: binary: instruction 3 (agu): slots is 0; 1 means no ring
 wrong("slots=1", "slots=0")
 # CHECK-NEXT: binary: instruction 13 (sem): semaphores are s1..s63, not s0
