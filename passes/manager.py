@@ -264,12 +264,13 @@ def _first_reason(text: str) -> str:
 
 
 # ---- running ----------------------------------------------------------------------------------------------------------------
-def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, verify_each: bool = True, watchers: Sequence[Watcher] = (),
-        progress: Callable[[str], None] | None = None) -> list[tuple[str, float]]:
+def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, verify_each: bool = True, verify_last: bool = False,
+        watchers: Sequence[Watcher] = (), progress: Callable[[str], None] | None = None) -> list[tuple[str, float]]:
     """Run a pipeline on a module in place; the (pass, seconds) of each step.
 
-    `watchers` are told of the module around each pass, `progress` each pass's name before it runs.  In a module with the attribute
-    `focus.level`, each pass of the compiler's pipeline (`pipeline.py`) leaves its name there.  Raises PassFailed with every diagnostic when a pass
+    The IR is verified after each pass, or after the last (`verify_last`), or not at all.  `watchers` are told of the module around each pass,
+    `progress` each pass's name before it runs.  In a module with the attribute `focus.level`, each pass of the compiler's pipeline
+    (`pipeline.py`) leaves its name there.  Raises PassFailed with every diagnostic when a pass
     fails or leaves IR that does not verify.
     """
     context = module.context
@@ -285,7 +286,7 @@ def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, verify_each:
                 watcher.before(module, step)
             start = time.perf_counter()
             try:
-                run_step(module, step, verify_each)
+                run_step(module, step, verify_each or (verify_last and step is steps[-1]))
             except PassFailed:
                 for watcher in watchers:
                     watcher.failed(module, step)

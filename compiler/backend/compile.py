@@ -24,6 +24,7 @@ from focus.dialects.contracts import CONCENTRATION, END, INPUT, LEVEL, PLACES, C
 from focus.dialects.support import set_attr, to_attr, to_text
 from focus.passes import manager
 from focus.passes.pipeline import pass_names, pipeline, step_pipeline
+from focus.passes.steps import Step
 from focus.passes.watch import Dump, Watcher
 from focus.runtime.run import fxb
 from focus.runtime.spec.concentration import Concentration
@@ -74,6 +75,7 @@ class Options:
     scope: str = "whole"            #: or "backbone": decoder layers on the visual tokens and one prompt token, parameters without values
     stop: str = "binary"            #: the level to stop at: "torch" | "focus" | "tiled" | "fisa" | "binary"
     check: bool = True              #: compare what is compiled with the model's own forward (two forwards), where inputs and parameters have values
+    verify_each: bool = False       #: verify the IR after each pass, not after the last alone; where the IR is dumped or watched it always is
     dump_ir: str | PathLike | None = None           #: a folder for one IR file per pass
     mappings: str | PathLike | None = None          #: a TOML file that fixes mappings by module path
     save_mappings: str | PathLike | None = None     #: a TOML file to write, with the mappings that were chosen
@@ -91,8 +93,9 @@ class Options:
         for name in ("dump_ir", "mappings", "save_mappings"):
             if getattr(self, name) is not None:
                 path_of(getattr(self, name), name)
-        if not isinstance(self.check, bool):
-            raise FocusError(f"check: True or False expected, got {type(self.check).__name__}")
+        for name in ("check", "verify_each"):
+            if not isinstance(getattr(self, name), bool):
+                raise FocusError(f"{name}: True or False expected, got {type(getattr(self, name)).__name__}")
         if not isinstance(self.search, int) or not 0 <= self.search <= MOST_SEARCHED:
             raise FocusError(f"search is {self.search!r}, expected a number of 0 to {MOST_SEARCHED}")
         for name, low, high in (("max_new_tokens", 0, MOST_NEW), ("requests", 1, MOST_REQUESTS), ("follow_up", 0, MOST_NEW)):
@@ -121,6 +124,11 @@ class Options:
     def room(self) -> int:
         """Rows of a cache for new tokens: of the last follow-up, a whole piece has room."""
         return self.max_new_tokens + max(0, self.follow_up - 1)
+
+    def run(self, module: ir.Module, passes: Sequence[Step], watchers: Sequence[Watcher]) -> list[tuple[str, float]]:
+        """Run passes as `manager.run` does.  Verifying takes as long as the passes do, and what is encoded is checked instruction by instruction."""
+        each = self.verify_each or bool(watchers)
+        return manager.run(module, passes, verify_each=each, verify_last=True, watchers=watchers, progress=self.progress)
 
     def tell(self, stage: str) -> None:
         if self.progress:
@@ -231,7 +239,7 @@ def add_steps(result: Compilation, source: _Source, machine: Machine, options: O
             set_attr(main_of(step.module), PLACES, ir.DictAttr.get({key: to_attr(at) for key, at in shared.items()}))
         watchers = [*options.watchers, *([Dump(Path(options.dump_ir) / name, 0, INPUT)] if options.dump_ir else [])]
         passes = step_pipeline(machine, os.fspath(options.mappings or ""), options.search)
-        manager.run(step.module, passes, watchers=watchers, progress=options.progress)
+        options.run(step.module, passes, watchers)
         with step.module.context, ir.Location.unknown():
             made = build_binary(step.module, machine, step.params, options.room - new + 1)
         if step.params is not None:
@@ -262,7 +270,7 @@ def _finish(source: _Source, machine: Machine, options: Options, seconds: list[t
         watchers.append(Dump(Path(options.dump_ir), source.done, pass_names()[source.done - 1] if source.done else INPUT))
         if source.params is not None:
             write_tables(Path(options.dump_ir), source.params)
-    result.seconds += manager.run(source.module, steps, watchers=watchers, progress=options.progress)
+    result.seconds += options.run(source.module, steps, watchers)
     if options.stop == "binary":
         options.tell("encode")
         start = time.perf_counter()

@@ -126,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
                         help="with --max-new-tokens: go on with B requests of the same shape side by side (default %(default)s)")
     parser.add_argument("--no-check", action="store_true",
                         help="do not compare what is compiled with the model's own forward on the inputs, which takes two forwards")
+    parser.add_argument("--verify-each", action="store_true", help="verify the IR after each pass, not after the last alone")
     parser.add_argument("--save-inputs", type=Path, metavar="FILE", help="write the inputs compiled for, as focus-sim --inputs takes them")
     parser.add_argument("--mappings", default="", metavar="FILE", help="fix mappings by module path or pattern (TOML)")
     parser.add_argument("--save-mappings", default="", metavar="FILE", help="write the mapping of every op (TOML); --mappings takes it")
@@ -201,7 +202,7 @@ def _compile(model, inputs: Mapping[str, Any], machine: Machine, args: argparse.
     return compile_model(model, inputs, machine, concentration, scope=args.scope, stop=_stop(args), dump_ir=args.dump_ir, progress=tell,
                          mappings=args.mappings, save_mappings=args.save_mappings, search=args.search,
                          max_new_tokens=args.max_new_tokens, requests=args.requests, follow_up=args.follow_up,
-                         check=not args.no_check, watchers=watchers)
+                         check=not args.no_check, verify_each=args.verify_each, watchers=watchers)
 
 
 def _predictions(args: argparse.Namespace) -> Predictions | None:

@@ -206,14 +206,14 @@ class Search:
     # ---- the comparison --------------------------------------------------------------------------------------------------------------
     def compare(self, goal: Goal, trials: int) -> None:
         """The best that one threshold and one block for all sites can do, pruning at the published layers: with the published alphas times a factor,
-        and with any alphas."""
+        and with any alphas: alone, and with each threshold and block that keeps within the limit where nothing is pruned."""
         pruned = self.found.named("sec").config
         scaled = [(f"published alphas times {f:.3g}", pruned.model_copy(update={"alphas": tuple(min(1.0, float(f) * a) for a in self.alphas)}))
                   for f in FACTORS]
         self.try_all("scaled", scaled, "published alphas times a factor")
-        merged = self.try_all("global", [(_named(s), _merged(pruned, s)) for s in GLOBALS], "one threshold and block")
-        least = self.found.named("sec").measurement.upper(goal.name)
-        kept = [s for s, t in zip(GLOBALS, merged) if t.measurement.upper(goal.name) - least < goal.limit]
+        dense = Concentration.preset("off", self.depth)
+        merged = self.try_all("global", [(_named(s), _merged(dense, s)) for s in GLOBALS], "one threshold and block")
+        kept = [s for s, t in zip(GLOBALS, merged) if t.measurement.upper(goal.name) < goal.limit]
         only = np.full_like(self._effects().pruning, np.inf)
         only[:, 0] = 0
         only[list(self.layers)] = self._effects().pruning[list(self.layers)]
