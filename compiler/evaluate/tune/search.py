@@ -35,6 +35,7 @@ BISECTIONS = 12                 #: of the price of loss of the schedule under wh
 PRICES = np.geomspace(1 / 16, 64, 11)           #: of loss, in dense cycles a nat: the first trials
 #: global thresholds and blocks of the comparison
 GLOBALS = [SiteSettings(True, threshold, block) for threshold in (0.9, 0.95, 0.98) for block in ((2, 2, 2), (2, 1, 1))]
+ALIKE = 0.01                    #: share of the cost by which trials differ no more than noise
 FACTORS = np.geomspace(0.25, 2.5, 10)           #: on the published alphas
 
 
@@ -62,9 +63,12 @@ class Found:
         return next(t for t in self.trials if t.label == label)
 
     def best(self, goal: Goal, kinds: Iterable[str]) -> Trial | None:
-        """The cheapest trial of some kinds within a limit."""
+        """The cheapest trial of some kinds within a limit; of those that cost nearly as little, the one of least distance: other requests are
+        likelier to keep to the limit, too."""
         inside = [t for t in self.trials if t.kind in kinds and goal.room(t.measurement) <= 1]
-        return min(inside, key=lambda t: goal.of(t.measurement), default=None)
+        least = min((goal.of(t.measurement) for t in inside), default=0.0)
+        near = [t for t in inside if goal.of(t.measurement) <= (1 + ALIKE) * least]
+        return min(near, key=lambda t: (goal.distance(t.measurement), goal.of(t.measurement)), default=None)
 
     def front(self, goal: Goal) -> list[Trial]:
         """The trials that no other beats in both, by rising distance."""
