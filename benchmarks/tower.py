@@ -82,7 +82,7 @@ class Bench:
 
     def measure(self, overrides: tuple[Override, ...]) -> tuple[float, int, float]:
         """Cosine of the features; cycles of the whole model; share of the vectors at the tower's concentrated sites that are unique."""
-        config = self.base.model_copy(update={"overrides": overrides})
+        config = self.base.model_copy(update={"overrides": overrides}).fixed()     # nothing is left open, for reference and program alike
         front = Front.of(self.model, self.inputs, tower=Tower(config)) if config.vision else self.dense
         cosine = float(cosine_similarity(front.features.double(), self.dense.features.double(), dim=-1).mean())
         trace = front.run(config).trace
