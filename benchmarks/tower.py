@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -146,12 +147,18 @@ def main() -> None:
     programs = Programs(model, Path(tempfile.mkdtemp(prefix="tower-")))
     console, results = Console(width=140, highlight=False), []
     shown = empty_table("", "features' cosine", "unique vectors", "cycles, tower dense", "cycles", "dense / this")
+    tell = lambda text: print(text, file=sys.stderr, flush=True)
     for (name, inputs), fewer in zip(requests.items(), short.values()):
+        tell(f"{name}: the tower dense")
         info = prefill_of(model, inputs)[0].family.info(model)
         bench = Bench(model, inputs, Concentration.preset("full", info["depth"]), programs)
         _, dense, _ = bench.measure(())
-        places = dict(changes(Bench(model, fewer, Concentration(similarity=False), programs), info["vision_depth"]))
+        places = {}
+        for place, found_alone in changes(Bench(model, fewer, Concentration(similarity=False), programs), info["vision_depth"]):
+            places[place] = found_alone
+            tell(f"{name}: {len(places)} of {len(SITES) * min(PARTS, info['vision_depth'])} sites and parts of the layers alone")
         for cosine in COSINES:
+            tell(f"{name}: cosine {cosine:g}")
             found = within(bench, places, cosine)
             results.append({"request": name, "wanted": cosine, "dense": dense, "found": found})
             cells = [f"{found['cosine']:.4f}", f"{found['unique']:.1%}", f"{dense:,}", f"{found['cycles']:,}",
@@ -159,9 +166,9 @@ def main() -> None:
             shown.add_row(f"{name}, {cosine:g}", *cells)
         alone = [{"override": c.override.model_dump(exclude_defaults=True), "loss": c.loss, "saved": c.saved} for one in places.values() for c in one]
         results.append({"request": name, "alone, with fewer frames": alone})
+        with atomic_write(args.output) as temporary:            # also where it is stopped before the last request
+            temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     console.print(shown)
-    with atomic_write(args.output) as temporary:
-        temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
