@@ -4,6 +4,7 @@
 # RUN: rm -rf %t && mkdir -p %t && %python %s %t | filecheck %s
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,19 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+RAY_ITSELF = "You have likely discovered a bug in Ray"      # an assertion of Ray's, now and then when workers are killed: the test begins again
+if "--once" not in sys.argv:
+    for _ in range(4):
+        done = subprocess.run([sys.executable, "-P", *sys.argv, "--once"], capture_output=True, text=True)
+        if RAY_ITSELF not in done.stderr:
+            break
+        print("begun again:", RAY_ITSELF, file=sys.stderr)
+        shutil.rmtree(sys.argv[1])
+        Path(sys.argv[1]).mkdir()
+    print(done.stdout, end="")
+    print(done.stderr, end="", file=sys.stderr)
+    sys.exit(done.returncode)
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 import ray
