@@ -270,8 +270,7 @@ def run(module: ir.Module, pipeline: Sequence[Step | str] | str, *, verify_each:
 
     The IR is verified after each pass, or after the last (`verify_last`), or not at all.  `watchers` are told of the module around each pass,
     `progress` each pass's name before it runs.  In a module with the attribute `focus.level`, each pass of the compiler's pipeline
-    (`pipeline.py`) leaves its name there.  Raises PassFailed with every diagnostic when a pass
-    fails or leaves IR that does not verify.
+    (`pipeline.py`) leaves its name there.  Raises PassFailed with every diagnostic when a pass fails or leaves IR that does not verify.
     """
     context = module.context
     with context, ir.Location.unknown(context):

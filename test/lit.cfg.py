@@ -30,8 +30,8 @@ config.test_exec_root = os.environ.get("FOCUS_TEST_OUTPUT", str(here.parent / "b
 
 # The tools are those installed beside the Python that runs lit.
 config.environment.update(environment)
-# another build of the core; where tests share what they exported
-config.environment.update({name: os.environ[name] for name in ("FOCUS_SIM", "PYTHONPATH", "FOCUS_TEST_IMPORTS", "FOCUS_CACHE") if name in os.environ})
+# another build of the core, and how many times slower it is; where tests share what they exported
+config.environment.update({name: os.environ[name] for name in ("FOCUS_SIM", "PYTHONPATH", "FUZZ_SLOWER", "FOCUS_TEST_IMPORTS", "FOCUS_CACHE") if name in os.environ})
 config.environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), config.environment.get("PATH", "")])
 if shutil.which("chromium") and shutil.which("chromedriver"):
     config.available_features.add("chromium")           # of the system: no package for Python brings it

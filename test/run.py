@@ -13,10 +13,11 @@ import tempfile
 from pathlib import Path
 
 import lit.main
+import lit.Test
 
 ROOT = Path(__file__).resolve().parent.parent
-SKIPPED = "UNSUPPORTED"     #: a test whose REQUIRES is not there
-LEFT_OUT = "EXCLUDED"       #: what lit calls a test that `--filter` and its like leave out
+SKIPPED = lit.Test.UNSUPPORTED.name     #: a test whose REQUIRES is not there
+LEFT_OUT = lit.Test.EXCLUDED.name       #: what lit calls a test that `--filter` and its like leave out
 
 
 def main(argv: list[str]) -> int:

@@ -1,6 +1,7 @@
 # What a run may do: budgets of instructions and bytes, operands whose rows overlap without end, DRAM beyond the host's, and Ctrl-C within a second
 # in a loop that would not end.
 # RUN: rm -rf %t && mkdir %t && %python %s %t | filecheck %s
+import os
 import signal
 import subprocess
 import sys
@@ -61,6 +62,7 @@ loops = PROGRAM.replace("loop trips=e2", "ext id=e3 full=16777215 total=16777215
     "level=l0", "level=l6").replace("signal=s3\nendloop", "signal=s3\nendloop" + "\nendloop" * 6)
 binary(loops).save(folder / "endless.fxb")
 np.savez(folder / "x.npz", **x)
+PATIENCE = 1.5 * float(os.environ.get("FUZZ_SLOWER", "1"))      # seconds; a core that checks addresses looks later whether it is to stop
 for mode in (["--timing-only"], ["--inputs", str(folder / "x.npz")], ["--inputs", str(folder / "x.npz"), "--sanitize"]):
     command = [sys.executable, "-P", "-m", "focus.compiler.tools.simulate", str(folder / "endless.fxb"), *mode]
     stopped = subprocess.run([*command, "--max-instructions", "1000000"], capture_output=True, text=True)
@@ -75,4 +77,4 @@ for mode in (["--timing-only"], ["--inputs", str(folder / "x.npz")], ["--inputs"
     begin = time.monotonic()
     _, err = running.communicate(timeout=20)
     # CHECK-COUNT-3: interrupted True 130 b''
-    print("interrupted", time.monotonic() - begin < 10, running.returncode, err)
+    print("interrupted", time.monotonic() - begin < PATIENCE, running.returncode, err)

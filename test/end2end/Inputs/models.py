@@ -57,7 +57,6 @@ class Case:
 
     def __init__(self, model, inputs, name: str = ""):
         self.model, self.inputs, self.name = model, inputs, name
-        self.verified = False
         self.folder: Path | None = None             # of the importer's IR, from which every run goes on
 
     @torch.no_grad()
@@ -88,11 +87,8 @@ class Case:
         return self.folder
 
     def compile(self, concentration="off", machine="focus", **options):
-        """The program, compiled from the imported IR with the model's parameters of the moment.  The IR of the first one is verified after each
-        pass."""
-        options.setdefault("verify_each", not self.verified)
-        self.verified = True
-        return focus.compile(f"{self.imported}/00-input.mlir", weights=self.model, machine=machine, concentration=concentration, **options)
+        """The program, compiled from the imported IR with the model's parameters of the moment.  The IR is verified after each pass."""
+        return focus.compile(f"{self.imported}/00-input.mlir", weights=self.model, machine=machine, concentration=concentration, verify_each=True, **options)
 
     def run(self, concentration="off", machine="focus") -> Run:
         exe = self.compile(concentration, machine)
