@@ -55,7 +55,7 @@ TUNE = build/tune
 tune: $(VENV)/.tune
 	$(RUN) examples/trained.py $(TUNE)/requests
 	$(BIN)/focus-tune examples/trained.py:video --inputs $(TUNE)/requests/tune/*.safetensors --validate $(TUNE)/requests/held-out/*.safetensors \
-	  --budget kl=0.05 --out $(TUNE)
+	  --budget kl=0.05 --m-tile 1024 --out $(TUNE)
 
 tower: $(VENV)/.trained
 	$(RUN) examples/trained.py $(TUNE)/requests

@@ -5,8 +5,10 @@ cosine of the features (those that the decoder gets, against the dense tower's) 
 with a dense one, the decoder being concentrated as published in both; a table, and all numbers as JSON.
 
 Each site in each third of the tower's layers is concentrated alone, in some ways, on the short request: what it adds to 1 - cosine, and what it
-saves.  Both nearly add up, so the best choice for a given change is the one of least cycles + price * change for some price; the price is found by
-measuring such choices on the whole request.  Concentrated queries are made dense again, which saves nothing: they are left alone.
+saves.  Roughly both add up, so the choice for a given change is the one of least cycles + price * change for some price.  Less is lost than the sum,
+where a site reads what others have merged already; so the price is found by measuring such choices on the whole request, and beside them what one
+way for all sites does.  The m-tile is the one of fewest cycles where all sites merge.  Concentrated queries are made dense again, which saves
+nothing: they are left alone.
 """
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ import json
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,8 +40,12 @@ from focus.runtime.spec.sites import VISION_SITES
 COSINES = (0.99, 0.98, 0.95)
 SITES = tuple(site for site in VISION_SITES if site != "vision.query")
 PARTS = 3               #: of the tower's layers
-WAYS = [(threshold, block) for block, thresholds in (((2, 1, 1), (0.8, 0.9, 0.95)), ((2, 2, 2), (0.9, 0.95, 0.98))) for threshold in thresholds]
-ROUNDS = 5              #: of measuring on the whole request, for each cosine
+#: block -> thresholds at which sites merge, from the mildest on
+WAYS = {(2, 1, 1): (0.99, 0.98, 0.95, 0.9, 0.8), (2, 2, 2): (0.98, 0.95, 0.9)}
+M_TILES = (1024, 768, 640, 512, 384)
+MERGED = 0.95, (2, 1, 1)            #: way to merge at all sites, for which the m-tile is chosen
+LOG_PRICES = -1.5, 2.5           #: of the price of 1 - cosine, as a share of the dense cycles
+ROUNDS = 4              #: of measuring on the whole request, for each cosine
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,20 @@ class Programs:
         return self.known[key]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A choice for the tower: cosine of the features; cycles of the whole model; share of the vectors at the tower's concentrated sites that are
+    unique."""
+    overrides: tuple[Override, ...]
+    cosine: float
+    cycles: int
+    unique: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"cosine": self.cosine, "cycles": self.cycles, "unique": self.unique,
+                "overrides": [o.model_dump(exclude_defaults=True) for o in self.overrides]}
+
+
 @dataclass
 class Bench:
     """Measures concentrations of the tower on one request."""
@@ -81,29 +101,46 @@ class Bench:
     def __post_init__(self) -> None:
         self.dense = Front.of(self.model, self.inputs)
 
-    def measure(self, overrides: tuple[Override, ...]) -> tuple[float, int, float]:
-        """Cosine of the features; cycles of the whole model; share of the vectors at the tower's concentrated sites that are unique."""
+    def measure(self, overrides: tuple[Override, ...]) -> Measured:
+        """A choice for the tower."""
         config = self.base.model_copy(update={"overrides": overrides}).fixed()     # nothing is left open, for reference and program alike
         front = Front.of(self.model, self.inputs, tower=Tower(config)) if config.vision else self.dense
         cosine = float(cosine_similarity(front.features.double(), self.dense.features.double(), dim=-1).mean())
-        trace = front.run(config).trace
-        groups = [group for key, group in trace.items() if key.startswith("group/") and key.split("/")[2] in VISION_SITES]
+        found = front.found.trace if front.found else {}
+        trace = front.run(config).trace if self.base.sec or self.base.sic else found       # of a dense decoder there is nothing to be found
+        groups = [group for key, group in found.items() if key.startswith("group/")]
         unique = sum(int((g == np.arange(len(g))[:, None]).sum()) for g in groups) / max(sum(g.size for g in groups), 1)
-        return cosine, int(self.programs.of(self.inputs, config).time(trace if config.sic else None)["cycles"]), unique
+        return Measured(overrides, cosine, int(self.programs.of(self.inputs, config).time(trace if config.sic else None)["cycles"]), unique)
+
+
+def everywhere(depth: int, threshold: float, block: tuple[int, int, int], sites: tuple[str, ...] = SITES, first: int = 0) -> tuple[Override, ...]:
+    """All layers of a tower of so many (from the first on), all sites merged in one way."""
+    return (Override(first=first, last=depth - 1, sites=sites, similarity=True, threshold=threshold, block=block),)
+
+
+def best_m_tile(bench: Bench, depth: int) -> int:
+    """The m-tile of fewest cycles where all sites merge."""
+    def cycles(size: int) -> int:
+        base = bench.base.model_copy(update={"m_tile": size})
+        return Bench(bench.model, bench.inputs, base, bench.programs).measure(everywhere(depth, *MERGED)).cycles
+    return min(M_TILES, key=cycles)
 
 
 def changes(bench: Bench, depth: int) -> Iterator[tuple[int, list[Change]]]:
-    """(place, changes of it) of each site in each part of the layers, the decoder being dense."""
-    _, dense, _ = bench.measure(())
+    """(place, changes of it) of each site in each part of the layers, the decoder being dense.  What loses more than any cosine allows is the boldest
+    of its block that is measured."""
+    dense = bench.measure(()).cycles
     parts = min(PARTS, depth)
     bounds = np.linspace(0, depth, parts + 1).round().astype(int)
     for place, (site, part) in enumerate((site, part) for site in SITES for part in range(parts)):
         found = []
-        for threshold, block in WAYS:
-            override = Override(first=int(bounds[part]), last=int(bounds[part + 1]) - 1, sites=(site,), similarity=True, threshold=threshold,
-                                block=block)
-            cosine, cycles, _ = bench.measure((override,))
-            found.append(Change(override, 1 - cosine, 1 - cycles / dense))
+        for block, thresholds in WAYS.items():
+            for threshold in thresholds:
+                overrides = everywhere(int(bounds[part + 1]), threshold, block, (site,), int(bounds[part]))
+                measured = bench.measure(overrides)
+                found.append(Change(overrides[0], 1 - measured.cosine, 1 - measured.cycles / dense))
+                if measured.cosine < min(COSINES):
+                    break
         yield place, found
 
 
@@ -113,23 +150,29 @@ def best(places: dict[int, list[Change]], price: float) -> tuple[Override, ...]:
     return tuple(c.override for c in chosen if c.saved > price * c.loss)
 
 
-def within(bench: Bench, places: dict[int, list[Change]], cosine: float) -> dict[str, Any] | None:
-    """The choice of fewest cycles whose features keep a cosine, by bisection of the price; None where not even the most careful one does."""
-    low, high, found = -3.0, 5.0, None
-    for _ in range(ROUNDS):
-        middle = (low + high) / 2
-        overrides = best(places, 10 ** middle)
-        if not overrides:
-            high = middle
-            continue
-        reached, cycles, unique = bench.measure(overrides)
-        if reached >= cosine:
-            high = middle
-            if found is None or cycles < found["cycles"]:
-                found = {"cosine": reached, "cycles": cycles, "unique": unique, "overrides": [o.model_dump(exclude_defaults=True) for o in overrides]}
-        else:
-            low = middle
-    return found
+def search(bench: Bench, places: dict[int, list[Change]], depth: int, tell: Callable[[str], None]) -> dict[float, Measured | None]:
+    """For each cosine the choice of fewest cycles that keeps it, None where none does that was measured: one way for all sites, and the best
+    choices for prices, found by bisection."""
+    tried = {}
+
+    def measured(overrides: tuple[Override, ...]) -> Measured:
+        if overrides not in tried:
+            tried[overrides] = one = bench.measure(overrides)
+            tell(f"choice {len(tried)}: cosine {one.cosine:.4f}, {one.cycles:,} cycles")
+        return tried[overrides]
+    for block, thresholds in WAYS.items():
+        for threshold in thresholds:
+            if measured(everywhere(depth, threshold, block)).cosine < min(COSINES):
+                break
+    prices: dict[float, float] = {}             # logarithm of a price -> the cosine of its best choice
+    for cosine in COSINES:
+        for _ in range(ROUNDS):
+            low = max((p for p, reached in prices.items() if reached < cosine), default=LOG_PRICES[0])
+            high = min((p for p, reached in prices.items() if reached >= cosine and p > low), default=LOG_PRICES[1])
+            middle = (low + high) / 2
+            overrides = best(places, 10 ** middle)
+            prices[middle] = measured(overrides).cosine if overrides else 1.0
+    return {cosine: min((one for one in tried.values() if one.cosine >= cosine), key=lambda one: one.cycles, default=None) for cosine in COSINES}
 
 
 def main() -> None:
@@ -148,21 +191,26 @@ def main() -> None:
     console, results = Console(width=140, highlight=False), []
     shown = empty_table("", "features' cosine", "unique vectors", "cycles, tower dense", "cycles", "dense / this")
     tell = lambda text: print(text, file=sys.stderr, flush=True)
+    m_tiles = {}            # by the tokens of a request
     for (name, inputs), fewer in zip(requests.items(), short.values()):
         tell(f"{name}: the tower dense")
-        info = prefill_of(model, inputs)[0].family.info(model)
+        prefill = prefill_of(model, inputs)
+        info, tokens = prefill[0].family.info(model), prefill[1].to_json()
+        depth = info["vision_depth"]
         bench = Bench(model, inputs, Concentration.preset("full", info["depth"]), programs)
-        _, dense, _ = bench.measure(())
-        places = {}
-        for place, found_alone in changes(Bench(model, fewer, Concentration(similarity=False), programs), info["vision_depth"]):
+        if tokens not in m_tiles:
+            tell(f"{name}: the m-tile of the concentration")
+            m_tiles[tokens] = best_m_tile(bench, depth)
+        bench.base = bench.base.model_copy(update={"m_tile": m_tiles[tokens]})
+        dense, places = bench.measure(()), {}
+        for place, found_alone in changes(Bench(model, fewer, Concentration(similarity=False, m_tile=m_tiles[tokens]), programs), depth):
             places[place] = found_alone
-            tell(f"{name}: {len(places)} of {len(SITES) * min(PARTS, info['vision_depth'])} sites and parts of the layers alone")
-        for cosine in COSINES:
-            tell(f"{name}: cosine {cosine:g}")
-            found = within(bench, places, cosine)
-            results.append({"request": name, "wanted": cosine, "dense": dense, "found": found})
-            cells = [f"{found['cosine']:.4f}", f"{found['unique']:.1%}", f"{dense:,}", f"{found['cycles']:,}",
-                     f"{dense / found['cycles']:.3f}"] if found else ["-", "-", f"{dense:,}", "-", "-"]
+            tell(f"{name}: {len(places)} of {len(SITES) * min(PARTS, depth)} sites and parts of the layers alone")
+        for cosine, found in search(bench, places, depth, lambda text: tell(f"{name}: {text}")).items():
+            results.append({"request": name, "m_tile": m_tiles[tokens], "wanted": cosine, "dense": dense.cycles,
+                            "found": found.as_dict() if found else None})
+            cells = [f"{found.cosine:.4f}", f"{found.unique:.1%}", f"{dense.cycles:,}", f"{found.cycles:,}",
+                     f"{dense.cycles / found.cycles:.3f}"] if found else ["-", "-", f"{dense.cycles:,}", "-", "-"]
             shown.add_row(f"{name}, {cosine:g}", *cells)
         alone = [{"override": c.override.model_dump(exclude_defaults=True), "loss": c.loss, "saved": c.saved} for one in places.values() for c in one]
         results.append({"request": name, "alone, with fewer frames": alone})

@@ -12,15 +12,15 @@ using isa::Unit;
 namespace {
 
 /// Why a unit waits when it waits for a credit of that unit.
-Stall stall_of(Unit unit) {
-    switch (unit) {
-        case Unit::LOAD: case Unit::STORE: return DRAM_STALL;
-        case Unit::SCATTER: return SCATTER_STALL;
-        case Unit::SIC: return SIC_STALL;
-        case Unit::SFU: return SFU_STALL;
-        default: return SEMAPHORE_STALL;
-    }
-}
+constexpr std::array<Stall, isa::NUM_UNIT> STALL_OF = [] {
+    std::array<Stall, isa::NUM_UNIT> out{};
+    for (Stall& s : out) s = SEMAPHORE_STALL;
+    out[size_t(Unit::LOAD)] = out[size_t(Unit::STORE)] = DRAM_STALL;
+    out[size_t(Unit::SCATTER)] = SCATTER_STALL;
+    out[size_t(Unit::SIC)] = SIC_STALL;
+    out[size_t(Unit::SFU)] = SFU_STALL;
+    return out;
+}();
 
 }  // namespace
 
@@ -35,8 +35,10 @@ void Engine::issue(const Decoded& d) {
     UnitState& unit = counters_.units[size_t(d.unit)];
     fetch_ = std::max(fetch_, unit.started[unit.head]);         // room in the queue
     int64_t start = wait(d, unit);
-    recording_ = watched(start);
-    if (sanitizer_) sanitizer_->begin(d.unit, pc_);
+    if (seen_) {
+        recording_ = watched(start);
+        if (sanitizer_) sanitizer_->begin(d.unit, pc_);
+    }
     control_.use_agus(d.mems, d.num_mems);
     Cost cost = execute(d);
     int64_t end = start + cost.occupied, finish = start + cost.finish;
@@ -75,7 +77,7 @@ int64_t Engine::wait(const Decoded& d, UnitState& unit) {
         if (sanitizer_) sanitizer_->take(d.unit, d.wait[i], 1, {&c.snapshot, 1});
         if (c.time > start) {
             start = c.time;
-            why = stall_of(c.unit);
+            why = STALL_OF[size_t(c.unit)];
             by = c.event;
         }
     }

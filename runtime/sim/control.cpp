@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "engine.h"
+#include "operands.h"
 
 namespace focus {
 

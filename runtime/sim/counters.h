@@ -36,7 +36,8 @@ struct Event { int64_t unit, instruction, start, finish, waited, why, signalled_
 struct Touched { int64_t event, operand, space, address, pitch, rows, row_bytes, access; };
 
 struct Counters {
-    int64_t ticks = 0, instructions = 0, macs = 0, passes = 0;
+    int64_t ticks = 0, instructions = 0, passes = 0;
+    int64_t macs = 0;                       // like sram, summed over the modules when the run ends
     std::array<int64_t, isa::NUM_OPS> by_op{};
     std::array<UnitState, isa::NUM_UNIT> units;
     std::array<Traffic, isa::NUM_STREAM> dram{};
@@ -46,6 +47,13 @@ struct Counters {
     std::vector<ModuleCounters> modules;
     std::vector<Event> timeline;
     std::vector<Touched> touched;           // by the events of the time line
+
+    void sum_modules() {
+        for (const ModuleCounters& m : modules) {
+            macs += m.macs;
+            for (size_t s = 0; s < sram.size(); ++s) sram[s].read += m.sram[s].read, sram[s].write += m.sram[s].write;
+        }
+    }
 };
 
 }  // namespace focus

@@ -15,6 +15,8 @@ Engine::Engine(Program program, const Machine& machine, std::vector<Site> sites,
     : program_(std::move(program)), machine_(machine), sites_(std::move(sites)), module_names_(std::move(module_names)), lives_(std::move(lives)),
       shared_(memory ? std::move(memory) : std::make_shared<Memory>(machine)), memory_(*shared_) {
     std::stable_sort(lives_.begin(), lives_.end(), [](const LiveRange& a, const LiveRange& b) { return a.last < b.last; });
+    for (size_t op = 0; op < most_.size(); ++op)
+        for (size_t i = 0; i < most_[op].size(); ++i) most_[op][i] = machine_.most(isa::MOST[op][i]);
     for (const Decoded& d : program_.text)
         if (d.op == Op::sic_gather && size_t(d.values[isa::sic_gather::site]) >= sites_.size())
             throw Error(text("instruction %zu (sic.gather): site %lld of %zu", size_t(&d - program_.text.data()),
@@ -68,6 +70,7 @@ void Engine::run(Options options) {
         frontier_ = fetch_;
     }
     counters_.ticks = frontier_;
+    counters_.sum_modules();
     if (!sanitizer_) return;
     for (const auto& range : options_.kept)
         sanitizer_->each_written(Space::DRAM, range[0], range[1], [&](int64_t begin, int64_t end) { memory_.hold(begin, end); });
@@ -91,6 +94,7 @@ void Engine::reset() {
     captured_.clear();
     polled_ = std::chrono::steady_clock::now();
     moved_ = poll_moved_ = poll_at_ = 0;
+    seen_ = options_.sanitize || options_.timeline;
     sanitizer_ = options_.sanitize ? std::make_unique<Sanitizer>(program_) : nullptr;
     if (sanitizer_)
         for (const auto& range : memory_.held()) sanitizer_->host_write(range[0], range[1]);
@@ -118,11 +122,6 @@ void Engine::poll() {
     if (now - polled_ < std::chrono::milliseconds(100)) return;
     options_.tick(counters_.instructions, std::max(total_, counters_.instructions));
     polled_ = std::chrono::steady_clock::now();
-}
-
-/// An operand is going to read or write that many bytes.
-void Engine::moves(int64_t bytes) {
-    if (options_.functional && (moved_ += bytes) >= poll_moved_) poll();
 }
 
 void Engine::fail(const Decoded& d, const std::string& what) const {

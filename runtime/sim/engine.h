@@ -120,9 +120,12 @@ class Engine {
     void drain(const Decoded& d);
     void record(const Decoded& d, int64_t start, int64_t finish);
 
-    // operands (operands.cpp)
+    // operands (operands.h, operands.cpp)
     bool has(const Decoded& d, int mem) const { return d.mems[mem] != isa::NO_AGU; }
     int64_t extent(const Decoded& d, int index) const;
+    [[noreturn]] void refuse_extent(const Decoded& d, int index) const;
+    [[noreturn]] void refuse_operand(const Decoded& d, int mem, const Tile& t) const;
+    [[noreturn]] void refuse_count(const Decoded& d, int mem, int64_t count, int64_t rows) const;
     bool initialises(const Decoded& d) const { return d.init <= isa::ALWAYS && control_.first_from(d.init); }
     Tile resolve(const Decoded& d, int mem, int64_t rows, int64_t cols);
     Tile operand(const Decoded& d, int mem, int64_t rows, int64_t cols, isa::Access access);
@@ -192,9 +195,11 @@ class Engine {
     Bus bus_;
     Counters counters_;
     std::array<Semaphore, isa::NUM_SEMAPHORES + 1> semaphores_;
+    std::array<std::array<int64_t, isa::MAX_EXTS>, isa::NUM_OPS> most_;     // that each extent may be on this machine
     std::array<float, isa::NUM_SCALARS> scalars_{};
     std::map<std::pair<isa::Space, int64_t>, int64_t> columns_;        // that the moments at an address are of
     ModuleCounters* module_ = nullptr;
+    bool seen_ = false;                             // whether the sanitizer or the time line is to see operands
     bool recording_ = false;                        // whether the instruction under way goes to the time line, as
     Event event_{};
     uint32_t pc_ = 0;

@@ -27,11 +27,13 @@ std::string Memory::part(isa::Space space, int64_t base, int64_t bytes) {
         if (const Part& p = parts_[s]; p.bytes && base < p.base + p.bytes && p.base < base + bytes)
             return text("banks of %s are those of %s", name, isa::SPACE_NAMES[s]);
     parts_[int(space)] = {base, bytes};
+    sizes_[int(space)] = bytes;
     return "";
 }
 
 void Memory::unite() {
     for (Part& p : parts_) p = {};
+    for (int s = 0; s < isa::NUM_SPACE; ++s) sizes_[s] = machine_.part[s] ? 0 : machine_.bytes[s];
 }
 
 void Memory::reset(bool data) {

@@ -15,7 +15,7 @@ namespace focus {
 /// read as zero.  The programs of several engines may share one.
 class Memory {
   public:
-    explicit Memory(const Machine& machine) : machine_(machine) {}
+    explicit Memory(const Machine& machine) : machine_(machine) { unite(); }
     ~Memory();
     Memory(const Memory&) = delete;
     Memory& operator=(const Memory&) = delete;
@@ -28,7 +28,7 @@ class Memory {
 
     uint8_t* at(isa::Space space, int64_t address) { return (space == isa::Space::DRAM ? dram_ : chip_[int(space)].get()) + address; }
     /// Bytes that may be addressed: of a part of the scratchpad, what the kernel has given it.
-    int64_t size(isa::Space space) const { return machine_.part[int(space)] ? parts_[int(space)].bytes : machine_.bytes[int(space)]; }
+    int64_t size(isa::Space space) const { return sizes_[int(space)]; }
 
     /// Gives a memory `bytes` of the scratchpad from `base` on; what is wrong with that, or an empty text.
     std::string part(isa::Space space, int64_t base, int64_t bytes);
@@ -48,6 +48,7 @@ class Memory {
     std::unique_ptr<uint8_t[]> chip_[isa::NUM_SPACE];
     struct Part { int64_t base = 0, bytes = 0; };
     Part parts_[isa::NUM_SPACE];
+    int64_t sizes_[isa::NUM_SPACE];
     uint8_t* dram_ = nullptr;
     int64_t mapped_ = 0;
 };

@@ -1,63 +1,37 @@
-// Operands: the address and shape that generators give, checked against the memory, counted, and shown to the sanitizer.
-#include <algorithm>
-#include <cstring>
+// Operands: what is wrong with one, and what the sanitizer and the time line get to see.  operands.h has what every instruction does.
+#include "operands.h"
 
-#include "engine.h"
+#include <algorithm>
 
 namespace focus {
 
 using isa::Access;
 using isa::Space;
 
-int64_t Engine::extent(const Decoded& d, int index) const {
+void Engine::refuse_extent(const Decoded& d, int index) const {
     const Extent& e = control_.extent(d.exts[index]);
     if (!e.set) fail(d, text("extent %d is used before it is set up", d.exts[index]));
-    if (e.value > machine_.most(isa::MOST[int(d.op)][index]))
-        fail(d, text("extent '%s' is %lld; this machine takes at most %lld", extent_name(d.op, index), (long long)e.value,
-                     (long long)machine_.most(isa::MOST[int(d.op)][index])));
-    return e.value;
+    fail(d, text("extent '%s' is %lld; this machine takes at most %lld", extent_name(d.op, index), (long long)e.value,
+                 (long long)most_[size_t(d.op)][size_t(index)]));
 }
 
-/// Address and shape of an operand, checked against its memory.
-Engine::Tile Engine::resolve(const Decoded& d, int mem, int64_t rows, int64_t cols) {
+/// Throws for an operand that `resolve` does not take.
+void Engine::refuse_operand(const Decoded& d, int mem, const Tile& t) const {
     const Agu& a = control_.agu(d.mems[mem]);
     const isa::Operand& known = isa::OPERANDS[int(d.op)][mem];
     bool off_chip = known.where == isa::Where::DRAM;
-    auto problem = [&](const char* what) { fail(d, text("operand '%s': %s", operand_name(d.op, mem), what)); };
+    auto problem = [&](const std::string& what) { fail(d, text("operand '%s': %s", operand_name(d.op, mem), what.c_str())); };
     if (!a.set) problem("its address generator is not set up");
-    if (!(known.types >> int(a.dtype) & 1)) problem(text("element type %s is not possible here", isa::DTYPE_NAMES[int(a.dtype)]).c_str());
+    if (!(known.types >> int(a.dtype) & 1)) problem(text("element type %s is not possible here", isa::DTYPE_NAMES[int(a.dtype)]));
     if ((a.space == Space::DRAM) != off_chip) problem(off_chip ? "must be in dram" : "must be on chip");
     if (known.where == isa::Where::COUNTS && a.space != Space::COUNTS) problem("must be in counts");
-    int64_t size = isa::DTYPE_BYTES[int(a.dtype)], row_bytes = cols * size;
-    Tile t = {a.space, a.dtype, a.address, a.pitch, rows, cols, row_bytes};
-    if ((a.address | (rows > 1 ? a.pitch : 0)) & (size - 1)) problem("address or row pitch is not a multiple of the element size");
-    if (rows * row_bytes > memory_.size(a.space))           // rows that overlap: every instruction is bounded by the memories
-        problem(text("%lld rows of %lld bytes are more than %s has, %lld", (long long)rows, (long long)row_bytes, isa::SPACE_NAMES[int(a.space)],
-                     (long long)memory_.size(a.space)).c_str());
-    int64_t span = rows > 0 && cols > 0 ? (rows - 1) * a.pitch + row_bytes : 0, limit = memory_.size(a.space);
-    if (span > 0 && (a.address < 0 || span > limit || a.address > limit - span))
-        problem(text("out of bounds: bytes %lld..%lld of %s, which has %lld", (long long)a.address, (long long)(a.address + span),
-                     isa::SPACE_NAMES[int(a.space)], (long long)limit).c_str());
-    if (off_chip && options_.functional) memory_.grow(a.address + span);
-    return t;
-}
-
-/// Resolves an operand of which every element is read and/or written.
-Engine::Tile Engine::operand(const Decoded& d, int mem, int64_t rows, int64_t cols, Access access) {
-    Tile t = resolve(d, mem, rows, cols);
-    touch(mem, t, access);
-    return t;
-}
-
-/// Counts an access and shows it to the sanitizer.
-void Engine::touch(int mem, const Tile& t, Access access) {
-    int64_t bytes = t.rows * t.row_bytes;
-    moves(bytes);
-    for (Traffic* traffic : {&counters_.sram[size_t(t.space)], &module_->sram[size_t(t.space)]}) {
-        if (access & isa::READ) traffic->read += bytes;
-        if (access & isa::WRITE) traffic->write += bytes;
-    }
-    show(mem, t, access);
+    const char* name = isa::SPACE_NAMES[int(a.space)];
+    long long limit = memory_.size(a.space);
+    if ((a.address | (t.rows > 1 ? a.pitch : 0)) & (isa::DTYPE_BYTES[int(a.dtype)] - 1)) problem("address or row pitch is not a multiple of the element size");
+    if (t.rows * t.row_bytes > limit)
+        problem(text("%lld rows of %lld bytes are more than %s has, %lld", (long long)t.rows, (long long)t.row_bytes, name, limit));
+    fail(d, text("operand '%s': out of bounds: bytes %lld..%lld of %s, which has %lld", operand_name(d.op, mem), (long long)a.address,
+                 (long long)(a.address + (t.rows - 1) * t.pitch + t.row_bytes), name, limit));
 }
 
 /// Shows an access to the sanitizer and the time line.
@@ -68,23 +42,8 @@ void Engine::show(int mem, const Tile& t, Access access) {
     if (sanitizer_) sanitizer_->access(mem, {t.space, t.address, t.pitch, t.rows, t.row_bytes}, access);
 }
 
-/// Rows that are looked up by number, some several times: counts `bytes`, and shows `rows` rows from `first` on, which is as far as is known.
-void Engine::look_up(int mem, Tile t, int64_t first, int64_t rows, int64_t bytes) {
-    counters_.sram[size_t(t.space)].read += bytes;
-    module_->sram[size_t(t.space)].read += bytes;
-    t.address += first * t.pitch;
-    t.rows = rows;
-    show(mem, t, isa::READ);
-}
-
-/// `rows`, or what the count memory says (at most `rows`) when operand `mem` is there.
-int64_t Engine::row_count(const Decoded& d, int mem, int64_t rows) {
-    if (!has(d, mem) || rows == 0) return rows;
-    Tile t = operand(d, mem, 1, 1, isa::READ);
-    uint16_t count;
-    std::memcpy(&count, data(t), 2);
-    if (count > rows) fail(d, text("operand '%s' says %d rows, more than the extent's %lld", operand_name(d.op, mem), count, (long long)rows));
-    return count;
+void Engine::refuse_count(const Decoded& d, int mem, int64_t count, int64_t rows) const {
+    fail(d, text("operand '%s' says %lld rows, more than the extent's %lld", operand_name(d.op, mem), (long long)count, (long long)rows));
 }
 
 }  // namespace focus

@@ -162,11 +162,9 @@ bool Engine::begin_kernel() {
     noted_->module = counters_.modules[s.source];
     Taken& before = noted_->before;
     before.instructions = counters_.instructions;
-    before.macs = counters_.macs;
     before.passes = counters_.passes;
     before.by_op = counters_.by_op;
     before.dram = counters_.dram;
-    before.sram = counters_.sram;
     before.layouter = counters_.layouter;
     before.activity = counters_.activity;
     for (size_t u = 0; u < before.units.size(); ++u) {
@@ -222,11 +220,9 @@ void Engine::end_noted() {
     taken.frontier = frontier_ - n.fetch;
     const Taken& b = n.before;
     taken.instructions = counters_.instructions - b.instructions;
-    taken.macs = counters_.macs - b.macs;
     taken.passes = counters_.passes - b.passes;
     for (size_t i = 0; i < taken.by_op.size(); ++i) taken.by_op[i] = counters_.by_op[i] - b.by_op[i];
     for (size_t i = 0; i < taken.dram.size(); ++i) taken.dram[i] = counters_.dram[i] - b.dram[i];
-    for (size_t i = 0; i < taken.sram.size(); ++i) taken.sram[i] = counters_.sram[i] - b.sram[i];
     taken.layouter = counters_.layouter - b.layouter;
     taken.activity = counters_.activity;
     each(taken.activity, b.activity, subtract);
@@ -266,11 +262,9 @@ void Engine::take(const Stretch& s, const Taken& taken) {
         unit.finished = fetch_ + t.finished;
     }
     counters_.instructions += taken.instructions;
-    counters_.macs += taken.macs;
     counters_.passes += taken.passes;
     for (size_t i = 0; i < taken.by_op.size(); ++i) counters_.by_op[i] += taken.by_op[i];
     for (size_t i = 0; i < taken.dram.size(); ++i) counters_.dram[i] += taken.dram[i];
-    for (size_t i = 0; i < taken.sram.size(); ++i) counters_.sram[i] += taken.sram[i];
     counters_.layouter += taken.layouter;
     each(counters_.activity, taken.activity, add);
     module_ = &counters_.modules[s.source];

@@ -32,7 +32,7 @@ struct Stretch {
 /// What a kernel took, in times from its first fetch.
 struct Taken {
     int64_t fetched = 0, frontier = 0;      // when the fetch of the next kernel begins, and when the last result was there
-    int64_t instructions = 0, macs = 0, passes = 0;
+    int64_t instructions = 0, passes = 0;
     std::array<int64_t, isa::NUM_OPS> by_op{};
     struct Unit {
         int64_t free = 0, finished = 0, instructions = 0, busy = 0;
@@ -41,7 +41,6 @@ struct Taken {
     };
     std::array<Unit, isa::NUM_UNIT> units;
     std::array<Traffic, isa::NUM_STREAM> dram{};
-    std::array<Traffic, isa::NUM_SPACE> sram{};
     Traffic layouter;
     Activity activity;
     ModuleCounters module;

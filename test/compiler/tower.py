@@ -16,7 +16,8 @@ spec = importlib.util.spec_from_file_location("tower", root / "benchmarks" / "to
 tower = importlib.util.module_from_spec(spec)
 sys.modules["tower"] = tower
 spec.loader.exec_module(tower)
-tower.PARTS, tower.SITES, tower.WAYS, tower.ROUNDS, tower.COSINES = 1, tower.SITES[:2], [(0.6, (2, 1, 1)), (0.9, (2, 1, 1))], 2, (0.5, 0.99)
+tower.PARTS, tower.SITES, tower.WAYS, tower.ROUNDS, tower.COSINES = 1, tower.SITES[:2], {(2, 1, 1): (0.9, 0.6)}, 2, (0.5, 0.99)
+tower.M_TILES = (64, 16)
 
 model, inputs = zoo.build("llava-onevision-tiny")
 save_file({name: value.contiguous() for name, value in inputs.items()}, folder / "one.safetensors")

@@ -3,6 +3,8 @@
 # RUN: rm -rf %t && mkdir %t && %python %s %t | filecheck %s
 # RUN: not focus-tune llava-onevision-tiny --budget kl=0 --out %t/x 2>&1 | filecheck %s --check-prefix=BUDGET
 # RUN: not focus-tune llava-onevision-tiny --budget top1=0.5 --out %t/x 2>&1 | filecheck %s --check-prefix=NAME
+# RUN: not focus-tune llava-onevision-tiny --m-tile 2000 --out %t/x 2>&1 | filecheck %s --check-prefix=MTILE
+# MTILE: error: --m-tile 2000: 1 to 1024 expected
 # RUN: not focus-tune llava-onevision-tiny --trials 0 --out %t/x 2>&1 | filecheck %s --check-prefix=TRIALS
 # RUN: not focus-tune llava-onevision-tiny --machine dense --out %t/x 2>&1 | filecheck %s --check-prefix=MACHINE
 # BUDGET: error: --budget kl=0: one of kl=X, last=X, variation=X, X above 0, expected
@@ -91,6 +93,7 @@ def tune(out, *more):
 
 code = tune("a", "--jobs", "1")
 # CHECK: published setting
+# CHECK-NOT: m-tile of the machine
 # CHECK: {{^}}one threshold and block, any alphas
 # CHECK: {{^}}tuned
 # CHECK: {{^}}tuned, as far as the published setting

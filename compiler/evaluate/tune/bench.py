@@ -69,16 +69,11 @@ class Shape:
         return replace(decoder, tokens=tokens)
 
 
-def in_form(config: Concentration) -> Concentration:
-    """A concentration in the form that is measured and predicted: it prunes after the attention, so that the effects of a layer's sites stay apart,
-    and its m-tiles have the largest size, which the reference takes for one that is left open."""
-    return config.fixed().model_copy(update={"hoist": False})
-
-
 class Bench:
-    """Requests to measure concentrations on.  dense: what the dense model makes of each; decoder: the sizes of its decoder."""
+    """Requests to measure concentrations on.  dense: what the dense model makes of each; decoder: the sizes of its decoder; m_tile: that of
+    concentrations that leave it open (default: what the compiler chooses for the published setting)."""
 
-    def __init__(self, dense: Mapping[str, Dense], decoder: Backbone, machine: Machine):
+    def __init__(self, dense: Mapping[str, Dense], decoder: Backbone, machine: Machine, m_tile: int | None = None):
         self.dense, self.decoder, self.machine = dict(dense), decoder, machine
         self.shapes: dict[str, Shape] = {}
         texts: dict[tuple, int] = {}
@@ -90,6 +85,14 @@ class Bench:
             self.shapes[name] = Shape(tokens.V, texts[tokens.V, tokens.grids], tokens.grids)
         self.programs: OrderedDict[tuple, Executable] = OrderedDict()
         self.kept: list[Any] = []           # a concentration, and its runs by request
+        largest = max(self.shapes.values(), key=lambda s: s.visual)
+        published = Concentration.preset("full", decoder.decoder.layers).model_copy(update={"hoist": False})
+        self.m_tile = m_tile or self.program(published, largest).concentration.rows_of_tile
+
+    def in_form(self, config: Concentration) -> Concentration:
+        """A concentration in the form that is measured and predicted: it prunes after the attention, so that the effects of a layer's sites stay
+        apart, and its m-tiles, where they are left open, have the size of this bench."""
+        return config.fixed(self.m_tile).model_copy(update={"hoist": False})
 
     def measure(self, config: Concentration, names: Sequence[str], timed: bool = True, generate: bool = False,
                 base: Concentration | None = None) -> Measurement:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from focus.compiler.backend.compile import compile_model
-from focus.compiler.evaluate.tune.bench import Bench, Shape, in_form
+from focus.compiler.evaluate.tune.bench import Bench, Shape
 from focus.runtime.evaluate import synth
 from focus.runtime.run.executable import Executable
 from focus.runtime.run.trace import Trace
@@ -74,7 +74,7 @@ def _layer(bench: Bench, shape: Shape, share: float, site: str | None = None) ->
     visual = max(1, int(shape.visual * share))
     tokens = replace(shape, visual=visual, grids=(Grid.dense(0, 1, 1, visual),))
     decoder = replace(bench.decoder, decoder=replace(bench.decoder.decoder, layers=2), levels=0)
-    config = in_form(Concentration(similarity=False, overrides=(Override(sites=(site,), similarity=True),) if site else ()))
+    config = bench.in_form(Concentration(similarity=False, overrides=(Override(sites=(site,), similarity=True),) if site else ()))
     exe = Executable(compile_model(tokens.backbone(decoder), {}, bench.machine, config).binary)
     traces: list[Trace | None] = [None]
     if site:                # of tokens in a row, all but the first can join another

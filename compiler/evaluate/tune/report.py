@@ -19,7 +19,8 @@ from focus.compiler.truth.fidelity import Distance
 from focus.runtime.spec.files import atomic_write
 
 #: what a line of the table is called
-PUBLISHED, PRUNED, SCALED, GLOBAL = "published setting", "its pruning alone", "its alphas times a factor", "one threshold and block, any alphas"
+PUBLISHED, IN_TILES, PRUNED = "published setting", "the same, m-tile of the machine", "its pruning alone"
+SCALED, GLOBAL = "its alphas times a factor", "one threshold and block, any alphas"
 TUNED, AS_PUBLISHED = "tuned", "tuned, as far as the published setting"
 FILES = {GLOBAL: "global.toml", TUNED: "tuned.toml", AS_PUBLISHED: "at-published.toml"}
 
@@ -34,10 +35,13 @@ class Row:
 
 def chosen(found: Found, goal: Goal) -> dict[str, Trial]:
     """The trials that the table shows, by their names; those of which none keeps to the limit are left out."""
-    published = found.named("full")
+    published = found.named("published")
     as_far = Goal(goal.name, published.measurement.upper(goal.name), goal.cost)
-    rows = {PUBLISHED: published, PRUNED: found.named("sec"), SCALED: found.best(goal, ("scaled",)), GLOBAL: found.best(goal, ("scaled", "global")),
-            TUNED: found.best(goal, ("tuned",)), AS_PUBLISHED: found.best(as_far, ("tuned",))}
+    rows: dict[str, Trial | None] = {
+        PUBLISHED: published, IN_TILES: found.named("full"), PRUNED: found.named("sec"), SCALED: found.best(goal, ("scaled",)),
+        GLOBAL: found.best(goal, ("scaled", "global")), TUNED: found.best(goal, ("tuned",)), AS_PUBLISHED: found.best(as_far, ("tuned",))}
+    if found.named("full").config == published.config:
+        del rows[IN_TILES]
     return {name: trial for name, trial in rows.items() if trial is not None}
 
 
@@ -82,8 +86,8 @@ def _write_trials(path: Path, found: Found, goal: Goal) -> None:
 
 
 # ---- the picture -------------------------------------------------------------------------------------------------------------------
-_MARKS = {PUBLISHED: ("D", "#b2182b"), PRUNED: ("v", "#b2182b"), SCALED: ("<", "#7f7f7f"), GLOBAL: ("s", "#404040"), TUNED: ("*", "#2166ac"),
-          AS_PUBLISHED: ("P", "#2166ac")}
+_MARKS = {PUBLISHED: ("D", "#b2182b"), IN_TILES: ("d", "#d6604d"), PRUNED: ("v", "#b2182b"), SCALED: ("<", "#7f7f7f"), GLOBAL: ("s", "#404040"),
+          TUNED: ("*", "#2166ac"), AS_PUBLISHED: ("P", "#2166ac")}
 
 
 def draw(path: Path, found: Found, goal: Goal, rows: Sequence[Row], dense: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from focus.compiler.evaluate.workers import Workers
 from focus.compiler.frontend import arguments
 from focus.runtime.spec.errors import FocusError
 from focus.runtime.spec.machine import Machine
+from focus.runtime.spec.sites import LARGEST_M_TILE
 from focus.runtime.tools.cli import parsed, tool
 
 FEW = 2             #: requests on which the effect of each layer and site is measured
@@ -36,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parsed(_parser(), argv)
     goal = Goal.parse(args.budget, args.objective)
     Workers.of(args)
+    if args.m_tile is not None and not 1 <= args.m_tile <= LARGEST_M_TILE:
+        raise FocusError(f"--m-tile {args.m_tile}: 1 to {LARGEST_M_TILE} expected")
     if args.trials < 1 or args.generate < 0:
         raise FocusError("--trials: 1 or more expected, --generate: 0 or more")
     machine = Machine.load(args.machine)
@@ -75,7 +78,7 @@ def _tune(args: argparse.Namespace, machine: Machine, given: tuple, goal: Goal, 
     decoder = backbone_of(model, next(iter(requests.values())))
     ready = prepare.prepared(model, requests | held_out, frozenset(held_out), (args.generate, workers),
                              lambda done, of: stage("dense model", done, of))
-    pool = Pool(Bench(ready.dense, decoder, machine), kept, workers)
+    pool = Pool(Bench(ready.dense, decoder, machine, args.m_tile), kept, workers)
     try:
         names = list(requests)
         found = Search(pool, names, names[:FEW], args.seed, stage).run(goal, args.trials)
@@ -107,6 +110,8 @@ def _parser() -> argparse.ArgumentParser:
                              "standard error over the requests")
     parser.add_argument("--objective", choices=COSTS, default="cycles", help="what shall be small, of the decoder's layers (default cycles)")
     parser.add_argument("--machine", default="focus", metavar="FILE", help="a machine file or name (default focus)")
+    parser.add_argument("--m-tile", type=int, metavar="N",
+                        help="visual tokens of a tile of the concentration (default: what the compiler chooses for the published setting)")
     parser.add_argument("--trials", type=int, default=48, metavar="N",
                         help="concentrations to try within the budget (default 48); half as many for the published setting's distance, a quarter for "
                              "each global comparison")

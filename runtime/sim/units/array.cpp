@@ -1,7 +1,7 @@
 // Passes of the systolic array, and the scatter unit after it.
 #include <algorithm>
 
-#include "../engine.h"
+#include "../operands.h"
 
 namespace focus {
 
@@ -23,7 +23,6 @@ Engine::Cost Engine::array_pass(const Decoded& d) {
         kernels().pass({data(x), x.pitch, weights_, data(y), y.pitch, nrows, int(depth), int(width), init});
     }
     int64_t macs = nrows * depth * width;
-    counters_.macs += macs;
     module_->macs += macs;
     ++counters_.passes;
     return cost_of(timing::pass(machine_, nrows));

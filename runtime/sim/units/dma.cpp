@@ -3,7 +3,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "../engine.h"
+#include "../operands.h"
 
 namespace focus {
 
@@ -43,7 +43,7 @@ int64_t Engine::bursts(const Tile& t) const {
     int64_t pieces = t.rows, bytes = t.row_bytes;
     if (t.pitch == t.row_bytes) pieces = 1, bytes *= t.rows;
     if (burst == 1) return pieces * bytes;
-    int64_t period = std::min(pieces, burst / std::gcd(burst, t.pitch)), total = 0;    // after which pieces lie alike in their bursts
+    int64_t period = pieces == 1 ? 1 : std::min(pieces, burst / std::gcd(burst, t.pitch)), total = 0;   // after which pieces lie alike in their bursts
     for (int64_t i = 0; i < period; ++i) {
         int64_t begin = t.address + i * t.pitch;
         int64_t touched = (begin + bytes - 1) / burst - begin / burst + 1;

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "../engine.h"
+#include "../operands.h"
 
 namespace focus {
 

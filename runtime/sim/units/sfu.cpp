@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "../engine.h"
+#include "../operands.h"
 
 namespace focus {
 

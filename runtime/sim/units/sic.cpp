@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "../engine.h"
+#include "../operands.h"
 
 namespace focus {
 
