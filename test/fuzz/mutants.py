@@ -35,6 +35,8 @@ PACKAGE = Path(focus.__file__).parent
 OWN = {"annotate": "annotate", "assign_layout": "layout", "convert": "convert", "views": "convert", "tensor_ir": "convert", "decoder_ir": "insert",
        "fuse": "fuse", "insert": "insert", "remove": "remove", "mapping": "map", "kernels": "tile", "tile.py": "tile", "routines": "tile",
        "allocate": "allocate", "schedule": "schedule", "lower": "lower", "encode": "encode", "kernel_ir": "schedule", "manager": "manager"}
+#: what notices most changes of a mapping, and is quick: it compares whole programs
+MAPPED = ("compiler/resume.py", "passes/choose-hoisting.py")
 #: (paths below test/, what their names must not match), tried one group after the other: the quick ones first
 STAGES = ((("passes",), "semantics|map-search"), (("passes/semantics-dense.py", "passes/semantics-concentrated.py", "passes/semantics-decoder.py"), ""),
           (("end2end/kernel-linear.py", "end2end/kernel-semaphores.py", "end2end/kernel-few-tokens.py"), ""),
@@ -176,7 +178,7 @@ def _own(file: Path) -> tuple[str, ...]:
 def groups(file: Path, most: int, whole: bool) -> list[tuple[tuple[str, ...], str]]:
     """What is tried for a mutant of a file, one group after the other: the tests about it, then at most so many of `STAGES`, then the rest."""
     own = _own(file)
-    return [*([(own, "map-search")] if own else []), *STAGES[:most], *(REST if whole else ())]
+    return [*([(own, "map-search")] if own else []), *([(MAPPED, "")] if "mapping" in file.parts else []), *STAGES[:most], *(REST if whole else ())]
 
 
 def caught(mutant: Mutant, stages: list[tuple[tuple[str, ...], str]], verbose: bool) -> str | None:
