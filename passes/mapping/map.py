@@ -103,8 +103,8 @@ class Mapper:
             path = key_of(op, self.counts)
             if not parts:
                 continue
+            given, (fixed, strict) = fd.mapping_of(op), self.overrides.of(path)
             try:
-                given, (fixed, strict) = fd.mapping_of(op), self.overrides.of(path)
                 mapping = self._whole(fixed) if "kernels" in fixed else given
                 if strict and fixed.get("form") == "turned" and self.turned.get(getattr(op, "x", None)) is False:
                     raise FocusError("form 'turned' takes dense rows, and its operand is concentrated: expected it of every op that uses that")
@@ -115,7 +115,7 @@ class Mapper:
             except OpError:
                 raise
             except FocusError as e:
-                raise OpError(op, str(e)) from None
+                raise OpError(op, f"{e} ({self.overrides.source})" if fixed else str(e)) from None
             op.operation.attributes[MAPPING] = fd.MappingAttr.make(mapping)
         self.search.remember()
 

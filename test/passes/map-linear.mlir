@@ -3,6 +3,9 @@
 // RUN: focus-opt %s --map | sed "s/n = 32 : i64, stays/n = 64 : i64, stays/" | focus-opt --tile | filecheck %s --check-prefix=EDITED
 // RUN: focus-opt %s --map | sed "s/n = 32 : i64, stays/n = 33 : i64, stays/" | not focus-opt --tile 2>&1 | filecheck %s --check-prefix=BY_HAND
 // RUN: echo '["*.fc1"]' > %t.toml && echo 'n = 32' >> %t.toml && focus-opt %s --map=overrides=%t.toml | filecheck %s --check-prefix=FIXED
+// RUN: echo '["layer.fc1"]' > %t.bad.toml && echo 'n = 33' >> %t.bad.toml
+// RUN: not focus-opt %s --map=overrides=%t.bad.toml 2>&1 | filecheck %s --check-prefix=FILE
+// FILE: error: 'focus.linear' op no mapping has n = 33: n is 33, expected a multiple of the array's 32 columns ({{.*}}.bad.toml)
 // RUN: sed 's/{activation/{focus.mapping = #focus.mapping<"dense", [{kind = "gemm", m = 64 : i64, n = 48 : i64}]>, activation/' %s > %t.mlir
 // RUN: not focus-opt %t.mlir --map 2>&1 | filecheck %s --check-prefix=ILLEGAL
 // RUN: not focus-opt %s --tile 2>&1 | filecheck %s --check-prefix=NONE
