@@ -35,8 +35,6 @@ PACKAGE = Path(focus.__file__).parent
 OWN = {"annotate": "annotate", "assign_layout": "layout", "convert": "convert", "views": "convert", "tensor_ir": "convert", "decoder_ir": "insert",
        "fuse": "fuse", "insert": "insert", "remove": "remove", "mapping": "map", "kernels": "tile", "tile.py": "tile", "routines": "tile",
        "allocate": "allocate", "schedule": "schedule", "lower": "lower", "encode": "encode", "kernel_ir": "schedule", "manager": "manager"}
-#: what notices most changes of a mapping, and is quick: it compares whole programs
-MAPPED = ("compiler/resume.py", "passes/choose-hoisting.py")
 #: (paths below test/, what their names must not match), tried one group after the other: the quick ones first
 STAGES = ((("passes",), "semantics|map-search"), (("passes/semantics-dense.py", "passes/semantics-concentrated.py", "passes/semantics-decoder.py"), ""),
           (("end2end/kernel-linear.py", "end2end/kernel-semaphores.py", "end2end/kernel-few-tokens.py"), ""),
@@ -45,6 +43,7 @@ STAGES = ((("passes",), "semantics|map-search"), (("passes/semantics-dense.py", 
           (("passes/map-search.py", "dialects", "compiler/opt-levels.py", "compiler/resume.py", "compiler/backbone.py"), ""))
 REST = ((("end2end",), ""), (("compiler", "runtime"), ""))          #: with --whole: what is left of the suite
 MINUTES = 20                        #: for a stage; beyond it the mutant counts as caught, as each test has a limit as well
+SECONDS = 300                       #: for a test: three times what the longest of `STAGES` takes when nothing else runs
 MEMORY = 12 << 30                   #: address space of all that tests start; a mutant may ask for any amount
 SHARE = 0.9                         #: of the mutants that tests are to catch
 _COMPARE = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In,
@@ -178,14 +177,14 @@ def _own(file: Path) -> tuple[str, ...]:
 def groups(file: Path, most: int, whole: bool) -> list[tuple[tuple[str, ...], str]]:
     """What is tried for a mutant of a file, one group after the other: the tests about it, then at most so many of `STAGES`, then the rest."""
     own = _own(file)
-    return [*([(own, "map-search")] if own else []), *([(MAPPED, "")] if "mapping" in file.parts else []), *STAGES[:most], *(REST if whole else ())]
+    return [*([(own, "map-search")] if own else []), *STAGES[:most], *(REST if whole else ())]
 
 
 def caught(mutant: Mutant, stages: list[tuple[tuple[str, ...], str]], verbose: bool) -> str | None:
     """The test that notices a mutant, or None."""
     with tempfile.TemporaryDirectory() as folder:
         _package_with(mutant, Path(folder))
-        environment = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1", "FOCUS_TEST_OUTPUT": f"{folder}/out", "FOCUS_TEST_SECONDS": "120"}
+        environment = os.environ | {"PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1", "FOCUS_TEST_OUTPUT": f"{folder}/out", "FOCUS_TEST_SECONDS": str(SECONDS)}
         for stage, but in stages:
             command = [sys.executable, "-P", "-c", "import lit.main; lit.main.main()", "-sv", "-j1", "--max-failures", "1", *(["--filter-out", but] if but else []),
                        *(str(ROOT / "test" / path) for path in stage)]
