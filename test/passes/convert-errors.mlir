@@ -17,6 +17,19 @@ func.func @unknown_operator(%x: !torch.vtensor<[6,8],f32>) -> !torch.vtensor<[6,
 
 // -----
 
+func.func @norm_over_two_axes(%x: !torch.vtensor<[6,8],f32>, %w: !torch.vtensor<[6,8],f32>) -> !torch.vtensor<[6,8],f32> {
+  %6 = torch.constant.int 6
+  %8 = torch.constant.int 8
+  %over = torch.prim.ListConstruct %6, %8 : (!torch.int, !torch.int) -> !torch.list<int>
+  %eps = torch.constant.float 1.0e-05
+  %false = torch.constant.bool false
+  // expected-error@+1 {{no mapping for 'torch.aten.layer_norm': it normalises over [6, 8] of [6, 8]; only the last axis is mapped}}
+  %y = torch.aten.layer_norm %x, %over, %w, %w, %eps, %false : !torch.vtensor<[6,8],f32>, !torch.list<int>, !torch.vtensor<[6,8],f32>, !torch.vtensor<[6,8],f32>, !torch.float, !torch.bool -> !torch.vtensor<[6,8],f32>
+  return %y : !torch.vtensor<[6,8],f32>
+}
+
+// -----
+
 func.func @moves_data(%x: !torch.vtensor<[6,8],f32>) -> !torch.vtensor<[48],f32> {
   %0 = torch.constant.int 0
   %1 = torch.constant.int 1

@@ -1,6 +1,7 @@
 # RUN: env FOCUS_CACHE=%t %python %s | filecheck %s
 """What the mapping space, the cost model and the emitters make of some forms on some machines is as recorded in Inputs/map-model.json: a change of a
-choice, a price or a kernel's time shows there, form by form.  Of these small kernels the model predicts 0.6 to 1.3 of what the simulator takes.
+choice, a price or a kernel's time shows there, form by form.  Of these small kernels the model predicts 0.6 to 1.3 of
+what the simulator takes, sweeps over rows aside, which are priced above what they take (the norm of 700 x 3584 by half).
 
     python test/passes/map-model.py --renew     record what is so now; the difference belongs to the change that makes it
 """
@@ -58,7 +59,7 @@ def found(target: Target, form, simulated: bool) -> dict:
     said = {"candidates": len(legal), "of them": hashlib.sha256(repr([to_dict(m) for m in legal]).encode()).hexdigest()[:8],
             "first": cost(predict(target, form, legal[0])), "last": cost(predict(target, form, legal[-1])), "chosen": to_dict(chosen),
             "predicted": cost(predict(target, form, chosen))}
-    if simulated and not isinstance(form, RowsForm):             # sweeps are priced alone
+    if simulated:
         said["simulated"] = cost(trial(target, form, chosen))
     return said
 
@@ -73,7 +74,7 @@ if "--renew" in sys.argv:
 record = json.loads(RECORD.read_text(encoding="utf-8"))
 print(len(now), "forms as recorded:", now == record)
 # CHECK: 195 forms as recorded: True
-far = {key: said for key, said in now.items() if "simulated" in said and not 0.6 < said["predicted"][0] / said["simulated"][0] < 1.3}
+far = {key: said for key, said in now.items() if "simulated" in said and "RowsForm" not in key and not 0.6 < said["predicted"][0] / said["simulated"][0] < 1.3}
 print("near:", not far, *far.items())
 # CHECK: near: True
 for key in dict.fromkeys([*record, *now]):
