@@ -18,7 +18,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from focus.compiler.backend.compile import compile_model, resume
 from focus.compiler.frontend import arguments
 from focus.compiler.frontend.wrapper import prefill_of
 from focus.compiler.truth.reference import Front, Tower
+from focus.passes.mapping.choose_m_tile import SIZES
 from focus.runtime.run.executable import Executable
 from focus.runtime.run.report import empty_table
 from focus.runtime.spec.concentration import Concentration, Override
@@ -42,7 +43,7 @@ SITES = tuple(site for site in VISION_SITES if site != "vision.query")
 PARTS = 3               #: of the tower's layers
 #: block -> thresholds at which sites merge, from the mildest on
 WAYS = {(2, 1, 1): (0.99, 0.98, 0.95, 0.9, 0.8), (2, 2, 2): (0.98, 0.95, 0.9)}
-M_TILES = (1024, 768, 640, 512, 384)
+M_TILES = SIZES         #: those that the compiler tries
 MERGED = 0.95, (2, 1, 1)            #: way to merge at all sites, for which the m-tile is chosen
 LOG_PRICES = -1.5, 2.5           #: of the price of 1 - cosine, as a share of the dense cycles
 ROUNDS = 4              #: of measuring on the whole request, for each cosine
@@ -96,10 +97,15 @@ class Bench:
     inputs: dict[str, Any]
     base: Concentration
     programs: Programs
-    dense: Front = field(init=False)
+    dense: Front
 
-    def __post_init__(self) -> None:
-        self.dense = Front.of(self.model, self.inputs)
+    @classmethod
+    def of(cls, model: torch.nn.Module, inputs: dict[str, Any], base: Concentration, programs: Programs) -> Bench:
+        return cls(model, inputs, base, programs, Front.of(model, inputs))
+
+    def in_tiles(self, size: int) -> Bench:
+        """The same with another m-tile."""
+        return replace(self, base=self.base.model_copy(update={"m_tile": size}))
 
     def measure(self, overrides: tuple[Override, ...]) -> Measured:
         """A choice for the tower."""
@@ -120,10 +126,7 @@ def everywhere(depth: int, threshold: float, block: tuple[int, int, int], sites:
 
 def best_m_tile(bench: Bench, depth: int) -> int:
     """The m-tile of fewest cycles where all sites merge."""
-    def cycles(size: int) -> int:
-        base = bench.base.model_copy(update={"m_tile": size})
-        return Bench(bench.model, bench.inputs, base, bench.programs).measure(everywhere(depth, *MERGED)).cycles
-    return min(M_TILES, key=cycles)
+    return min(M_TILES, key=lambda size: bench.in_tiles(size).measure(everywhere(depth, *MERGED)).cycles)
 
 
 def changes(bench: Bench, depth: int) -> Iterator[tuple[int, list[Change]]]:
@@ -197,13 +200,13 @@ def main() -> None:
         prefill = prefill_of(model, inputs)
         info, tokens = prefill[0].family.info(model), prefill[1].to_json()
         depth = info["vision_depth"]
-        bench = Bench(model, inputs, Concentration.preset("full", info["depth"]), programs)
+        bench = Bench.of(model, inputs, Concentration.preset("full", info["depth"]), programs)
         if tokens not in m_tiles:
             tell(f"{name}: the m-tile of the concentration")
             m_tiles[tokens] = best_m_tile(bench, depth)
-        bench.base = bench.base.model_copy(update={"m_tile": m_tiles[tokens]})
+        bench = bench.in_tiles(m_tiles[tokens])
         dense, places = bench.measure(()), {}
-        for place, found_alone in changes(Bench(model, fewer, Concentration(similarity=False, m_tile=m_tiles[tokens]), programs), depth):
+        for place, found_alone in changes(Bench.of(model, fewer, Concentration(similarity=False, m_tile=m_tiles[tokens]), programs), depth):
             places[place] = found_alone
             tell(f"{name}: {len(places)} of {len(SITES) * min(PARTS, depth)} sites and parts of the layers alone")
         for cosine, found in search(bench, places, depth, lambda text: tell(f"{name}: {text}")).items():

@@ -14,6 +14,7 @@ ALL_SITES = SITES + VISION_SITES
 ATTENTION_SITES = SITES[:3]         #: of the decoder's, those before the MLP
 KEY_SITES = SITES[:1]               #: of the decoder's, those that keys and values are made from
 PUBLISHED_VECTOR = 32               #: elements of a vector in the authors' implementation
+PUBLISHED_M_TILE = 1024             #: retained visual tokens of a tile there (docs/machine.md)
 LARGEST_M_TILE = 1024               #: most retained visual tokens of a tile
 
 

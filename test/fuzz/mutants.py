@@ -198,7 +198,8 @@ def caught(mutant: Mutant, stages: list[tuple[tuple[str, ...], str]], verbose: b
                 raise SystemExit(f"lit ran no test of {stage}: {done.stdout[-500:]}{done.stderr[-500:]}")
             if done.returncode:
                 failed = [line for line in done.stdout.splitlines() if line.startswith("FAIL: ")]
-                return failed[0].split()[3] if failed else stage[0]
+                end = f": no end after {SECONDS} s" if f"no result after {SECONDS} seconds" in done.stdout else ""
+                return (failed[0].split()[3] if failed else stage[0]) + end
     return None
 
 
@@ -217,7 +218,7 @@ def main() -> int:
     print(f"seed {seed}", flush=True)
     made = mutants(random.Random(seed), args.number)
     unchanged = Mutant(Path("passes/pipeline.py"), 0, "", "", (PACKAGE / "passes" / "pipeline.py").read_text())
-    if args.stages and (by := caught(unchanged, list(STAGES[:1]), args.verbose)):
+    if by := caught(unchanged, groups(unchanged.file, 1 if args.only else args.stages, False), args.verbose):
         raise SystemExit(f"{by} fails without any change")
     chosen = [(i, m) for i, m in enumerate(made) if args.only is None or i in args.only]
     total, found, survivors, known = Counter(), Counter(), [], reasons()

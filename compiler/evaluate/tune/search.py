@@ -21,7 +21,7 @@ from focus.compiler.evaluate.tune.estimate import Effects, SiteEffect, Weights, 
 from focus.compiler.evaluate.tune.goal import Goal
 from focus.compiler.evaluate.tune.pool import Pool, Task
 from focus.runtime.spec.concentration import Concentration, Override, SiteSettings, default_schedule
-from focus.runtime.spec.sites import SITES
+from focus.runtime.spec.sites import PUBLISHED_M_TILE, SITES
 
 BATCH = 4                       #: trials that are asked for together
 PRUNED = (0.4, 0.1)             #: shares at which the effect of pruning is measured
@@ -36,7 +36,6 @@ PRICES = np.geomspace(1 / 16, 64, 11)           #: of loss, in dense cycles a na
 #: global thresholds and blocks of the comparison
 GLOBALS = [SiteSettings(True, threshold, block) for threshold in (0.9, 0.95, 0.98) for block in ((2, 2, 2), (2, 1, 1))]
 ALIKE = 0.01                    #: share of the cost by which trials differ no more than noise
-PUBLISHED_M_TILE = 1024         #: machine.md; the table has the published setting with the m-tile of this machine, too
 FACTORS = np.geomspace(0.25, 2.5, 10)           #: on the published alphas
 
 

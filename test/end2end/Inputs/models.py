@@ -30,7 +30,6 @@ from focus.runtime.spec import isa
 from focus.runtime.spec.sites import VISION_SITES
 
 DENSE = 2e-3        #: how far dense logits may be from the unmodified model's; a zoo model's are half of that
-PARTIAL = ("off", "sec", "sic")     #: presets whose programs have no op or instruction that "full" has not
 CONCENTRATORS = (isa.Unit.SIC, isa.Unit.SEC, isa.Unit.SCATTER)
 
 
@@ -88,14 +87,12 @@ class Case:
         return self.folder
 
     def compile(self, concentration="off", machine="focus", **options):
-        """The program, compiled from the imported IR with the model's parameters of the moment.  The IR is verified after each pass where both
-        concentrators, or settings for single sites, make it have all ops."""
-        each = concentration not in PARTIAL
-        return focus.compile(f"{self.imported}/00-input.mlir", weights=self.model, machine=machine, concentration=concentration, verify_each=each, **options)
+        """The program, compiled from the imported IR with the model's parameters of the moment.  The IR is verified after each pass."""
+        return focus.compile(f"{self.imported}/00-input.mlir", weights=self.model, machine=machine, concentration=concentration, verify_each=True, **options)
 
     def run(self, concentration="off", machine="focus") -> Run:
         exe = self.compile(concentration, machine)
-        check_binary(exe.binary, concentration)
+        check_binary(exe.binary, concentration == "off")
         result = exe.run(self.inputs, sanitize=True)
         assert not result.report["sanitizer"]["total"], result.report["sanitizer"]["findings"][:2]
         assert exe.time(result.trace)["cycles"] == result.report["cycles"]
@@ -105,13 +102,12 @@ class Case:
         return Run(exe, result, judged.logits, judged)
 
 
-def check_binary(binary, concentration) -> None:
+def check_binary(binary, dense: bool) -> None:
     """Disassemble and assemble give the same bytes; without concentration no instruction concentrates."""
-    if concentration not in PARTIAL:
-        again = asm.assemble(asm.disassemble(binary.text, binary.source, list(binary.modules)))
-        assert again.text.tobytes() == binary.text.tobytes()
+    again = asm.assemble(asm.disassemble(binary.text, binary.source, list(binary.modules)))
+    assert again.text.tobytes() == binary.text.tobytes()
     units = {isa.BY_OPCODE[int(code)].unit for code in np.unique(binary.text[:, 0] & (1 << isa.OPCODE_BITS) - 1)}
-    assert not (concentration == "off" and units & set(CONCENTRATORS)), units
+    assert not (dense and units & set(CONCENTRATORS)), units
 
 
 # ---- sizes that the zoo does not have ------------------------------------------------------------------------------------
