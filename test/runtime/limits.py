@@ -1,5 +1,5 @@
-# What a run may do: budgets of instructions and bytes, operands whose rows overlap without end, DRAM beyond the host's, and Ctrl-C within a second
-# in a loop that would not end.
+# What a run may do: budgets of instructions and bytes, operands whose rows overlap without end, DRAM beyond the host's, and Ctrl-C, at which the
+# process ends within 1.5 s, in a loop that would not end.
 # RUN: rm -rf %t && mkdir %t && %python %s %t | filecheck %s
 import os
 import signal
