@@ -74,14 +74,18 @@ class Search:
         """Simulate the best mappings of forms, given with how often each occurs; later choices use the result."""
         if not self.width:
             return
-        ranked = {form: self._ranked(form, list(candidates(self.target, form))) for form in forms if not isinstance(form, RowsForm)}
-        total = sum(pairs[0][0] * forms[form] for form, pairs in ranked.items() if pairs)
+        times: Counter[Form] = Counter()
+        for form, number in forms.items():
+            if not isinstance(form, RowsForm):
+                times[_alike(form)] += number * (form.tiles / min(form.tiles, ALIKE) if isinstance(form, GemmForm) else 1)
+        ranked = {form: self._ranked(form, list(candidates(self.target, form))) for form in times}
+        total = sum(pairs[0][0] * times[form] for form, pairs in ranked.items() if pairs)
         left = MATTERS * total
         jobs: list[Job] = []
-        for form, pairs in sorted(ranked.items(), key=lambda item: item[1][0][0] * forms[item[0]] if item[1] else 0):
+        for form, pairs in sorted(ranked.items(), key=lambda item: item[1][0][0] * times[item[0]] if item[1] else 0):
             if not pairs:
                 continue
-            left -= pairs[0][0] * forms[form]
+            left -= pairs[0][0] * times[form]
             near = [m for cost, m in pairs[:self.width] if cost <= NEAR * pairs[0][0]]
             if left < 0 and len(near) > 1:
                 jobs += [(self.target, form, m) for m in near]
@@ -102,9 +106,13 @@ class Search:
         return self.chosen.put(key, self._cheapest(form, overrides)) if found is None else found
 
     def _cheapest(self, form: Form, overrides: dict[str, Any]) -> Found:
-        if isinstance(form, GemmForm) and form.tiles > ALIKE and not self.width:
-            mapping, _ = self._find(replace(form, tiles=ALIKE), overrides)
-            return mapping, inf if mapping is None else price(self.target, form, mapping)
+        if (alike := _alike(form)) != form:
+            mapping, _ = self._find(alike, overrides)
+            if mapping is None:
+                return None, inf
+            simulated = self.simulated.get((alike, mapping))
+            share = 1 if simulated is None else simulated / price(self.target, alike, mapping)      # what the model is off by
+            return mapping, share * price(self.target, form, mapping)
         legal = list(candidates(self.target, form))
         fixed = {k: v for k, v in overrides.items() if legal and hasattr(legal[0], k)}
         if fixed:               # fields that the user fixed may lie outside the candidates
@@ -112,6 +120,11 @@ class Search:
             legal = [m for m in changed if problem(self.target, form, m) is None]
         ranked = self._ranked(form, legal)
         return (ranked[0][1], ranked[0][0]) if ranked else (None, inf)
+
+
+def _alike(form: Form) -> Form:
+    """The form whose mapping a form takes: of a GEMM of many m-tiles, one of `ALIKE`."""
+    return replace(form, tiles=min(form.tiles, ALIKE)) if isinstance(form, GemmForm) else form
 
 
 # ---- simulating many ---------------------------------------------------------------------------------------------------------

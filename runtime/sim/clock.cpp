@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "engine.h"
+#include "operands.h"
 
 namespace focus {
 
@@ -31,40 +31,20 @@ void Semaphore::grow() {
     first_ = 0;
 }
 
-void Engine::issue(const Decoded& d) {
-    UnitState& unit = counters_.units[size_t(d.unit)];
-    fetch_ = std::max(fetch_, unit.started[unit.head]);         // room in the queue
-    int64_t start = wait(d, unit);
-    if (seen_) {
-        recording_ = watched(start);
-        if (sanitizer_) sanitizer_->begin(d.unit, pc_);
-    }
-    control_.use_agus(d.mems, d.num_mems);
+/// What an instruction takes in a run without data, executed or known from before.
+inline Cost Engine::outcome(const Decoded& d) {
+    Memo::Key key = memo_.key(d, pc_, control_, memory_, initialises(d));
+    if (memo_.checked(d, pc_, control_))
+        if (const Cost* known = memo_.take(key)) return *known;
+    Effects before = Effects::of(counters_, *module_);
+    memo_.begin();
     Cost cost = execute(d);
-    int64_t end = start + cost.occupied, finish = start + cost.finish;
-    if (cost.bus_bytes >= 0) {
-        int64_t duration = timing::bus_ticks(machine_, cost.bus_bytes);
-        end = bus_.transfer(d.unit == Unit::LOAD ? Bus::LOAD : Bus::STORE, start, duration);
-        unit.stall[DRAM_STALL] += end - start - duration;
-        unit.busy += duration;
-        module_->busy[size_t(d.unit)] += duration;
-        finish = cost.bus_bytes ? whole_cycles(end) + machine_.dram_latency * CYCLE : start;
-    } else {
-        unit.busy += cost.occupied;
-        module_->busy[size_t(d.unit)] += cost.occupied;
-    }
-    finish = unit.finished = std::max(finish, unit.finished);   // units complete in order, so a sync speaks for all before it
-    unit.free = end;
-    unit.started[unit.head] = whole_cycles(start);
-    unit.head = unit.head + 1 == uint32_t(machine_.queue_depth) ? 0 : unit.head + 1;
-    ++unit.instructions;
-    event_.dram_bytes = std::max(cost.bus_bytes, int64_t(0));
-    signal(d, finish);
-    record(d, start, finish);
+    memo_.keep(key, d, cost, Effects::of(counters_, *module_) - before, counters_);
+    return cost;
 }
 
 /// Takes the credits the instruction waits for; returns when it starts.
-int64_t Engine::wait(const Decoded& d, UnitState& unit) {
+inline int64_t Engine::wait(const Decoded& d, UnitState& unit) {
     int64_t start = unit.free;
     Stall why = QUEUE_STALL;
     int64_t by = -1;
@@ -91,11 +71,11 @@ int64_t Engine::wait(const Decoded& d, UnitState& unit) {
 }
 
 /// Whether an instruction that starts then is to be on the time line.
-bool Engine::watched(int64_t start) const {
+inline bool Engine::watched(int64_t start) const {
     return counters_.timeline.size() < options_.timeline && start >= options_.window_begin * CYCLE && start < options_.window_end * CYCLE;
 }
 
-void Engine::signal(const Decoded& d, int64_t time) {
+inline void Engine::signal(const Decoded& d, int64_t time) {
     for (int i = 0; i < d.num_signals; ++i) {
         if (!control_.last_from(d.signal_depth[i])) continue;
         Semaphore& s = semaphores_[d.signal[i]];
@@ -105,7 +85,7 @@ void Engine::signal(const Decoded& d, int64_t time) {
     }
 }
 
-void Engine::record(const Decoded& d, int64_t start, int64_t finish) {
+inline void Engine::record(const Decoded& d, int64_t start, int64_t finish) {
     if (finish > frontier_) {
         module_->ticks += finish - frontier_;
         frontier_ = finish;
@@ -113,6 +93,38 @@ void Engine::record(const Decoded& d, int64_t start, int64_t finish) {
     if (recording_)
         counters_.timeline.push_back({int64_t(d.unit), pc_, start, finish, event_.waited, event_.why, event_.signalled_by, event_.dram_bytes});
     recording_ = false;
+}
+
+void Engine::issue(const Decoded& d) {
+    UnitState& unit = counters_.units[size_t(d.unit)];
+    fetch_ = std::max(fetch_, unit.started[unit.head]);         // room in the queue
+    int64_t start = wait(d, unit);
+    if (seen_) {
+        recording_ = watched(start);
+        if (sanitizer_) sanitizer_->begin(d.unit, pc_);
+    }
+    control_.use_agus(d.mems, d.num_mems);
+    Cost cost = replays_ && Memo::keeps(d.op) ? outcome(d) : execute(d);
+    int64_t end = start + cost.occupied, finish = start + cost.finish;
+    if (cost.bus_bytes >= 0) {
+        int64_t duration = timing::bus_ticks(machine_, cost.bus_bytes);
+        end = bus_.transfer(d.unit == Unit::LOAD ? Bus::LOAD : Bus::STORE, start, duration);
+        unit.stall[DRAM_STALL] += end - start - duration;
+        unit.busy += duration;
+        module_->busy[size_t(d.unit)] += duration;
+        finish = cost.bus_bytes ? whole_cycles(end) + machine_.dram_latency * CYCLE : start;
+    } else {
+        unit.busy += cost.occupied;
+        module_->busy[size_t(d.unit)] += cost.occupied;
+    }
+    finish = unit.finished = std::max(finish, unit.finished);   // units complete in order, so a sync speaks for all before it
+    unit.free = end;
+    unit.started[unit.head] = whole_cycles(start);
+    unit.head = unit.head + 1 == uint32_t(machine_.queue_depth) ? 0 : unit.head + 1;
+    ++unit.instructions;
+    event_.dram_bytes = std::max(cost.bus_bytes, int64_t(0));
+    signal(d, finish);
+    record(d, start, finish);
 }
 
 void Engine::drain(const Decoded& d) {
@@ -129,7 +141,7 @@ void Engine::drain(const Decoded& d) {
     }
     if (sanitizer_) sanitizer_->take(Unit::CTRL, int(d.values[isa::drain::id]), wanted, snapshots);
     if (d.values[isa::drain::end]) {
-        if (replays_) end_noted(), begins_ = true;
+        if (replays_) memo_.count(counters_), end_noted(), begins_ = true;
         end_kernel();
         kernel_began_ = fetch_;
     }

@@ -60,6 +60,7 @@ bool Engine::control(const Decoded& d) {
             break;
         case Op::sic_grid: set_grid(d); break;
         case Op::part:
+            memo_.changed();
             if (std::string wrong = memory_.part(Space(d.enums[isa::part::space]), v[isa::part::base], v[isa::part::bytes]); !wrong.empty()) fail(d, wrong);
             break;
         default: fail(d, "no execution for this control instruction");
@@ -78,7 +79,10 @@ void Engine::set_agu(const Decoded& d) {
     a.slots = uint8_t(v[isa::agu::slots]);
     a.slot_bytes = v[isa::agu::slot_bytes];
     a.ring_level = uint8_t(v[isa::agu::ring_level]);
-    control_.set_agu(int(v[isa::agu::id]), a);
+    int id = int(v[isa::agu::id]);
+    const Agu& before = control_.agu(id);
+    if (!before.set || before.space != a.space || before.dtype != a.dtype || before.pitch != a.pitch) memo_.changed();
+    control_.set_agu(id, a);
 }
 
 void Engine::set_grid(const Decoded& d) {
@@ -98,6 +102,7 @@ void Engine::end_kernel() {
     }
     if (sanitizer_) forget();
     memory_.unite();
+    memo_.changed();
     ++kernel_;
 }
 

@@ -10,6 +10,8 @@
 namespace focus {
 
 struct Traffic { int64_t read = 0, write = 0; };
+inline Traffic operator-(const Traffic& a, const Traffic& b) { return {a.read - b.read, a.write - b.write}; }
+inline void operator+=(Traffic& a, const Traffic& b) { a.read += b.read, a.write += b.write; }
 
 /// Uses of the vector unit's lanes and of the other units' data paths, for the energy report.
 struct Activity {
@@ -27,6 +29,26 @@ struct ModuleCounters {
     Traffic layouter;
     Activity activity;                      // of the vector unit's lanes
 };
+
+/// Calls f(a's counter, b's counter) for each counter.
+template <class F>
+void each(Traffic& a, const Traffic& b, F f) { f(a.read, b.read), f(a.write, b.write); }
+template <class F>
+void each(Activity& a, const Activity& b, F f) {
+    f(a.exp, b.exp), f(a.multiply, b.multiply), f(a.add, b.add), f(a.sqrt, b.sqrt), f(a.reciprocal, b.reciprocal);
+    f(a.sic_pairs, b.sic_pairs), f(a.sic_vectors, b.sic_vectors), f(a.scatter_rows, b.scatter_rows), f(a.sec_maxima, b.sec_maxima);
+}
+template <class F>
+void each(ModuleCounters& a, const ModuleCounters& b, F f) {
+    f(a.ticks, b.ticks), f(a.macs, b.macs), f(a.dram_bytes, b.dram_bytes), f(a.instructions, b.instructions);
+    for (size_t u = 0; u < a.busy.size(); ++u) f(a.busy[u], b.busy[u]);
+    for (size_t k = 0; k < a.waits.size(); ++k) f(a.waits[k], b.waits[k]);
+    for (size_t i = 0; i < a.sram.size(); ++i) each(a.sram[i], b.sram[i], f);
+    each(a.layouter, b.layouter, f);
+    each(a.activity, b.activity, f);
+}
+constexpr auto subtract = [](int64_t& a, int64_t b) { a -= b; };
+constexpr auto add = [](int64_t& a, int64_t b) { a += b; };
 
 /// An instruction on the time line, in ticks: how long its unit waited for it, why, and for which event's signal (-1: none, or one that is not on
 /// the time line); the bytes it moved from or to DRAM.

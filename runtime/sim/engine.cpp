@@ -70,6 +70,7 @@ void Engine::run(Options options) {
         frontier_ = fetch_;
     }
     counters_.ticks = frontier_;
+    if (replays_) memo_.count(counters_);
     counters_.sum_modules();
     if (!sanitizer_) return;
     for (const auto& range : options_.kept)
@@ -81,6 +82,7 @@ void Engine::reset() {
     control_ = Control();
     replays_ = begins_ = options_.replay && !options_.functional && !options_.timeline;
     noted_.reset();
+    if (replays_) memo_.reset(program_, machine_.burst_bytes);
     bus_.reset();
     counters_ = Counters();
     counters_.modules.resize(program_.num_modules);

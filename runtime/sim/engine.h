@@ -17,6 +17,7 @@
 #include "error.h"
 #include "kernels.h"
 #include "machine.h"
+#include "memo.h"
 #include "memory.h"
 #include "program.h"
 #include "replay.h"
@@ -46,7 +47,7 @@ struct Capture { int64_t address, bytes, kernel; };
 struct Options {
     bool functional = true, sanitize = false;
     int64_t step = 0;                               // what the step register holds
-    bool replay = true;                             // without data: kernels like one that has been timed are not executed
+    bool replay = true;                             // without data: kernels and instructions like one that has been timed are not executed
     std::vector<std::vector<int32_t>> counts;       // per site, tile-major, when not functional
     size_t timeline = 0;                            // how many events to keep, of those that start in
     int64_t window_begin = 0, window_end = INT64_MAX / CYCLE;       // these cycles
@@ -84,11 +85,7 @@ class Engine {
         isa::DType dtype;
         int64_t address, pitch, rows, cols, row_bytes;
     };
-    /// What an instruction takes: ticks of its unit until the next may start and until its result is there, or bytes of bus time.
-    struct Cost {
-        int64_t occupied = 0, finish = 0;
-        int64_t bus_bytes = -1;
-    };
+    using Cost = focus::Cost;
     static Cost cost_of(timing::Span s) { return {s.occupied * CYCLE, s.finish * CYCLE}; }
     static Cost cost_of(int64_t cycles) { return {cycles * CYCLE, cycles * CYCLE}; }
 
@@ -114,6 +111,7 @@ class Engine {
 
     // queues, semaphores and the bus (clock.cpp)
     void issue(const Decoded& d);
+    Cost outcome(const Decoded& d);
     int64_t wait(const Decoded& d, UnitState& unit);
     bool watched(int64_t start) const;
     void signal(const Decoded& d, int64_t time);
@@ -174,6 +172,7 @@ class Engine {
     Options options_;
     std::unique_ptr<Sanitizer> sanitizer_;
 
+    Memo memo_;
     Replay replay_;
     /// The kernel under way, if what it takes is noted: the counters when it began.
     struct Noted {
@@ -190,7 +189,7 @@ class Engine {
 
     // state of a run
     bool begins_ = false;                           // whether the next instruction is a kernel's first
-    bool replays_ = false;                          // whether kernels timed before are not executed
+    bool replays_ = false;                          // whether kernels and instructions timed before are not executed
     Control control_;
     Bus bus_;
     Counters counters_;

@@ -480,8 +480,8 @@ NB_MODULE(_sim, m) {
              "stop with an error after executing more, or after operands have read and written more; of bytes, only when functional.  "
              "captures: (address, bytes, kernel) in the order of the kernels, bytes of DRAM to return as they are when that kernel ends.  "
              "step: what the step register holds.  kept: (address, bytes) of DRAM from which later runs may read what this one wrote; a sanitized run "
-             "notes what that is.  replay: without data, a kernel that depends on nothing else than one timed before is not executed, but takes what "
-             "that one took.")
+             "notes what that is.  replay: without data, a kernel or an instruction that depends on nothing else than one timed before is not executed, but "
+             "takes what that one took.")
         .def("trace", &Simulator::trace, nb::sig("def trace(self) -> list[dict[str, typing.Any]]"),
              "What the last functional run concentrated: a dict of layer, site, retained, group, zero for each site.");
     using focus::Timing;

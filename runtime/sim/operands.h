@@ -25,6 +25,7 @@ inline Engine::Tile Engine::resolve(const Decoded& d, int mem, int64_t rows, int
     bool aligned = !((a.address | (rows > 1 ? a.pitch : 0)) & (size - 1));
     bool inside = rows * row_bytes <= limit && (span <= 0 || (a.address >= 0 && span <= limit && a.address <= limit - span));
     if (!(kind && aligned && inside)) refuse_operand(d, mem, t);
+    if (replays_) memo_.bound(mem, span > 0 ? limit - span : -1, size);
     if (off_chip && options_.functional) memory_.grow(a.address + span);
     return t;
 }
