@@ -13,7 +13,7 @@ semaphore, absent operand) are left out. The op's location is the module path it
 from types import new_class
 from typing import TYPE_CHECKING, Any
 
-from focus.dialects.support import I64, Dialect, I64Array, OpBase, Region, Str, Symbol, get_attr, ir, symbol
+from focus.dialects.support import I64, I64_BITS, Dialect, I64Array, OpBase, Region, Str, Symbol, get_attr, ir, symbol
 from focus.runtime.spec import isa
 
 ARGUMENT = "fisa.arg"       #: attribute of an address generator in a routine: the argument from whose address its base counts
@@ -196,7 +196,8 @@ def instruction(mnemonic: str, values: dict[str, int], loc: ir.Location | str | 
     """
     cls = INSTRUCTION_OPS[mnemonic]
     defaults = cls._DEFAULTS
-    attributes = {name: I64.wrap(v) for name, v in values.items() if v != defaults[name]}
+    integer = ir.IntegerType.get_signless(I64_BITS)
+    attributes: dict[str, ir.Attribute] = {name: ir.IntegerAttr.get(integer, v) for name, v in values.items() if v != defaults[name]}
     if argument is not None:
         attributes[ARGUMENT] = I64.wrap(argument)
     where = ir.Location.name(loc) if isinstance(loc, str) else loc

@@ -41,7 +41,7 @@ from torch_mlir.dialects.irdl import Variadicity
 from focus.runtime.spec.errors import FocusError, first_line, printable
 
 __all__ = [
-    "Any", "Bool", "DiagnosedError", "Diagnostic", "Dialect", "F64", "FocusError", "I64", "I64Array", "InvalidOp", "OpBase", "OpError",
+    "Any", "Bool", "DiagnosedError", "Diagnostic", "Dialect", "F64", "FocusError", "I64", "I64_BITS", "I64Array", "InvalidOp", "OpBase", "OpError",
     "Operand", "Pure", "Region", "Result", "Sequence", "Str", "Symbol", "collect", "default", "ext", "get_attr", "ir", "one_of",
     "path_of", "register_view", "set_attr", "symbol", "to_attr", "to_python", "to_text", "verify", "walk",
 ]
@@ -214,8 +214,14 @@ def to_attr(value: Any) -> ir.Attribute:
     raise TypeError(f"no attribute kind for {type(value).__name__} {value!r}")
 
 
+#: attributes that hold one Python value; what is asked for most, so known without a look at classes
+_PLAIN = {ir.IntegerAttr, ir.FloatAttr, ir.StringAttr}
+
+
 def to_python(attr: ir.Attribute) -> Any:
     """The Python value of an attribute of our kinds; any other attribute is returned as it is."""
+    if type(attr) in _PLAIN:
+        return attr.value
     if isinstance(attr, ir.DenseI64ArrayAttr):
         return list(attr)
     if isinstance(attr, ir.BoolAttr):

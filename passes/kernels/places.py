@@ -22,7 +22,7 @@ def widths(total: int, width: int) -> list[int]:
     return [min(width, total - at) for at in range(0, total, width)]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Place:
     """A buffer of `rows` x `cols` elements in a memory; `count` of them are allocated, each by its own `make`."""
     space: str

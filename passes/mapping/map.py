@@ -96,9 +96,9 @@ class Mapper:
 
     def run(self, ops: list[ir.OpView]) -> None:
         parted = [(op, list(self.context.parts(op))) for op in ops]
-        self.turned = self._turned(parted)
         self.search.decide(Counter(form for _, parts in parted for choices in parts for choice in choices if choice.worth
                                    for form in choice.kernels))
+        self.turned = self._turned(parted)
         for op, parts in parted:
             path = key_of(op, self.counts)
             if not parts:

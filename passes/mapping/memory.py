@@ -1,6 +1,7 @@
 """What was found out about mappings, kept for later compilations: in the folder `focus/mappings` of the user's cache.
 
-In: a target.  Out: `model_choices`, what the cost model has chosen for each form; `cache_folder` and `build_key`, for all files that are kept there.
+In: a target.  Out: `model_choices`, what the cost model has chosen for each form, and `searched_choices`, what the simulator has; `cache_folder` and
+`build_key`, for all files that are kept there.
 
 A file is named after everything that its content depends on, the code included, so none has to be removed when something changes.
 """
@@ -36,13 +37,18 @@ class Choices:
         self._stored: dict[str, Any] | None = None      #: of the file, by the text of the form
         self._changed = False
 
+    @property
+    def found(self) -> bool:
+        """Whether there is a file with choices."""
+        if self._stored is None and self.path is not None:
+            self._stored = _read(self.path)
+        return bool(self._stored)
+
     def get(self, key: Key) -> Found | None:
         """What was chosen; None where nothing was yet."""
         found = self._known.get(key)
-        if found is None and self.path is not None and not key[1]:
-            if self._stored is None:
-                self._stored = _read(self.path)
-            found = _found(self._stored.get(str(key[0])))
+        if found is None and not key[1] and self.found:
+            found = _found((self._stored or {}).get(str(key[0])))
             if found is not None:
                 self._known[key] = found
         return found
@@ -74,6 +80,12 @@ class Choices:
 def model_choices(target: Target) -> Choices:
     """Those of the cost model for a machine and vectors of a length."""
     return _choices(cache_folder(), target.machine.to_json(), target.vector)
+
+
+def searched_choices(target: Target, forms: str) -> Choices:
+    """Those of the simulator for a machine, vectors of a length, and a program's forms, of which the best mappings were simulated: a text."""
+    name = hashlib.sha256(f"{build_key()}\n{target.machine.to_json()}\n{target.vector}\n{forms}".encode()).hexdigest()
+    return Choices(cache_folder() / f"searched-{name}.json")
 
 
 @lru_cache(4)

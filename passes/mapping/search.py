@@ -13,7 +13,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 
 from focus.dialects.mapping import KernelMapping, to_dict
 from focus.passes.kernels.forms import Form, GemmForm, RowsForm
-from focus.passes.mapping.memory import Choices, Found, build_key, cache_folder, model_choices
+from focus.passes.mapping.memory import Choices, Found, build_key, cache_folder, model_choices, searched_choices
 from focus.passes.mapping.model import price, weighed
 from focus.passes.mapping.rates import Cost
 from focus.passes.mapping.space import Target, candidates, no_mapping, problem
@@ -30,7 +30,7 @@ from focus.runtime.spec.files import atomic_write
 
 NEAR = 1.15             #: simulated is what the model finds at most this much dearer than the best
 ALIKE = 4               #: m-tiles of one shape from which on their number does not matter to the choice
-MATTERS = 0.001         #: forms that together take less than this share of all predicted cycles are left to the model
+MATTERS = 0.01          #: forms that together take less than this share of all predicted cycles are left to the model
 
 Job = tuple[Target, Form, KernelMapping]
 
@@ -71,23 +71,28 @@ class Search:
         raise no_mapping(self.target, form)
 
     def decide(self, forms: dict[Form, int]) -> None:
-        """Simulate the best mappings of forms, given with how often each occurs; later choices use the result."""
+        """Simulate the best mappings of forms, given with how often each occurs; later choices use the result, and are remembered for these forms."""
         if not self.width:
             return
-        times: Counter[Form] = Counter()
+        self.chosen = searched_choices(self.target, f"{self.width}\n{MATTERS}\n{NEAR}\n{sorted((str(form), n) for form, n in forms.items())}")
+        if self.chosen.found:
+            return
+        times: dict[Form, float] = defaultdict(float)
         for form, number in forms.items():
             if not isinstance(form, RowsForm):
                 times[_alike(form)] += number * (form.tiles / min(form.tiles, ALIKE) if isinstance(form, GemmForm) else 1)
-        ranked = {form: self._ranked(form, list(candidates(self.target, form))) for form in times}
-        total = sum(pairs[0][0] * times[form] for form, pairs in ranked.items() if pairs)
-        left = MATTERS * total
+        model = Search(self.target)
+        taken = {form: price for form in times if (price := model.price(form) * times[form]) < inf}
+        model.remember()
+        left = MATTERS * sum(taken.values())
         jobs: list[Job] = []
-        for form, pairs in sorted(ranked.items(), key=lambda item: item[1][0][0] * times[item[0]] if item[1] else 0):
-            if not pairs:
+        for form in sorted(taken, key=lambda form: taken[form]):
+            left -= taken[form]
+            if left >= 0:
                 continue
-            left -= pairs[0][0] * times[form]
-            near = [m for cost, m in pairs[:self.width] if cost <= NEAR * pairs[0][0]]
-            if left < 0 and len(near) > 1:
+            pairs = self._ranked(form, list(candidates(self.target, form)))
+            near = [m for found, m in pairs[:self.width] if found <= NEAR * pairs[0][0]]
+            if len(near) > 1:
                 jobs += [(self.target, form, m) for m in near]
         for (_, tried, mapping), cost in zip(jobs, simulate(jobs)):
             if cost is not None:

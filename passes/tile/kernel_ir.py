@@ -19,6 +19,8 @@ from focus.dialects.tile_ops import TILE_OPS
 from focus.runtime.spec import isa
 
 _CLASSES = {cls.OPERATION_NAME: cls for cls in TILE_OPS.values()}
+#: mnemonic -> memory operands that an instruction must have, and those it may have
+_MEMS = {m: ([f for f in i.mems if not f.optional], [f for f in i.mems if f.optional]) for m, i in isa.TABLE.items()}
 DERIVED = ("focus.window", "focus.recast", "focus.view", "focus.prefix")
 
 
@@ -96,11 +98,12 @@ def _read_block(kernel: Kernel, block: ir.Block, loops: tuple[LoopRecord, ...]) 
 
 def memory_operands(view: ir.OpView, entry: isa.Instruction) -> list[tuple[isa.Field, ir.Value]]:
     """(field, value) of the memory operands that are present: required ones in table order, then optional ones."""
-    operands = list(view.operation.operands)
-    required, optional = [f for f in entry.mems if not f.optional], [f for f in entry.mems if f.optional]
+    operation = view.operation
+    operands = list(operation.operands)
+    required, optional = _MEMS[entry.mnemonic]
     pairs = list(zip(required, operands))
     if optional:
-        attributes, extra = view.operation.attributes, len(operands) - len(required)
+        attributes, extra = operation.attributes, len(operands) - len(required)
         present = [int(extra == len(optional))] * len(optional)         # may be left out where there are all or none
         if "operandSegmentSizes" in attributes:
             present = list(ir.DenseI32ArrayAttr(attributes["operandSegmentSizes"]))[len(required):]

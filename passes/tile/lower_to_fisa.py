@@ -11,7 +11,7 @@ what the kernel left on chip.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from torch_mlir import ir
 
@@ -187,8 +187,7 @@ class _Control:
 
 
 # ---- places and extents ------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class LoopExtent:
+class LoopExtent(NamedTuple):
     """clamp(total - step * counter[level] - less * step register, 0, full); a constant where `step` and `less` are 0."""
     full: int
     total: int
@@ -211,8 +210,7 @@ class LoopExtent:
         return LoopExtent(min(size, self.full), self.total - at, self.step, self.level, self.less)
 
 
-@dataclass(frozen=True)
-class MemrefPlace:
+class MemrefPlace(NamedTuple):
     """Where a memref lies: bytes from its buffer's base, byte strides by loop level, row pitch, and its extents."""
     root: ir.Value
     offset: int
@@ -225,8 +223,7 @@ class MemrefPlace:
     cols_at: int | None
 
 
-@dataclass(frozen=True)
-class Affine:
+class Affine(NamedTuple):
     """const + sum of coefficient x counter by loop level, or of the step register (level STEP)."""
     const: int
     terms: tuple[tuple[int, int], ...] = ()
@@ -252,7 +249,8 @@ class _Lowering:
         self.most_steps = 1                                                 # values that the step register may have
         self.steps: dict[int, int] = {}                                 # level of an open loop -> step
         self.index: dict[ir.Value, Affine] = {}
-        self.places: dict[ir.Value, MemrefPlace] = {}
+        #: (memref, whether its buffer is overwritten) -> where it lies, and what was known to be written to its buffer then
+        self.places: dict[tuple[ir.Value, bool], tuple[MemrefPlace, tuple[LoopExtent, LoopExtent] | None]] = {}
         self.written: dict[ir.Value, tuple[LoopExtent, LoopExtent]] = {}        # buffer -> extents last written
         self.units: dict[isa.Unit, None] = {}
 
@@ -344,33 +342,43 @@ class _Lowering:
 
     def _affine(self, value: ir.Value) -> Affine:
         known = self.index.get(value)
-        if known is not None:
-            return known
+        if known is None:
+            known = self.index[value] = self._linear(value)
+        return known
+
+    def _linear(self, value: ir.Value) -> Affine:
         if value in self.loops:
             record, step = self.loops[value]
-            result = Affine(0, ((record.level, step),))
-        else:
-            owner = producer(value)
-            if owner is None:
-                raise OpError(self.kernel.op, "uses an index that is no induction variable of its loops")
-            if owner.name == "arith.constant":
-                return Affine(ir.IntegerAttr(owner.attributes["value"]).value)
-            if owner.name == "focus.step":
-                self.most_steps = max(self.most_steps, get_attr(owner, "most"))
-                return Affine(0, ((STEP, 1),))
-            a, b = (self._affine(v) for v in owner.operands)
-            if owner.name == "arith.addi":
-                result = a.plus(b)
-            elif owner.name == "arith.muli" and not (a.terms and b.terms):
-                result = a.times(b.const) if not b.terms else b.times(a.const)
-            else:
-                raise OpError(owner.opview, "is not a linear index")
-            return result
-        return result
+            return Affine(0, ((record.level, step),))
+        owner = producer(value)
+        if owner is None:
+            raise OpError(self.kernel.op, "uses an index that is no induction variable of its loops")
+        name = owner.name
+        if name == "arith.constant":
+            return Affine(ir.IntegerAttr(owner.attributes["value"]).value)
+        if name == "focus.step":
+            self.most_steps = max(self.most_steps, get_attr(owner, "most"))
+            return Affine(0, ((STEP, 1),))
+        a, b = (self._affine(v) for v in owner.operands)
+        if name == "arith.addi":
+            return a.plus(b)
+        if name == "arith.muli" and not (a.terms and b.terms):
+            return a.times(b.const) if not b.terms else b.times(a.const)
+        raise OpError(owner.opview, "is not a linear index")
 
     # ---- places ----------------------------------------------------------------------------------------------------------
     def place(self, value: ir.Value, fresh: bool = False) -> MemrefPlace:
         """Where a memref lies now.  Buffers have the extents last written to them, or, where they are overwritten (`fresh`), their own."""
+        known = self.places.get((value, fresh))
+        if known is not None:
+            place, written = known
+            if fresh or self.written.get(place.root) is written:
+                return place
+        place = self._place(value, fresh)
+        self.places[value, fresh] = place, self.written.get(place.root)
+        return place
+
+    def _place(self, value: ir.Value, fresh: bool) -> MemrefPlace:
         owner = producer(value)
         name = "" if owner is None else owner.name
         if name in ("", "focus.buffer"):
@@ -390,8 +398,8 @@ class _Lowering:
         at = [self._affine(v) for v in list(owner.operands)[1:]]
         if name == "focus.prefix":
             if get_attr(owner, "axis") == 0:
-                return replace(base, rows=self._first(owner, base.rows, at[0]))
-            return replace(base, cols=self._first(owner, base.cols, at[0]))
+                return base._replace(rows=self._first(owner, base.rows, at[0]))
+            return base._replace(cols=self._first(owner, base.cols, at[0]))
         sizes = get_attr(owner, "sizes")
         nbytes = fd.ELEMENT_BYTES[base.dtype]
         offset = at[0].times(base.pitch).plus(at[1].times(nbytes)).plus(Affine(base.offset, base.strides))
@@ -553,7 +561,8 @@ def _bits(value: float) -> int:
     return struct.unpack("<I", struct.pack("<f", value))[0]
 
 
-_FIELDS = {mnemonic: {f.name: f for f in entry.all_fields} for mnemonic, entry in isa.TABLE.items()}
+#: mnemonic -> field -> smallest and largest value
+_RANGES = {mnemonic: {f.name: (f.low, f.high) for f in entry.all_fields} for mnemonic, entry in isa.TABLE.items()}
 
 
 class _Setup:
@@ -619,7 +628,8 @@ class _Setup:
 
     def _check(self, mnemonic: str, values: dict[str, int]) -> None:
         """Raise OpError for a number that the instruction cannot hold."""
+        ranges = _RANGES[mnemonic]
         for name, value in values.items():
-            f = _FIELDS[mnemonic][name]
-            if not f.low <= value <= f.high:
-                raise OpError(self.kernel.op, f"takes '{mnemonic}' with {name} {value}; {f.low}..{f.high} can be encoded")
+            low, high = ranges[name]
+            if not low <= value <= high:
+                raise OpError(self.kernel.op, f"takes '{mnemonic}' with {name} {value}; {low}..{high} can be encoded")

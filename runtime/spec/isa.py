@@ -226,12 +226,12 @@ class Field:
     where: Where = Where.CHIP
     most: Most = Most.NONE
 
-    @property
+    @functools.cached_property
     def low(self) -> int:
         """Smallest value that the field can hold."""
         return -(1 << self.bits - 1) if self.kind == "sint" else int(self.kind == "side")
 
-    @property
+    @functools.cached_property
     def high(self) -> int:
         """Largest value that the field can hold."""
         return {"sint": (1 << self.bits - 1) - 1, "side": 1 << self.bits}.get(self.kind, (1 << self.bits) - 1)
@@ -257,11 +257,11 @@ class Instruction:
         """Whether the word carries the six semaphore fields (all but control instructions do)."""
         return self.unit != Unit.CTRL or self.mnemonic == "sync"
 
-    @property
+    @functools.cached_property
     def all_fields(self) -> tuple[Field, ...]:
         return (SYNC_FIELDS if self.synced else ()) + self.fields
 
-    @property
+    @functools.cached_property
     def mems(self) -> tuple[Field, ...]:
         return tuple(f for f in self.fields if f.kind == "mem")
 
@@ -543,11 +543,12 @@ def encode(mnemonic: str, values: dict[str, int]) -> bytes:
     instr = TABLE.get(mnemonic)
     if instr is None:
         raise EncodingError(f"unknown instruction '{mnemonic}'")
-    extra = set(values) - {f.name for f in instr.all_fields}
+    layout = _layout(mnemonic)
+    extra = values.keys() - {name for name, *_ in layout}
     if extra:
         raise EncodingError(f"'{mnemonic}' has no field '{min(extra)}'")
     word, at = instr.opcode, OPCODE_BITS
-    for name, bits, default, lo, hi in _layout(mnemonic):
+    for name, bits, default, lo, hi in layout:
         v = values.get(name, default)
         if v is None:
             raise EncodingError(f"'{mnemonic}' needs field '{name}'")
