@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from focus import DISTRIBUTION
 from focus.runtime.spec.errors import FocusError
-from focus.runtime.tools.cli import tool
+from focus.runtime.tools.cli import parsed, tool
 
 _WORD = re.compile(r"%[\w.$-]+|@[\w.$-]+|[#!]\w+\.\w+|\w+(?:\.\w+)+")
 _FUNCTION = re.compile(r'^\s*(?:func\.func|"?fisa\.routine)')
@@ -25,8 +25,8 @@ _RESULTS = re.compile(r"^\s*((?:%[\w.$-]+(?::\d+)?\s*,\s*)*%[\w.$-]+(?::\d+)?)\s
 
 @tool
 def main(argv: list[str] | None = None) -> None:
-    argparse.ArgumentParser(prog="focus-lsp", description="A language server for the IR of the Focus compiler, on standard input and output.",
-                            epilog="Setting it up in VS Code and Neovim: docs/editor.md.").parse_args(argv)
+    parsed(argparse.ArgumentParser(prog="focus-lsp", description="A language server for the IR of the Focus compiler, on standard input and output.",
+                                   epilog="Setting it up in VS Code and Neovim: docs/editor.md."), argv)
     try:
         import pygls  # noqa: F401
     except ImportError:

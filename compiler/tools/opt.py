@@ -9,14 +9,12 @@ import os
 import re
 import sys
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # numpy comes with the bindings; its thread pool costs more than our start-up
 
 import torch_mlir.dialects
 
-from focus import DISTRIBUTION
 from focus.dialects.bytecode import is_bytecode
 from focus.dialects.context import make_context, parse_file, parse_text
 from focus.dialects.support import AsmForm, DiagnosedError, Diagnostic, ir
@@ -40,7 +38,6 @@ def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser("focus-opt", description="Parse, transform, verify and print IR of the Focus compiler.", epilog=EPILOG,
                                 formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     p.add_argument("file", nargs="?", default="-", help="input file, text or bytecode; - for standard input (default)")
-    p.add_argument("--version", action="version", version=_version(), help="print the versions of this tool and of MLIR and stop")
     files = p.add_argument_group("input and output")
     files.add_argument("-o", metavar="FILE", default="-", help="output file; - for standard output (default)")
     files.add_argument("--emit-bytecode", action="store_true", help="write MLIR bytecode, not text")
@@ -81,10 +78,6 @@ def _parser() -> argparse.ArgumentParser:
                        help="let the reproducer hold the IR before the pass that fails, and that pass alone")
     watch.add_argument("--run-reproducer", action="store_true", help="run the pipeline that stands in the input file, a reproducer")
     return p
-
-
-def _version() -> str:
-    return f"focus-opt {version(DISTRIBUTION)} (MLIR of torch-mlir {version('torch-mlir')})"
 
 
 def _true_or_false(text: str) -> bool:

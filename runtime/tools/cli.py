@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib.metadata
 import os
 import sys
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from focus.runtime.spec.errors import FocusError
 
@@ -42,8 +43,18 @@ def tool(function: Callable[[list[str] | None], int | None]) -> Main:
     return main
 
 
+class _Version(argparse.Action):
+    """Prints the versions of the package and of MLIR, which are looked up only then, and ends the tool."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_unused: object) -> NoReturn:
+        import focus
+        print(f"{parser.prog} {focus.__version__} (MLIR of torch-mlir {importlib.metadata.version('torch-mlir')})")
+        parser.exit()
+
+
 def parsed(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
-    """The arguments of a tool; to a shell that asks for it, how the line may go on."""
+    """The arguments of a tool, all of which say their version; to a shell that asks for it, how the line may go on."""
+    parser.add_argument("--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="print the versions of Focus and of MLIR and exit")
     if "_ARGCOMPLETE" in os.environ:
         import argcomplete  # what set the variable comes with it
         argcomplete.autocomplete(parser)
