@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "control.h"
@@ -41,8 +42,8 @@ class Memo {
   public:
     /// What the outcome of an instruction depends on.
     struct Key {
+        uint64_t epoch = 0;                             // of generators and parts, and whether it initialises what it accumulates into
         uint32_t pc = UINT32_MAX;
-        uint32_t epoch = 0;                             // of generators and parts, and whether it initialises what it accumulates into
         int32_t count = 0;                              // rows that the count memory says
         int32_t place = 0;                              // of its operand in DRAM, within a burst
         std::array<int32_t, isa::MAX_EXTS> extents{};
@@ -59,7 +60,7 @@ class Memo {
         const Facts& facts = FACTS[size_t(d.op)];
         Key k;
         k.pc = pc;
-        k.epoch = epoch_ << 1 | uint32_t(first);
+        k.epoch = epoch_ << 1 | uint64_t(first);
         for (int i = 0; i < facts.extents; ++i) k.extents[size_t(i)] = int32_t(control.extent(d.exts[i]).value);
         if (facts.counts >= 0 && d.mems[facts.counts] != isa::NO_AGU) {
             int64_t address = control.agu(d.mems[facts.counts]).address;
@@ -115,7 +116,7 @@ class Memo {
     static const std::array<Facts, isa::NUM_OPS> FACTS;
 
     struct Checked {
-        uint32_t epoch = 0;
+        uint64_t epoch = 0;
         std::array<int64_t, isa::MAX_MEMS> most{};
         std::array<uint8_t, isa::MAX_MEMS> mask{};
     };
@@ -128,11 +129,12 @@ class Memo {
         for (int32_t e : k.extents) h = (h ^ uint64_t(uint32_t(e))) * 0x9fb21c651e98df25u;
         return h >> 50;
     }
+    static_assert(std::has_unique_object_representations_v<Key>);       // compared as bytes
     static_assert(SLOTS == size_t(1) << (64 - 50));
 
     const Program* program_ = nullptr;
     int64_t burst_ = 1;
-    uint32_t epoch_ = 1;
+    uint64_t epoch_ = 1;
     std::vector<Checked> checked_;                      // of each instruction of the program
     std::vector<Entry> entries_;
     std::vector<Effects> effects_;                      // of each entry
