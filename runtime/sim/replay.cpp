@@ -176,7 +176,7 @@ bool Engine::begin_kernel() {
     return false;
 }
 
-/// A kernel has ended: keeps what it took, if semaphores are as it found them.
+/// A kernel has ended: keeps what it took, if semaphores are as it found them and all units idle.
 void Engine::end_noted() {
     if (!noted_) return;
     const Noted& n = *noted_;
@@ -188,6 +188,8 @@ void Engine::end_noted() {
             if (now[id] == uint32_t(d.values[isa::sem::credits])) now[id] = n.credits[id];
         }
     bool alike = now == n.credits;
+    for (const UnitState& unit : counters_.units)           // what a unit still has under way holds up the next kernel
+        alike = alike && unit.free <= fetch_ && unit.finished <= fetch_;
     Taken taken;
     taken.fetched = fetch_ - n.fetch;
     taken.frontier = frontier_ - n.fetch;

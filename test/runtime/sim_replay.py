@@ -59,6 +59,8 @@ compare("other rows", [kernel(0, 40), kernel(0x8000, 7), kernel(0x8000, 40), ker
 compare("within a burst", [kernel(0, 40), kernel(0x8000 + 32, 40), kernel(0x9000 + 32, 40), kernel(0x9000 + 2, 40, 510)])
 early = kernel(0, 40).replace("sem id=s1 credits=2", "sem id=s1 credits=2\nsem id=s4 credits=3")      # the next kernel begins while this one runs
 compare("left over", [early, kernel(0x8000, 40), kernel(0x10000, 40), kernel(0x8000, 40)])
+open_ = kernel(0, 40).replace("sync unit=store ; signal=s4\n", "").replace("credits=3 end", "credits=2 end")      # it ends while it stores
+compare("stores on", [open_, kernel(0x8000, 40), kernel(0x10000, 40), open_, kernel(0x8000, 40)])
 compare("steps", [kernel(0, 40, step="agu.step id=a0 stride=32"), kernel(0x8000, 40, step="ext.step id=e0 less=3"), kernel(0x4000, 40)], (0, 1, 2, 1, 0))
 # Registers that one kernel leaves to the next count too: here the last one's number of rows.
 short = "\n".join(line for line in kernel(0x4000, 40).splitlines() if not line.startswith("ext id=e0")) + "\n"
@@ -67,5 +69,6 @@ compare("left behind", [kernel(0, 40), short, kernel(0, 9), short, kernel(0, 40)
 # CHECK-NEXT: other rows True {{[0-9]+}}
 # CHECK-NEXT: within a burst True {{[0-9]+}}
 # CHECK-NEXT: left over True {{[0-9]+}}
+# CHECK-NEXT: stores on True {{[0-9]+}}
 # CHECK-NEXT: steps True {{[0-9]+}}
 # CHECK-NEXT: left behind True {{[0-9]+}}
