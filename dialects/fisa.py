@@ -196,7 +196,7 @@ def instruction(mnemonic: str, values: dict[str, int], loc: ir.Location | str | 
     """
     cls = INSTRUCTION_OPS[mnemonic]
     defaults = cls._DEFAULTS
-    integer = ir.IntegerType.get_signless(I64_BITS)
+    integer = ir.IntegerType.get_signless(I64_BITS)         # once for all fields: a program has tens of thousands of instructions
     attributes: dict[str, ir.Attribute] = {name: ir.IntegerAttr.get(integer, v) for name, v in values.items() if v != defaults[name]}
     if argument is not None:
         attributes[ARGUMENT] = I64.wrap(argument)

@@ -97,7 +97,7 @@ class Mapper:
     def run(self, ops: list[ir.OpView]) -> None:
         parted = [(op, list(self.context.parts(op))) for op in ops]
         self.search.decide(Counter(form for _, parts in parted for choices in parts for choice in choices if choice.worth
-                                   for form in choice.kernels))
+                                   for form in choice.kernels), fixed=bool(self.overrides.entries))
         self.turned = self._turned(parted)
         for op, parts in parted:
             path = key_of(op, self.counts)

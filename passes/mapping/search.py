@@ -37,7 +37,7 @@ Job = tuple[Target, Form, KernelMapping]
 
 @dataclass
 class Search:
-    """Chooses mappings, once for equal forms.  width: how many mappings of a form are simulated (0: none)."""
+    """Chooses mappings, once for equal forms.  width: how many mappings of a form `decide` simulates, which is called first (0: none)."""
     target: Target
     width: int = 0
     simulated: dict[tuple[Form, KernelMapping], float] = field(default_factory=dict)
@@ -70,13 +70,15 @@ class Search:
             raise FocusError(f"no mapping has {', '.join(f'{k} = {v}' for k, v in overrides.items())}: {problem(self.target, form, wanted)}")
         raise no_mapping(self.target, form)
 
-    def decide(self, forms: dict[Form, int]) -> None:
-        """Simulate the best mappings of forms, given with how often each occurs; later choices use the result, and are remembered for these forms."""
+    def decide(self, forms: dict[Form, int], fixed: bool = False) -> None:
+        """Simulate the best mappings of forms, given with how often each occurs; later choices use the result.  What is chosen for these forms is
+        remembered as a whole, unless a user has `fixed` some of it: then what the simulator said of each mapping is asked for again."""
         if not self.width:
             return
-        self.chosen = searched_choices(self.target, f"{self.width}\n{MATTERS}\n{NEAR}\n{sorted((str(form), n) for form, n in forms.items())}")
-        if self.chosen.found:
-            return
+        if not fixed:
+            self.chosen = searched_choices(self.target, f"{self.width}\n{sorted((str(form), n) for form, n in forms.items())}")
+            if self.chosen.found:
+                return
         times: dict[Form, float] = defaultdict(float)
         for form, number in forms.items():
             if not isinstance(form, RowsForm):
@@ -97,6 +99,8 @@ class Search:
         for (_, tried, mapping), cost in zip(jobs, simulate(jobs)):
             if cost is not None:
                 self.simulated[tried, mapping] = weighed(self.target, cost)
+        for form in forms:
+            self._find(form, {})            # all of them, also those that this program has mappings of already
 
     def _ranked(self, form: Form, legal: list[KernelMapping]) -> list[tuple[float, KernelMapping]]:
         """(price, mapping), cheapest first; of equal ones, and of sweeps over rows, in the order of the space."""

@@ -347,6 +347,7 @@ class _Lowering:
         return known
 
     def _linear(self, value: ir.Value) -> Affine:
+        """`_affine` of a value that is met for the first time."""
         if value in self.loops:
             record, step = self.loops[value]
             return Affine(0, ((record.level, step),))

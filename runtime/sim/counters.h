@@ -10,8 +10,6 @@
 namespace focus {
 
 struct Traffic { int64_t read = 0, write = 0; };
-inline Traffic operator-(const Traffic& a, const Traffic& b) { return {a.read - b.read, a.write - b.write}; }
-inline void operator+=(Traffic& a, const Traffic& b) { a.read += b.read, a.write += b.write; }
 
 /// Uses of the vector unit's lanes and of the other units' data paths, for the energy report.
 struct Activity {
@@ -48,7 +46,6 @@ void each(ModuleCounters& a, const ModuleCounters& b, F f) {
     each(a.activity, b.activity, f);
 }
 constexpr auto subtract = [](int64_t& a, int64_t b) { a -= b; };
-constexpr auto add = [](int64_t& a, int64_t b) { a += b; };
 
 /// An instruction on the time line, in ticks: how long its unit waited for it, why, and for which event's signal (-1: none, or one that is not on
 /// the time line); the bytes it moved from or to DRAM.
@@ -75,6 +72,36 @@ struct Counters {
             macs += m.macs;
             for (size_t s = 0; s < sram.size(); ++s) sram[s].read += m.sram[s].read, sram[s].write += m.sram[s].write;
         }
+    }
+};
+
+/// What executing something adds to the counters, its module's among them.
+struct Effects {
+    int64_t passes = 0;
+    std::array<Traffic, isa::NUM_STREAM> dram{};
+    Traffic layouter;
+    Activity activity;
+    ModuleCounters module;
+
+    static Effects of(const Counters& c, const ModuleCounters& module) { return {c.passes, c.dram, c.layouter, c.activity, module}; }
+    /// What was added since.
+    Effects operator-(const Effects& before) const {
+        Effects out = *this;
+        out.passes -= before.passes;
+        for (size_t i = 0; i < dram.size(); ++i) each(out.dram[i], before.dram[i], subtract);
+        each(out.layouter, before.layouter, subtract);
+        each(out.activity, before.activity, subtract);
+        each(out.module, before.module, subtract);
+        return out;
+    }
+    /// Adds it so many times.
+    void add_to(Counters& c, ModuleCounters& of, int64_t times) const {
+        auto add = [times](int64_t& a, int64_t b) { a += times * b; };
+        c.passes += times * passes;
+        for (size_t i = 0; i < dram.size(); ++i) each(c.dram[i], dram[i], add);
+        each(c.layouter, layouter, add);
+        each(c.activity, activity, add);
+        each(of, module, add);
     }
 };
 

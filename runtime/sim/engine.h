@@ -181,7 +181,6 @@ class Engine {
         int64_t fetch, frontier;
         std::array<uint32_t, isa::NUM_SEMAPHORES + 1> credits;
         Taken before;
-        ModuleCounters module;
         std::array<int, isa::NUM_UNIT> first;           // why the first instruction of each unit waited
         Noted() { first.fill(-1); }
     };

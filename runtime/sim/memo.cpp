@@ -32,25 +32,6 @@ const std::array<Memo::Facts, isa::NUM_OPS> Memo::FACTS = [] {
     return out;
 }();
 
-Effects Effects::operator-(const Effects& before) const {
-    Effects out = *this;
-    out.passes -= before.passes;
-    for (size_t i = 0; i < dram.size(); ++i) out.dram[i] = dram[i] - before.dram[i];
-    out.layouter = layouter - before.layouter;
-    each(out.activity, before.activity, subtract);
-    each(out.module, before.module, subtract);
-    return out;
-}
-
-void Effects::add_to(Counters& c, ModuleCounters& of, int64_t times) const {
-    auto add = [times](int64_t& a, int64_t b) { a += times * b; };
-    c.passes += times * passes;
-    for (size_t i = 0; i < dram.size(); ++i) each(c.dram[i], dram[i], add);
-    each(c.layouter, layouter, add);
-    each(c.activity, activity, add);
-    each(of, module, add);
-}
-
 void Memo::reset(const Program& program, int64_t burst) {
     program_ = &program;
     burst_ = burst;

@@ -23,21 +23,6 @@ struct Cost {
     int64_t bus_bytes = -1;
 };
 
-/// What executing an instruction adds to the counters; `module` holds no times.
-struct Effects {
-    int64_t passes = 0;
-    std::array<Traffic, isa::NUM_STREAM> dram{};
-    Traffic layouter;
-    Activity activity;
-    ModuleCounters module;
-
-    static Effects of(const Counters& c, const ModuleCounters& module) { return {c.passes, c.dram, c.layouter, c.activity, module}; }
-    /// What was added since.
-    Effects operator-(const Effects& before) const;
-    /// Adds them so many times.
-    void add_to(Counters& c, ModuleCounters& of, int64_t times) const;
-};
-
 class Memo {
   public:
     /// What the outcome of an instruction depends on.

@@ -159,14 +159,10 @@ bool Engine::begin_kernel() {
     noted_->fetch = fetch_;
     noted_->frontier = frontier_;
     noted_->credits = credits();
-    noted_->module = counters_.modules[s.source];
     Taken& before = noted_->before;
     before.instructions = counters_.instructions;
-    before.passes = counters_.passes;
     before.by_op = counters_.by_op;
-    before.dram = counters_.dram;
-    before.layouter = counters_.layouter;
-    before.activity = counters_.activity;
+    before.effects = Effects::of(counters_, counters_.modules[s.source]);
     for (size_t u = 0; u < before.units.size(); ++u) {
         const UnitState& unit = counters_.units[u];
         Taken::Unit& b = before.units[u];
@@ -195,12 +191,8 @@ void Engine::end_noted() {
     taken.frontier = frontier_ - n.fetch;
     const Taken& b = n.before;
     taken.instructions = counters_.instructions - b.instructions;
-    taken.passes = counters_.passes - b.passes;
     for (size_t i = 0; i < taken.by_op.size(); ++i) taken.by_op[i] = counters_.by_op[i] - b.by_op[i];
-    for (size_t i = 0; i < taken.dram.size(); ++i) taken.dram[i] = counters_.dram[i] - b.dram[i];
-    taken.layouter = counters_.layouter - b.layouter;
-    taken.activity = counters_.activity;
-    each(taken.activity, b.activity, subtract);
+    taken.effects = Effects::of(counters_, counters_.modules[s.source]) - b.effects;
     for (size_t u = 0; u < taken.units.size(); ++u) {
         const UnitState& unit = counters_.units[u];
         Taken::Unit& t = taken.units[u];
@@ -213,8 +205,6 @@ void Engine::end_noted() {
         for (size_t k = 0; k < t.stall.size(); ++k) t.stall[k] = unit.stall[k] - before.stall[k];
         if (t.first >= 0) t.stall[size_t(t.first)] -= n.fetch - before.free;     // for which it was idle before the kernel
     }
-    taken.module = counters_.modules[s.source];
-    each(taken.module, n.module, subtract);
     if (alike) replay_.keep(n.key, taken);
     noted_.reset();
 }
@@ -237,13 +227,9 @@ void Engine::take(const Stretch& s, const Taken& taken) {
         unit.finished = fetch_ + t.finished;
     }
     counters_.instructions += taken.instructions;
-    counters_.passes += taken.passes;
     for (size_t i = 0; i < taken.by_op.size(); ++i) counters_.by_op[i] += taken.by_op[i];
-    for (size_t i = 0; i < taken.dram.size(); ++i) counters_.dram[i] += taken.dram[i];
-    counters_.layouter += taken.layouter;
-    each(counters_.activity, taken.activity, add);
     module_ = &counters_.modules[s.source];
-    each(*module_, taken.module, add);
+    taken.effects.add_to(counters_, *module_, 1);
     frontier_ = fetch_ + taken.frontier;
     kernel_began_ = fetch_ += taken.fetched;
     pc_ = s.end;

@@ -32,7 +32,7 @@ struct Stretch {
 /// What a kernel took, in times from its first fetch.
 struct Taken {
     int64_t fetched = 0, frontier = 0;      // when the fetch of the next kernel begins, and when the last result was there
-    int64_t instructions = 0, passes = 0;
+    int64_t instructions = 0;
     std::array<int64_t, isa::NUM_OPS> by_op{};
     struct Unit {
         int64_t free = 0, finished = 0, instructions = 0, busy = 0;
@@ -40,10 +40,7 @@ struct Taken {
         int first = -1;                     // why its first instruction waited; before the kernel the unit was idle for that reason too
     };
     std::array<Unit, isa::NUM_UNIT> units;
-    std::array<Traffic, isa::NUM_STREAM> dram{};
-    Traffic layouter;
-    Activity activity;
-    ModuleCounters module;
+    Effects effects;
 };
 
 /// The kernels of one program that have been timed, over all its runs.

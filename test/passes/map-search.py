@@ -2,6 +2,7 @@
 """--map=search=N: what the simulator says decides, the same from the cache; a trial takes what the kernel takes in a program; the model is near."""
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "end2end", "Inputs"))
@@ -43,13 +44,32 @@ for form in forms:
 # CHECK-NEXT: AttentionForm True True
 # CHECK-NEXT: SpillForm True True
 
+# What was chosen for these forms is remembered as a whole, and used but where a user has fixed something.
+by_trial.remember()
+again, other = Search(target, width=4), Search(target, width=4)
+again.decide(dict.fromkeys(forms, 1))
+other.decide(dict.fromkeys(forms, 1), fixed=True)
+# CHECK-NEXT: as a whole True 0 True
+print("as a whole", all(again.choose(form) == other.choose(form) == by_trial.choose(form) for form in forms), len(again.simulated),
+      other.simulated == by_trial.simulated)
+
+# A form that was priced before, as one of many m-tiles is, has what the simulator says of four of them.
+many = GemmForm(300, 512, 512, 2, visual=284, tiles=9, unique=True, gathered=True, slow=True)
+search = Search(target, width=4)
+search.price(many)
+search.decide({many: 1})
+four = replace(many, tiles=4)
+# CHECK-NEXT: of many m-tiles True True
+print("of many m-tiles", search.choose(many) == min((m for f, m in search.simulated if f == four), key=lambda m: search.simulated[four, m]),
+      all(form == four for form, _ in search.simulated))
+
 # From the cache: no process is started, and costs are the same; a damaged file is simulated again.
-files = sorted(f for f in cache_folder().glob("*.json") if not f.name.startswith("model-"))
+files = sorted(f for f in cache_folder().glob("*.json") if not f.name.startswith(("model-", "searched-")))
 jobs = [(target, form, m) for form in forms for m in list(candidates(target, form))[:2]]
 first = simulate(jobs)
 for file in files:
     file.write_text("[" * 100_000)
-# CHECK-NEXT: remembered 4 True
+# CHECK-NEXT: remembered 5 True
 print("remembered", len(files), simulate(jobs) == first and None not in first)
 
 # The model is near the simulator on kernels of full size.
