@@ -26,6 +26,7 @@ from focus.compiler.frontend.wrapper import foreseen, prefill_of
 from focus.compiler.truth.similarity import Record
 from focus.compiler.truth.storage import STORED, as_stored, check_storage, stored_outputs
 from focus.compiler.truth.tower import concentrated_tower
+from focus.runtime.run.trace import arrays_of
 from focus.runtime.spec.concentration import Concentration
 from focus.runtime.spec.errors import FocusError, first_line, one_line
 from focus.runtime.spec.tokens import TokenLayout
@@ -45,7 +46,8 @@ def reference(model: nn.Module, inputs: Mapping[str, Any], concentration: Concen
     Raises FocusError for what `import_model` would refuse, when tokens shall be pruned but no text follows the visual tokens, and when
     `decisions` are not of this model and concentration.
     """
-    run = Front.of(model, inputs, storage, tower=Tower(concentration, decisions or {})).run(concentration, decisions)
+    decisions = arrays_of({} if decisions is None else decisions)
+    run = Front.of(model, inputs, storage, tower=Tower(concentration, decisions)).run(concentration, decisions)
     return run.logits().numpy(), run.trace
 
 
@@ -62,14 +64,15 @@ def reference_details(model: nn.Module, inputs: Mapping[str, Any], concentration
     and `choice_margin/{layer}/{site}` (how far the best candidate is ahead of the second); with `values`, also
     `value/{layer}/{site}` (float32 [n, width]: the rows that are compared).
     """
-    run = Front.of(model, inputs, storage, tower=Tower(concentration, decisions or {}, values)).run(concentration, decisions, values)
+    decisions = arrays_of({} if decisions is None else decisions)
+    run = Front.of(model, inputs, storage, tower=Tower(concentration, decisions, values)).run(concentration, decisions, values)
     return run.logits().numpy(), run.trace, run.details
 
 
 def _as_decided(settings: Concentration, decisions: Mapping[str, np.ndarray]) -> Concentration:
     """The settings; where they leave open whether layers prune before their queries, as the trace of another run says."""
     for layer in settings.layers if settings.hoist == "auto" else ():
-        seen, asked, kept = (np.size(decisions.get(f"retained/{layer}/{site}", ())) for site in ("q_proj", "query", "gate_proj"))
+        seen, asked, kept = (len(decisions.get(f"retained/{layer}/{site}", ())) for site in ("q_proj", "query", "gate_proj"))
         if seen > kept:
             return settings.model_copy(update={"hoist": asked == kept})
     return settings

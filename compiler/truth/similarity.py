@@ -105,6 +105,8 @@ class Record:
         expected = (len(rows), -(-rows.shape[1] // settings.vector))
         if decided is not None and decided.shape != expected:
             raise FocusError(f"group/{key}: expected the shape {list(expected)} of this model's tokens and vectors, got {list(decided.shape)}")
+        if decided is not None and np.any((decided < 0) | (decided > np.arange(len(rows))[:, None])):
+            raise FocusError(f"group/{key}: every vector's representative is expected at its row or before it")
         done = concentrate(rows, ids, tokens, settings, decided)
         self.trace[f"group/{key}"], self.trace[f"zero/{key}"] = done.group, done.zero
         self.details[f"threshold_margin/{key}"], self.details[f"choice_margin/{key}"] = done.threshold_margin, done.choice_margin

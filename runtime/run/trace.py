@@ -196,6 +196,15 @@ def array_of(trace: Mapping[str, np.ndarray], key: str, shape: tuple[int, ...] |
     return array
 
 
+def arrays_of(trace: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All arrays of a trace that says what to keep and merge, or of a part of one, each as `array_of` wants it.  Raises FocusError."""
+    if not isinstance(trace, Mapping):
+        raise FocusError(f"trace: {type(trace).__name__} given; a mapping of names to arrays expected")
+    if unknown := [key for key in trace if not isinstance(key, str) or key.partition("/")[0] not in PARTS]:
+        raise FocusError(f"trace: unexpected {unknown[0]!r}; names that begin with {', '.join(f'{part}/' for part in PARTS)} expected")
+    return {key: array_of(trace, key) for key in trace}
+
+
 def check_retained(trace: Mapping[str, np.ndarray], visual: int, hoist: bool) -> None:
     """Whether lists of retained tokens agree: tokens are dropped, never regained, and only where a layer prunes (`Concentration.hoist`).
     `trace`: any arrays by their keys.  Raises FocusError."""
