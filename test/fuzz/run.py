@@ -34,7 +34,7 @@ PATIENCE = 180                                              #: seconds for a wor
 TURN = 20                                                   #: seconds of a kind's worker before another may have its place
 SLOW = ("models",)
 #: kind -> share of the time; the cases of a short run
-SHARES = {"binaries": 9, "ir": 3, "assembly": 1, "toml": 1, "traces": 1, "kernels": 2, "models": 4, "configurations": 4, "calls": 2}
+SHARES = {"binaries": 8, "ir": 4, "assembly": 1, "toml": 1, "traces": 1, "kernels": 2, "models": 4, "configurations": 4, "calls": 2}
 SHORT = {"binaries": 60, "ir": 25, "assembly": 40, "toml": 15, "traces": 60, "kernels": 3}
 
 
