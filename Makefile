@@ -4,7 +4,8 @@
 #   make trained  the demo with trained weights (CLIP and SmolLM2, 180 MB to download), on the same clip
 #   make tune     find the concentration of the trained model with the fewest cycles within a budget, on several clips: build/tune (JOBS=2)
 #   make tower    what concentrating the vision tower of the trained model is worth, on several clips: build/tower.json
-#   make test     run the test suite; the last line is "N passed, N failed"
+#   make test     run the test suite but for its long tests; the last line is "N passed, N failed"
+#   make test-all run all of it
 #   make fuzz     damaged files of every kind and random models, for MINUTES=10 with a new seed (SEED=N: that one; COVERAGE=1: lines reached)
 #   make asan     the simulator's tests and MINUTES=2 of fuzzing with a core that checks addresses and undefined behaviour
 #   make mutate   change the passes in PASSES=200 places, one at a time, and print the changes that no test notices
@@ -24,7 +25,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find python runtime dialects pa
 # -P keeps the repository's own folders off the path: what is run is what was installed
 RUN := $(BIN)/python -P
 
-.PHONY: install venv demo trained tune tower test fuzz asan mutate bench paper docs site clean
+.PHONY: install venv demo trained tune tower test test-all fuzz asan mutate bench paper docs site clean
 
 install venv: $(STAMP)
 
@@ -64,6 +65,9 @@ tower: $(VENV)/.trained
 
 test: $(STAMP)
 	@$(RUN) test/run.py
+
+test-all: $(STAMP)
+	@$(RUN) test/run.py --all
 
 MINUTES ?= 10
 FUZZ = test/fuzz/run.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -16,6 +16,7 @@ import tempfile
 import traceback
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import lit.formats
 import lit.Test
@@ -216,13 +217,19 @@ def _warm_up(source: str, lines: list[str]) -> None:
         _export_once()
 
 
+def is_long(source: bytes) -> bool:
+    """Whether a test says that it is left out of a quick run: in a line `# LONG: why`."""
+    return re.search(rb"^(#|//) LONG: \S", source, re.MULTILINE) is not None
+
+
 class FocusTest(lit.formats.ShTest):
     """The format of all our tests.  A Python file without a RUN line is not a test but a module that tests beside it import."""
 
     def getTestsForPath(self, suite, path_in_suite, lit_config, local_config):
         for test in super().getTestsForPath(suite, path_in_suite, lit_config, local_config):
-            source = test.getSourcePath()
-            if not source.endswith(".py") or b"RUN:" in open(source, "rb").read():
+            source = Path(test.getSourcePath())
+            text = source.read_bytes()
+            if (source.suffix != ".py" or b"RUN:" in text) and not ("quick" in lit_config.params and is_long(text)):
                 yield test
 
     def execute(self, test, lit_config):

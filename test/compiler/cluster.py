@@ -1,5 +1,6 @@
 # A real Ray cluster of two workers on this machine: the same rows in the same order as one process gives, of sweeps, of the published table and of
 # tuning; a worker that dies and one that is killed with its node cost nothing but time; what was stopped goes on; each mistake is one line.
+# LONG: a Ray cluster, whose workers are killed
 # REQUIRES: ray
 # RUN: rm -rf %t && mkdir -p %t && %python %s %t | filecheck %s
 import json

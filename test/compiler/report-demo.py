@@ -1,5 +1,6 @@
 # What the demo's report alone tells: which pass introduced a gather, which instruction computes tile 0 of a projection, why the array waited longest, and
 # which patches of a frame survive a layer.  Answers are compared with the files the demo wrote: IR, binary, trace, and the program timed again.
+# LONG: a model of the demo's size; report.py and report-browser.py take small ones
 # REQUIRES: chromium
 # RUN: rm -rf %t && %python %root/examples/demo.py --out %t > %t.txt && %python %s %t %S/Inputs | filecheck %s
 import re

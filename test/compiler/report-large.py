@@ -1,5 +1,6 @@
 # The report of a published workload at full size, timed with a trace of every vector, IR of all passes and 200,000 instructions: a file under 30 MB that
 # answers within 3 s of opening (longer where other processes take turns with this one: as many times as they make it wait).
+# LONG: 7 billion parameters; report-browser.py opens a small report
 # REQUIRES: chromium
 # RUN: rm -rf %t && mkdir -p %t && %python %s %t %S/Inputs | filecheck %s
 import sys

@@ -1,5 +1,6 @@
 # Compiling goes on from the IR file of any level to the same file, byte by byte: text, metadata, parameters.  From a model, and from a safetensors
 # file by the names in the IR; errors are one line each.
+# LONG: from each of fifteen levels of two families; opt-levels.py goes through those of one
 # RUN: rm -rf %t && mkdir %t && %python %s %t | filecheck %s
 import shutil
 import sys

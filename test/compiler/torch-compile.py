@@ -1,5 +1,6 @@
 # torch.compile(model, backend="focus"): found without an import, right against eager for towers and decoders of several families, compiled once for each
 # shape, layout and set of weights; what it does not do it says.
+# LONG: several families, several times each
 # RUN: %python %s | filecheck %s
 import subprocess
 import sys

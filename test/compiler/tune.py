@@ -1,5 +1,6 @@
 # focus-tune with a bench of its own (a formula in the place of the reference and the simulator): the result keeps to the budget and beats every global
 # setting; the same seed gives the same files, in any number of processes, also after an interruption; each mistake is one line.
+# LONG: a search, four times over
 # RUN: rm -rf %t && mkdir %t && %python %s %t | filecheck %s
 # RUN: not focus-tune llava-onevision-tiny --budget kl=0 --out %t/x 2>&1 | filecheck %s --check-prefix=BUDGET
 # RUN: not focus-tune llava-onevision-tiny --budget top1=0.5 --out %t/x 2>&1 | filecheck %s --check-prefix=NAME

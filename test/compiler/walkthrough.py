@@ -1,4 +1,5 @@
 # The walk through one layer shows the IR and the instructions of today (`make docs` writes it anew).
+# LONG: the pages of docs/ are written anew
 # RUN: %python -W ignore %s
 from pathlib import Path
 

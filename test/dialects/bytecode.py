@@ -1,4 +1,5 @@
 """Bytecode with any one byte changed is read or refused; what MLIR's reader does not survive ends no process of ours."""
+# LONG: a file for each byte that may be wrong
 # RUN: %python %s %t.mlirbc | filecheck %s
 # RUN: not focus-opt %t.mlirbc 2>&1 | filecheck %s --check-prefix=TOOL
 # CHECK: read and refused and not survived by MLIR's reader

@@ -1,5 +1,6 @@
 # What follows a request, on the accelerator: 16 tokens of every family, dense as Hugging Face generates greedily, concentrated as the reference goes
 # on with the same choices; every run is sanitized, and a run without data takes the same cycles.
+# LONG: eight families; decode-session.py takes one
 # RUN: %python %s | filecheck %s
 import sys
 from pathlib import Path

@@ -1,3 +1,4 @@
+# LONG: models on many arrays; mappings.py draws some at random
 # RUN: %python -W ignore %s 2>/dev/null | filecheck %s
 """Whole models on arrays of other shapes, dense as the unmodified model, concentrated as the reference choice by choice; no finding of the
 sanitizer; the same cycles without data (asserted by `Case.run`)."""

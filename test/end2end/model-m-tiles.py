@@ -1,3 +1,4 @@
+# LONG: a model in many m-tiles; kernel-concentrated.py tries them on kernels
 # RUN: %python %s | filecheck %s
 """m-tiles of any size: one token, sizes that neither 32 nor the tokens divide, and one longer than the request; under both array rules."""
 import os

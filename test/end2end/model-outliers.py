@@ -1,3 +1,4 @@
+# LONG: several families, each with other weights
 # RUN: %python %s | filecheck %s
 """Weights as trained decoders have them, one channel a hundred times larger than others and sharp attention: fp16 storage then decides more, in the
 reference as on the accelerator, and explains whatever differs."""

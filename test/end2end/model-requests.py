@@ -1,3 +1,4 @@
+# LONG: a request of every shape; the model-*.py of the families have a few
 # RUN: %python %s | filecheck %s
 """Requests of every shape: an image, several runs of visual tokens, one frame, a prompt of one token, no text before; small m-tiles, another
 block, pruning in the first and last layer; a machine with other buffers and array rule."""

@@ -1,3 +1,4 @@
+# LONG: 24 models; the model-*.py of the families take one each
 # RUN: %python %s | filecheck %s
 """Weights that nobody chose: every choice of a concentrated run is the reference's unless it was close."""
 import os

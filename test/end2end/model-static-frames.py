@@ -1,3 +1,4 @@
+# LONG: three models of the larger size; demo.test shows what concentration gains
 # RUN: %python %s | filecheck %s
 """Repetitive frames: concentrated takes fewer cycles than dense, and what merges is exactly what the reference merges."""
 import os

@@ -1,3 +1,4 @@
+# LONG: six machines; mappings.py draws some at random
 # RUN: %python -W ignore %s 2>/dev/null | filecheck %s
 """Whole models with vectors of other lengths, on the default array and on others: dense as the unmodified
 model, concentrated as the reference choice by choice; no finding of the sanitizer; the same cycles without data (asserted by `Case.run`)."""

@@ -182,7 +182,8 @@ def run(rng: Random) -> None:
 
 def trace(rng: Random) -> None:
     model, inputs, exe, result = program()
-    damaged = dict(result.trace) | {rng.choice(sorted(result.trace)): rng.choice(WRONG + TENSORS)}
+    key = rng.choice(sorted(result.trace))
+    damaged = dict(result.trace) | {key: rng.choice(WRONG + TENSORS + (result.trace[key].copy(),) * 4)}    # some whole
     if rng.random() < 0.1:
         focus.reference(model, inputs, "full", damaged)
     else:

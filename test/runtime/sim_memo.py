@@ -1,5 +1,6 @@
 # Without data, an instruction like one that was timed before is not executed.  Every counter is the same as if it had been, with concentrated models on
 # several machines too; and one that is alike but for an address that is wrong is refused all the same.
+# LONG: two models on four machines
 # RUN: %python %s | filecheck %s
 import re
 
