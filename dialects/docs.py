@@ -98,6 +98,8 @@ def _group(g: support.Group) -> str:
 
 
 def _attribute(cls: type[support.OpBase], name: str, kind: Any) -> str:
+    if name in cls._unwritten:
+        return cell(kind.noun) + f", {cls._defaults[name]!r} where it is not there"
     return cell(kind.noun) + (f", `build` sets {cls._defaults[name]!r} by default" if name in cls._defaults else "")
 
 

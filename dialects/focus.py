@@ -9,6 +9,7 @@ and text tokens is, from assign-layout on, in storage order: visual rows first, 
 
 Algorithm: Wei et al., "Focus: A Streaming Concentration Architecture for Efficient Vision-Language Models", HPCA 2026 (arXiv 2512.14661).
 """
+import math
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -252,12 +253,20 @@ class StepRopeOp(FocusOp, name="step_rope", traits=[Pure]):
             self.fail(f"attribute 'new' is {self.new}, expected a divisor of the {rows} rows of x, at most the {table} rows of cos")
 
 
+#: attributes of every op on heads
+HEADS = ("heads", "kv_heads", "head_dim", "scale", "cap")
+
+
 class _HeadsOp(FocusOp):
-    """What ops on heads check: q [R, heads * head_dim], k (and v) [R', kv_heads * head_dim]."""
+    """What ops on heads check: q [R, heads * head_dim], k (and v) [R', kv_heads * head_dim].
+
+    `cap`, unless 0, bounds scores s as cap * tanh(s / cap)."""
 
     def check_heads(self) -> tuple[int, int]:
         """Rows of q and of k."""
         self.positive("heads", "kv_heads", "head_dim")
+        if not 0 <= self.cap < math.inf:
+            self.fail(f"attribute 'cap' must be a bound of scores, or 0 for none, but is {self.cap}")
         if self.heads % self.kv_heads:
             self.fail(f"heads ({self.heads}) must be a multiple of kv_heads ({self.kv_heads})")
         (rows, cols), (kv_rows, kv_cols) = self.streamed("q"), self.matrix("k")
@@ -269,7 +278,7 @@ class _HeadsOp(FocusOp):
 
 
 class AttentionOp(_HeadsOp, name="attention", traits=[Pure]):
-    """softmax(scale * q kᵀ, masked) v for each head; query heads share the k and v of their group; q may be concentrated.
+    """softmax(scale * q kᵀ, capped and masked) v for each head; query heads share the k and v of their group; q may be concentrated.
 
     `causal` masks by position in the sequence; `ids` are the original visual indices of the visual rows, whose positions they give.  With
     `key_ids`, keys and values are of more tokens than queries: of these visual indices, and of all text rows.
@@ -283,6 +292,7 @@ class AttentionOp(_HeadsOp, name="attention", traits=[Pure]):
     kv_heads: I64
     head_dim: I64
     scale: F64
+    cap: F64 = default(0.0, written=False)
     causal: Bool = default(False)
     segments: I64Array = default([])
     ids: Operand[Any] | None = None
@@ -372,8 +382,8 @@ class CacheAppendOp(FocusOp, name="cache_append", traits=[Pure]):
 
 
 class CachedAttentionOp(_HeadsOp, name="cached_attention", traits=[Pure]):
-    """softmax(scale * q kᵀ, masked) v for each head and request: q [requests * new, heads * head_dim] of the tokens of a step, k and v caches to
-    which theirs have been appended.
+    """softmax(scale * q kᵀ, capped and masked) v for each head and request: q [requests * new, heads * head_dim] of the tokens of a step, k and v
+    caches to which theirs have been appended.
 
     A token sees what the prefill has left, the tokens of earlier steps, and those of its own up to itself.
     """
@@ -385,6 +395,7 @@ class CachedAttentionOp(_HeadsOp, name="cached_attention", traits=[Pure]):
     kv_heads: I64
     head_dim: I64
     scale: F64
+    cap: F64 = default(0.0, written=False)
 
     def check(self) -> None:
         rows, _ = self.check_heads()
@@ -601,6 +612,7 @@ class ImportanceOp(_HeadsOp, name="importance", traits=[Pure]):
     kv_heads: I64
     head_dim: I64
     scale: F64
+    cap: F64 = default(0.0, written=False)
 
     def check(self) -> None:
         rows, kv_rows = self.check_heads()

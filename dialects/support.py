@@ -192,9 +192,20 @@ def one_of(*choices: str) -> type[Str]:
     return type("OneOf", (Str,), {"choices": choices, "noun": "one of " + ", ".join(f'"{c}"' for c in choices)})
 
 
-def default(value: Any) -> Any:
-    """Field specifier of an attribute that `build` sets to `value` when it is not given."""
-    return ext.attribute(default_factory=lambda: value)
+@dataclass(frozen=True)
+class _Default:
+    """The value of an attribute that is not given; `written`: whether an op that has it says so."""
+    value: Any
+    written: bool
+
+    def __call__(self) -> Any:
+        return self.value
+
+
+def default(value: Any, written: bool = True) -> Any:
+    """Field specifier of an attribute that `build` sets to `value` when it is not given.  Unless `written`, an op without the attribute has that
+    value, and `build` leaves the attribute out where it is that."""
+    return ext.attribute(default_factory=_Default(value, written))
 
 
 def to_attr(value: Any) -> ir.Attribute:
@@ -497,6 +508,7 @@ class OpBase(ext.Operation):
         _results: _Groups
         _kinds: dict[str, Any]
         _defaults: dict[str, Any]
+        _unwritten: set[str]
         _region_count: int
 
     def __init_subclass__(cls, *, name: str | None = None, **kw: Any) -> None:
@@ -508,6 +520,8 @@ class OpBase(ext.Operation):
         cls._results = _Groups(results, "resultSegmentSizes")
         cls._kinds = {a.name: a.constraint for a in attrs}
         cls._defaults = {a.name: a.default_factory() for a in attrs if a.default_factory}
+        cls._unwritten = {a.name for a in attrs if a.default_factory and not a.default_factory.written}
+        cls._fields = [f for f in cls._fields if f.name not in cls._unwritten]      # MLIR requires what it is told of
         cls._region_count = len(regions)
         if regions:                 # MLIR's second hook; without regions it would only cost time
             cls.verify_region_invariants = lambda self: self._guard(self.check_region)
@@ -516,7 +530,7 @@ class OpBase(ext.Operation):
         for i, g in enumerate(cls._results.groups):
             setattr(cls, g.name, cls._results.accessor(i, lambda op: op.results))
         for key, kind in cls._kinds.items():
-            setattr(cls, key, _attribute_property(key, kind))
+            setattr(cls, key, _attribute_property(key, kind, {name: cls._defaults[name] for name in cls._unwritten}))
 
     # -- building --
     @classmethod
@@ -533,7 +547,8 @@ class OpBase(ext.Operation):
                 value = cls._defaults[key]
             else:
                 raise TypeError(f"{cls.OPERATION_NAME} needs attribute '{key}'")
-            attributes[key] = value if isinstance(value, ir.Attribute) else kind.wrap(value)
+            if not (key in cls._unwritten and value == cls._defaults[key]):
+                attributes[key] = value if isinstance(value, ir.Attribute) else kind.wrap(value)
         if named:
             raise TypeError(f"{cls.OPERATION_NAME} has no operand or attribute '{next(iter(named))}'")
         types_ = [results] if isinstance(results, ir.Type) else list(results)
@@ -617,15 +632,19 @@ class OpBase(ext.Operation):
         attributes = operation.attributes
         for key, kind in self._kinds.items():
             if key not in attributes:
+                if key in self._unwritten:
+                    continue
                 self.fail(f"requires attribute '{key}' ({kind.noun})")
             attr = attributes[key]
             if not kind.matches(attr) or (issubclass(kind, Str) and kind.choices and attr.value not in kind.choices):
                 self.fail(f"attribute '{key}' must be {kind.noun}, but is {attr}")
 
 
-def _attribute_property(key: str, kind: Any) -> property:
-    """Read an attribute as a Python value; assigning a Python value sets it."""
+def _attribute_property(key: str, kind: Any, unwritten: dict[str, Any]) -> property:
+    """Read an attribute as a Python value; assigning a Python value sets it.  `unwritten`: values of attributes that need not be there."""
     def get(op: Any) -> Any:
+        if key in unwritten and key not in op.attributes:
+            return unwritten[key]
         return kind.unwrap(op.attributes[key])
 
     def put(op: Any, value: Any) -> None:

@@ -182,7 +182,7 @@ def _make(instruction: isa.Instruction) -> type[TileOp]:
         if kind is not None:
             annotations[f.name] = kind
         if instruction.mnemonic == "v.map" and kind is F64:
-            body[f.name] = default(1.0)         # only "scale" reads it
+            body[f.name] = default(1.0)         # only "scale" and "tanh" read it
     for f in instruction.mems:
         if f.optional:
             annotations[f.name], body[f.name] = Operand[Any] | None, None

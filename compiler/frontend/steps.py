@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from focus.compiler.frontend.families.base import decoder_of, heads_of, rope_tables, sliding_window
-from focus.compiler.frontend.surgery import Patch, head_norm, norm_and_activation_patches, patched
+from focus.compiler.frontend.families.base import decoder_cap, decoder_of, heads_of, rope_tables, sliding_window
+from focus.compiler.frontend.surgery import Patch, capped_attention, head_norm, norm_and_activation_patches, patched
 from focus.compiler.frontend.wrapper import ConstantTables, Prefill
 from focus.runtime.run.fxb import Cache
 from focus.runtime.spec.errors import FocusError
@@ -47,10 +47,10 @@ def _(cache, rows, number, first, requests):
 
 
 @torch.library.custom_op("vlm::cached_attention", mutates_args=())
-def cached_attention(q: Tensor, k: Tensor, v: Tensor, number: Tensor, heads: int, kv_heads: int, scale: float, lead: int, held: int,      # noqa: PLR0913
-                     requests: int) -> Tensor:
+def cached_attention(q: Tensor, k: Tensor, v: Tensor, number: Tensor, heads: int, kv_heads: int, scale: float, cap: float, lead: int,     # noqa: PLR0913
+                     held: int, requests: int) -> Tensor:
     """Softmax attention of the new tokens q [requests * new, heads * d] over caches [requests * capacity, kv_heads * d], of whose rows, after `lead`,
-    held + number are of tokens before them, and then their own."""
+    held + number are of tokens before them, and then their own.  `cap`: as in `vlm::attention`."""
     def split(x: Tensor, n: int) -> Tensor:
         return x.view(x.shape[0], n, -1).transpose(0, 1)[None]
     outputs, new, capacity, seen = [], len(q) // requests, len(k) // requests, held + int(number)
@@ -58,7 +58,9 @@ def cached_attention(q: Tensor, k: Tensor, v: Tensor, number: Tensor, heads: int
         rows = slice(r * capacity + lead, r * capacity + lead + seen + new)
         mask = torch.ones(new, seen + new, dtype=torch.bool).tril(seen)
         own = split(q[r * new:(r + 1) * new], heads)
-        y = F.scaled_dot_product_attention(own, split(k[rows], kv_heads), split(v[rows], kv_heads), mask, scale=scale, enable_gqa=heads != kv_heads)
+        keys, values = split(k[rows], kv_heads), split(v[rows], kv_heads)
+        y = (capped_attention(own, keys, values, mask, (scale, cap)) if cap
+             else F.scaled_dot_product_attention(own, keys, values, mask, scale=scale, enable_gqa=heads != kv_heads))
         outputs.append(y[0].transpose(0, 1).reshape(new, -1))
     return torch.cat(outputs)
 
@@ -129,7 +131,7 @@ class Step(nn.Module):
 
     def _attention(self, number: int, module: nn.Module) -> Callable:
         """Forward of a decoder layer's self attention on the rows of new tokens."""
-        heads, kv_heads = heads_of(module)
+        (heads, kv_heads), cap = heads_of(module), decoder_cap(module)
         names = [f"layers.{number}.{what}" for what in ("keys", "values")]
         place = self.places[names[0]]
         requests, new = self.shape.requests, self.shape.new
@@ -142,7 +144,7 @@ class Step(nn.Module):
             q, k = (rope_at(x, cos, sin, self.number, new) for x in (q, k))
             keys, values = (cache_append(getattr(self.cache, _identifier(name)), x, self.number, place.lead + place.held, requests)
                             for name, x in zip(names, (k, module.v_proj(hidden_states))))
-            out = cached_attention(q, keys, values, self.number, heads, kv_heads, float(module.scaling), place.lead, place.held, requests)
+            out = cached_attention(q, keys, values, self.number, heads, kv_heads, float(module.scaling), cap, place.lead, place.held, requests)
             return module.o_proj(out), None
         return forward
 

@@ -54,10 +54,11 @@ def _(x, weight, eps):
 
 
 @torch.library.custom_op("vlm::attention", mutates_args=())
-def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, kv_heads: int, scale: float, causal: bool,       # noqa: PLR0913 (an operator's operands)
+def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, kv_heads: int, scale: float, cap: float, causal: bool,    # noqa: PLR0913 (an operator's operands)
               segments: list[int]) -> Tensor:
     """Softmax attention inside each segment of rows: q [rows, heads * d], k and v [rows, kv_heads * d] -> [rows, heads * d].
 
+    `cap`, unless 0, bounds scores s, scaled, as cap * tanh(s / cap).
     `segments` are the lengths of consecutive runs of rows that see only themselves; empty means one run.  With fewer kv heads than
     heads, consecutive query heads share a kv head.
     """
@@ -65,10 +66,23 @@ def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, kv_heads: int, scale:
         return x.view(x.shape[0], n, -1).transpose(0, 1)[None]
     outputs = []
     for a, b, c in zip(*(x.split(segments or [x.shape[0]]) for x in (q, k, v))):
-        y = F.scaled_dot_product_attention(split(a, heads), split(b, kv_heads), split(c, kv_heads), is_causal=causal, scale=scale,
-                                           enable_gqa=heads != kv_heads)
+        own, keys, values = split(a, heads), split(b, kv_heads), split(c, kv_heads)
+        if cap:
+            seen = torch.ones(len(a), len(b), dtype=torch.bool, device=a.device)
+            y = capped_attention(own, keys, values, seen.tril() if causal else seen, (scale, cap))
+        else:
+            y = F.scaled_dot_product_attention(own, keys, values, is_causal=causal, scale=scale, enable_gqa=heads != kv_heads)
         outputs.append(y[0].transpose(0, 1).reshape(a.shape))
     return torch.cat(outputs)
+
+
+def capped_attention(q: Tensor, k: Tensor, v: Tensor, seen: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """Softmax attention of bounded scores: q [1, heads, n, d], k and v [1, kv_heads, m, d], `seen` bool [n, m], what a row may see; `bounds`: the
+    factor of scores and the cap."""
+    scale, cap = bounds
+    k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
+    scores = cap * torch.tanh(q @ k.transpose(2, 3) * scale / cap)
+    return scores.masked_fill(~seen, -torch.inf).softmax(-1) @ v
 
 
 @attention.register_fake
@@ -210,7 +224,7 @@ def check_rms_norm(module: nn.Module, path: str) -> None:
     check_class(module, path, _RMS_NORMS, "RMS norm")
 
 
-def decoder_attention(module: nn.Module, heads: int, kv_heads: int) -> Callable:
+def decoder_attention(module: nn.Module, heads: int, kv_heads: int, cap: float) -> Callable:
     """Forward of a decoder's self attention on rows: hidden_states [S, D], position_embeddings = (cos, sin), both [S, head_dim].  Heads of
     queries and keys are normalised where the module has norms for them."""
     def forward(hidden_states: Tensor, position_embeddings: tuple[Tensor, Tensor], **_unused):
@@ -219,7 +233,7 @@ def decoder_attention(module: nn.Module, heads: int, kv_heads: int) -> Callable:
         if hasattr(module, "q_norm"):
             q, k = (head_norm(x, norm.weight, norm.variance_epsilon) for x, norm in ((q, module.q_norm), (k, module.k_norm)))
         q, k = rope(q, cos, sin), rope(k, cos, sin)
-        out = attention(q, k, module.v_proj(hidden_states), heads, kv_heads, float(module.scaling), True, [])
+        out = attention(q, k, module.v_proj(hidden_states), heads, kv_heads, float(module.scaling), cap, True, [])
         return module.o_proj(out), None
     return forward
 

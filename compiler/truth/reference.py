@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from focus.compiler.frontend.families.base import decoder_of
+from focus.compiler.frontend.families.base import decoder_cap, decoder_of
 from focus.compiler.frontend.surgery import patched, skeleton, untouched
 from focus.compiler.frontend.wrapper import foreseen, prefill_of
 from focus.compiler.truth.similarity import Record
@@ -368,9 +368,12 @@ class DecoderRun:
 
     @staticmethod
     def probabilities(module: nn.Module, q: Tensor, k: Tensor, later: Tensor) -> Tensor:
-        """softmax of q k^T for each query head [heads, rows, keys]; `later` [rows, keys]: what a row may not see."""
-        scores = q @ k.repeat_interleave(len(q) // len(k), 0).transpose(1, 2)
-        return (scores * module.scaling).masked_fill_(later, -torch.inf).softmax(-1)
+        """softmax of q k^T for each query head [heads, rows, keys]; `later` [rows, keys]: what a row may not see.  An attention that was registered
+        may bound scores before."""
+        scores = q @ k.repeat_interleave(len(q) // len(k), 0).transpose(1, 2) * module.scaling
+        if cap := decoder_cap(module):
+            scores = cap * torch.tanh(scores / cap)
+        return scores.masked_fill_(later, -torch.inf).softmax(-1)
 
     def cached(self, number: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, np.ndarray]:
         """Keys and values of a layer, those of the rows under way after earlier ones, and the positions of all."""

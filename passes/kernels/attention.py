@@ -57,11 +57,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Heads:
-    """Shape of the attention: query heads, key/value heads, width of a head, score scale."""
+    """Shape of the attention: query heads, key/value heads, width of a head, score scale, and what bounds scores (0: nothing)."""
     q: int
     kv: int
     dim: int
     scale: float
+    cap: float = 0.0
+
+    @staticmethod
+    def of(op: ir.OpView) -> Heads:
+        """Those of an op on heads."""
+        return Heads(op.heads, op.kv_heads, op.head_dim, op.scale, op.cap)
 
 
 @dataclass(frozen=True)
@@ -185,14 +191,15 @@ def _region_forms(section: Section) -> tuple[tuple[int, int | None], ...]:
 
 def section_form(heads: Heads, section: Section, masked: bool) -> AttentionForm:
     """The form of dense attention of a section; masked: positions are compared."""
-    return AttentionForm(section.count, _region_forms(section), heads.dim, heads.q, heads.kv, masked=masked, repeat=section.repeat)
+    return AttentionForm(section.count, _region_forms(section), heads.dim, heads.q, heads.kv, masked=masked, repeat=section.repeat,
+                         capped=heads.cap > 0)
 
 
 def group_form(heads: Heads, conc: Cut, group: TileGroup, ahead: int) -> AttentionForm:
     """The form of attention of the visual rows of a group of m-tiles of concentrated queries, over leading rows and visual tokens; ahead: key columns
     that row 0 may see before its own."""
     return AttentionForm(group.visual * group.count, ((ahead + conc.visual, ahead),), heads.dim, heads.q, heads.kv, fixed=group.rows,
-                         visual=group.visual, first=group.first * conc.m_tile, tiles=group.count, masked=True)
+                         visual=group.visual, first=group.first * conc.m_tile, tiles=group.count, masked=True, capped=heads.cap > 0)
 
 
 def attention_places(form: AttentionForm, mapping: AttentionMapping, geometry: Geometry) -> Places:
@@ -308,8 +315,8 @@ def cached_form(heads: Heads, new: int, keys: int, requests: int) -> AttentionFo
     """The form of attention over caches of at most `keys` tokens.  One new token: the query heads that share keys and values are rows of one
     head; more: each head by itself."""
     if new == 1:
-        return AttentionForm(heads.q // heads.kv, ((keys, None),), heads.dim, heads.kv, heads.kv, repeat=requests)
-    return AttentionForm(new, ((keys, None),), heads.dim, heads.q, heads.kv, masked=True, repeat=requests)
+        return AttentionForm(heads.q // heads.kv, ((keys, None),), heads.dim, heads.kv, heads.kv, repeat=requests, capped=heads.cap > 0)
+    return AttentionForm(new, ((keys, None),), heads.dim, heads.q, heads.kv, masked=True, repeat=requests, capped=heads.cap > 0)
 
 
 def emit_cached_attention(b: TileBuilder, att: CachedAttention, t: AttentionMapping, loc: ir.Location) -> None:
@@ -567,7 +574,7 @@ class _Columns:
             begins = "never" if n else init
             positions = None if columns is None else b.window(columns, 0, at, 1, width)
             for s, tile, p in zip(strands, tiles, probs):
-                softmax_step(b, self.heads.scale, s, Scores(tile[n], p[n], positions), begins)
+                softmax_step(b, self.heads, s, Scores(tile[n], p[n], positions), begins)
             values = b.window(v, j + at, 0, width, v.cols) if t.split else v
             weighted = _Weighted(strands, [p[n] for p in probs], blocks, turns)
             weighted.emit(b, values, Idx(0) if t.split else j, first + block, begins)
@@ -581,12 +588,22 @@ class Scores:
     kpos: Mat | None
 
 
-def softmax_step(b: TileBuilder, scale: float, s: Strand, tile: Scores, init: str) -> None:
+def capped(b: TileBuilder, heads: Heads, scores: Mat, live: dict[str, int] | None = None) -> float:
+    """Bound scores in place, but for a last factor, where the attention does; what they are still to be multiplied by.  `live`: attributes that
+    end the work on blocks that see nothing more."""
+    if not heads.cap:
+        return heads.scale
+    b.op("v.map", scores, scores, attrs={"op": "tanh", "scalar": heads.scale / heads.cap} | (live or {}))
+    return heads.cap
+
+
+def softmax_step(b: TileBuilder, heads: Heads, s: Strand, tile: Scores, init: str) -> None:
     """Probabilities of a tile of scores by the online softmax, and accumulators rescaled where a row's maximum grew."""
     for k in s.blocks:
         part = lambda m, at=0: b.window(m, k.row + at, 0, k.rows, m.cols)
         live = {} if k.until is None else {"until": k.until}
-        b.op("v.softmax", part(tile.scores, s.tile.rows - s.rows), part(s.running), attrs={"scalar": scale, "init": init} | live,
+        scores = part(tile.scores, s.tile.rows - s.rows)
+        b.op("v.softmax", scores, part(s.running), attrs={"scalar": capped(b, heads, scores, live), "init": init} | live,
              dst=part(tile.probs), qpos=None if s.qpos is None else b.window(s.qpos, 0, k.row, 1, k.rows), kpos=tile.kpos)
         for _, acc in s.acc:
             b.op("v.rescale", part(acc), part(s.running), attrs={"init": init} | live)
@@ -693,7 +710,8 @@ class Importance:
 
 def importance_form(heads: Heads, rows: int, visual: int, prompt: int) -> AttentionForm:
     """The form of the importance: statistics over all `rows` keys, then probabilities of the visual ones."""
-    return AttentionForm(prompt, ((rows, None), (visual, None)), heads.dim, heads.q, heads.kv, visual=visual, scores_only=True, masked=True)
+    return AttentionForm(prompt, ((rows, None), (visual, None)), heads.dim, heads.q, heads.kv, visual=visual, scores_only=True, masked=True,
+                         capped=heads.cap > 0)
 
 
 def emit_importance(b: TileBuilder, name: str, imp: Importance, mapping: AttentionMapping, loc: ir.Location) -> None:
@@ -722,9 +740,9 @@ def emit_importance(b: TileBuilder, name: str, imp: Importance, mapping: Attenti
 
             with b.loop(k.rows, step) as j:
                 tile, columns = tile_of(0, k, imp.positions, j)
-                b.op("v.softmax", tile, strand.running, attrs={"scalar": heads.scale, "init": "first"}, qpos=strand.qpos, kpos=columns)
+                b.op("v.softmax", tile, strand.running, attrs={"scalar": capped(b, heads, tile), "init": "first"}, qpos=strand.qpos, kpos=columns)
             with b.loop(visual, step) as j:
                 tile, columns = tile_of(1, b.window(k, 0, 0, visual, k.cols), b.window(imp.positions, 0, 0, 1, visual), j)
-                b.op("v.prob", tile, strand.running, tile, attrs={"scalar": heads.scale}, qpos=strand.qpos, kpos=columns)
+                b.op("v.prob", tile, strand.running, tile, attrs={"scalar": capped(b, heads, tile)}, qpos=strand.qpos, kpos=columns)
                 b.op("sec.importance", tile, b.window(best, 0, j, 1, tile.cols), attrs={"init": "never"})
         b.store(best, imp.out, "ids")

@@ -49,7 +49,8 @@ class AttentionForm:
 
     ahead: unless None, causal: row r sees the first `ahead` + r + 1 columns of the region.  heads: query heads; kv_heads: key/value heads.
     fixed: rows that concentration has fixed (0: dense queries, cut anywhere), `identity` of them text rows, `first` the number of rows before
-    the tile, `tiles` alike tiles in a loop.  scores_only: no values (importance); masked: positions are compared.  repeat: segments alike.
+    the tile, `tiles` alike tiles in a loop.  scores_only: no values (importance); masked: positions are compared; capped: scores are bounded.
+    repeat: segments alike.
     """
     rows: int
     regions: tuple[tuple[int, int | None], ...]
@@ -63,6 +64,7 @@ class AttentionForm:
     scores_only: bool = False
     masked: bool = False
     repeat: int = 1
+    capped: bool = False
 
     @property
     def keys(self) -> int:
@@ -82,7 +84,7 @@ class AttentionForm:
 @dataclass(frozen=True)
 class SpillForm:
     """Causal attention of `visual` concentrated queries in m-tiles of `m_tile` visual rows, `tiles` of them as (rows, how many),
-    over `keys` keys, whose probabilities go through DRAM."""
+    over `keys` keys, whose probabilities go through DRAM; capped: scores are bounded."""
     tiles: tuple[tuple[int, int], ...]
     visual: int
     keys: int
@@ -90,6 +92,7 @@ class SpillForm:
     heads: int
     kv_heads: int
     m_tile: int
+    capped: bool = False
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def emit_spilled_attention(b: TileBuilder, att: Attention, t: SpillMapping, loc:
 def spill_form(heads: Heads, conc: Cut, ahead: int) -> SpillForm:
     """The form of attention through DRAM of concentrated queries."""
     return SpillForm(tuple((g.rows, g.count) for g in conc.groups if g.visual), conc.visual, ahead + conc.visual, heads.dim, heads.q, heads.kv,
-                     conc.m_tile)
+                     conc.m_tile, capped=heads.cap > 0)
 
 
 def making_places(form: SpillForm, tile: tuple[int, int], t: SpillMapping, geometry: Geometry) -> Places:
@@ -195,7 +195,7 @@ class _Making:
                 room = [places.make(b, f"probabilities{i}") for i in range(min(PLACES, len(parts)))]
                 for i, (at, part) in enumerate(zip(parts, scores)):
                     p = b.window(room[i % len(room)], 0, 0, group.visual, part.cols)
-                    softmax_step(b, att.heads.scale, strand, Scores(part, p, b.window(columns, 0, at, 1, part.cols)), "never" if at else "first")
+                    softmax_step(b, att.heads, strand, Scores(part, p, b.window(columns, 0, at, 1, part.cols)), "never" if at else "first")
                     factors = places.make(b, "factors")
                     b.map(b.window(strand.running, 0, 2, group.visual, 1), factors)
                     b.store(p, spill.probabilities_of(b, number, row, group.visual, j + at), "score")

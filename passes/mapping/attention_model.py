@@ -132,9 +132,10 @@ class _Kernel:
     def _softmax(self, number: int, rows: int, step: int) -> tuple[int, int]:
         """Cycles of the softmax of a strand's scores, and of rescaling its accumulators."""
         vector = self.rates.timing.vector
+        bounding = vector("v.map", rows, step, "tanh") if self.form.capped else 0
         if self.form.scores_only:           # statistics in the first sweep, probabilities and their maxima in the second
-            return vector("v.softmax" if not number else "v.prob", rows, step, extra=self.form.masked), 0
-        return vector("v.softmax", rows, step, extra=self.form.masked), vector("v.rescale", rows, self.out_cols)
+            return bounding + vector("v.softmax" if not number else "v.prob", rows, step, extra=self.form.masked), 0
+        return bounding + vector("v.softmax", rows, step, extra=self.form.masked), vector("v.rescale", rows, self.out_cols)
 
     def _order(self, strands: int, split: int, times: _Times) -> float:
         """When the array has done a step that begins at 0: it takes passes in order, and so does the vector unit."""
@@ -185,10 +186,11 @@ def _making(rates: Rates, form: SpillForm, t: SpillMapping) -> Cost:
     columns = ceil(form.keys, g.cols)
     array = sum(tm.array(up(r * UNIQUE_SHARE)) * c for r, c in form.tiles) * columns * slices * ceil(g.vector, g.rows)
     scatter = sum(tm.scatter(r, g.cols) * c for r, c in form.tiles) * columns * slices
-    vector = sum(tm.vector("v.softmax", r, g.cols, extra=True) * c for r, c in form.tiles) * columns
+    softmax = {r: tm.vector("v.softmax", r, g.cols, extra=True) + form.capped * tm.vector("v.map", r, g.cols, "tanh") for r, _ in form.tiles}
+    vector = sum(softmax[r] * c for r, c in form.tiles) * columns
     nbytes = (rows * UNIQUE_SHARE * ceil(form.keys, t.step) + sum(c for _, c in form.tiles) * form.keys) * form.head_dim * VALUE
     nbytes += spilled_bytes(form.visual, form.keys, g)
-    alone = sum((tm.array_latency(r) + tm.scatter(r, g.cols) + tm.vector("v.softmax", r, g.cols, extra=True) + 2 * rates.latency) * c
+    alone = sum((tm.array_latency(r) + tm.scatter(r, g.cols) + softmax[r] + 2 * rates.latency) * c
                 for r, c in form.tiles)           # of each tile's first and last step, which overlap with nothing
     return Cost(max(array, scatter, vector, rates.bus(nbytes)), nbytes).times(share) + Cost(alone, 0)
 

@@ -144,7 +144,7 @@ class Context:
         return [s for s in sections if s.start >= visual] if isinstance(op.q.type, fd.ConcentratedType) else sections
 
     def attention(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        heads, lead = Heads(op.heads, op.kv_heads, op.head_dim, op.scale), self.lead() if op.causal else 0
+        heads, lead = Heads.of(op), self.lead() if op.causal else 0
         type_ = op.q.type
         name = "dense"
         if isinstance(type_, fd.ConcentratedType) and not op.causal:
@@ -164,7 +164,7 @@ class Context:
 
     def cached_attention(self, op: ir.OpView) -> Iterator[list[Choice]]:
         cache = fd.known_cache(op.k)
-        heads = Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
+        heads = Heads.of(op)
         new = op.q.type.shape[0] // cache.requests
         yield [Choice("dense", (cached_form(heads, new, cache.held + cache.room, cache.requests),))]
 
@@ -174,7 +174,7 @@ class Context:
         yield [Choice("dense", (RowsForm("copy", rows // requests, cols, repeat=requests),))]
 
     def importance(self, op: ir.OpView) -> Iterator[list[Choice]]:
-        heads = Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
+        heads = Heads.of(op)
         prompt = self.tokens.S - sum(self.tokens.run_list[-1])
         yield [Choice("dense", (importance_form(heads, op.k.type.shape[0], op.ids.type.shape[0], prompt),))]
 

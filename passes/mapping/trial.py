@@ -154,7 +154,7 @@ class _Scene:
         return form.n / n * form.repeat
 
     def _heads(self, form: AttentionForm | SpillForm, count: int) -> attention.Heads:
-        return attention.Heads(count, 1, form.head_dim, 1.0)
+        return attention.Heads(count, 1, form.head_dim, 1.0, float(form.capped))
 
     def _dense(self, form: AttentionForm, t: AttentionMapping, loc: ir.Location) -> float:
         regions, at = [], 0

@@ -330,7 +330,7 @@ def _cached_attention(c: Converter, op: ir.Operation) -> View:
     q, k, v = (c.matrix(op, i) for i in range(3))
     heads = c.scalar(op, 4, int)
     made = d.CachedAttentionOp.build(q, k, v, heads=heads, kv_heads=c.scalar(op, 5, int), head_dim=q.type.shape[1] // heads,
-                                     scale=float(c.scalar(op, 6, float)), results=q.type)
+                                     scale=c.scalar(op, 6, float), cap=c.scalar(op, 7, float), results=q.type)
     return c.result(op, made)
 
 
@@ -394,11 +394,11 @@ def _rope(c: Converter, op: ir.Operation) -> View:
 def _attention(c: Converter, op: ir.Operation) -> View:
     q, k, v = (c.matrix(op, i) for i in range(3))
     heads, kv_heads, scale = c.scalar(op, 3, int), c.scalar(op, 4, int), c.scalar(op, 5, float)
-    causal, segments = c.scalar(op, 6, int, bool), c.scalar(op, 7, list)
+    cap, causal, segments = c.scalar(op, 6, float), c.scalar(op, 7, int, bool), c.scalar(op, 8, list)
     if heads < 1:
         raise NoMapping(op, f"it has {heads} heads")
-    made = d.AttentionOp.build(q, k, v, heads=heads, kv_heads=kv_heads, head_dim=q.type.shape[1] // heads, scale=scale, causal=bool(causal),
-                               segments=segments if len(segments) > 1 else [], results=q.type)
+    made = d.AttentionOp.build(q, k, v, heads=heads, kv_heads=kv_heads, head_dim=q.type.shape[1] // heads, scale=scale, cap=cap,
+                               causal=bool(causal), segments=segments if len(segments) > 1 else [], results=q.type)
     return c.result(op, made)
 
 

@@ -52,14 +52,14 @@ def _hoist(prune: ir.OpView, tokens: TokenLayout) -> None:
     layer = _layer_of(prune)
     make = _Maker(layer, tokens, ir.InsertionPoint(prune))
     attention, out, imp = layer.attention, layer.out, layer.importance
-    heads = {name: getattr(imp, name) for name in ("heads", "kv_heads", "head_dim", "scale")}
+    heads = {name: getattr(imp, name) for name in d.HEADS}
     q = make.queries(make.rows_of(layer.h, tokens.prompt_rows), None)
     importance = make.op(d.ImportanceOp, imp, q, imp.k, imp.ids, **heads)
     sel = make.op(d.TopKOp, layer.topk, importance, k=layer.topk.k)
     ids = make.op(d.SelectIdsOp, layer.select, imp.ids, sel)
     kept = make.op(d.PruneOp, prune, layer.h, sel)
     query = make.gathered(attention.q, make.queries(kept, ids), ids)
-    fields = {name: getattr(attention, name) for name in ("heads", "kv_heads", "head_dim", "scale", "causal", "segments")}
+    fields = {name: getattr(attention, name) for name in (*d.HEADS, "causal", "segments")}
     attended = make.op(d.AttentionOp, attention, query, attention.k, attention.v, **fields, ids=ids, key_ids=imp.ids, of=rows(kept))
     residual = {} if layer.added is not None else {"residual": kept}
     stream = make.linear(out, make.gathered(out.x, attended, ids), **residual)

@@ -208,7 +208,7 @@ class _Inserter:
                                      attrs=extra_attributes(rope), loc=rope.location, ip=ir.InsertionPoint(rope))
                 rope.result.replace_all_uses_with(new.result)
                 rope.operation.erase()
-        fields = {name: getattr(attention, name) for name in ("heads", "kv_heads", "head_dim", "scale", "causal", "segments")}
+        fields = {name: getattr(attention, name) for name in (*d.HEADS, "causal", "segments")}
         new = d.AttentionOp.build(attention.q, attention.k, attention.v, **fields, ids=self.ids, results=attention.result.type,
                                   attrs=extra_attributes(attention), loc=attention.location, ip=ir.InsertionPoint(attention))
         attention.result.replace_all_uses_with(new.result)
@@ -224,7 +224,7 @@ class _Inserter:
     def _prune(self, layer: Layer, kept: int) -> None:
         """Keep the `kept` most important visual tokens of the residual stream after a layer's attention."""
         attention = layer.attention
-        heads = {name: getattr(attention, name) for name in ("heads", "kv_heads", "head_dim", "scale")}
+        heads = {name: getattr(attention, name) for name in d.HEADS}
         with attention.location, ir.InsertionPoint.after(attention):
             per_token = d.tensor_type(self.retained, dtype="f32")
             importance = d.ImportanceOp.build(attention.q, attention.k, self.ids, **heads, results=per_token)

@@ -357,7 +357,7 @@ class Tiler:
     def attention(self, op) -> None:
         out = self.where[op.result] = self.temp(op.result, "attended")
         q, k, v = (self.where[x] for x in (op.q, op.k, op.v))
-        heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
+        heads = attention.Heads.of(op)
         visual = self.where[op.ids].cols if op.ids is not None else self.visual
         lead = self._lead() if op.causal else 0
         keys, own = op.ids if op.key_ids is None else op.key_ids, None
@@ -406,7 +406,7 @@ class Tiler:
         out = self.where[op.result] = self.temp(op.result, "attended")
         k, v = self._cache_rows(op.k), self._cache_rows(op.v)
         positions = self.constant("rows", 1, k.held + k.room, "i32") if out.rows > k.requests else None
-        heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
+        heads = attention.Heads.of(op)
         cached = attention.CachedAttention(self.name, self.mat(op.q), k, v, out, heads, positions)
         self.call(attention.emit_cached_attention, cached, *self._kernels(op))
 
@@ -523,7 +523,7 @@ class Tiler:
         q, k = self.mat(op.q), self.mat(op.k)
         zeros = self.constant("zeros", 1, ids.cols, "f32")
         prompt = self.tokens.S - sum(self.tokens.run_list[-1])
-        heads = attention.Heads(op.heads, op.kv_heads, op.head_dim, op.scale)
+        heads = attention.Heads.of(op)
         lead, positions = self._lead(), self._positions(op.ids, k.rows)
         positions = self.b.window(positions, 0, lead, 1, k.rows)
         importance = attention.Importance(q, k, positions, zeros, out, heads, ids.cols, prompt)

@@ -239,6 +239,7 @@ int64_t map(int op, Rows in, Rows out, int64_t rows, int64_t cols, float scalar)
         case MapOp::RELU: return with([](V x) { return x < 0.0f ? V{} : x; });
         case MapOp::EXP: return with([](V x) { return exp_of(x); });
         case MapOp::SCALE: return with([=](V x) { return x * scalar; });
+        case MapOp::TANH: return with([=](V x) { return 1.0f - 2.0f / (1.0f + exp_of(2.0f * (x * scalar))); });
     }
     return 0;
 }

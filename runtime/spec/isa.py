@@ -106,6 +106,7 @@ class MapOp(IntEnum):
     RELU = 5
     EXP = 6
     SCALE = 7           #: multiply by a scalar register
+    TANH = 8            #: of the product with a scalar register
 
 
 class ZipOp(IntEnum):
@@ -173,6 +174,7 @@ LANES: dict[str, dict[IntEnum, Lanes]] = {
         MapOp.RELU: Lanes(add=1),
         MapOp.EXP: Lanes(exp=1),
         MapOp.SCALE: Lanes(multiply=1),
+        MapOp.TANH: Lanes(exp=1, multiply=2, add=2, reciprocal=1),              # 1 - 2 / (1 + e^(2 x)), x scaled by a register
     },
     "ZipOp": {ZipOp.ADD: Lanes(add=1), ZipOp.SUB: Lanes(add=1), ZipOp.MUL: Lanes(multiply=1), ZipOp.MAX: Lanes(add=1)},
     "ReduceOp": {ReduceOp.SUM: Lanes(add=1), ReduceOp.MAX: Lanes(add=1), ReduceOp.MOMENTS: Lanes(multiply=1, add=2)},

@@ -41,11 +41,11 @@ def linear_attention(module, q, k, v, mask, scaling=None, **_):
 
 
 AttentionInterface.register("mine", linear_attention)
-# CHECK: config.text_config: the attention 'mine' is a function of '__main__', which has no mapping
+# CHECK: model.language_model.layers.0.self_attn: the attention 'mine' is a function of '__main__' that is not softmax attention
 tried("qwen3-vl-tiny", lambda m: m.model.language_model.set_attn_implementation("mine"))
-# CHECK-NEXT: config.vision_config: the attention 'mine' is a function of '__main__', which has no mapping
+# CHECK-NEXT: model.vision_tower.encoder.layers.0.self_attn: the attention 'mine' is a function of '__main__' that is not softmax attention
 tried("llava-onevision-tiny", lambda m: m.model.vision_tower.set_attn_implementation("mine"))
-# CHECK-NEXT: config.vision_config: the attention 'mine' is a function of '__main__', which has no mapping
+# CHECK-NEXT: model.visual.blocks.0.attn: the attention 'mine' is a function of '__main__' that is not softmax attention
 tried("qwen2.5-vl-tiny", lambda m: m.model.visual.set_attn_implementation("mine"))
 
 

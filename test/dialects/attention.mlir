@@ -1,5 +1,5 @@
 // focus.attention: heads, groups, segments, ids.
-// RUN: focus-opt %s --split-input-file --verify-diagnostics
+// RUN: focus-opt %s --split-input-file --verify-diagnostics | filecheck %s
 
 func.func @good(%q: tensor<6x32xf16>, %k: tensor<6x16xf16>, %ids: tensor<4xi32>) {
   %0 = "focus.attention"(%q, %k, %k) {heads = 4 : i64, kv_heads = 2 : i64, head_dim = 8 : i64, scale = 0.35 : f64, causal = false,
@@ -8,6 +8,39 @@ func.func @good(%q: tensor<6x32xf16>, %k: tensor<6x16xf16>, %ids: tensor<4xi32>)
   %1 = "focus.attention"(%q, %k, %k, %ids) {heads = 4 : i64, kv_heads = 2 : i64, head_dim = 8 : i64, scale = 0.35 : f64, causal = true,
       segments = array<i64>,
       operandSegmentSizes = array<i32: 1, 1, 1, 1, 0>} : (tensor<6x32xf16>, tensor<6x16xf16>, tensor<6x16xf16>, tensor<4xi32>) -> tensor<6x32xf16>
+  return
+}
+
+// -----
+
+// Scores are bounded where the op says so; an op that says nothing bounds none.
+// CHECK: @bounded
+// CHECK: cap = 5.000000e+01 : f64
+// CHECK-NOT: cap
+func.func @bounded(%q: tensor<6x32xf16>, %k: tensor<6x16xf16>) {
+  %0 = "focus.attention"(%q, %k, %k) {heads = 4 : i64, kv_heads = 2 : i64, head_dim = 8 : i64, scale = 0.35 : f64, cap = 50.0 : f64, causal = false,
+      segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<6x32xf16>, tensor<6x16xf16>, tensor<6x16xf16>) -> tensor<6x32xf16>
+  return
+}
+
+// -----
+
+func.func @bound(%q: tensor<6x32xf16>, %k: tensor<6x16xf16>) {
+  // expected-error@below {{'focus.attention' op attribute 'cap' must be a bound of scores, or 0 for none, but is -1.0}}
+  %0 = "focus.attention"(%q, %k, %k) {heads = 4 : i64, kv_heads = 2 : i64, head_dim = 8 : i64, scale = 0.35 : f64, cap = -1.0 : f64, causal = false,
+      segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<6x32xf16>, tensor<6x16xf16>, tensor<6x16xf16>) -> tensor<6x32xf16>
+  return
+}
+
+// -----
+
+func.func @bound_type(%q: tensor<6x32xf16>, %k: tensor<6x16xf16>) {
+  // expected-error@below {{'focus.attention' op attribute 'cap' must be an f64, but is 3 : i64}}
+  %0 = "focus.attention"(%q, %k, %k) {heads = 4 : i64, kv_heads = 2 : i64, head_dim = 8 : i64, scale = 0.35 : f64, cap = 3 : i64, causal = false,
+      segments = array<i64>,
+      operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<6x32xf16>, tensor<6x16xf16>, tensor<6x16xf16>) -> tensor<6x32xf16>
   return
 }
 

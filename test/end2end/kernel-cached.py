@@ -18,8 +18,9 @@ from focus.runtime.spec.machine import Machine
 LIMIT = 2e-3
 
 
-def program(requests: int, lead: int, held: int, room: int, new: int, heads: tuple[int, int], dim: int) -> str:
+def program(requests: int, lead: int, held: int, room: int, new: int, heads: tuple[int, int], dim: int, cap: float) -> str:
     """A step of attention: the new rows are appended, then every request sees what it has."""
+    bound = f", cap = {cap} : f64" if cap else ""
     (q, kv), rows, whole = heads, requests * new, requests * (lead + held + room)
     wide, narrow, cache = f"tensor<{rows}x{q * dim}xf16>", f"tensor<{rows}x{kv * dim}xf16>", f"tensor<{whole}x{kv * dim}xf16>"
     numbers = f"requests = {requests} : i64, lead = {lead} : i64, held = {held} : i64, room = {room} : i64"
@@ -29,19 +30,20 @@ func.func @main(%q: {wide} {{focus.name = "q"}}, %k: {narrow} {{focus.name = "k"
   %1 = "focus.cache"() {{name = "layers.0.values", {numbers}}} : () -> {cache}
   %2 = "focus.cache_append"(%0, %k) : ({cache}, {narrow}) -> {cache}
   %3 = "focus.cache_append"(%1, %v) : ({cache}, {narrow}) -> {cache}
-  %4 = "focus.cached_attention"(%q, %2, %3) {{heads = {q} : i64, kv_heads = {kv} : i64, head_dim = {dim} : i64, scale = {dim ** -0.5!r} : f64}}
+  %4 = "focus.cached_attention"(%q, %2, %3) {{heads = {q} : i64, kv_heads = {kv} : i64, head_dim = {dim} : i64, scale = {dim ** -0.5!r} : f64{bound}}}
       : ({wide}, {cache}, {cache}) -> {wide}
   return %4 : {wide}
 }}"""
 
 
-def attended(q: np.ndarray, k: np.ndarray, v: np.ndarray, dim: int) -> np.ndarray:
-    """softmax(q k^T / sqrt(dim)) v of one request: q [new, heads * dim] the last rows of k and v [n, kv * dim]."""
+def attended(q: np.ndarray, k: np.ndarray, v: np.ndarray, dim: int, cap: float) -> np.ndarray:
+    """softmax(q k^T / sqrt(dim)), scores bounded where there is a cap, v of one request: q [new, heads * dim] the last rows of k and v [n, kv * dim]."""
     out, kv = np.empty_like(q), k.shape[1] // dim
     for head in range(q.shape[1] // dim):
         group = head * kv // (q.shape[1] // dim)
         mine, theirs = slice(head * dim, (head + 1) * dim), slice(group * dim, (group + 1) * dim)
         scores = q[:, mine] @ k[:, theirs].T * dim ** -0.5
+        scores = cap * np.tanh(scores / cap) if cap else scores
         scores[np.arange(len(k)) > len(k) - len(q) + np.arange(len(q))[:, None]] = -np.inf
         weights = np.exp(scores - scores.max(1, keepdims=True))
         out[:, mine] = weights / weights.sum(1, keepdims=True) @ v[:, theirs]
@@ -52,11 +54,11 @@ groups = st.sampled_from([(1, 1), (2, 1), (3, 1), (7, 1), (4, 2)])
 
 
 @examples(30)
-@given(seeds, machines, st.integers(1, 3), st.integers(0, 5), st.integers(1, 150), st.integers(1, 40), st.integers(1, 9), head_widths, groups)
-def cached(seed, machine, requests, lead, held, more, new, dim, heads):
+@given(seeds, machines, st.integers(1, 3), st.integers(0, 5), st.integers(1, 150), st.integers(1, 40), st.integers(1, 9), head_widths, groups, st.sampled_from([0.0, 0.0, 0.75]))
+def cached(seed, machine, requests, lead, held, more, new, dim, heads, cap):
     """The new rows see what is held, what earlier steps have appended, and each other up to themselves."""
     rng, room, target = np.random.default_rng(seed), new + more - 1, machine if isinstance(machine, Machine) else Machine.load(machine)
-    binary = build_binary(lower(program(requests, lead, held, room, new, heads, dim), target)[1], target, {}, steps=room - new + 1).validate()
+    binary = build_binary(lower(program(requests, lead, held, room, new, heads, dim, cap), target)[1], target, {}, steps=room - new + 1).validate()
     simulator = _sim.Simulator(binary.text, binary.source, binary.machine.to_json(), binary.sites_json(), lives_json=binary.lives_json())
     for entry in binary.param_table:
         simulator.write(entry.address, binary.param(entry).reshape(-1).view(np.uint8))
@@ -76,7 +78,7 @@ def cached(seed, machine, requests, lead, held, more, new, dim, heads):
         got = simulator.read(out.address, out.nbytes).view(STORED[out.stored]).reshape(requests, new, -1).astype(np.float64)
         rows_of = lambda name, request: values[name].reshape(requests, -1, values[name].shape[1])[request, lead:lead + seen]
         split = lambda name: given_[name].reshape(requests, new, -1).astype(np.float64)
-        want = np.stack([attended(split("q")[r], *(np.concatenate([rows_of(c, r), split(n)[r]]) for c, n in (("keys", "k"), ("values", "v"))), dim)
+        want = np.stack([attended(split("q")[r], *(np.concatenate([rows_of(c, r), split(n)[r]]) for c, n in (("keys", "k"), ("values", "v"))), dim, cap)
                          for r in range(requests)])
         timing = [simulator.run(False, False, [], step=step, replay=replay)["cycles"] for replay in (False, True, True)]
         assert np.linalg.norm(got - want) <= LIMIT * np.linalg.norm(want), f"differs by {np.linalg.norm(got - want) / np.linalg.norm(want):.1e}"

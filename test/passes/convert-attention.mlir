@@ -18,8 +18,9 @@ func.func @causal(%q: !torch.vtensor<[6,16],f32>, %kv: !torch.vtensor<[6,8],f32>
   // CHECK: "focus.attention"([[Q]], %arg1, %arg1)
   // CHECK-SAME: causal = true, head_dim = 4 : i64, heads = 4 : i64, kv_heads = 2 : i64
   // CHECK-SAME: scale = 5.000000e-01 : f64, segments = array<i64>}
-  %a = torch.operator "torch.vlm.attention"(%r, %kv, %kv, %heads, %kv_heads, %scale, %true, %segments)
-      : (!torch.vtensor<[6,16],f32>, !torch.vtensor<[6,8],f32>, !torch.vtensor<[6,8],f32>, !torch.int, !torch.int, !torch.float, !torch.bool,
+  %cap = torch.constant.float 0.0
+  %a = torch.operator "torch.vlm.attention"(%r, %kv, %kv, %heads, %kv_heads, %scale, %cap, %true, %segments)
+      : (!torch.vtensor<[6,16],f32>, !torch.vtensor<[6,8],f32>, !torch.vtensor<[6,8],f32>, !torch.int, !torch.int, !torch.float, !torch.float, !torch.bool,
       !torch.list<int>) -> !torch.vtensor<[6,16],f32>
   return %a : !torch.vtensor<[6,16],f32>
 }
@@ -36,8 +37,9 @@ func.func @segments(%q: !torch.vtensor<[6,16],f32>) -> !torch.vtensor<[6,16],f32
   %segments = torch.prim.ListConstruct %4, %2 : (!torch.int, !torch.int) -> !torch.list<int>
   // CHECK: causal = false
   // CHECK-SAME: segments = array<i64: 4, 2>
-  %a = torch.operator "torch.vlm.attention"(%q, %q, %q, %heads, %heads, %scale, %false, %segments)
-      : (!torch.vtensor<[6,16],f32>, !torch.vtensor<[6,16],f32>, !torch.vtensor<[6,16],f32>, !torch.int, !torch.int, !torch.float, !torch.bool,
+  %cap = torch.constant.float 0.0
+  %a = torch.operator "torch.vlm.attention"(%q, %q, %q, %heads, %heads, %scale, %cap, %false, %segments)
+      : (!torch.vtensor<[6,16],f32>, !torch.vtensor<[6,16],f32>, !torch.vtensor<[6,16],f32>, !torch.int, !torch.int, !torch.float, !torch.float, !torch.bool,
       !torch.list<int>) -> !torch.vtensor<[6,16],f32>
   return %a : !torch.vtensor<[6,16],f32>
 }

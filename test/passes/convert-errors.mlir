@@ -139,7 +139,8 @@ func.func @segments(%x: !torch.vtensor<[6,8],f32>) -> !torch.vtensor<[6,8],f32> 
   %scale = torch.constant.float 1.000000e+00
   %false = torch.constant.bool false
   %segments = torch.prim.ListConstruct %1, %7 : (!torch.int, !torch.int) -> !torch.list<int>
+  %cap = torch.constant.float 0.0
   // expected-error@+1 {{no mapping for 'torch.vlm.attention': 'focus.attention' op segments sum to 8, expected positive lengths that sum to the 6 rows of q}}
-  %y = torch.operator "torch.vlm.attention"(%x, %x, %x, %1, %1, %scale, %false, %segments) : (!torch.vtensor<[6,8],f32>, !torch.vtensor<[6,8],f32>, !torch.vtensor<[6,8],f32>, !torch.int, !torch.int, !torch.float, !torch.bool, !torch.list<int>) -> !torch.vtensor<[6,8],f32>
+  %y = torch.operator "torch.vlm.attention"(%x, %x, %x, %1, %1, %scale, %cap, %false, %segments) : (!torch.vtensor<[6,8],f32>, !torch.vtensor<[6,8],f32>, !torch.vtensor<[6,8],f32>, !torch.int, !torch.int, !torch.float, !torch.float, !torch.bool, !torch.list<int>) -> !torch.vtensor<[6,8],f32>
   return %y : !torch.vtensor<[6,8],f32>
 }

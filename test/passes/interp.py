@@ -129,6 +129,7 @@ class Interpreter:
         q = q.reshape(len(q), op.heads, op.head_dim).transpose(1, 0, 2)
         k = np.repeat(k.reshape(len(k), op.kv_heads, op.head_dim).transpose(1, 0, 2), op.heads // op.kv_heads, 0)
         scores = (q @ k.transpose(0, 2, 1)) * op.scale
+        scores = op.cap * np.tanh(scores / op.cap) if op.cap else scores
         if causal:
             scores = np.where(positions[0][:, None] >= positions[1], scores, -np.inf)
         scores = np.exp(scores - scores.max(2, keepdims=True))

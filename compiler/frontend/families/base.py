@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from focus.compiler.frontend.layout import TowerRows, VisualItem
+from focus.compiler.frontend.scores import Sizes, score_cap
 from focus.compiler.frontend.surgery import Patch, check_activation, check_class, check_rms_norm, decoder_attention, norm_and_activation_patches
 from focus.runtime.run.executable import FLAGS, MASK
 from focus.runtime.spec.errors import FocusError
@@ -119,7 +120,8 @@ class Family(ABC):
 
     def patches(self, model: nn.Module, plan: Plan, const: Constants) -> list[Patch]:
         """Every forward that changes for the export."""
-        decoder = [(layer.self_attn, decoder_attention(layer.self_attn, *heads_of(layer.self_attn))) for layer in decoder_of(model).layers]
+        decoder = [(layer.self_attn, decoder_attention(layer.self_attn, *heads_of(layer.self_attn), decoder_cap(layer.self_attn)))
+                   for layer in decoder_of(model).layers]
         return norm_and_activation_patches(model) + decoder + self.vision_patches(model, plan, const)
 
 
@@ -134,6 +136,11 @@ def heads_of(attention: nn.Module) -> tuple[int, int]:
     return attention.q_proj.out_features // attention.head_dim, attention.k_proj.out_features // attention.head_dim
 
 
+def decoder_cap(attention: nn.Module, path: str = "model.language_model") -> float:
+    """What bounds the scores of a decoder's attention; 0.0 for nothing.  Raises FocusError as `score_cap` does."""
+    return score_cap(attention, path, lambda module: Sizes(*heads_of(module), module.head_dim, float(module.scaling)))
+
+
 def check_decoder(model: nn.Module, length: int) -> None:
     """Raise FocusError for a decoder, attention, activation or sliding window that has no mapping.  `length`: S."""
     decoder = decoder_of(model)
@@ -143,7 +150,6 @@ def check_decoder(model: nn.Module, length: int) -> None:
         raise FocusError(f"model.language_model: decoder '{kind}' is not supported; supported: {known}")
     if not len(decoder.layers):
         raise FocusError("config.text_config.num_hidden_layers: a decoder of at least one layer expected, got 0")
-    check_attention_function(decoder.config, "config.text_config")
     if getattr(decoder.config, "is_causal", None) is False:
         raise FocusError("config.text_config.is_causal: causal attention expected, got False; attention in both directions has no mapping")
     check_width(model.lm_head, "lm_head")
@@ -156,6 +162,7 @@ def check_decoder(model: nn.Module, length: int) -> None:
             check_width(getattr(layer.self_attn, name), f"{path}.self_attn.{name}")
         if not getattr(layer.self_attn, "is_causal", True):
             raise FocusError(f"{path}.self_attn: is_causal is False; attention in both directions has no mapping")
+        decoder_cap(layer.self_attn, f"{path}.self_attn")
         for name in ("q_norm", "k_norm"):
             if hasattr(layer.self_attn, name):
                 check_rms_norm(getattr(layer.self_attn, name), f"{path}.self_attn.{name}")
@@ -180,16 +187,6 @@ def sliding_window(config: Any, attention: nn.Module, layer: int) -> int | None:
     masked = config.model_type == "mistral" or (layer < len(kinds) and kinds[layer] == "sliding_attention")
     windows = [getattr(attention, "sliding_window", None), getattr(config, "sliding_window", None) if masked else None]
     return min((w for w in windows if w is not None), default=None)
-
-
-def check_attention_function(config: Any, where: str) -> None:
-    """Raise FocusError for an attention that a user registered under a name: only softmax attention maps."""
-    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-    name = getattr(config, "_attn_implementation", None)
-    function = ALL_ATTENTION_FUNCTIONS.get(name) if name not in (None, "eager") else None
-    if function is not None and not function.__module__.startswith("transformers."):
-        raise FocusError(f"{where}: the attention '{name}' is a function of '{function.__module__}', which has no mapping; set_attn_implementation "
-                         "with one of transformers' own expected")
 
 
 def check_hooks(family: Family, model: nn.Module) -> None:

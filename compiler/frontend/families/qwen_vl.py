@@ -23,7 +23,6 @@ from focus.compiler.frontend.families.base import (
     Family,
     Plan,
     VisionModules,
-    check_attention_function,
     check_decoder,
     check_ids_in_vocabulary,
     check_placeholders,
@@ -34,6 +33,7 @@ from focus.compiler.frontend.families.base import (
     setting,
 )
 from focus.compiler.frontend.layout import TowerRows, VisualItem, square_rows
+from focus.compiler.frontend.scores import Sizes, score_cap
 from focus.compiler.frontend.surgery import Patch, attention, check_activation, check_class, rope, take_rows
 from focus.compiler.frontend.video import qwen_vl_video
 from focus.runtime.spec.errors import FocusError
@@ -165,12 +165,12 @@ def check_vision(model: nn.Module, classes: tuple[str, str]) -> None:
     visual, vision = model.model.visual, model.config.vision_config
     for key in ("patch_size", "temporal_patch_size", "spatial_merge_size"):
         setting(vision, "config.vision_config", key, is_whole, "a number of patches or pixels")
-    check_attention_function(vision, "config.vision_config")
     check_class(visual.patch_embed, "model.visual.patch_embed", classes[1:], "embedding of patches")
     for i, block in enumerate(visual.blocks):
         check_class(block.attn, f"model.visual.blocks.{i}.attn", classes[:1], "attention")
         if getattr(block.attn, "is_causal", False):
             raise FocusError(f"model.visual.blocks.{i}.attn: is_causal is True; causal attention of a vision tower has no mapping")
+        _cap(block.attn, f"model.visual.blocks.{i}.attn")
         for name, module in block.mlp.named_children():
             if not isinstance(module, nn.Linear):
                 check_activation(module, f"model.visual.blocks.{i}.mlp.{name}")
@@ -217,10 +217,19 @@ def patch_embed_forward(module: nn.Module):
     return forward
 
 
+def _cap(attention: nn.Module, path: str = "model.visual") -> float:
+    """What bounds the scores of a tower's attention; 0.0 for nothing.  Raises FocusError as `score_cap` does."""
+    def sizes(module: nn.Module) -> Sizes:
+        return Sizes(module.num_heads, module.num_heads, module.dim // module.num_heads, float(module.scaling))
+    return score_cap(attention, path, sizes)
+
+
 def attention_forward(module: nn.Module):
     """`cu_seqlens` carries the lengths of the segments (windows or frames) as Python integers."""
+    cap = _cap(module)
+
     def forward(hidden_states: Tensor, cu_seqlens: list[int], position_embeddings: tuple[Tensor, Tensor], **_unused) -> Tensor:
         q, k, v = module.qkv(hidden_states).split(module.dim, dim=-1)
         q, k = rope(q, *position_embeddings), rope(k, *position_embeddings)
-        return module.proj(attention(q, k, v, module.num_heads, module.num_heads, float(module.scaling), False, cu_seqlens))
+        return module.proj(attention(q, k, v, module.num_heads, module.num_heads, float(module.scaling), cap, False, cu_seqlens))
     return forward

@@ -21,7 +21,6 @@ from focus.compiler.frontend.families.base import (
     Family,
     Plan,
     VisionModules,
-    check_attention_function,
     check_decoder,
     check_ids_in_vocabulary,
     check_placeholders,
@@ -31,6 +30,7 @@ from focus.compiler.frontend.families.base import (
     setting,
 )
 from focus.compiler.frontend.layout import TowerRows
+from focus.compiler.frontend.scores import Sizes, score_cap
 from focus.compiler.frontend.surgery import Patch, attention, check_activation, check_class, patch_embed, resample, take_rows
 from focus.runtime.spec.errors import FocusError
 
@@ -172,7 +172,6 @@ def check_tower(model: nn.Module, kinds: tuple[str, ...]) -> None:
     setting(vision, "config.vision_config", "num_channels", is_whole, "a number of colours")
     if patches_a_side(model) < 1:
         raise FocusError(f"config.vision_config.patch_size: {vision.patch_size} is more than the image_size of {vision.image_size}")
-    check_attention_function(vision, "config.vision_config")
     tower, (attention_class, embeddings_class) = model.model.vision_tower, _TOWERS[kind].classes
     check_class(tower.embeddings, "model.vision_tower.embeddings", (embeddings_class,), "embedding of patches")
     for i, layer in enumerate(layers_of(model)[:feature_layers(model)]):
@@ -181,6 +180,7 @@ def check_tower(model: nn.Module, kinds: tuple[str, ...]) -> None:
         check_class(module, path, (attention_class,), "attention")
         if getattr(module, "is_causal", False):
             raise FocusError(f"{path}: is_causal is True; causal attention of a vision tower has no mapping")
+        tower_cap(module, path)
         check_activation(layer.mlp.activation_fn, f"model.vision_tower.{_TOWERS[kind].layers}.{i}.mlp.activation_fn")
     check_activation(model.model.multi_modal_projector.act, "model.multi_modal_projector.act")
 
@@ -272,13 +272,23 @@ def embeddings_forward(module: nn.Module, tower: Tower):
     return forward
 
 
+def tower_cap(attention: nn.Module, path: str = "model.vision_tower") -> float:
+    """What bounds the scores of a tower's attention; 0.0 for nothing.  Raises FocusError as `score_cap` does."""
+    def sizes(module: nn.Module) -> Sizes:
+        heads = module.embed_dim // module.head_dim
+        return Sizes(heads, heads, module.head_dim, float(module.scale))
+    return score_cap(attention, path, sizes)
+
+
 def attention_forward(module: nn.Module, output: nn.Module, rows: int):
     """Every grid of `rows` rows attends to itself; queries and keys are normalised over all heads where the module has norms for them."""
+    cap = tower_cap(module)
+
     def forward(hidden_states: Tensor, **_unused):
         heads = module.embed_dim // module.head_dim
         q, k, v = module.q_proj(hidden_states), module.k_proj(hidden_states), module.v_proj(hidden_states)
         if hasattr(module, "q_norm"):
             q, k = module.q_norm(q), module.k_norm(k)
-        out = attention(q, k, v, heads, heads, float(module.scale), False, [rows] * (hidden_states.shape[0] // rows))
+        out = attention(q, k, v, heads, heads, float(module.scale), cap, False, [rows] * (hidden_states.shape[0] // rows))
         return output(out), None
     return forward

@@ -25,11 +25,14 @@ def tensor(shape: tuple[int, ...], dtype: str = "f16") -> str:
 
 
 class Function:
-    """One function under construction.  `tokens` makes it a decoder's: rows are [visual rows, text rows]; `vectors`: elements of a vector."""
+    """One function under construction.  `tokens` makes it a decoder's: rows are [visual rows, text rows]; `vectors`: elements of a vector.
+
+    One seed in three bounds the scores of attention."""
 
     def __init__(self, seed: int = 0, tokens: TokenLayout | None = None, vectors: int = 32):
         self.vectors = vectors
         self.rng, self.tokens = np.random.default_rng(seed), tokens
+        self.cap = 1.5 if seed % 3 == 1 else 0.0
         self.inputs: dict[str, np.ndarray] = {}
         self.params: dict[str, np.ndarray] = {}
         self.arguments: list[Value] = []
@@ -116,7 +119,12 @@ class Function:
                   ids: Value | None = None, key_ids: Value | None = None) -> Value:
         dim = q.shape[1] // heads
         return self.op("focus.attention", [q, k, v, ids, key_ids], tensor(q.shape), q.shape, True, heads=heads, kv_heads=kv_heads, head_dim=dim,
-                       scale=float(f"{dim ** -0.5:.6f}"), causal=causal, segments=list(segments))
+                       scale=float(f"{dim ** -0.5:.6f}"), causal=causal, segments=list(segments), **self.bounds)
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """What ops on heads say of the bound of scores: nothing where there is none."""
+        return {"cap": self.cap} if self.cap else {}
 
     def take_rows(self, x: Value, indices: np.ndarray) -> Value:
         shape = (len(indices), x.shape[1])
@@ -153,7 +161,7 @@ class Function:
         """Row numbers of the `keep` most important of `ids`."""
         dim, n = q.shape[1] // heads, ids.shape[0]
         importance = self.op("focus.importance", [q, k, ids], tensor((n,), "f32"), (n,), heads=heads, kv_heads=kv_heads, head_dim=dim,
-                             scale=float(f"{dim ** -0.5:.6f}"))
+                             scale=float(f"{dim ** -0.5:.6f}"), **self.bounds)
         return self.op("focus.topk", [importance], tensor((keep,), "i32"), (keep,), k=keep)
 
     def select(self, ids: Value, sel: Value) -> Value:
