@@ -102,6 +102,6 @@ t = machine().timing
 print(t.array(0), t.scatter(0, 5), t.sic_gather(0, 0, 8, 32), t.vector("v.rope", 0, 8), t.dma(0))
 # CHECK: 0 0 0 0 0.0
 print(complaint(lambda: t.vector("v.map", 1, 1, "sine")))
-# CHECK: 'v.map' has no function 'sine'; copy, silu, gelu_tanh, gelu_erf, gelu_quick, relu, exp, scale expected
+# CHECK: 'v.map' has no function 'sine'; copy, silu, gelu_tanh, gelu_erf, gelu_quick, relu, exp, scale, tanh expected
 print(complaint(lambda: t.vector("mm", 1, 1)))
 # CHECK: 'mm' is no instruction of the vector unit

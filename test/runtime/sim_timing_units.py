@@ -81,7 +81,8 @@ def vector(mnemonic, rows=50, cols=70, **fields):
 
 E, R = 50 * 70, 50
 for op, uses in {"copy": dict(add=1), "silu": dict(exp=1, reciprocal=1), "gelu_tanh": dict(reciprocal=1), "gelu_erf": dict(reciprocal=1, multiply=14),
-                 "gelu_quick": dict(reciprocal=1), "relu": dict(add=1), "exp": dict(exp=1), "scale": dict(multiply=1)}.items():
+                 "gelu_quick": dict(reciprocal=1), "relu": dict(add=1), "exp": dict(exp=1), "scale": dict(multiply=1),
+                 "tanh": dict(reciprocal=1)}.items():
     assert vector("v.map", op=op, src=0, dst=1, scalar=0) == lanes(E, **uses), op
 for op in ("add", "sub", "mul", "max"):
     assert vector("v.zip", op=op, bcast="full", a=0, b=1, dst=2) == lanes(E, add=1), op
