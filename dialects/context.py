@@ -35,7 +35,7 @@ def make_context() -> ir.Context:
 def parse_text(text: str, name: str = "<string>", context: ir.Context | None = None) -> ir.Module:
     """Parse and verify a module.  Raises DiagnosedError with every diagnostic, `name` standing for the file."""
     context = context or ir.Context.current
-    _check_strings(text, name)
+    _check_text(text, name)
     with context, ir.Location.unknown(context), collect(context, name) as found:
         try:
             module = ir.Module.parse(text)
@@ -55,6 +55,19 @@ def _checked(module: ir.Module, found: list[Diagnostic], name: str) -> ir.Module
     return module
 
 
+def _check_text(text: str, name: str) -> None:
+    """Raise FocusError for text that MLIR's reader, or its bindings, do not survive."""
+    _check_strings(text, name)
+    at = text.find(_CONCAT)
+    while at >= 0:
+        end = text.find("->", at)
+        if found := _NO_DIMENSION.search(text, at, end if end >= 0 else len(text)):
+            raise FocusError(f"{name}:{text.count(chr(10), 0, found.start()) + 1}: {_CONCAT}: a dimension of 0 or more expected, got '{found[1]}'")
+        at = text.find(_CONCAT, max(at + 1, end))
+
+
+_CONCAT = "tensor.concat"
+_NO_DIMENSION = re.compile(r"\bdim\s*[(=]\s*((?:-\s*\d|#|0x)\w*)")       # MLIR's verifier looks up what is there, also below 0
 _ESCAPED = re.compile(r"\\\\|((?:\\[89A-Fa-f][0-9A-Fa-f])+)")     # an escaped backslash, or bytes that are no ASCII
 
 
@@ -77,7 +90,7 @@ def parse_file(path: str | PathLike, context: ir.Context | None = None) -> ir.Mo
     if bytecode.is_bytecode(raw):
         return parse_text(bytecode.as_text(raw, str(path), context), str(path), context)
     try:
-        _check_strings(raw.decode(), str(path))
+        _check_text(raw.decode(), str(path))
     except UnicodeDecodeError as e:
         raise FocusError(f"{path}: is neither text nor MLIR bytecode (byte {e.start})") from None
     with context, ir.Location.unknown(context), collect(context, str(path)) as found:

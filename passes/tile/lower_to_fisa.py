@@ -300,6 +300,8 @@ class _Lowering:
         record = LoopRecord(len(loops), view.operation)
         body = view.operation.regions[0].blocks[0]
         step = self._constant(view.operation.operands[2])
+        if step < 1:
+            raise OpError(view, f"has a step of {step}, expected a positive one")
         trips, most = self._trip_count(view, step)
         self.loops[body.arguments[0]] = (record, step)
         self.trips[record.level], self.steps[record.level] = (trips, most), step

@@ -29,6 +29,15 @@ with make_context() as context, ir.Location.unknown():
     # CHECK-NEXT: | DIR/bytes.mlir:2: a string is no UTF-8: \C3
     wrong(parse_text, 'func.func @main() attributes {focus.ports = loc("a":1:2)} { return }', "text")
     # CHECK-NEXT: | text: an attribute of a function is of a kind that MLIR's bindings cannot read: (): incompatible function arguments.
+    concat = "func.func @f(%a: tensor<2x8xf16>) {{\n  %c = {} : (tensor<2x8xf16>, tensor<2x8xf16>) -> tensor<4x8xf16>\n  return\n}}"
+    for text in ("tensor.concat dim(-1) %a, %a", '"tensor.concat"(%a, %a)\n  <{dim = - 2147483648 : i64}>', '"tensor.concat"(%a, %a) {dim = 0xFFFFFFFFFFFFFFFF : i64}',
+                 "tensor.concat dim(0) %a, %a", "tensor.concat dim(7) %a, %a"):
+        wrong(parse_text, concat.format(text), "text")
+    # CHECK-NEXT: | text:2: tensor.concat: a dimension of 0 or more expected, got '-1'
+    # CHECK-NEXT: | text:3: tensor.concat: a dimension of 0 or more expected, got '- 2147483648'
+    # CHECK-NEXT: | text:2: tensor.concat: a dimension of 0 or more expected, got '0xFFFFFFFFFFFFFFFF'
+    # CHECK-NEXT: no error
+    # CHECK-NEXT: | text:2:8: 'tensor.concat' op concatenation dim must be less than the tensor rank
     wrong(parse_file, folder / "absent.mlir")
     # CHECK-NEXT: | DIR/absent.mlir: cannot read: No such file or directory
     wrong(parse_text, '"focus.add"() : () -> () loc("layers.3.self_attn")', "text")

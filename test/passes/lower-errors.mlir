@@ -67,6 +67,32 @@ func.func @slope() {
 
 // -----
 
+!dram = memref<128x32xf16, #focus.space<"dram">>
+!box = memref<64x32xf16, strided<[32, 1], offset: ?>, #focus.space<"dram">>
+!rows = memref<64x32xf16, #focus.space<"output">>
+func.func @step() {
+  %x = "focus.buffer"() {name = "x", kind = "input", address = 0 : i64} : () -> !dram
+  "focus.kernel"() ({
+    %c0 = arith.constant 0 : index
+    %c32 = arith.constant 32 : index
+    %c64 = arith.constant 64 : index
+    %c128 = arith.constant 128 : index
+    scf.for %i = %c0 to %c128 step %c32 {
+      %end = arith.addi %i, %c32 : index
+      %upper = arith.minsi %c128, %end : index
+      // expected-error@below {{has a step of 0, expected a positive one}}
+      scf.for %j = %c0 to %upper step %c0 {
+        %rows = "focus.buffer"() {name = "rows", kind = "tile", address = 0 : i64} : () -> !rows
+        %box = "focus.window"(%x, %j, %c0) {sizes = array<i64: 64, 32>} : (!dram, index, index) -> !box
+        "focus.load"(%box, %rows) {stream = "kv"} : (!box, !rows) -> ()
+      }
+    }
+  }) {name = "slope"} : () -> ()
+  return
+}
+
+// -----
+
 func.func @bound() {
   "focus.kernel"() ({
     %c0 = arith.constant 0 : index
